@@ -1,0 +1,217 @@
+//! The alerts that wake people. They decide nothing: an alert about the upgrade must never stop the upgrade, or
+//! waiting would prolong the waiting.
+
+use super::expression::Select;
+use super::gate::{node_not_ready_expr, telemetry_missing_expr};
+use super::{AlertRule, READY_ALERT, Severity, Words, rule};
+use crate::settings::Settings;
+
+/// The rules, the loudest first.
+pub(super) fn rules(settings: &Settings) -> Vec<AlertRule> {
+    vec![
+        halted(settings),
+        stalled(settings),
+        snapshot_missing(settings),
+        node_left_cordoned(settings),
+        ready_unanswered(settings),
+        holding(settings),
+        node_unready(settings),
+        telemetry_lost(settings),
+        actuator_down(settings),
+        pipeline_silent(settings),
+        detection_stale(settings),
+        blocked(settings),
+        version_skew(settings),
+    ]
+}
+
+fn halted(settings: &Settings) -> AlertRule {
+    let words = Words {
+        name: "K8sUpgradeHalted",
+        severity: Severity::Critical,
+        summary: "The upgrade has halted.",
+        description: "Nothing goes on until a person has looked: see the run's status for why.".to_owned(),
+    };
+    let halted = Select::new(settings).all("k8s_upgrade_halted");
+    rule(settings, words, format!("max({halted}) == 1"), 0)
+}
+
+/// Measured on the step that runs: a whole run may well take days.
+fn stalled(settings: &Settings) -> AlertRule {
+    let words = Words {
+        name: "K8sUpgradeStalled",
+        severity: Severity::Critical,
+        summary: "A step of the upgrade does not end.",
+        description: "Step {{ $labels.step }} of run {{ $labels.run }} has been running for \
+                      {{ $value | humanizeDuration }}."
+            .to_owned(),
+    };
+    let since = Select::new(settings).all("k8s_upgrade_step_running_since_timestamp_seconds");
+    let limit_seconds = settings.alerts.stalled_seconds;
+    rule(settings, words, format!("time() - max by (run, step) ({since}) > {limit_seconds}"), 0)
+}
+
+/// Only past the snapshot step: before it, the snapshot is rightly missing, for as long as the gate is closed.
+fn snapshot_missing(settings: &Settings) -> AlertRule {
+    let words = Words {
+        name: "EtcdPreUpgradeSnapshotMissing",
+        severity: Severity::Critical,
+        summary: "Nodes are upgraded without an etcd snapshot.",
+        description: "The upgrade is at {{ $labels.phase }}, and this run has no verified etcd snapshot."
+            .to_owned(),
+    };
+    let select = Select::new(settings);
+    let phase = select.matching("k8s_upgrade_phase", &["phase=~\"prepare|control-plane|worker|postflight\""]);
+    let taken = select.all("k8s_upgrade_snapshot_taken");
+    let expr = format!("max by (phase) ({phase}) == 1\nunless on () (max({taken}) == 1)");
+    rule(settings, words, expr, settings.alerts.snapshot_missing_seconds)
+}
+
+fn node_left_cordoned(settings: &Settings) -> AlertRule {
+    let words = Words {
+        name: "K8sUpgradeNodeLeftCordoned",
+        severity: Severity::Warning,
+        summary: "A node is still cordoned by an upgrade that is over.",
+        description:
+            "{{ $labels.node }} was cordoned by an upgrade, and no run is open that would give it back."
+                .to_owned(),
+    };
+    let select = Select::new(settings);
+    let ours = select.all("k8s_upgrade_node_cordoned_by_run");
+    let in_flight = select.all("k8s_upgrade_in_flight");
+    let expr = format!("max by (node) ({ours}) == 1\nunless on () (max({in_flight}) == 1)");
+    rule(settings, words, expr, settings.alerts.gone_seconds)
+}
+
+fn ready_unanswered(settings: &Settings) -> AlertRule {
+    let words = Words {
+        name: "K8sUpgradeReadyUnanswered",
+        severity: Severity::Warning,
+        summary: "A step may start and does not.",
+        description: "Step {{ $labels.step }} of run {{ $labels.run }} is ready, and nobody starts it: the actuator is \
+                      down, does not hear Alertmanager, or its live check disagrees."
+            .to_owned(),
+    };
+    let ready = Select::new(settings).firing(READY_ALERT);
+    rule(settings, words, format!("max by (run, step) ({ready}) == 1"), settings.alerts.unanswered_seconds)
+}
+
+/// Counted from when the step may start: soak and quiet time are no hold. A short gap in the scrapes does not
+/// start the count anew.
+fn holding(settings: &Settings) -> AlertRule {
+    let words = Words {
+        name: "K8sUpgradeHolding",
+        severity: Severity::Warning,
+        summary: "A step of the upgrade waits for very long.",
+        description:
+            "Step {{ $labels.step }} of run {{ $labels.run }} still waits: /verdict and the run's status say \
+                      for what."
+                .to_owned(),
+    };
+    let select = Select::new(settings);
+    let gap_seconds = settings.unbroken_evaluation_seconds;
+    let pending = format!("max_over_time({}[{gap_seconds}s])", select.all("k8s_upgrade_step_pending"));
+    let not_before = select.all("k8s_upgrade_step_not_before_timestamp_seconds");
+    let expr = format!(
+        "max by (run, step) (\n  {pending}\n  and on (instance, job, token) \
+         (max_over_time({not_before}[{gap_seconds}s]) <= time())\n) == 1"
+    );
+    rule(settings, words, expr, settings.alerts.holding_seconds)
+}
+
+fn node_unready(settings: &Settings) -> AlertRule {
+    let words = Words {
+        name: "K8sUpgradeNodeUnready",
+        severity: Severity::Warning,
+        summary: "A node is not Ready and holds the upgrade.",
+        description: "{{ $labels.node }} is not Ready and is not the one being upgraded.".to_owned(),
+    };
+    rule(settings, words, node_not_ready_expr(settings), settings.alerts.gone_seconds)
+}
+
+fn telemetry_lost(settings: &Settings) -> AlertRule {
+    let words = Words {
+        name: "K8sUpgradeTelemetryLost",
+        severity: Severity::Warning,
+        summary: "What the gate is judged by is lost.",
+        description: "{{ $labels.source }} is missing or too old, so no step starts.".to_owned(),
+    };
+    rule(settings, words, telemetry_missing_expr(settings), settings.alerts.gone_seconds)
+}
+
+fn actuator_down(settings: &Settings) -> AlertRule {
+    let words = Words {
+        name: "K8sUpgradeActuatorDown",
+        severity: Severity::Warning,
+        summary: "The actuator is down.",
+        description: "No actuator is scraped, so no step starts, and none that runs is looked after."
+            .to_owned(),
+    };
+    let up = Select::new(settings).up(&settings.actuator_job);
+    rule(settings, words, format!("absent({up} == 1)"), settings.alerts.gone_seconds)
+}
+
+/// Only while an actuator is up: otherwise that is what people are told.
+fn pipeline_silent(settings: &Settings) -> AlertRule {
+    let words = Words {
+        name: "K8sUpgradePipelineSilent",
+        severity: Severity::Warning,
+        summary: "Alertmanager does not reach the actuator.",
+        description:
+            "The actuator is up and has not heard the Watchdog: its route, address or token is wrong."
+                .to_owned(),
+    };
+    let select = Select::new(settings);
+    let up = select.up(&settings.actuator_job);
+    let heard = select.all("k8s_upgrade_pipeline_heartbeat_timestamp_seconds");
+    let age_seconds = settings.heartbeat_seconds_max;
+    let expr = format!("max({up}) == 1\nunless on () (max({heard}) > time() - {age_seconds})");
+    rule(settings, words, expr, settings.alerts.gone_seconds)
+}
+
+fn detection_stale(settings: &Settings) -> AlertRule {
+    let words = Words {
+        name: "K8sUpgradeDetectionStale",
+        severity: Severity::Warning,
+        summary: "Nothing is known of new versions.",
+        description:
+            "The package index has not been read for a long time, so a new patch would go unnoticed."
+                .to_owned(),
+    };
+    let success = Select::new(settings).all("k8s_upgrade_detection_last_success_timestamp_seconds");
+    let limit_seconds = settings.alerts.detection_stale_seconds;
+    let expr = format!("time() - max({success}) > {limit_seconds}\nor absent({success})");
+    rule(settings, words, expr, settings.alerts.gone_seconds)
+}
+
+fn blocked(settings: &Settings) -> AlertRule {
+    let select = Select::new(settings);
+    let blockers = select.all("k8s_upgrade_blockers");
+    let words = Words {
+        name: "K8sUpgradeBlocked",
+        severity: Severity::Warning,
+        summary: "A newer version is there, and the cluster is not fit for it.",
+        description: format!(
+            "/verdict has the details. Checks that block:{{{{ range query `{blockers} > 0` }}}} \
+             {{{{ .Labels.check }}}} ({{{{ .Labels.target }}}}){{{{ end }}}}."
+        ),
+    };
+    let blocked = select.all("k8s_upgrade_blocked");
+    rule(settings, words, format!("max({blocked}) == 1"), settings.alerts.blocked_seconds)
+}
+
+/// Not during a run, which is made of this, and never a gate: the cure is to go on.
+fn version_skew(settings: &Settings) -> AlertRule {
+    let words = Words {
+        name: "K8sVersionSkew",
+        severity: Severity::Info,
+        summary: "The cluster runs several versions of one component.",
+        description: "{{ $value }} versions of {{ $labels.component }} run, and no upgrade is open."
+            .to_owned(),
+    };
+    let select = Select::new(settings);
+    let distinct = select.all("k8s_upgrade_distinct_versions");
+    let in_flight = select.all("k8s_upgrade_in_flight");
+    let expr = format!("max by (component) ({distinct}) > 1\nunless on () (max({in_flight}) == 1)");
+    rule(settings, words, expr, settings.alerts.skew_seconds)
+}

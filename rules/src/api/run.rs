@@ -1,0 +1,421 @@
+//! `UpgradeRun`: one upgrade of one cluster to one version.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::name::NodeName;
+use crate::reason::Finding;
+
+/// An `UpgradeRun` as it was read: what people wrote and what the actuator stored, neither of them parsed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UpgradeRun {
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.uid`.
+    pub uid: String,
+    /// `metadata.resourceVersion`.
+    pub resource_version: String,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// `metadata.creationTimestamp`.
+    pub created_at: Option<Timestamp>,
+    /// `metadata.deletionTimestamp` is set.
+    pub deleting: bool,
+    /// `metadata.finalizers` has ours.
+    pub has_finalizer: bool,
+    /// What people wrote.
+    pub spec: UpgradeRunSpec,
+    /// What the actuator stored; nothing before its first write.
+    pub status: Option<UpgradeRunStatus>,
+}
+
+/// What a person asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UpgradeRunSpec {
+    /// The version to go to, such as v1.36.3. It never changes: another target is another run.
+    pub target: String,
+    /// Starts nothing new while true; a node whose mutation has begun is finished.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub paused: bool,
+    /// Starts nothing after this step, such as control-plane/node-1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_after: Option<String>,
+    /// Nodes that are left as they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skip: Vec<String>,
+    /// Lets a halted step be tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+    /// Reason codes of preflight that a person has looked at and accepts, such as config_drift.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accept_risks: Vec<String>,
+    /// What to do with a node that somebody else has cordoned.
+    #[serde(default)]
+    pub cordoned_nodes: CordonedNodes,
+    /// How nodes are drained.
+    #[serde(default)]
+    pub drain: DrainPolicy,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// Lets one halted attempt of one step be followed by another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Retry {
+    /// The step that halted.
+    pub step: String,
+    /// The attempt that halted, so that an old wish is not fulfilled twice.
+    pub attempt: u32,
+}
+
+/// What to do with a node that somebody else has cordoned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CordonedNodes {
+    /// Wait until it is uncordoned.
+    #[default]
+    Hold,
+    /// Upgrade it and leave it cordoned.
+    Upgrade,
+}
+
+/// How nodes are drained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DrainPolicy {
+    /// What to do with pods that no controller would start again.
+    #[serde(default)]
+    pub unmanaged_pods: UnmanagedPods,
+}
+
+/// What to do with pods that no controller would start again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum UnmanagedPods {
+    /// Wait until somebody has decided.
+    #[default]
+    Hold,
+    /// Evict them; they are lost.
+    Evict,
+}
+
+/// Where a run stands, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RunPhase {
+    /// Another run holds the cluster.
+    Queued,
+    /// A step waits for its permit or for something to clear.
+    Waiting,
+    /// A step runs.
+    Running,
+    /// A person must look.
+    Halted,
+    /// Every node is at the target.
+    Succeeded,
+    /// The run was deleted and is putting back what it took.
+    Ending,
+}
+
+/// What the actuator stored. Written by it alone; an unknown `schemaVersion` halts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UpgradeRunStatus {
+    /// The shape of this status; this is 1.
+    pub schema_version: u32,
+    /// Where the run stands.
+    pub phase: RunPhase,
+    /// The oldest version that ran when the run began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// When the run began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub started_at: Option<Timestamp>,
+    /// When the run was over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub finished_at: Option<Timestamp>,
+    /// The last sequence number that was given to a token.
+    #[serde(default)]
+    pub sequence: u64,
+    /// The step that waits for its permit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<WaitingStep>,
+    /// The steps that run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub active: Vec<ActiveStep>,
+    /// The steps that are over, in brief, without node steps that can be read off the nodes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub finished: Vec<FinishedStep>,
+    /// How many node steps are over.
+    #[serde(default)]
+    pub nodes_done: u32,
+    /// No step starts earlier: the soak of the last node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub soak_until: Option<Timestamp>,
+    /// The etcd snapshot of this run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<SnapshotRecord>,
+    /// Why the run stands still until a person has looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halted: Option<Halt>,
+    /// What is being waited for, every reason, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<Hold>,
+    /// One line each for the printer columns.
+    #[serde(default)]
+    pub summary: Summary,
+    /// What happened, newest last, bounded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<HistoryEntry>,
+    /// Standard conditions: Accepted, Progressing, Succeeded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+    /// `metadata.generation` that this status answers.
+    #[serde(default)]
+    pub observed_generation: i64,
+}
+
+/// The step that waits for its permit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WaitingStep {
+    /// Such as preflight or worker/node-3.
+    pub step: String,
+    /// The challenge.
+    pub token: String,
+    /// When the token was minted.
+    #[schemars(with = "String")]
+    pub minted_at: Timestamp,
+    /// The step may not start earlier: soak, quiet time, pause before another attempt.
+    #[schemars(with = "String")]
+    pub not_before: Timestamp,
+    /// Why the attempt before this one ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub because: Vec<StoredFinding>,
+}
+
+/// A step that runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ActiveStep {
+    /// Such as worker/node-3.
+    pub step: String,
+    /// The token whose permit was consumed.
+    pub token: String,
+    /// When the permit was consumed.
+    #[schemars(with = "String")]
+    pub started_at: Timestamp,
+    /// The part of the step that is at work; nothing for steps of one part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+    /// When the stage began.
+    #[schemars(with = "String")]
+    pub stage_since: Timestamp,
+    /// The mutation that may have been begun: written before it is done, cleared after its outcome is seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<Intent>,
+    /// The node, as it was when the step began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<NodeBefore>,
+    /// Of a step that visits every node: the last one that is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<NodeName>,
+    /// Since when something stands in the way of going on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub held_since: Option<Timestamp>,
+    /// Why the node is being put back instead of upgraded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returning: Option<StoredFinding>,
+}
+
+/// A mutation that may have been begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Intent {
+    /// cordon, evict, unit or uncordon.
+    pub action: String,
+    /// The node that it changes.
+    pub node: NodeName,
+    /// When it was written down.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// The pods of a batch of evictions, by uid.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pods: Vec<String>,
+}
+
+/// A node as it was when its step began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeBefore {
+    /// Its name.
+    pub name: NodeName,
+    /// The uid of its Node object.
+    pub uid: String,
+    /// Its kubelet's version.
+    pub kubelet_version: String,
+    /// It was unschedulable, by somebody else's decision, and stays so.
+    pub unschedulable: bool,
+}
+
+/// A step that is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FinishedStep {
+    /// Such as preflight.
+    pub step: String,
+    /// The token whose permit was consumed.
+    pub token: String,
+    /// When the permit was consumed.
+    #[schemars(with = "String")]
+    pub started_at: Timestamp,
+    /// When it was over.
+    #[schemars(with = "String")]
+    pub finished_at: Timestamp,
+}
+
+/// An etcd snapshot that was taken and verified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotRecord {
+    /// The node that it lies on.
+    pub node: NodeName,
+    /// Its path on that node.
+    pub path: String,
+    /// Its size.
+    pub size_bytes: u64,
+    /// The hash that its verification computed.
+    pub hash: String,
+    /// When it was taken.
+    #[schemars(with = "String")]
+    pub taken_at: Timestamp,
+}
+
+/// Why the run stands still until a person has looked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Halt {
+    /// The step that halted; empty if the whole run did.
+    #[serde(default)]
+    pub step: String,
+    /// Its attempt, to be named in spec.retry.
+    pub attempt: u32,
+    /// When.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// Why.
+    pub finding: StoredFinding,
+}
+
+/// A [`Finding`] as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StoredFinding {
+    /// The reason code.
+    pub reason: String,
+    /// What it is about.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub subject: String,
+    /// What was seen.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+impl From<&Finding> for StoredFinding {
+    fn from(finding: &Finding) -> Self {
+        Self {
+            reason: finding.reason.code().to_owned(),
+            subject: finding.subject.clone(),
+            detail: finding.detail.clone(),
+        }
+    }
+}
+
+/// One thing that is being waited for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Hold {
+    /// The reason code.
+    pub reason: String,
+    /// What it is about.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub subject: String,
+    /// What was seen.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+    /// What would clear it.
+    pub remedy: String,
+    /// Since when.
+    #[schemars(with = "String")]
+    pub since: Timestamp,
+}
+
+/// One line each for the printer columns.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// The step at work or in waiting.
+    #[serde(default)]
+    pub step: String,
+    /// The node at work.
+    #[serde(default)]
+    pub node: String,
+    /// The first reason code that is being waited for.
+    #[serde(default)]
+    pub waiting_for: String,
+    /// Since when this is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub since: Option<Timestamp>,
+    /// The step that follows.
+    #[serde(default)]
+    pub next: String,
+    /// Nodes at the target, such as 2/3.
+    #[serde(default)]
+    pub progress: String,
+}
+
+/// One line of history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryEntry {
+    /// When.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// The step.
+    #[serde(default)]
+    pub step: String,
+    /// What happened, a few words.
+    pub event: String,
+}
+
+/// A standard Kubernetes condition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// Accepted, Progressing or Succeeded.
+    #[serde(rename = "type")]
+    pub type_: String,
+    /// True, False or Unknown.
+    pub status: String,
+    /// A `CamelCase` form of the reason code.
+    pub reason: String,
+    /// A sentence for people.
+    pub message: String,
+    /// The last change of `status`.
+    #[schemars(with = "String")]
+    pub last_transition_time: Timestamp,
+    /// The generation that it answers.
+    #[serde(default)]
+    pub observed_generation: i64,
+}

@@ -1,0 +1,58 @@
+//! What the API server's answer to an eviction means.
+
+use crate::reason::{Finding, Reason};
+use crate::run::PodRef;
+
+/// A refusal, as the API server words it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The HTTP status code.
+    pub code: u16,
+    /// The reasons among `details.causes`.
+    pub causes: Vec<String>,
+    /// What it says.
+    pub message: String,
+}
+
+/// What stands in the way of an eviction that was refused; nothing if the pod is gone or is being deleted.
+#[must_use]
+pub fn eviction_finding(pod: &PodRef, refusal: &Refusal) -> Option<Finding> {
+    let Refusal { code, causes, message } = refusal;
+    let has = |cause: &str| causes.iter().any(|one| one == cause);
+    let reason = match code {
+        // Gone, or another pod of the same name has taken its place: the uid is our precondition.
+        404 | 409 => return None,
+        403 if has("NamespaceTerminating") => return None,
+        429 if has("DisruptionBudget") => Reason::PdbBlocked,
+        // Throttled, or an API server that has no answer now: nobody knows, it is tried again.
+        429 | 502..=504 => Reason::ApiUnreachable,
+        _ => Reason::EvictionRefused,
+    };
+    Some(Finding::new(reason, format!("{}/{}", pod.namespace, pod.name), message.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_answer_means_one_thing() {
+        let pod = PodRef { namespace: "a".to_owned(), name: "b".to_owned(), uid: "c".to_owned() };
+        for (code, cause, expected) in [
+            (404, "", None),
+            (409, "", None),
+            (403, "NamespaceTerminating", None),
+            (429, "DisruptionBudget", Some(Reason::PdbBlocked)),
+            (429, "", Some(Reason::ApiUnreachable)),
+            (503, "", Some(Reason::ApiUnreachable)),
+            (403, "", Some(Reason::EvictionRefused)),
+            (422, "", Some(Reason::EvictionRefused)),
+            (500, "", Some(Reason::EvictionRefused)),
+            (400, "", Some(Reason::EvictionRefused)),
+        ] {
+            let refusal = Refusal { code, causes: vec![cause.to_owned()], message: String::new() };
+            let found = eviction_finding(&pod, &refusal).map(|finding| finding.reason);
+            assert_eq!(found, expected, "{code} {cause}");
+        }
+    }
+}

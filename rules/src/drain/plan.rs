@@ -1,0 +1,274 @@
+//! The next batch of evictions of one node, or why there is none.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Pod, PodPhase};
+use crate::api::{DrainPolicy, UnmanagedPods};
+use crate::reason::{Finding, Reason};
+use crate::run::PodRef;
+
+/// The largest batch: small enough that all of it is sent while its check is young.
+pub const BATCH_PODS_MAX: usize = 10;
+
+/// From this priority on a pod is one that the cluster itself needs; `system-cluster-critical` is 2000000000.
+const SYSTEM_PRIORITY_MIN: i32 = 2_000_000_000;
+
+/// A pod with this label, whatever its value, leaves after all others.
+pub const DRAIN_LAST_LABEL: &str = "lockkeeper.dev/drain-last";
+
+/// Names by which the parts of the alert path are known, in the label `app.kubernetes.io/name`.
+const PIPELINE_NAMES: [&str; 4] =
+    ["prometheus", "alertmanager", "lockkeeper-exporter", "lockkeeper-actuator"];
+
+/// What is to be done next to empty a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrainPlan {
+    /// The next batch, in order. Empty while something is blocked: a node is drained whole or not at all.
+    pub evict: Vec<PodRef>,
+    /// Pods that are leaving.
+    pub waiting: Vec<PodRef>,
+    /// Pods that stay, counted.
+    pub leave: Leave,
+    /// What a person must decide first.
+    pub blocked: Vec<Finding>,
+}
+
+/// How many pods stay, by why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Leave {
+    /// Their DaemonSet would start them again at once.
+    pub daemon_set: usize,
+    /// They are mirrors of static pods.
+    pub mirror: usize,
+    /// They have ended.
+    pub finished: usize,
+}
+
+impl DrainPlan {
+    /// Whether the node is empty, as far as a drain goes.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.evict.is_empty() && self.waiting.is_empty() && self.blocked.is_empty()
+    }
+}
+
+/// When a pod leaves, relative to others: earlier ones are gone before later ones are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    Ordinary,
+    System,
+    Pipeline,
+}
+
+/// What becomes of one pod.
+enum Fate {
+    Leave(fn(&mut Leave) -> &mut usize),
+    Wait,
+    Block,
+    Evict(Turn),
+}
+
+/// Plans the next batch for the pods of one node.
+///
+/// `after` is the last pod of the batch before: the next one begins behind it, so that pods which a budget holds
+/// back never keep the others from being asked.
+#[must_use]
+pub fn plan(pods: &[Pod], policy: DrainPolicy, after: Option<&PodRef>) -> DrainPlan {
+    let mut plan = DrainPlan { evict: vec![], waiting: vec![], leave: Leave::default(), blocked: vec![] };
+    let mut candidates = Vec::new();
+    let mut first_turn = None;
+    for pod in pods {
+        match fate(pod, policy) {
+            Fate::Leave(count) => *count(&mut plan.leave) += 1,
+            Fate::Wait => {
+                plan.waiting.push(pod.reference());
+                first_turn = min_turn(first_turn, turn(pod));
+            }
+            Fate::Block => plan.blocked.push(unmanaged(pod)),
+            Fate::Evict(turn) => {
+                candidates.push((turn, pod.reference()));
+                first_turn = min_turn(first_turn, turn);
+            }
+        }
+    }
+    plan.waiting.sort();
+    plan.blocked.sort();
+    if plan.blocked.is_empty() {
+        let batch = candidates.into_iter().filter(|(turn, _)| Some(*turn) == first_turn).map(|(_, pod)| pod);
+        plan.evict = next_batch(batch.collect(), after);
+    }
+    plan
+}
+
+fn min_turn(known: Option<Turn>, turn: Turn) -> Option<Turn> {
+    Some(known.map_or(turn, |known| known.min(turn)))
+}
+
+fn next_batch(mut pods: Vec<PodRef>, after: Option<&PodRef>) -> Vec<PodRef> {
+    pods.sort();
+    let start = after.map_or(0, |after| pods.partition_point(|pod| pod <= after));
+    pods.rotate_left(start);
+    pods.truncate(BATCH_PODS_MAX);
+    pods
+}
+
+fn fate(pod: &Pod, policy: DrainPolicy) -> Fate {
+    let Pod { phase, deleting, mirror, controller, .. } = pod;
+    if *mirror {
+        return Fate::Leave(|leave| &mut leave.mirror);
+    }
+    if phase.is_finished() {
+        return Fate::Leave(|leave| &mut leave.finished);
+    }
+    match controller {
+        Some(controller) if controller.kind == "DaemonSet" => Fate::Leave(|leave| &mut leave.daemon_set),
+        _ if *deleting => Fate::Wait,
+        Some(_) => Fate::Evict(turn(pod)),
+        None => match policy.unmanaged_pods {
+            UnmanagedPods::Hold => Fate::Block,
+            UnmanagedPods::Evict => Fate::Evict(turn(pod)),
+        },
+    }
+}
+
+/// Whether a pod is a part of the alert path, by its name label: without it the gate is blind.
+#[must_use]
+pub fn is_alert_path(pod: &Pod) -> bool {
+    pod.labels.get("app.kubernetes.io/name").is_some_and(|name| PIPELINE_NAMES.contains(&name.as_str()))
+}
+
+fn turn(pod: &Pod) -> Turn {
+    if pod.labels.contains_key(DRAIN_LAST_LABEL) || is_alert_path(pod) {
+        Turn::Pipeline
+    } else if pod.priority >= SYSTEM_PRIORITY_MIN {
+        Turn::System
+    } else {
+        Turn::Ordinary
+    }
+}
+
+/// Whether nobody would start the pod again, and it would be missed.
+pub(super) fn is_unmanaged(pod: &Pod) -> bool {
+    let Pod { phase, deleting, mirror, controller, .. } = pod;
+    controller.is_none() && !*mirror && !*deleting && !PodPhase::is_finished(*phase)
+}
+
+pub(super) fn unmanaged(pod: &Pod) -> Finding {
+    Finding::new(Reason::PodWithoutController, pod.title(), "")
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::drain::Controller;
+    use std::collections::BTreeMap;
+
+    pub(crate) fn pod(name: &str) -> Pod {
+        Pod {
+            namespace: "default".to_owned(),
+            name: name.to_owned(),
+            uid: format!("uid-{name}"),
+            node: Some("w-1".into()),
+            phase: PodPhase::Running,
+            deleting: false,
+            mirror: false,
+            controller: Some(Controller { kind: "ReplicaSet".to_owned(), name: "web".to_owned() }),
+            ready: true,
+            priority: 0,
+            labels: BTreeMap::new(),
+        }
+    }
+
+    fn names(pods: &[PodRef]) -> Vec<&str> {
+        pods.iter().map(|pod| pod.name.as_str()).collect()
+    }
+
+    const HOLD: DrainPolicy = DrainPolicy { unmanaged_pods: UnmanagedPods::Hold };
+    const EVICT: DrainPolicy = DrainPolicy { unmanaged_pods: UnmanagedPods::Evict };
+
+    fn by_daemon_set(name: &str) -> Pod {
+        Pod {
+            controller: Some(Controller { kind: "DaemonSet".to_owned(), name: "agent".to_owned() }),
+            ..pod(name)
+        }
+    }
+
+    #[test]
+    fn each_pod_meets_its_fate() {
+        // (claim, pod, evicted, waited for, stays, blocks)
+        let alone = |name| Pod { controller: None, ..pod(name) };
+        for (claim, policy, pod, expected) in [
+            ("a managed pod is evicted", HOLD, pod("a"), (1, 0, 0, 0)),
+            ("a pending pod is evicted", HOLD, Pod { phase: PodPhase::Pending, ..pod("a") }, (1, 0, 0, 0)),
+            (
+                "a pod of unknown phase is still there",
+                HOLD,
+                Pod { phase: PodPhase::Unknown, ..pod("a") },
+                (1, 0, 0, 0),
+            ),
+            ("a terminating pod is waited for", HOLD, Pod { deleting: true, ..pod("a") }, (0, 1, 0, 0)),
+            (
+                "a terminating pod of nobody is waited for",
+                HOLD,
+                Pod { deleting: true, ..alone("a") },
+                (0, 1, 0, 0),
+            ),
+            ("a pod of a DaemonSet stays", HOLD, by_daemon_set("a"), (0, 0, 1, 0)),
+            ("even while it terminates", HOLD, Pod { deleting: true, ..by_daemon_set("a") }, (0, 0, 1, 0)),
+            ("a mirror pod stays", HOLD, Pod { mirror: true, ..alone("a") }, (0, 0, 1, 0)),
+            ("a pod that ended stays", HOLD, Pod { phase: PodPhase::Succeeded, ..alone("a") }, (0, 0, 1, 0)),
+            ("a pod that failed stays", HOLD, Pod { phase: PodPhase::Failed, ..pod("a") }, (0, 0, 1, 0)),
+            ("a pod of nobody blocks", HOLD, alone("a"), (0, 0, 0, 1)),
+            ("unless it may be lost", EVICT, alone("a"), (1, 0, 0, 0)),
+        ] {
+            let plan = plan(&[pod], policy, None);
+            let Leave { daemon_set, mirror, finished } = plan.leave;
+            let got =
+                (plan.evict.len(), plan.waiting.len(), daemon_set + mirror + finished, plan.blocked.len());
+            assert_eq!(got, expected, "{claim}");
+            assert_eq!(plan.is_done(), expected.2 == 1, "{claim}");
+        }
+        assert!(plan(&[], HOLD, None).is_done());
+    }
+
+    #[test]
+    fn nothing_is_evicted_while_something_blocks() {
+        let plan = plan(&[pod("a"), Pod { controller: None, ..pod("b") }], HOLD, None);
+        assert!(plan.evict.is_empty() && !plan.is_done());
+        assert_eq!(plan.blocked, [Finding::new(Reason::PodWithoutController, "default/b", "")]);
+    }
+
+    #[test]
+    fn what_the_cluster_needs_leaves_after_the_rest_and_the_alert_path_last() {
+        let label = |key: &str, value: &str| BTreeMap::from([(key.to_owned(), value.to_owned())]);
+        let mut pods = vec![
+            Pod { labels: label("app.kubernetes.io/name", "prometheus"), ..pod("a") },
+            Pod { labels: label(DRAIN_LAST_LABEL, ""), ..pod("b") },
+            Pod { priority: 2_000_000_000, ..pod("c") },
+            pod("d"),
+        ];
+        assert_eq!(names(&plan(&pods, HOLD, None).evict), ["d"]);
+        pods[3].deleting = true;
+        let waits = plan(&pods, HOLD, None);
+        assert!(waits.evict.is_empty(), "the next turn comes when the one before is gone");
+        assert_eq!(names(&waits.waiting), ["d"]);
+        pods.pop();
+        assert_eq!(names(&plan(&pods, HOLD, None).evict), ["c"]);
+        pods.pop();
+        assert_eq!(names(&plan(&pods, HOLD, None).evict), ["a", "b"]);
+    }
+
+    #[test]
+    fn every_pod_is_asked_though_a_budget_holds_back_a_whole_batch() {
+        let pods: Vec<Pod> = (0..25).map(|i| pod(&format!("p{i:02}"))).collect();
+        let mut asked = std::collections::BTreeSet::new();
+        let mut after = None;
+        for _ in 0..3 {
+            let plan = plan(&pods, HOLD, after.as_ref());
+            assert_eq!(plan.evict.len(), BATCH_PODS_MAX);
+            after = plan.evict.last().cloned();
+            asked.extend(plan.evict);
+        }
+        assert_eq!(asked.len(), pods.len());
+    }
+}

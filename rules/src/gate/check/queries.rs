@@ -1,0 +1,92 @@
+//! The rows about instant queries: the gates' own expressions, the control, the token's echo, the nodes.
+
+use std::collections::BTreeSet;
+
+use super::{Check, seconds, told};
+use crate::alert::WATCHDOG_ALERT;
+use crate::gate::PrometheusAnswers;
+use crate::gate::ask::has;
+use crate::prometheus::{Sample, timestamp};
+use crate::reason::Reason;
+
+/// How many scrapes the echo may be old.
+const SCRAPES_MAX: u64 = 3;
+
+impl<'a> Check<'a> {
+    pub(super) fn queries(&mut self, prometheus: &'a PrometheusAnswers) {
+        let questions = self.questions.clone();
+        for (name, expr) in &questions.gates {
+            let Some(samples) = self.query(prometheus, name, expr) else { continue };
+            for sample in samples {
+                self.found(Reason::GateExpressionTrue, name, told(&sample.labels));
+            }
+        }
+        let control = self.query(prometheus, "control", &questions.control);
+        if control.is_some_and(<[Sample]>::is_empty) {
+            self.found(
+                Reason::WatchdogMissing,
+                &prometheus.url,
+                format!("no series of {WATCHDOG_ALERT} in ALERTS"),
+            );
+        }
+        self.echo(prometheus, &questions.echo, &questions.echo_time);
+        self.nodes(prometheus, &questions.nodes);
+    }
+
+    fn query(&mut self, prometheus: &'a PrometheusAnswers, what: &str, expr: &str) -> Option<&'a [Sample]> {
+        let url = &prometheus.url;
+        let Some(answer) = prometheus.queries.get(expr) else {
+            self.found(Reason::AnswerMalformed, url, format!("{what}: it was not asked"));
+            return None;
+        };
+        let samples = self.usable(answer, url, what, Reason::PrometheusUnreachable)?;
+        // A cache between us and Prometheus would show its own time in the header, and an old one here.
+        for sample in samples.iter().take(1) {
+            self.clock(url, sample.evaluated_at, answer.received_at);
+        }
+        Some(samples)
+    }
+
+    /// The token has come back through scrape and storage, lately.
+    fn echo(&mut self, prometheus: &'a PrometheusAnswers, echo: &str, echo_time: &str) {
+        let url = &prometheus.url;
+        let token = self.order.token.to_string();
+        let ours = |sample: &&Sample| has(&sample.labels, "token", &token);
+        let Some(samples) = self.query(prometheus, "echo", echo) else { return };
+        #[expect(clippy::float_cmp, reason = "the gauge is exactly 1")]
+        if !samples.iter().filter(ours).any(|sample| sample.value == 1.0) {
+            self.found(Reason::EchoMissing, url, format!("{echo} is not 1"));
+        }
+        let Some(samples) = self.query(prometheus, "echo time", echo_time) else { return };
+        let age_max = seconds(SCRAPES_MAX * self.settings.scrape_interval_seconds);
+        let age = |sample: &Sample| Some(sample.evaluated_at.duration_since(timestamp(sample.value)?));
+        match samples.iter().filter(ours).filter_map(age).min() {
+            None => self.found(Reason::EchoMissing, url, format!("{echo_time} has no result")),
+            Some(age) if age > age_max || age < -age_max => {
+                self.found(Reason::EchoStale, url, format!("scraped {} s ago", age.as_secs()));
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Prometheus and the API server know the same nodes, by name, so also as many.
+    fn nodes(&mut self, prometheus: &'a PrometheusAnswers, expr: &str) {
+        let Some(samples) = self.query(prometheus, "nodes", expr) else { return };
+        let Some(nodes) = &self.answers.cluster.nodes.value else { return };
+        let theirs: BTreeSet<&str> =
+            samples.iter().map(|sample| sample.labels.get("node").map_or("", String::as_str)).collect();
+        let ours: BTreeSet<&str> = nodes.iter().map(|node| node.name.0.as_str()).collect();
+        if theirs != ours {
+            let only =
+                |a: &BTreeSet<&str>, b| a.difference(b).take(5).copied().collect::<Vec<_>>().join(", ");
+            let detail = format!(
+                "{} nodes instead of {}; only in Prometheus: [{}]; only in the API server: [{}]",
+                theirs.len(),
+                ours.len(),
+                only(&theirs, &ours),
+                only(&ours, &theirs),
+            );
+            self.found(Reason::NodeMismatch, &prometheus.url, detail);
+        }
+    }
+}

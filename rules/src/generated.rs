@@ -1,0 +1,34 @@
+//! The files that people install, as `rules/generated/` holds them.
+
+use crate::alert;
+use crate::crd;
+use crate::route::{self, RouteOptions};
+use crate::settings::Settings;
+
+/// One generated file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GeneratedFile {
+    /// Its name inside `rules/generated/`.
+    pub name: &'static str,
+    /// Its text.
+    pub text: String,
+}
+
+/// Every generated file, with the default settings.
+#[must_use]
+pub fn files() -> Vec<GeneratedFile> {
+    let settings = Settings::default();
+    let groups = alert::groups(&settings);
+    vec![
+        GeneratedFile { name: "alerts.yaml", text: alert::to_yaml(&groups) },
+        GeneratedFile {
+            name: "prometheus-rule.yaml",
+            text: alert::to_prometheus_rule(&groups, "k8s-upgrade", &[]),
+        },
+        GeneratedFile { name: "crd-upgraderun.yaml", text: crd::upgrade_run_yaml() },
+        GeneratedFile {
+            name: "alertmanager.yaml",
+            text: route::to_yaml(&RouteOptions::default(), &settings),
+        },
+    ]
+}

@@ -1,0 +1,318 @@
+//! The samples of runs: what waits for a permit, what runs, what is held.
+
+use super::samples::Samples;
+use super::table::*;
+use crate::api::{Hold, RunPhase, UpgradeRun, UpgradeRunStatus};
+use crate::name::Token;
+use crate::run::Step;
+use crate::snapshot::Node;
+use crate::version::Version;
+
+/// Whether a run may still do something.
+#[must_use]
+pub fn is_open(run: &UpgradeRun) -> bool {
+    phase(run) != Some(RunPhase::Succeeded)
+}
+
+/// The open run that people mean by "the upgrade": the one that is furthest, then the oldest.
+#[must_use]
+pub fn current_run(runs: &[UpgradeRun]) -> Option<&UpgradeRun> {
+    let rank = |run: &UpgradeRun| match phase(run) {
+        Some(RunPhase::Running | RunPhase::Ending) => 0,
+        Some(RunPhase::Waiting) => 1,
+        Some(RunPhase::Halted) => 2,
+        Some(RunPhase::Queued) => 3,
+        None => 4,
+        Some(RunPhase::Succeeded) => 5,
+    };
+    runs.iter()
+        .filter(|run| is_open(run))
+        .min_by_key(|run| (rank(run), run.created_at, &run.namespace, &run.name))
+}
+
+fn phase(run: &UpgradeRun) -> Option<RunPhase> {
+    run.status.as_ref().map(|status| status.phase)
+}
+
+impl Samples {
+    pub(super) fn run(&mut self, run: Option<&UpgradeRun>) {
+        let status = run.and_then(|run| run.status.as_ref());
+        self.flag(&IN_FLIGHT, [], run.is_some());
+        self.flag(&HALTED, [], status.is_some_and(|status| status.halted.is_some()));
+        let now = run.map_or("idle", run_phase);
+        let ends = ["idle", "queued", "ending", "halted"];
+        for phase in ends.into_iter().chain(Step::PHASES) {
+            self.flag(&PHASE, [phase], phase == now);
+        }
+        let snapshot = status.and_then(|status| status.snapshot.as_ref());
+        self.flag(&SNAPSHOT_TAKEN, [], snapshot.is_some());
+        if let Some(snapshot) = snapshot {
+            self.time(&SNAPSHOT_TIMESTAMP, [], snapshot.taken_at);
+            #[expect(clippy::cast_precision_loss, reason = "a size in bytes is exact up to 8 PiB")]
+            self.add(&SNAPSHOT_SIZE, [], snapshot.size_bytes as f64);
+        }
+        if let Some(run) = run {
+            let from = status.and_then(|status| status.from.as_deref()).unwrap_or_default();
+            // What people wrote has no bound; a label value should have one.
+            let target: String = run.spec.target.chars().take(40).collect();
+            self.add(&RUN_INFO, [&run.name, from, &target], 1.0);
+            if let Some(at) = status.and_then(|status| status.started_at) {
+                self.time(&STARTED, [&run.name], at);
+            }
+        }
+    }
+
+    /// What waits and what runs. A halted run shows neither: nobody may ask for a permit for it.
+    pub(super) fn steps(&mut self, run: &UpgradeRun) {
+        let Some(status) = &run.status else { return };
+        self.holds(&run.name, &status.holds);
+        if status.halted.is_some() || status.phase == RunPhase::Halted {
+            return;
+        }
+        if let Some((waiting, step)) = waiting(status) {
+            let class = step.gate_class();
+            let labels = [&run.name, &waiting.step, step.phase(), &waiting.token, class.label()];
+            self.add(&STEP_PENDING, labels, 1.0);
+            self.time(&STEP_NOT_BEFORE, [&waiting.token], waiting.not_before);
+        }
+        for active in &status.active {
+            let (Ok(step), Ok(_)) = (active.step.parse::<Step>(), active.token.parse::<Token>()) else {
+                continue;
+            };
+            let labels = [&run.name, active.step.as_str(), step.phase(), &active.token];
+            self.add(&STEP_RUNNING, labels, 1.0);
+            self.time(&STEP_RUNNING_SINCE, labels, active.started_at);
+        }
+    }
+
+    fn holds(&mut self, run: &str, holds: &[Hold]) {
+        let reasons: std::collections::BTreeSet<&str> =
+            holds.iter().map(|hold| hold.reason.as_str()).collect();
+        for reason in reasons {
+            self.add(&HOLD_REASON, [run, reason], 1.0);
+        }
+        if let Some(since) = holds.iter().map(|hold| hold.since).min() {
+            self.time(&HOLDING_SINCE, [run], since);
+        }
+    }
+}
+
+/// The waiting step, if its words are what they should be.
+fn waiting(status: &UpgradeRunStatus) -> Option<(&crate::api::WaitingStep, Step)> {
+    let waiting = status.waiting.as_ref()?;
+    waiting.token.parse::<Token>().ok()?;
+    Some((waiting, waiting.step.parse().ok()?))
+}
+
+/// The phase of a run: the kind of its step while it has one.
+fn run_phase(run: &UpgradeRun) -> &'static str {
+    let Some(status) = &run.status else { return "queued" };
+    let of_step = |step: &str| step.parse::<Step>().map_or("queued", |step| step.phase());
+    match status.phase {
+        RunPhase::Halted => "halted",
+        RunPhase::Ending => "ending",
+        RunPhase::Queued => "queued",
+        RunPhase::Succeeded => "idle",
+        RunPhase::Waiting | RunPhase::Running => match (status.active.first(), &status.waiting) {
+            (Some(active), _) => of_step(&active.step),
+            (None, Some(waiting)) => of_step(&waiting.step),
+            (None, None) => of_step(&status.summary.step),
+        },
+    }
+}
+
+pub(super) fn node_state(node: &Node, run: &UpgradeRun) -> &'static str {
+    let status = run.status.as_ref();
+    let is_of = |step: &str| step.parse::<Step>().is_ok_and(|step| step.node() == Some(&node.name));
+    let halted = status.and_then(|status| status.halted.as_ref());
+    let at_target = || {
+        let target = run.spec.target.parse::<Version>().ok()?;
+        Some(node.kubelet_version.as_ref().ok()?.cmp_precedence(&target).is_eq())
+    };
+    if halted.is_some_and(|halt| is_of(&halt.step)) {
+        "failed"
+    } else if status.is_some_and(|status| status.active.iter().any(|active| is_of(&active.step))) {
+        "upgrading"
+    } else if run.spec.skip.contains(&node.name.0) {
+        "skipped"
+    } else if at_target().unwrap_or(false) {
+        "upgraded"
+    } else {
+        "pending"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{ActiveStep, Halt, StoredFinding, UpgradeRunSpec, WaitingStep};
+    use crate::metric::TABLE;
+    use crate::metric::{Boots, Sample, samples};
+    use crate::settings::Settings;
+    use crate::snapshot::{Snapshot, Source};
+    use crate::verdict::{healthy, verdict};
+    use jiff::Timestamp;
+
+    const TOKEN: &str = "0b9f3c6e-1111-4222-8333-444455556666.7.2.00ff00ff00ff00ff";
+
+    fn at() -> Timestamp {
+        "2026-01-02T03:04:05Z".parse().unwrap()
+    }
+
+    fn run(phase: RunPhase, change: impl FnOnce(&mut UpgradeRunStatus)) -> UpgradeRun {
+        let status = serde_json::json!({"schemaVersion": 1, "phase": "Queued"});
+        let mut status: UpgradeRunStatus = serde_json::from_value(status).unwrap();
+        status.phase = phase;
+        change(&mut status);
+        UpgradeRun {
+            namespace: "k8s-upgrade".to_owned(),
+            name: "patch".to_owned(),
+            uid: "u".to_owned(),
+            resource_version: "1".to_owned(),
+            generation: 1,
+            created_at: Some(at()),
+            deleting: false,
+            has_finalizer: true,
+            spec: UpgradeRunSpec { target: "v1.36.3".to_owned(), ..UpgradeRunSpec::default() },
+            status: Some(status),
+        }
+    }
+
+    fn waiting(step: &str) -> Option<WaitingStep> {
+        let waiting = serde_json::json!({"step": step, "token": TOKEN, "mintedAt": at(), "notBefore": at()});
+        Some(serde_json::from_value(waiting).unwrap())
+    }
+
+    fn active(step: &str) -> ActiveStep {
+        let active = serde_json::json!({"step": step, "token": TOKEN, "startedAt": at(), "stageSince": at()});
+        serde_json::from_value(active).unwrap()
+    }
+
+    /// Every series as text, for the runs given.
+    fn shown(runs: Vec<UpgradeRun>) -> Vec<String> {
+        let (mut snapshot, now) = healthy();
+        snapshot.runs = Source::read(runs, now);
+        let verdicts = [verdict("v1.36.3", &snapshot, &Settings::default(), now)];
+        samples(&snapshot, &verdicts, &Boots::default()).iter().map(text).collect()
+    }
+
+    fn text(sample: &Sample) -> String {
+        let labels: Vec<_> = sample
+            .metric
+            .labels
+            .iter()
+            .zip(&sample.labels)
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        format!(
+            "{}{{{}}} {}",
+            sample.metric.name.trim_start_matches("k8s_upgrade_"),
+            labels.join(","),
+            sample.value
+        )
+    }
+
+    fn has(shown: &[String], line: &str) -> bool {
+        shown.iter().any(|one| one == line)
+    }
+
+    #[test]
+    fn a_waiting_step_is_pending_with_its_token_and_class() {
+        let shown = shown(vec![run(RunPhase::Waiting, |status| status.waiting = waiting("worker/w-1"))]);
+        let line = format!(
+            "step_pending{{run=patch,step=worker/w-1,phase=worker,token={TOKEN},gate_class=mutating}} 1"
+        );
+        assert!(has(&shown, &line), "{shown:#?}");
+        assert!(has(&shown, &format!("step_not_before_timestamp_seconds{{token={TOKEN}}} 1767323045")));
+        assert!(
+            has(&shown, "in_flight{} 1")
+                && has(&shown, "phase{phase=worker} 1")
+                && has(&shown, "phase{phase=idle} 0")
+        );
+        assert!(!shown.iter().any(|line| line.starts_with("step_running")));
+    }
+
+    #[test]
+    fn nothing_of_a_halted_or_succeeded_run_is_pending_or_running() {
+        let both = |status: &mut UpgradeRunStatus| {
+            status.waiting = waiting("preflight");
+            status.active = vec![active("worker/w-1")];
+        };
+        let halted = run(RunPhase::Halted, |status| {
+            both(status);
+            let finding = StoredFinding {
+                reason: "unit_failed".to_owned(),
+                subject: String::new(),
+                detail: String::new(),
+            };
+            status.halted = Some(Halt { step: "worker/w-1".to_owned(), attempt: 1, at: at(), finding });
+        });
+        for (run, in_flight, node) in [(halted, 1, "failed"), (run(RunPhase::Succeeded, both), 0, "nothing")]
+        {
+            let shown = shown(vec![run]);
+            assert!(!shown.iter().any(|line| line.starts_with("step_")), "{shown:#?}");
+            assert!(has(&shown, &format!("in_flight{{}} {in_flight}")));
+            assert_eq!(has(&shown, "node_state{node=w-1,state=failed} 1"), node == "failed");
+        }
+    }
+
+    #[test]
+    fn a_step_whose_words_cannot_be_read_is_not_offered_for_a_permit() {
+        for (step, token) in [("worker/", TOKEN), ("worker/w-1", "forged")] {
+            let broken = run(RunPhase::Waiting, |status| {
+                status.waiting = waiting(step);
+                status.waiting.as_mut().unwrap().token = token.to_owned();
+            });
+            assert!(!shown(vec![broken]).iter().any(|line| line.starts_with("step_")), "{step} {token}");
+        }
+    }
+
+    #[test]
+    fn a_node_has_exactly_one_state_in_a_run_and_none_without() {
+        let running = run(RunPhase::Running, |status| status.active = vec![active("worker/w-1")]);
+        let ones = |shown: &[String]| {
+            shown
+                .iter()
+                .filter(|line| line.starts_with("node_state") && line.ends_with(" 1"))
+                .cloned()
+                .collect::<Vec<_>>()
+        };
+        let of_run = ones(&shown(vec![running]));
+        assert_eq!(
+            of_run,
+            ["node_state{node=cp-1,state=pending} 1", "node_state{node=w-1,state=upgrading} 1"]
+        );
+        assert_eq!(ones(&shown(Vec::new())), Vec::<String>::new());
+    }
+
+    #[test]
+    fn before_anything_is_read_nothing_is_claimed() {
+        let shown: Vec<_> = samples(&Snapshot::unread(), &[], &Boots::default()).iter().map(text).collect();
+        assert!(has(&shown, "source_up{source=kube_api} 0"), "{shown:#?}");
+        for claim in ["state_timestamp", "in_flight", "node_", "step_", "phase"] {
+            assert!(!shown.iter().any(|line| line.starts_with(claim)), "{claim}");
+        }
+    }
+
+    #[test]
+    fn no_series_stands_twice_and_every_metric_is_in_the_table() {
+        let (mut snapshot, now) = healthy();
+        snapshot.runs =
+            Source::read(vec![run(RunPhase::Waiting, |status| status.waiting = waiting("preflight"))], now);
+        let verdicts = [verdict("v1.36.3", &snapshot, &Settings::default(), now)];
+        let samples = samples(&snapshot, &verdicts, &Boots::default());
+        let series: std::collections::BTreeSet<_> =
+            samples.iter().map(|it| (it.metric.name, &it.labels)).collect();
+        assert_eq!(series.len(), samples.len());
+        assert!(samples.iter().all(|sample| TABLE.contains(&sample.metric)));
+    }
+
+    #[test]
+    fn the_current_run_is_the_one_that_is_furthest() {
+        let mut queued = run(RunPhase::Queued, |_| {});
+        queued.name = "a".to_owned();
+        let runs = [queued, run(RunPhase::Running, |_| {}), run(RunPhase::Succeeded, |_| {})];
+        assert_eq!(current_run(&runs).unwrap().name, "patch");
+        assert_eq!(current_run(&runs[2..]), None);
+    }
+}

@@ -1,0 +1,178 @@
+//! What the scripts print, read back. A text that ends too early is no answer.
+
+use jiff::Timestamp;
+
+use crate::name::NodeName;
+use crate::reason::{Finding, Reason};
+use crate::run::{KubeadmSurvey, NodeSurvey};
+
+/// The first line of what a reading script prints.
+const FIRST_LINE: &str = "lockkeeper 1";
+/// Its last line: without it the text was cut.
+const LAST_LINE: &str = "end";
+/// How much of a node's output is kept.
+const OUTPUT_CHARS_MAX: usize = 4_000;
+
+/// Reads what the launcher printed.
+///
+/// # Errors
+/// The node refused the unit, and why; or it printed something else, and nobody knows.
+pub fn launch_answer(node: &NodeName, stdout: &str, stderr: &str) -> Result<(), Finding> {
+    let about = |reason, detail: String| Err(Finding::new(reason, node.0.clone(), detail));
+    match stdout.trim_end().lines().last().unwrap_or_default() {
+        "started" => Ok(()),
+        line => match line.strip_prefix("refused ").and_then(Reason::from_code) {
+            Some(reason) => about(reason, "the node refused the unit".to_owned()),
+            None => about(Reason::UnitFailed, format!("its start gave no answer: {}", tail(stderr, 400))),
+        },
+    }
+}
+
+/// The lines of an answer, each a word and the rest, if it is whole.
+pub(crate) fn lines(text: &str) -> Result<Vec<(&str, &str)>, String> {
+    let text = text.strip_suffix('\n').ok_or("its last line is cut")?;
+    let body = text.strip_prefix(FIRST_LINE).ok_or("it does not begin as one")?;
+    let body = body.strip_suffix(LAST_LINE).ok_or("it does not end as one")?;
+    Ok(body
+        .lines()
+        .filter(|line| !line.is_empty())
+        .map(|line| line.split_once(' ').unwrap_or((line, "")))
+        .collect())
+}
+
+/// The only value of a word.
+pub(crate) fn single<'a>(lines: &[(&'a str, &'a str)], word: &str) -> Result<&'a str, String> {
+    let mut values = lines.iter().filter(|(name, _)| *name == word).map(|(_, value)| value.trim());
+    match (values.next(), values.next()) {
+        (Some(value), None) => Ok(value),
+        (None, _) => Err(format!("no line {word:?}")),
+        (Some(_), Some(_)) => Err(format!("two lines {word:?}")),
+    }
+}
+
+/// Seconds since 1970.
+pub(crate) fn seconds(text: &str) -> Result<Timestamp, String> {
+    let seconds = text.parse::<i64>().map_err(|_| format!("{text:?} is no time"))?;
+    Timestamp::from_second(seconds).map_err(|_| format!("{text:?} is no time"))
+}
+
+/// Every value of a word, one a line.
+pub(crate) fn joined(lines: &[(&str, &str)], word: &str) -> String {
+    let values: Vec<&str> = lines.iter().filter(|(name, _)| *name == word).map(|(_, value)| *value).collect();
+    tail(&values.join("\n"), OUTPUT_CHARS_MAX)
+}
+
+fn tail(text: &str, chars_max: usize) -> String {
+    let skip = text.chars().count().saturating_sub(chars_max);
+    text.chars().skip(skip).collect::<String>().trim().to_owned()
+}
+
+/// Reads what the survey printed.
+///
+/// # Errors
+/// The text is cut or is not what the script prints.
+pub fn survey_answer(text: &str) -> Result<NodeSurvey, String> {
+    let lines = lines(text)?;
+    let number = |word: &str| {
+        let value = single(&lines, word)?;
+        value.parse::<u64>().map_err(|_| format!("{word} is {value:?}"))
+    };
+    Ok(NodeSurvey {
+        machine_id: single(&lines, "machine")?.to_owned(),
+        booted_at: seconds(single(&lines, "btime")?)?,
+        disk_free_mib: number("disk")?,
+        ledger_sequence: number("sequence")?,
+        kubeadm: kubeadm(&lines),
+    })
+}
+
+fn kubeadm(lines: &[(&str, &str)]) -> Option<KubeadmSurvey> {
+    let codes: Vec<(&str, &str)> = lines
+        .iter()
+        .filter(|(name, _)| *name == "kubeadm")
+        .filter_map(|(_, value)| value.split_once(' '))
+        .collect();
+    if codes.is_empty() {
+        return None;
+    }
+    let agrees = ["fetch", "plan", "apply", "diff"].iter().all(|name| codes.contains(&(name, "0")));
+    let drift = lines.iter().filter(|(name, _)| *name == "diff").any(|(_, line)| is_drift(line));
+    Some(KubeadmSurvey { agrees, drift, output: joined(lines, "output") })
+}
+
+/// Whether a line of a unified diff changes anything but an image.
+fn is_drift(line: &str) -> bool {
+    let is_header = line.starts_with("+++") || line.starts_with("---");
+    match line.strip_prefix(['+', '-']) {
+        Some(changed) if !is_header => {
+            !changed.trim().is_empty() && !changed.trim_start().starts_with("image:")
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SURVEY: &str =
+        "lockkeeper 1\nmachine abc\nnow 1763717000\nbtime 1763000000\ndisk 5000\nsequence 3\nend\n";
+
+    #[test]
+    fn a_survey_is_read_whole_or_not_at_all() {
+        let survey = survey_answer(SURVEY).unwrap();
+        assert_eq!((survey.disk_free_mib, survey.ledger_sequence, survey.kubeadm), (5000, 3, None));
+        for end in 0..SURVEY.len() {
+            assert!(survey_answer(&SURVEY[..end]).is_err(), "cut at {end}");
+        }
+        for word in ["machine", "btime", "disk", "sequence"] {
+            let without: String =
+                SURVEY.split_inclusive('\n').filter(|line| !line.starts_with(word)).collect();
+            assert!(survey_answer(&without).is_err(), "without {word}");
+        }
+        assert!(survey_answer(&SURVEY.replace("disk 5000", "disk ")).is_err());
+    }
+
+    fn kubeadm_of(lines: &str) -> KubeadmSurvey {
+        survey_answer(&SURVEY.replace("end\n", &format!("{lines}end\n"))).unwrap().kubeadm.unwrap()
+    }
+
+    #[test]
+    fn kubeadm_agrees_only_if_every_question_was_asked_and_answered_well() {
+        let all = "kubeadm fetch 0\nkubeadm plan 0\nkubeadm apply 0\nkubeadm diff 0\n";
+        assert!(kubeadm_of(all).agrees);
+        for name in ["fetch", "plan", "apply", "diff"] {
+            assert!(!kubeadm_of(&all.replace(&format!("{name} 0"), &format!("{name} 1"))).agrees, "{name}");
+        }
+        assert!(!kubeadm_of("kubeadm fetch 0\noutput x\n").agrees);
+    }
+
+    #[test]
+    fn only_a_change_beyond_the_image_is_drift() {
+        for (line, expected) in [
+            ("--- /etc/kubernetes/manifests/kube-apiserver.yaml", false),
+            ("+++ new manifest", false),
+            ("-    image: registry.k8s.io/kube-apiserver:v1.36.1", false),
+            ("+    image: registry.k8s.io/kube-apiserver:v1.36.3", false),
+            ("     - --oidc-issuer-url=https://example", false),
+            ("-    - --oidc-issuer-url=https://example", true),
+        ] {
+            let kubeadm = kubeadm_of(&format!("kubeadm diff 0\ndiff {line}\n"));
+            assert_eq!(kubeadm.drift, expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_start_that_gave_no_answer_is_not_called_started() {
+        let node = NodeName::from("w-1");
+        assert_eq!(launch_answer(&node, "started\n", ""), Ok(()));
+        for (stdout, reason) in [
+            ("refused generation_too_old\n", Reason::GenerationTooOld),
+            ("refused nonsense\n", Reason::UnitFailed),
+            ("", Reason::UnitFailed),
+            ("started\nbash: line 3\n", Reason::UnitFailed),
+        ] {
+            assert_eq!(launch_answer(&node, stdout, "").unwrap_err().reason, reason, "{stdout:?}");
+        }
+    }
+}

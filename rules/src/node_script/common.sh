@@ -1,0 +1,37 @@
+set -euo pipefail
+shopt -s inherit_errexit
+umask 077
+export LC_ALL=C HOME="${HOME:-/root}"
+export PATH="${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}"
+
+directory="$root/var/lib/lockkeeper"
+ledger="$directory/ledger"
+script="$directory/$token.sh"
+log="$directory/$token.log"
+report="$directory/$token.report"
+unit="lockkeeper-$token.service"
+
+# Everything that the ledger holds. After a power cut a file may end in zeros, which would hide what follows them.
+facts() {
+    if [ -e "$ledger" ]; then tr -d '\000' <"$ledger"; fi
+}
+
+is_this_machine() {
+    [ "$(tr -d '[:space:]' <"$root/etc/machine-id")" = "$machine_id" ]
+}
+
+# Prints the code of the first reason not to start this token, or nothing. A torn line counts as seen.
+reason_to_refuse() {
+    local seen highest
+    seen=$(facts | awk -v token="$token" '$3 == token { n++ } END { print n + 0 }')
+    highest=$(facts | awk '$1 == "start" && $NF == "." && $4 + 0 > max { max = $4 + 0 } END { printf "%.0f", max }')
+    if ! is_this_machine; then
+        echo machine_id_mismatch
+    elif [ "$seen" -ne 0 ]; then
+        echo token_already_seen
+    elif [ "$generation" -lt "$highest" ]; then
+        echo generation_too_old
+    elif [ "$(date +%s)" -gt "$not_after" ]; then
+        echo check_expired
+    fi
+}

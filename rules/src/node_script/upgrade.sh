@@ -1,0 +1,75 @@
+# kubeadm first, then what it says, then the kubelet. It stops at the first failure: a kubelet is never restarted past
+# a kubeadm that failed. What is done is written down, so that another attempt of the same run does the rest only.
+
+is_done() {
+    local count
+    count=$(facts | awk -v run="$run" -v part="$1" -v target="v$target" \
+        '$1 == "did" && $4 == part && $5 == target && $NF == "." { split($3, t, "."); if (t[1] == run) n++ }
+         END { print n + 0 }')
+    [ "$count" -ne 0 ]
+}
+
+manifests_are_at_target() {
+    local component
+    is_control_plane || return 0
+    for component in kube-apiserver kube-controller-manager kube-scheduler; do
+        grep -qE "image: .*:v${target//./\\.}\$" "$root/etc/kubernetes/manifests/$component.yaml" || return 1
+    done
+}
+
+# The holds are written down as they were found before the first is changed, and put back whatever happens.
+remember_holds() {
+    if [ ! -e "$directory/holds" ]; then
+        apt-mark showhold "${packages[@]}" >"$directory/holds.new"
+        sync "$directory/holds.new"
+        mv "$directory/holds.new" "$directory/holds"
+        sync "$directory"
+    fi
+}
+
+restore_holds() {
+    local package
+    [ -e "$directory/holds" ] || return 0
+    for package in "${packages[@]}"; do
+        if grep -qx "$package" "$directory/holds"; then
+            apt-mark hold "$package"
+        else
+            apt-mark unhold "$package"
+        fi
+    done
+    rm "$directory/holds"
+}
+
+# Installs some packages of the target, the others held, so that none of them pulls another one along.
+install_only() {
+    apt-mark hold "${packages[@]}"
+    apt-mark unhold "$@"
+    apt_get install "${@/%/=$target-*}"
+    apt-mark hold "$@"
+}
+
+work() {
+    local is_changed=no
+    remember_holds
+    trap restore_holds EXIT
+    mend_packages
+    if [ "$(installed_kubeadm)" != "v$target" ]; then install_only kubeadm; fi
+    [ "$(installed_kubeadm)" = "v$target" ]
+    if ! is_done kubeadm || ! manifests_are_at_target; then
+        case $kind in
+            upgrade-first) kubeadm upgrade apply -y "v$target" ;;
+            upgrade-node) kubeadm upgrade node ;;
+        esac
+        record did "kubeadm v$target"
+        is_changed=yes
+    fi
+    if [ "$(installed_kubelet)" != "v$target" ]; then install_only kubelet kubectl; fi
+    [ "$(installed_kubelet)" = "v$target" ]
+    if [ "$is_changed" = yes ] || ! is_done kubelet; then
+        systemctl daemon-reload
+        systemctl restart kubelet
+        record did "kubelet v$target"
+    fi
+    trap - EXIT
+    restore_holds
+}

@@ -1,0 +1,752 @@
+//! Every reason code, one vocabulary: the same word in metrics, JSON, Events, logs, conditions and docs.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Why something is held, refused or failed.
+///
+/// Adding one means adding a variant, a line in [`Reason::ALL`] and a line in [`Reason::entry`]; the compiler and
+/// a test name what was forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "each variant is documented by its entry, which people read too")]
+pub enum Reason {
+    // The gate: what the live check found.
+    GateFiring,
+    GatePending,
+    GateSuppressed,
+    GateExpressionTrue,
+    GateMisspelt,
+    RuleMissing,
+    RuleUnhealthy,
+    RuleStale,
+    RuleUnknown,
+    WatchdogMissing,
+    ReadyAbsent,
+    ReadySuppressed,
+    ReadySilenced,
+    EchoMissing,
+    EchoStale,
+    NodeMismatch,
+    PrometheusUnreachable,
+    PrometheusReloadFailed,
+    AlertmanagerUnreachable,
+    AlertmanagerYoung,
+    AlertmanagerNotReady,
+    HeartbeatMissing,
+    ClockSkew,
+    AnswerMalformed,
+    CheckExpired,
+    // The cluster.
+    ApiUnreachable,
+    NodeNotReady,
+    NodeLeaseStale,
+    NodePressure,
+    NodeMissing,
+    NodeReplaced,
+    NodeChanged,
+    NodeCordonedByHuman,
+    NodeUncordonedByHuman,
+    NodeRebootedRecently,
+    NodeAddressMissing,
+    ControllerLeaseStale,
+    ControlPlaneNotReady,
+    EtcdUnhealthy,
+    EtcdRecentlyRestarted,
+    VersionUnexpected,
+    PodsNotReady,
+    NoNodes,
+    // The verdict.
+    VerdictUnknown,
+    TargetNotAVersion,
+    TargetPrerelease,
+    TargetDowngrade,
+    TargetSkipsMinor,
+    TargetOtherMajor,
+    TargetUnavailable,
+    KubeletTooOld,
+    KubeletAhead,
+    ControlPlaneSkewed,
+    SourceUnreadable,
+    SourceStale,
+    VerdictStale,
+    // The run.
+    Paused,
+    StopAfter,
+    NotBefore,
+    WaitingForPermit,
+    PermitExpired,
+    QueuedBehindRun,
+    LockUnreadable,
+    LockLost,
+    LeadershipLost,
+    StatusMalformed,
+    StatusNewer,
+    StatusPruned,
+    StateWentBackwards,
+    AttemptsExhausted,
+    NoHomeForActuator,
+    PipelineHasNoOtherNode,
+    InvariantViolated,
+    // A node's step.
+    SshUnreachable,
+    SshHostKey,
+    MachineIdMismatch,
+    LedgerUnreadable,
+    TokenAlreadySeen,
+    GenerationTooOld,
+    NodeBusy,
+    UnitVanished,
+    UnitFailed,
+    UnitDeadline,
+    PreflightFailed,
+    DiskTooSmall,
+    ConfigDrift,
+    SnapshotMissing,
+    SnapshotInvalid,
+    PdbBlocked,
+    PodWithoutController,
+    EvictionRefused,
+    DrainDeadline,
+    VerifyDeadline,
+    HoldDeadline,
+}
+
+/// What a reason says to people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// The snake_case code.
+    pub code: &'static str,
+    /// What it means, a sentence without a full stop.
+    pub meaning: &'static str,
+    /// What would clear it, a sentence without a full stop.
+    pub remedy: &'static str,
+}
+
+const fn entry(code: &'static str, meaning: &'static str, remedy: &'static str) -> Entry {
+    Entry { code, meaning, remedy }
+}
+
+impl Reason {
+    /// The snake_case code, as in metrics, JSON and docs.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        self.entry().code
+    }
+
+    /// The reason that has this code.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| reason.code() == code)
+    }
+
+    /// Code, meaning and remedy.
+    #[must_use]
+    #[expect(clippy::too_many_lines, reason = "one line per reason is the table")]
+    pub fn entry(self) -> Entry {
+        match self {
+            Self::GateFiring => {
+                entry("gate_firing", "a gate alert is firing", "clear the alert; the run goes on by itself")
+            }
+            Self::GatePending => {
+                entry("gate_pending", "a gate alert is pending", "wait for the alert to fire or to clear")
+            }
+            Self::GateSuppressed => entry(
+                "gate_suppressed",
+                "a gate alert is silenced or inhibited, which does not open the gate",
+                "clear the alert itself",
+            ),
+            Self::GateExpressionTrue => entry(
+                "gate_expression_true",
+                "an embedded gate expression has a result although its rule is quiet",
+                "load the rules of this version; clear what the expression names",
+            ),
+            Self::GateMisspelt => entry(
+                "gate_misspelt",
+                "an alert carries a gate class that does not exist, which closes every step",
+                "spell k8s_upgrade_gate as all, start or mutating",
+            ),
+            Self::RuleMissing => entry(
+                "rule_missing",
+                "a generated alert rule is not loaded",
+                "load the output of `lockkeeper-exporter rules` into Prometheus",
+            ),
+            Self::RuleUnhealthy => entry(
+                "rule_unhealthy",
+                "a gate rule cannot be evaluated",
+                "read lastError of the rule in Prometheus",
+            ),
+            Self::RuleStale => entry(
+                "rule_stale",
+                "a gate rule has not been evaluated lately",
+                "look at the rule group's evaluation time in Prometheus",
+            ),
+            Self::RuleUnknown => entry(
+                "rule_unknown",
+                "a gate rule is in a state that is not known to be quiet",
+                "wait for its first evaluation",
+            ),
+            Self::WatchdogMissing => entry(
+                "watchdog_missing",
+                "the positive control K8sUpgradeWatchdog is absent from the answer",
+                "look at the path from Prometheus to Alertmanager",
+            ),
+            Self::ReadyAbsent => entry(
+                "ready_absent",
+                "K8sUpgradeStepReady does not fire for this step's token",
+                "wait for the gates; look at the alert in Prometheus",
+            ),
+            Self::ReadySuppressed => entry(
+                "ready_suppressed",
+                "the ready alert is inhibited or muted",
+                "remove the inhibit rule or the mute time",
+            ),
+            Self::ReadySilenced => entry(
+                "ready_silenced",
+                "the ready alert is silenced, which pauses the run",
+                "expire the silence",
+            ),
+            Self::EchoMissing => entry(
+                "echo_missing",
+                "Prometheus has no sample of this step's token",
+                "let Prometheus scrape this exporter; check the job name and selector",
+            ),
+            Self::EchoStale => entry(
+                "echo_stale",
+                "the newest sample of this step's token is too old",
+                "look at the exporter's target in Prometheus",
+            ),
+            Self::NodeMismatch => entry(
+                "node_mismatch",
+                "Prometheus and the API server count different nodes",
+                "wait for the next scrape; check that Prometheus watches this cluster",
+            ),
+            Self::PrometheusUnreachable => entry(
+                "prometheus_unreachable",
+                "a configured Prometheus does not answer",
+                "bring it back, or correct prometheus.urls",
+            ),
+            Self::PrometheusReloadFailed => entry(
+                "prometheus_reload_failed",
+                "Prometheus runs with an old configuration because its last reload failed",
+                "mend the configuration that it refused",
+            ),
+            Self::AlertmanagerUnreachable => entry(
+                "alertmanager_unreachable",
+                "a configured Alertmanager does not answer",
+                "bring it back, or correct alertmanager.urls",
+            ),
+            Self::AlertmanagerYoung => entry(
+                "alertmanager_young",
+                "Alertmanager started so lately that its list may be incomplete",
+                "wait one resend delay",
+            ),
+            Self::AlertmanagerNotReady => entry(
+                "alertmanager_not_ready",
+                "the Alertmanager cluster is settling",
+                "wait for it to be ready",
+            ),
+            Self::HeartbeatMissing => entry(
+                "heartbeat_missing",
+                "no heartbeat has arrived from Alertmanager",
+                "route K8sUpgradeWatchdog to the actuator; check the webhook's address and token",
+            ),
+            Self::ClockSkew => {
+                entry("clock_skew", "a backend's clock is too far from ours", "run a time service on both")
+            }
+            Self::AnswerMalformed => entry(
+                "answer_malformed",
+                "an answer could not be understood",
+                "check that the URL is what it should be, and the supported versions",
+            ),
+            Self::CheckExpired => entry(
+                "check_expired",
+                "the live check is older than its validity",
+                "nothing; it is asked again",
+            ),
+            Self::ApiUnreachable => entry(
+                "api_unreachable",
+                "the API server does not answer",
+                "nothing if its own node is being upgraded; else bring it back",
+            ),
+            Self::NodeNotReady => {
+                entry("node_not_ready", "a node is not Ready", "mend the node, or list it in spec.skip")
+            }
+            Self::NodeLeaseStale => {
+                entry("node_lease_stale", "a node's Lease has not been renewed lately", "mend its kubelet")
+            }
+            Self::NodePressure => entry(
+                "node_pressure",
+                "a node reports memory, disk or process pressure",
+                "free the resource on the node",
+            ),
+            Self::NodeMissing => {
+                entry("node_missing", "the node is gone", "nothing if it was removed on purpose")
+            }
+            Self::NodeReplaced => entry(
+                "node_replaced",
+                "a node of this name has another uid than when its step began",
+                "look at the node, then set spec.retry",
+            ),
+            Self::NodeChanged => {
+                entry("node_changed", "the node has changed since it was read", "nothing; it is read again")
+            }
+            Self::NodeCordonedByHuman => entry(
+                "node_cordoned_by_human",
+                "somebody else has cordoned the node",
+                "uncordon it, or set spec.cordonedNodes: upgrade",
+            ),
+            Self::NodeUncordonedByHuman => entry(
+                "node_uncordoned_by_human",
+                "somebody uncordoned the node in the middle of its step",
+                "nothing; it is left as it is",
+            ),
+            Self::NodeRebootedRecently => entry(
+                "node_rebooted_recently",
+                "a node booted less than the quiet time ago",
+                "wait for the quiet time to pass",
+            ),
+            Self::NodeAddressMissing => entry(
+                "node_address_missing",
+                "a node has no InternalIP to reach it by",
+                "let its kubelet report one",
+            ),
+            Self::ControllerLeaseStale => entry(
+                "controller_lease_stale",
+                "kube-controller-manager or kube-scheduler does not renew its Lease",
+                "bring it back",
+            ),
+            Self::ControlPlaneNotReady => {
+                entry("control_plane_not_ready", "an API server is not ready", "bring it back")
+            }
+            Self::EtcdUnhealthy => entry(
+                "etcd_unhealthy",
+                "an etcd member is not healthy",
+                "bring the member back before its neighbour is touched",
+            ),
+            Self::EtcdRecentlyRestarted => entry(
+                "etcd_recently_restarted",
+                "an etcd member has not been healthy for long enough",
+                "nothing; it is asked again",
+            ),
+            Self::VersionUnexpected => entry(
+                "version_unexpected",
+                "a component runs a version that the run did not plan for",
+                "find out who changed it, then set spec.retry",
+            ),
+            Self::PodsNotReady => entry("pods_not_ready", "too few pods are Ready", "mend the workloads"),
+            Self::NoNodes => {
+                entry("no_nodes", "the cluster shows no nodes", "check the rights of the service account")
+            }
+            Self::VerdictUnknown => entry(
+                "verdict_unknown",
+                "the compatibility verdict could not be reached",
+                "read /verdict for what is missing",
+            ),
+            Self::TargetNotAVersion => entry(
+                "target_not_a_version",
+                "spec.target is not a version",
+                "open a new run with a target such as v1.36.3",
+            ),
+            Self::TargetPrerelease => entry(
+                "target_prerelease",
+                "spec.target is a pre-release",
+                "open a new run with a release as its target",
+            ),
+            Self::TargetDowngrade => entry(
+                "target_downgrade",
+                "spec.target is older than what runs",
+                "open a new run with a newer target; Kubernetes does not go down",
+            ),
+            Self::TargetSkipsMinor => entry(
+                "target_skips_minor",
+                "spec.target is more than one minor ahead",
+                "open a new run with a target of the next minor, and another one after it",
+            ),
+            Self::TargetOtherMajor => entry(
+                "target_other_major",
+                "spec.target has another major version",
+                "open a new run with a target of the running major",
+            ),
+            Self::TargetUnavailable => entry(
+                "target_unavailable",
+                "the package index does not have the target",
+                "check spec.target and packages.url",
+            ),
+            Self::KubeletTooOld => entry(
+                "kubelet_too_old",
+                "a kubelet would be more minors behind the API server than is supported",
+                "upgrade that node first",
+            ),
+            Self::KubeletAhead => entry(
+                "kubelet_ahead",
+                "a kubelet is newer than an API server",
+                "upgrade the control plane first",
+            ),
+            Self::ControlPlaneSkewed => entry(
+                "control_plane_skewed",
+                "the API servers are more than one minor apart",
+                "finish the earlier upgrade of the control plane",
+            ),
+            Self::SourceUnreadable => entry(
+                "source_unreadable",
+                "a source that the verdict needs could not be read",
+                "mend the source that is named",
+            ),
+            Self::SourceStale => entry(
+                "source_stale",
+                "a source that the verdict needs is too old",
+                "mend the source that is named",
+            ),
+            Self::VerdictStale => entry(
+                "verdict_stale",
+                "the verdict is older than its time to live",
+                "nothing; it is computed again",
+            ),
+            Self::Paused => entry("paused", "spec.paused is set", "set spec.paused to false"),
+            Self::StopAfter => entry(
+                "stop_after",
+                "the step in spec.stopAfter has finished",
+                "remove spec.stopAfter, or name a later step",
+            ),
+            Self::NotBefore => entry("not_before", "the step may not start yet: soak or quiet time", "wait"),
+            Self::WaitingForPermit => entry(
+                "waiting_for_permit",
+                "no permit has arrived for this step",
+                "wait for the gates; if they are clear, check the route from Alertmanager",
+            ),
+            Self::PermitExpired => entry(
+                "permit_expired",
+                "the permit ended before the live check passed",
+                "nothing; Alertmanager repeats it",
+            ),
+            Self::QueuedBehindRun => {
+                entry("queued_behind_run", "another run holds the cluster lock", "wait for it, or delete it")
+            }
+            Self::LockUnreadable => entry(
+                "lock_unreadable",
+                "the cluster lock could not be read",
+                "check the API server and the actuator's rights",
+            ),
+            Self::LockLost => entry(
+                "lock_lost",
+                "the cluster lock is no longer this run's",
+                "find out who took it, then set spec.retry",
+            ),
+            Self::LeadershipLost => entry("leadership_lost", "another replica leads", "nothing"),
+            Self::StatusMalformed => entry(
+                "status_malformed",
+                "the stored status contradicts itself",
+                "look at the status; delete the run and open a new one",
+            ),
+            Self::StatusNewer => entry(
+                "status_newer",
+                "the status was written by a newer Lockkeeper",
+                "run the newer actuator",
+            ),
+            Self::StatusPruned => entry(
+                "status_pruned",
+                "the API server did not store what was sent",
+                "apply the CRD of this version",
+            ),
+            Self::StateWentBackwards => entry(
+                "state_went_backwards",
+                "a node's ledger is ahead of the run's status",
+                "etcd was restored: look at the nodes, then set spec.retry",
+            ),
+            Self::AttemptsExhausted => entry(
+                "attempts_exhausted",
+                "the step failed as often as it may",
+                "mend the cause, then set spec.retry",
+            ),
+            Self::NoHomeForActuator => entry(
+                "no_home_for_actuator",
+                "the actuator could not run on any other node",
+                "add a node, or set spec.inPlace on a single-node cluster",
+            ),
+            Self::PipelineHasNoOtherNode => entry(
+                "pipeline_has_no_other_node",
+                "a part of the alert path could not run on any other node",
+                "make room for it elsewhere",
+            ),
+            Self::InvariantViolated => entry(
+                "invariant_violated",
+                "the independent checker found a broken invariant",
+                "report a bug with the run's status",
+            ),
+            Self::SshUnreachable => entry(
+                "ssh_unreachable",
+                "the node cannot be reached over SSH",
+                "check address, port, key and sshd",
+            ),
+            Self::SshHostKey => entry(
+                "ssh_host_key",
+                "the node's host key is not the known one",
+                "find out why it changed, then mend the known-hosts file",
+            ),
+            Self::MachineIdMismatch => entry(
+                "machine_id_mismatch",
+                "the machine behind the address is not the node",
+                "correct the node's address",
+            ),
+            Self::LedgerUnreadable => entry(
+                "ledger_unreadable",
+                "the node's ledger could not be read",
+                "look at /var/lib/lockkeeper on the node",
+            ),
+            Self::TokenAlreadySeen => entry(
+                "token_already_seen",
+                "the node has seen this token before",
+                "nothing; the step gets a new token",
+            ),
+            Self::GenerationTooOld => entry(
+                "generation_too_old",
+                "the node has seen a newer leader",
+                "nothing; the newer leader goes on",
+            ),
+            Self::NodeBusy => {
+                entry("node_busy", "another unit is at work on the node", "wait until it has ended")
+            }
+            Self::UnitVanished => entry(
+                "unit_vanished",
+                "the unit on the node started and is gone without a result",
+                "nothing; the node is probed",
+            ),
+            Self::UnitFailed => {
+                entry("unit_failed", "the unit on the node failed", "read the unit's log on the node")
+            }
+            Self::UnitDeadline => entry(
+                "unit_deadline",
+                "the unit on the node runs longer than it may",
+                "look at the node, then set spec.retry",
+            ),
+            Self::PreflightFailed => entry(
+                "preflight_failed",
+                "the target's own kubeadm does not agree",
+                "read its output in the run's history",
+            ),
+            Self::DiskTooSmall => {
+                entry("disk_too_small", "too little disk is free on the node", "free some disk")
+            }
+            Self::ConfigDrift => entry(
+                "config_drift",
+                "the static pod manifests differ from what kubeadm would write",
+                "move the change into the kubeadm-config ConfigMap",
+            ),
+            Self::SnapshotMissing => entry(
+                "snapshot_missing",
+                "this run has no verified etcd snapshot",
+                "let the snapshot step run again",
+            ),
+            Self::SnapshotInvalid => entry(
+                "snapshot_invalid",
+                "the etcd snapshot could not be verified",
+                "look at the disk of the control-plane node",
+            ),
+            Self::PdbBlocked => entry(
+                "pdb_blocked",
+                "a PodDisruptionBudget allows no eviction",
+                "make more pods Ready, or relax the budget",
+            ),
+            Self::PodWithoutController => entry(
+                "pod_without_controller",
+                "a pod has no controller and would be lost",
+                "delete it, or set spec.drain.unmanagedPods: evict",
+            ),
+            Self::EvictionRefused => entry(
+                "eviction_refused",
+                "the API server refused an eviction",
+                "read the message: usually an admission webhook",
+            ),
+            Self::DrainDeadline => {
+                entry("drain_deadline", "pods did not leave the node in time", "look at the pods that remain")
+            }
+            Self::VerifyDeadline => entry(
+                "verify_deadline",
+                "the node did not come up at the target in time",
+                "look at the kubelet and the static pods of the node",
+            ),
+            Self::HoldDeadline => entry(
+                "hold_deadline",
+                "the gate stayed closed for too long after the cordon",
+                "nothing; the node was put back",
+            ),
+        }
+    }
+
+    /// Every reason, in the order of the vocabulary.
+    pub const ALL: &'static [Self] = &[
+        Self::GateFiring,
+        Self::GatePending,
+        Self::GateSuppressed,
+        Self::GateExpressionTrue,
+        Self::GateMisspelt,
+        Self::RuleMissing,
+        Self::RuleUnhealthy,
+        Self::RuleStale,
+        Self::RuleUnknown,
+        Self::WatchdogMissing,
+        Self::ReadyAbsent,
+        Self::ReadySuppressed,
+        Self::ReadySilenced,
+        Self::EchoMissing,
+        Self::EchoStale,
+        Self::NodeMismatch,
+        Self::PrometheusUnreachable,
+        Self::PrometheusReloadFailed,
+        Self::AlertmanagerUnreachable,
+        Self::AlertmanagerYoung,
+        Self::AlertmanagerNotReady,
+        Self::HeartbeatMissing,
+        Self::ClockSkew,
+        Self::AnswerMalformed,
+        Self::CheckExpired,
+        Self::ApiUnreachable,
+        Self::NodeNotReady,
+        Self::NodeLeaseStale,
+        Self::NodePressure,
+        Self::NodeMissing,
+        Self::NodeReplaced,
+        Self::NodeChanged,
+        Self::NodeCordonedByHuman,
+        Self::NodeUncordonedByHuman,
+        Self::NodeRebootedRecently,
+        Self::NodeAddressMissing,
+        Self::ControllerLeaseStale,
+        Self::ControlPlaneNotReady,
+        Self::EtcdUnhealthy,
+        Self::EtcdRecentlyRestarted,
+        Self::VersionUnexpected,
+        Self::PodsNotReady,
+        Self::NoNodes,
+        Self::VerdictUnknown,
+        Self::TargetNotAVersion,
+        Self::TargetPrerelease,
+        Self::TargetDowngrade,
+        Self::TargetSkipsMinor,
+        Self::TargetOtherMajor,
+        Self::TargetUnavailable,
+        Self::KubeletTooOld,
+        Self::KubeletAhead,
+        Self::ControlPlaneSkewed,
+        Self::SourceUnreadable,
+        Self::SourceStale,
+        Self::VerdictStale,
+        Self::Paused,
+        Self::StopAfter,
+        Self::NotBefore,
+        Self::WaitingForPermit,
+        Self::PermitExpired,
+        Self::QueuedBehindRun,
+        Self::LockUnreadable,
+        Self::LockLost,
+        Self::LeadershipLost,
+        Self::StatusMalformed,
+        Self::StatusNewer,
+        Self::StatusPruned,
+        Self::StateWentBackwards,
+        Self::AttemptsExhausted,
+        Self::NoHomeForActuator,
+        Self::PipelineHasNoOtherNode,
+        Self::InvariantViolated,
+        Self::SshUnreachable,
+        Self::SshHostKey,
+        Self::MachineIdMismatch,
+        Self::LedgerUnreadable,
+        Self::TokenAlreadySeen,
+        Self::GenerationTooOld,
+        Self::NodeBusy,
+        Self::UnitVanished,
+        Self::UnitFailed,
+        Self::UnitDeadline,
+        Self::PreflightFailed,
+        Self::DiskTooSmall,
+        Self::ConfigDrift,
+        Self::SnapshotMissing,
+        Self::SnapshotInvalid,
+        Self::PdbBlocked,
+        Self::PodWithoutController,
+        Self::EvictionRefused,
+        Self::DrainDeadline,
+        Self::VerifyDeadline,
+        Self::HoldDeadline,
+    ];
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+impl Serialize for Reason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
+}
+
+impl<'de> Deserialize<'de> for Reason {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let code = String::deserialize(deserializer)?;
+        Self::from_code(&code)
+            .ok_or_else(|| serde::de::Error::custom(format!("unknown reason code {code:?}")))
+    }
+}
+
+/// One reason with what it is about: a node, a rule, a URL.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Finding {
+    /// Why.
+    pub reason: Reason,
+    /// What it is about, empty where the reason says it all.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub subject: String,
+    /// What was seen, in words: never used to decide.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+impl Finding {
+    /// A finding about `subject`, with what was seen.
+    pub fn new(reason: Reason, subject: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { reason, subject: subject.into(), detail: detail.into() }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.reason)?;
+        if !self.subject.is_empty() {
+            write!(f, " {}", self.subject)?;
+        }
+        if !self.detail.is_empty() {
+            write!(f, ": {}", self.detail)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_code_is_snake_case_unique_and_read_back() {
+        let codes: BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+        assert_eq!(codes.len(), Reason::ALL.len());
+        for &reason in Reason::ALL {
+            assert!(reason.code().bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{reason}");
+            assert_eq!(Reason::from_code(reason.code()), Some(reason));
+            let debug = format!("{reason:?}").to_lowercase();
+            assert_eq!(debug, reason.code().replace('_', ""), "code and variant are the same word");
+        }
+    }
+
+    #[test]
+    fn no_variant_is_left_out_of_the_list() {
+        let last = *Reason::ALL.last().unwrap();
+        assert_eq!(last, Reason::HoldDeadline);
+        assert_eq!(Reason::ALL.len(), last as usize + 1);
+    }
+}

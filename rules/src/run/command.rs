@@ -1,0 +1,288 @@
+//! What the machine may ask for, and what comes back. The executor adds nothing of its own.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::step::Step;
+use crate::gate::{Form, Report};
+use crate::name::{NodeName, Token};
+use crate::reason::{Finding, Reason};
+use crate::version::Version;
+
+/// One thing to do. At most one at a time; its outcome is part of the next observation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// Take the cluster lock for this run.
+    TakeLock,
+    /// Give the cluster lock back.
+    ReleaseLock,
+    /// Let a replica on another node lead: the next step takes our own node out of service.
+    HandOver,
+    /// Ask the live check.
+    Check(CheckOrder),
+    /// Look at every node over SSH, changing nothing.
+    Survey(SurveyOrder),
+    /// Start a unit on a node.
+    StartUnit(UnitOrder),
+    /// Read a node's ledger.
+    ReadLedger(LedgerOrder),
+    /// Set `unschedulable` and our annotation, together.
+    Cordon(CordonOrder),
+    /// Evict a batch of pods.
+    Evict(EvictOrder),
+    /// Remove our annotation, and `unschedulable` if it is ours.
+    Uncordon(UncordonOrder),
+    /// Put our finalizer on the run, so that it cannot vanish while a node carries its annotation.
+    AddFinalizer,
+    /// Take our finalizer off the run.
+    RemoveFinalizer,
+}
+
+/// What the live check is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckOrder {
+    /// The step that wants to go on.
+    pub step: Step,
+    /// Its token.
+    pub token: Token,
+    /// Before the step, or inside it.
+    pub form: Form,
+    /// When the token was minted.
+    pub minted_at: Timestamp,
+    /// Nodes that need not be Ready: the step's own and the skipped ones.
+    pub exempt: Vec<NodeName>,
+}
+
+/// The proof that a mutation was allowed: which check, and when it began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// The token that was checked.
+    pub token: Token,
+    /// When the first request of the check was sent.
+    pub checked_at: Timestamp,
+}
+
+/// Which nodes to look at before a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SurveyOrder {
+    /// The nodes, with where and what they should be.
+    pub nodes: Vec<NodeTarget>,
+    /// The version that is asked about.
+    pub target: Version,
+    /// The control-plane node on which the target's own kubeadm is asked, if it applies.
+    pub kubeadm_on: Option<NodeName>,
+}
+
+/// A node to be reached over SSH.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeTarget {
+    /// Its name.
+    pub name: NodeName,
+    /// Its InternalIP.
+    pub address: String,
+    /// The machine id that must be behind the address.
+    pub machine_id: String,
+}
+
+/// What a unit does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnitKind {
+    /// An etcd snapshot, taken and verified.
+    Snapshot,
+    /// Packages and images fetched ahead, old scratch pruned.
+    Prepare,
+    /// `kubeadm upgrade apply`, then the kubelet.
+    UpgradeFirst,
+    /// `kubeadm upgrade node`, then the kubelet.
+    UpgradeNode,
+}
+
+/// A unit to be started on a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitOrder {
+    /// Where.
+    pub node: NodeTarget,
+    /// What.
+    pub kind: UnitKind,
+    /// The token, the unit's name and its line in the ledger.
+    pub token: Token,
+    /// The version to go to.
+    pub target: Version,
+    /// The generation of our leadership, which the node compares with the highest it has seen.
+    pub generation: u64,
+    /// Why it may.
+    pub proof: Proof,
+}
+
+/// Whose ledger to read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerOrder {
+    /// Where.
+    pub node: NodeTarget,
+    /// About which token.
+    pub token: Token,
+}
+
+/// A node to be cordoned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CordonOrder {
+    /// The node.
+    pub node: NodeName,
+    /// Its uid.
+    pub uid: String,
+    /// The resource version that the patch names.
+    pub resource_version: String,
+    /// The token that the annotation says.
+    pub token: Token,
+    /// Why it may.
+    pub proof: Proof,
+}
+
+/// A node to be given back. It needs no proof: restoring is never gated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UncordonOrder {
+    /// The node.
+    pub node: NodeName,
+    /// Its uid.
+    pub uid: String,
+    /// The resource version that the patch names.
+    pub resource_version: String,
+    /// The annotation that is there, as written.
+    pub annotation: String,
+}
+
+/// A batch of pods to be evicted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvictOrder {
+    /// The node that they are on.
+    pub node: NodeName,
+    /// The pods.
+    pub pods: Vec<PodRef>,
+    /// Why it may.
+    pub proof: Proof,
+}
+
+/// One pod, by uid, so that its successor of the same name is never meant.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PodRef {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+}
+
+/// What this process has learnt since it began to lead. It is lost with the process, and nothing depends on it
+/// but speed: whatever is unknown is asked again.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Known {
+    /// The last live check.
+    pub check: Option<Checked>,
+    /// The last reading of a ledger.
+    pub ledger: Option<LedgerRead>,
+    /// The last survey.
+    pub survey: Option<Surveyed>,
+    /// The last thing that was done and how it went.
+    pub act: Option<Acted>,
+}
+
+/// A live check with its age, by the larger of monotonic and wall time since its first request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// What was found.
+    pub report: Report,
+    /// How old it is now.
+    pub age: Duration,
+}
+
+/// A reading of a node's ledger, or why there is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerRead {
+    /// Whose.
+    pub node: NodeName,
+    /// About which token.
+    pub token: Token,
+    /// How old it is now.
+    pub age: Duration,
+    /// What it says.
+    pub result: Result<LedgerReading, Finding>,
+}
+
+/// What the node's ledger and its unit say of one token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LedgerReading {
+    /// The node has never seen the token.
+    Unseen,
+    /// The node refused to start it.
+    Refused(Reason),
+    /// It was started and has not ended; `alive` says whether its unit still runs.
+    Started {
+        /// When, by the node's clock.
+        at: Timestamp,
+        /// The unit is running now.
+        alive: bool,
+    },
+    /// It ended.
+    Ended {
+        /// Its exit code.
+        code: i32,
+        /// When, by the node's clock.
+        at: Timestamp,
+        /// What the unit reported for us to read, one `key=value` a line.
+        report: Vec<(String, String)>,
+        /// The end of its output.
+        output: String,
+    },
+}
+
+/// A survey, or why a node could not be looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Surveyed {
+    /// When it was begun.
+    pub at: Timestamp,
+    /// How old it is now.
+    pub age: Duration,
+    /// One answer for each node that was asked.
+    pub nodes: Vec<(NodeName, Result<NodeSurvey, Finding>)>,
+}
+
+/// What a node said of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeSurvey {
+    /// `/etc/machine-id`.
+    pub machine_id: String,
+    /// `btime` of `/proc/stat`.
+    pub booted_at: Timestamp,
+    /// Free disk under /var/lib, in MiB.
+    pub disk_free_mib: u64,
+    /// The sequence number of the newest token of this run in its ledger, 0 if there is none.
+    pub ledger_sequence: u64,
+    /// What the target's own kubeadm says, where it was asked.
+    pub kubeadm: Option<KubeadmSurvey>,
+}
+
+/// What the target's own kubeadm says, without changing anything.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KubeadmSurvey {
+    /// `kubeadm upgrade plan` and `upgrade apply --dry-run` agreed.
+    pub agrees: bool,
+    /// `kubeadm upgrade diff` shows changes beyond version and image.
+    pub drift: bool,
+    /// The end of their output.
+    pub output: String,
+}
+
+/// The last thing that was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acted {
+    /// The command.
+    pub command: Command,
+    /// How long ago its outcome came.
+    pub age: Duration,
+    /// How it went: nothing, or everything that stood in the way.
+    pub findings: Vec<Finding>,
+}

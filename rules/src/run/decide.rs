@@ -1,0 +1,206 @@
+//! The one function that moves a run. A process that has just started enters it like one that has run for days.
+
+use jiff::Timestamp;
+
+use super::active::active;
+use super::command::{CheckOrder, Command};
+use super::ending::ending;
+use super::gated::exempt;
+use super::lock::LockView;
+use super::moves::{IDLE_SECONDS, hold, mint, remember};
+use super::next::{cordoned_by_others, next_step, stopped};
+use super::node_step::uncordon_order;
+use super::observed::{Observed, Turn};
+use super::state::{Active, Halted, NodeWork, Position, State, Waiting, Work};
+use super::step::{Stage, Step};
+use crate::api::NodeBefore;
+use crate::gate::Form;
+use crate::reason::{Finding, Reason};
+use crate::snapshot::Node;
+
+/// What comes next. The state is to be stored before the command is run; the outcome of the command is part of
+/// the next observation.
+#[must_use]
+pub fn decide(state: &State, observed: &Observed<'_>, now: Timestamp) -> Turn {
+    let state = state.clone();
+    if observed.run.deleting {
+        return ending(state, observed, now);
+    }
+    match state.position.clone() {
+        Position::Open => open(state, observed, now),
+        Position::Waiting(it) => waiting(state, &it, observed, now),
+        Position::Active(it) => active(state, *it, observed, now),
+        Position::Halted(it) => halted(state, &it, observed, now),
+        Position::Succeeded { .. } => match observed.lock {
+            LockView::Ours => Turn::run(state, Command::ReleaseLock),
+            LockView::Free | LockView::Other { .. } | LockView::Unknown(_) => Turn::wait(state, IDLE_SECONDS),
+        },
+    }
+}
+
+fn open(mut state: State, observed: &Observed<'_>, now: Timestamp) -> Turn {
+    // A run whose target cannot be is told so before it takes anything, the cluster lock included.
+    if !observed.verdict.is_empty() {
+        return hold(state, observed.verdict.to_vec(), now);
+    }
+    let (target, nodes) = match (observed.target(), observed.nodes(now)) {
+        (Ok(target), Ok(nodes)) => (target, nodes),
+        (Err(finding), _) | (_, Err(finding)) => return hold(state, vec![finding], now),
+    };
+    if !observed.run.has_finalizer {
+        return Turn::run(state, Command::AddFinalizer);
+    }
+    if let Some(turn) = locked(&state, observed, now) {
+        return turn;
+    }
+    if observed.run.spec.paused {
+        return hold(state, vec![Finding::new(Reason::Paused, "spec.paused", "")], now);
+    }
+    if let Some(finding) = stopped(&state, observed, nodes, &target) {
+        return hold(state, vec![finding], now);
+    }
+    // A node that people no longer want touched, and that this run still holds, is given back first.
+    if let Some(node) = nodes.iter().find(|node| observed.is_skipped(&node.name) && observed.is_ours(node)) {
+        let annotation = observed.our_annotation(node).unwrap_or_default();
+        return Turn::run(state, Command::Uncordon(uncordon_order(node, annotation)));
+    }
+    if state.started_at.is_none() {
+        state.started_at = Some(now);
+        state.from = nodes.iter().filter_map(|node| node.kubelet_version.clone().ok()).min();
+    }
+    match next_step(&state, observed, nodes, &target, now) {
+        Some(step) => {
+            let not_before = state.soak_until.filter(|&until| until > now).unwrap_or(now);
+            Turn::again(mint(state, step, 1, not_before, Vec::new(), observed, now))
+        }
+        None => {
+            state.position = Position::Succeeded { at: now };
+            state.holds.clear();
+            remember(&mut state, now, "", "succeeded");
+            Turn::again(state)
+        }
+    }
+}
+
+/// What is to be done about the cluster lock before anything else; nothing if it is ours.
+fn locked(state: &State, observed: &Observed<'_>, now: Timestamp) -> Option<Turn> {
+    match observed.lock {
+        LockView::Ours => None,
+        LockView::Free => Some(Turn::run(state.clone(), Command::TakeLock)),
+        LockView::Other { holder } => {
+            let finding = Finding::new(Reason::QueuedBehindRun, holder.clone(), "");
+            Some(hold(state.clone(), vec![finding], now))
+        }
+        LockView::Unknown(why) => {
+            Some(hold(state.clone(), vec![Finding::new(Reason::LockUnreadable, "", why.clone())], now))
+        }
+    }
+}
+
+fn waiting(state: State, it: &Waiting, observed: &Observed<'_>, now: Timestamp) -> Turn {
+    let (target, nodes) = match (observed.target(), observed.nodes(now)) {
+        (Ok(target), Ok(nodes)) => (target, nodes),
+        (Err(finding), _) | (_, Err(finding)) => return hold(state, vec![finding], now),
+    };
+    // Whoever pauses, stops, or changes the nodes takes the token back: no alert asks for a step that may not be.
+    let is_wanted = !observed.run.spec.paused
+        && stopped(&state, observed, nodes, &target).is_none()
+        && next_step(&state, observed, nodes, &target, now).as_ref() == Some(&it.step);
+    if !is_wanted {
+        return Turn::again(State { position: Position::Open, ..state });
+    }
+    if let Some(turn) = locked(&state, observed, now) {
+        return turn;
+    }
+    if let Some(own) = observed.own_node.filter(|own| it.step.node() == Some(own)) {
+        let detail = "its step waits until a replica on another node leads";
+        let turn = hold(state, vec![Finding::new(Reason::NoHomeForActuator, own.0.clone(), detail)], now);
+        return Turn::run(turn.state, Command::HandOver);
+    }
+    let mut findings = observed.verdict.to_vec();
+    findings.extend(cordoned_by_others(&it.step, observed, nodes, &target));
+    if now < it.not_before {
+        findings.push(Finding::new(Reason::NotBefore, it.not_before.to_string(), ""));
+        findings.extend(it.because.iter().cloned());
+    }
+    if !findings.is_empty() {
+        return hold(state, findings, now);
+    }
+    knock(state, it, nodes, observed, now)
+}
+
+/// Asks the live check: every two seconds under a permit, else now and then, so that people can read what a
+/// waiting step waits for.
+fn knock(state: State, it: &Waiting, nodes: &[Node], observed: &Observed<'_>, now: Timestamp) -> Turn {
+    let settings = observed.settings;
+    let permit = observed.permit.filter(|permit| permit.covers(&it.token, now, settings));
+    let check =
+        observed.known.check.as_ref().filter(|c| c.report.token == it.token && c.report.form == Form::Start);
+    let ask = Command::Check(CheckOrder {
+        step: it.step.clone(),
+        token: it.token.clone(),
+        form: Form::Start,
+        minted_at: it.minted_at,
+        exempt: exempt(&it.step, observed),
+    });
+    // What was found before stands, with its times, until there is another answer.
+    let Some(check) = check else { return Turn::run(state, ask) };
+    if permit.is_some() && check.report.allows(&it.token, Form::Start, check.age, settings) {
+        return start(state, it, nodes, observed, now);
+    }
+    let pause =
+        if permit.is_some() { settings.check_pause_seconds } else { settings.idle_check_pause_seconds };
+    let mut findings = check.report.findings.clone();
+    if permit.is_none() {
+        let subject = if findings.is_empty() { "although the gate is clear" } else { "" };
+        findings.push(Finding::new(Reason::WaitingForPermit, subject, ""));
+        findings.extend(observed.heartbeat.iter().cloned());
+    }
+    let turn = hold(state, findings, now);
+    if check.age.as_secs() >= pause {
+        return Turn::run(turn.state, ask);
+    }
+    Turn { pause: std::time::Duration::from_millis(500), ..turn }
+}
+
+fn start(mut state: State, it: &Waiting, nodes: &[Node], observed: &Observed<'_>, now: Timestamp) -> Turn {
+    let work = match &it.step {
+        Step::Preflight | Step::Snapshot | Step::Postflight => Work::Whole,
+        Step::Prepare => Work::EveryNode { cursor: None },
+        Step::ControlPlane(name) | Step::Worker(name) => {
+            let Some(node) = nodes.iter().find(|node| node.name == *name) else {
+                return Turn::again(State { position: Position::Open, ..state });
+            };
+            Work::OneNode(NodeWork { stage: Stage::Cordon, before: before(node, observed), returning: None })
+        }
+    };
+    state.position = Position::active(Active {
+        step: it.step.clone(),
+        token: it.token.clone(),
+        started_at: now,
+        stage_since: now,
+        work,
+        intent: None,
+        held_since: None,
+    });
+    state.holds.clear();
+    remember(&mut state, now, &it.step.to_string(), "started");
+    Turn::again(state)
+}
+
+fn before(node: &Node, observed: &Observed<'_>) -> NodeBefore {
+    NodeBefore {
+        name: node.name.clone(),
+        uid: node.uid.clone(),
+        kubelet_version: node.kubelet_version.as_ref().map_or_else(Clone::clone, ToString::to_string),
+        unschedulable: observed.is_cordoned_by_others(node),
+    }
+}
+
+fn halted(state: State, it: &Halted, observed: &Observed<'_>, now: Timestamp) -> Turn {
+    let wished = observed.run.spec.retry.as_ref();
+    if wished.is_some_and(|retry| retry.step == it.step.to_string() && retry.attempt == it.attempt) {
+        return Turn::again(mint(state, it.step.clone(), it.attempt + 1, now, Vec::new(), observed, now));
+    }
+    Turn::wait(state, IDLE_SECONDS)
+}

@@ -1,0 +1,190 @@
+//! Intent, check, act: the one way to a mutation, and the way back while it cannot have begun.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::command::LedgerReading;
+use super::command::{CheckOrder, Checked, Command, Proof};
+use super::moves::{holds, linger};
+use super::observed::{Observed, Turn};
+use super::state::{Action, Active, Intended, NodeWork, Position, State, Work};
+use super::step::{Stage, Step};
+use crate::gate::Form;
+use crate::name::NodeName;
+use crate::reason::{Finding, Reason};
+
+/// Intent, check, act: writes down what is about to be changed, asks the live check after that, and acts only on
+/// an answer that is younger than both the intent and the last thing that was done.
+pub(super) fn gated(
+    mut state: State,
+    it: &Active,
+    action: Action,
+    node: &NodeName,
+    observed: &Observed<'_>,
+    now: Timestamp,
+    act: impl FnOnce(Proof) -> Command,
+) -> Turn {
+    // An intent from the future was written by a clock that has been set back since: no check could be after it.
+    let is_it = |intent: &&Intended| intent.action == action && intent.node == *node && intent.at <= now;
+    let is_written = it.intent.as_ref().filter(is_it);
+    let Some(intent) = is_written else {
+        let intent = Some(Intended { action, node: node.clone(), at: now });
+        state.position = Position::active(Active { intent, ..it.clone() });
+        return Turn::again(state);
+    };
+    if observed.run.spec.paused {
+        return held(state, it, vec![Finding::new(Reason::Paused, "spec.paused", "")], observed, now);
+    }
+    if !observed.verdict.is_empty() {
+        return held(state, it, observed.verdict.to_vec(), observed, now);
+    }
+    let last_act = observed.known.act.as_ref().map(|acted| acted.age);
+    let failure = failed_act(it, observed);
+    if let Some((findings, age)) = failure
+        && age < Duration::from_secs(observed.settings.eviction_pause_seconds)
+    {
+        return held(state, it, findings.to_vec(), observed, now);
+    }
+    let check = observed.known.check.as_ref().filter(|check| {
+        check.report.token == it.token
+            && check.report.form == Form::Continue
+            && check.report.started_at >= intent.at
+            && last_act.is_none_or(|age| check.age < age)
+    });
+    match check {
+        Some(check) if check.report.allows(&it.token, Form::Continue, check.age, observed.settings) => {
+            let proof = Proof { token: it.token.clone(), checked_at: check.report.started_at };
+            // What is tried again and again without success is held all the while, and keeps its age.
+            let refused = failure.map_or(&[][..], |(findings, _)| findings);
+            state.holds.retain(|(old, _)| {
+                refused.iter().any(|new| new.reason == old.reason && new.subject == old.subject)
+            });
+            let held_since = it.held_since.filter(|_| failure.is_some());
+            state.position = Position::active(Active { held_since, ..it.clone() });
+            Turn::run(state, act(proof))
+        }
+        Some(check) => {
+            let mut turn = held(state, it, what_it_found(check), observed, now);
+            let is_due = check.age >= Duration::from_secs(observed.settings.check_pause_seconds);
+            let goes_on = matches!(&turn.state.position, Position::Active(next) if next.intent == it.intent);
+            if is_due && goes_on {
+                turn.command = Some(continue_check(it, observed));
+            }
+            turn
+        }
+        None => Turn::run(state, continue_check(it, observed)),
+    }
+}
+
+/// What a check that does not allow found: its findings, or that it came too late to act on.
+fn what_it_found(check: &Checked) -> Vec<Finding> {
+    if !check.report.findings.is_empty() {
+        return check.report.findings.clone();
+    }
+    let detail = format!("the answers took {} s", check.age.as_secs());
+    vec![Finding::new(Reason::CheckExpired, "", detail)]
+}
+
+/// What went wrong with the last mutation of this step, and how long ago.
+fn failed_act<'a>(it: &Active, observed: &Observed<'a>) -> Option<(&'a [Finding], Duration)> {
+    let acted = observed.known.act.as_ref().filter(|acted| !acted.findings.is_empty())?;
+    let is_of_this_step = match &acted.command {
+        Command::Cordon(order) => order.token == it.token,
+        Command::Evict(order) => order.proof.token == it.token,
+        Command::StartUnit(order) => order.token == it.token,
+        Command::Uncordon(_)
+        | Command::TakeLock
+        | Command::ReleaseLock
+        | Command::HandOver
+        | Command::Check(_)
+        | Command::Survey(_)
+        | Command::ReadLedger(_)
+        | Command::AddFinalizer
+        | Command::RemoveFinalizer => false,
+    };
+    is_of_this_step.then_some((&acted.findings, acted.age))
+}
+
+fn continue_check(it: &Active, observed: &Observed<'_>) -> Command {
+    Command::Check(CheckOrder {
+        step: it.step.clone(),
+        token: it.token.clone(),
+        form: Form::Continue,
+        minted_at: it.started_at,
+        exempt: exempt(&it.step, observed),
+    })
+}
+
+/// Something stands in the way of a running step. A node that is cordoned for it is put back when that takes too
+/// long, as long as its mutation cannot have begun.
+pub(super) fn held(
+    mut state: State,
+    it: &Active,
+    findings: Vec<Finding>,
+    observed: &Observed<'_>,
+    now: Timestamp,
+) -> Turn {
+    let since = it.held_since.unwrap_or(now);
+    state.holds = holds(&state.holds, findings, now);
+    let held_seconds = u64::try_from(now.duration_since(since).as_secs()).unwrap_or(0);
+    if held_seconds >= observed.settings.hold_seconds_max {
+        let first = state.holds.first().map(|(finding, _)| finding.to_string()).unwrap_or_default();
+        let finding = Finding::new(Reason::HoldDeadline, it.step.to_string(), first);
+        return put_back(state, it, finding, observed, now);
+    }
+    state.position = Position::active(Active { held_since: Some(since), ..it.clone() });
+    Turn::wait(state, 1)
+}
+
+/// The nodes that need not be Ready for a step to go on.
+pub(super) fn exempt(step: &Step, observed: &Observed<'_>) -> Vec<NodeName> {
+    let skipped = observed.run.spec.skip.iter().map(|name| NodeName(name.clone()));
+    step.node().cloned().into_iter().chain(skipped).collect()
+}
+
+/// Puts a node back as it was, as long as its mutation cannot have begun; else goes on waiting for what the node
+/// says. A step that holds no node has nothing to give back and goes on waiting, its progress kept.
+pub(super) fn put_back(
+    mut state: State,
+    it: &Active,
+    finding: Finding,
+    observed: &Observed<'_>,
+    now: Timestamp,
+) -> Turn {
+    let Work::OneNode(work) = &it.work else {
+        return linger(state, vec![finding], now);
+    };
+    if work.stage > Stage::Mutate || !cannot_have_begun(it, observed, now) {
+        return linger(state, vec![finding], now);
+    }
+    state.position = Position::active(Active {
+        work: Work::OneNode(NodeWork { stage: Stage::Uncordon, returning: Some(finding), ..work.clone() }),
+        stage_since: now,
+        intent: None,
+        held_since: None,
+        ..it.clone()
+    });
+    Turn::again(state)
+}
+
+/// How long a reading that a node has not seen a token is worth something.
+pub(super) fn unseen_age_max(observed: &Observed<'_>) -> Duration {
+    Duration::from_secs(observed.settings.unit_poll_seconds.saturating_mul(5).max(5))
+}
+
+/// Whether the mutation of a step cannot have begun: nothing was written down, or the node has not seen the token
+/// long after it could have been sent.
+pub(super) fn cannot_have_begun(it: &Active, observed: &Observed<'_>, now: Timestamp) -> bool {
+    let Some(intent) = it.intent.as_ref().filter(|intent| intent.action == Action::Unit) else { return true };
+    let patience = observed.settings.unit_start_seconds_max;
+    let age = u64::try_from(now.duration_since(intent.at).as_secs()).unwrap_or(0);
+    let read =
+        observed.known.ledger.as_ref().filter(|read| read.token == it.token && read.node == intent.node);
+    let is_unseen = read
+        .is_some_and(|read| read.result == Ok(LedgerReading::Unseen) && read.age < unseen_age_max(observed));
+    let sent_lately = observed.known.act.as_ref().is_some_and(|acted| {
+        matches!(&acted.command, Command::StartUnit(_)) && acted.age < Duration::from_secs(patience)
+    });
+    is_unseen && !sent_lately && age >= patience
+}

@@ -1,0 +1,245 @@
+//! Preflight and postflight: looked at whole, judged whole, nothing touched.
+
+use jiff::Timestamp;
+
+use super::command::{Command, NodeSurvey, SurveyOrder, Surveyed};
+use super::moves::{finish, halt, linger, retry_later};
+use super::observed::{Observed, Turn};
+use super::state::{Active, State};
+use crate::drain;
+use crate::name::NodeName;
+use crate::reason::{Finding, Reason};
+use crate::snapshot::{Node, Role};
+use crate::version::Version;
+
+/// The reasons that a person may accept by name in `spec.acceptRisks`.
+const ACCEPTABLE: [Reason; 3] = [Reason::ConfigDrift, Reason::PdbBlocked, Reason::PodWithoutController];
+
+pub(super) fn preflight(state: State, it: &Active, observed: &Observed<'_>, now: Timestamp) -> Turn {
+    let (nodes, target) = match (observed.nodes(now), observed.target()) {
+        (Ok(nodes), Ok(target)) => (nodes, target),
+        (Err(finding), _) | (_, Err(finding)) => return linger(state, vec![finding], now),
+    };
+    let Some(surveyed) = observed.known.survey.as_ref().filter(|surveyed| surveyed.at >= it.started_at)
+    else {
+        return match survey_order(nodes, &target, observed) {
+            Ok(order) => Turn::run(state, Command::Survey(order)),
+            Err(finding) => retry_later(state, it, vec![finding], observed, now),
+        };
+    };
+    let mut findings = cluster_findings(nodes, observed, now);
+    findings.extend(observed.verdict.iter().cloned());
+    findings.extend(survey_findings(&state, surveyed, nodes, observed, now));
+    let accepted = |finding: &Finding| {
+        ACCEPTABLE.contains(&finding.reason)
+            && observed.run.spec.accept_risks.iter().any(|name| name == finding.reason.code())
+    };
+    findings.retain(|finding| !accepted(finding));
+    if let Some(finding) = findings.iter().find(|finding| finding.reason == Reason::StateWentBackwards) {
+        return halt(state, it, finding.clone(), now);
+    }
+    if findings.is_empty() {
+        finish(state, it, observed, now)
+    } else {
+        retry_later(state, it, findings, observed, now)
+    }
+}
+
+fn survey_order(nodes: &[Node], target: &Version, observed: &Observed<'_>) -> Result<SurveyOrder, Finding> {
+    let wanted = nodes.iter().filter(|node| !observed.is_skipped(&node.name));
+    let first = first_control_plane(nodes, observed);
+    Ok(SurveyOrder {
+        nodes: wanted.map(|node| observed.reach(node)).collect::<Result<_, _>>()?,
+        target: target.clone(),
+        // A run that resumes has nothing to ask kubeadm: it would only say that there is nothing to do.
+        kubeadm_on: first.filter(|_| !observed.control_plane_has_begun(target)).cloned(),
+    })
+}
+
+/// The control-plane node on which the target's own kubeadm is asked.
+fn first_control_plane<'a>(nodes: &'a [Node], observed: &Observed<'_>) -> Option<&'a NodeName> {
+    let wanted = |node: &&Node| node.role == Role::ControlPlane && !observed.is_skipped(&node.name);
+    nodes.iter().filter(wanted).map(|node| &node.name).min()
+}
+
+fn cluster_findings(nodes: &[Node], observed: &Observed<'_>, now: Timestamp) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for node in nodes.iter().filter(|node| !observed.is_skipped(&node.name)) {
+        if !node.ready {
+            findings.push(Finding::new(Reason::NodeNotReady, node.name.0.clone(), ""));
+        }
+        if let Err(text) = &node.kubelet_version {
+            let detail = format!("kubelet says {text:?}");
+            findings.push(Finding::new(Reason::VersionUnexpected, node.name.0.clone(), detail));
+        }
+        if !node.pressures.is_empty() {
+            findings.push(Finding::new(
+                Reason::NodePressure,
+                node.name.0.clone(),
+                format!("{:?}", node.pressures),
+            ));
+        }
+    }
+    findings.extend(observed.etcd_findings(now));
+    findings.extend(drain_findings(observed, now));
+    findings.extend(alert_path_findings(nodes, observed));
+    if let Some(own) = observed.own_node
+        && !nodes.iter().any(|node| node.name != *own && node.ready && !node.unschedulable)
+    {
+        findings.push(Finding::new(
+            Reason::NoHomeForActuator,
+            own.0.clone(),
+            "no other node is Ready and schedulable",
+        ));
+    }
+    findings
+}
+
+/// Parts of the alert path that would have nowhere to go. What a scheduler would say of taints and room is not asked.
+fn alert_path_findings(nodes: &[Node], observed: &Observed<'_>) -> Vec<Finding> {
+    let pods = observed.pods.and_then(|pods| pods.value.as_deref()).unwrap_or_default();
+    let leaves =
+        |pod: &&drain::Pod| drain::is_alert_path(pod) && !pod.phase.is_finished() && !pod.is_daemon();
+    let has_home =
+        |home: &NodeName| nodes.iter().any(|node| node.name != *home && node.ready && !node.unschedulable);
+    pods.iter()
+        .filter(leaves)
+        .filter(|pod| pod.node.as_ref().is_some_and(|home| !observed.is_skipped(home) && !has_home(home)))
+        .map(|pod| {
+            Finding::new(
+                Reason::PipelineHasNoOtherNode,
+                pod.title(),
+                "no other node is Ready and schedulable",
+            )
+        })
+        .collect()
+}
+
+fn drain_findings(observed: &Observed<'_>, now: Timestamp) -> Vec<Finding> {
+    let unread = |what: &str, error: String| vec![Finding::new(Reason::ApiUnreachable, what, error)];
+    let age_max = observed.settings.check_seconds_max;
+    let (Some(pods), Some(budgets)) = (observed.pods, observed.budgets) else {
+        return unread("pods", "not read".to_owned());
+    };
+    match (pods.fresh(now, age_max), budgets.fresh(now, age_max)) {
+        (Ok(pods), Ok(budgets)) => drain::forecast(pods, budgets, observed.run.spec.drain),
+        (Err(error), _) => unread("pods", error.to_string()),
+        (_, Err(error)) => unread("budgets", error.to_string()),
+    }
+}
+
+fn survey_findings(
+    state: &State,
+    surveyed: &Surveyed,
+    nodes: &[Node],
+    observed: &Observed<'_>,
+    now: Timestamp,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let was_asked =
+        surveyed.nodes.iter().any(|(_, answer)| answer.as_ref().is_ok_and(|it| it.kubeadm.is_some()));
+    if !was_asked && observed.target().is_ok_and(|target| !observed.control_plane_has_begun(&target)) {
+        let detail = "the target's own kubeadm did not answer on any control-plane node";
+        findings.push(Finding::new(Reason::PreflightFailed, "", detail));
+    }
+    for node in nodes.iter().filter(|node| !observed.is_skipped(&node.name)) {
+        let answer = surveyed.nodes.iter().find(|(name, _)| *name == node.name);
+        match answer {
+            Some((name, Ok(survey))) => {
+                findings.extend(node_findings(state, name, survey, node, observed, now))
+            }
+            Some((_, Err(finding))) => findings.push(finding.clone()),
+            None => {
+                findings.push(Finding::new(Reason::SshUnreachable, node.name.0.clone(), "it was not asked"))
+            }
+        }
+    }
+    findings
+}
+
+fn node_findings(
+    state: &State,
+    name: &NodeName,
+    survey: &NodeSurvey,
+    node: &Node,
+    observed: &Observed<'_>,
+    now: Timestamp,
+) -> Vec<Finding> {
+    let settings = observed.settings;
+    let mut findings = Vec::new();
+    let mut found = |reason, detail: String| findings.push(Finding::new(reason, name.0.clone(), detail));
+    if survey.machine_id != node.machine_id {
+        found(Reason::MachineIdMismatch, format!("{} instead of {}", survey.machine_id, node.machine_id));
+    }
+    let up_seconds = u64::try_from(now.duration_since(survey.booted_at).as_secs()).unwrap_or(0);
+    if up_seconds < settings.quiet_seconds {
+        found(
+            Reason::NodeRebootedRecently,
+            format!("up for {up_seconds} s, quiet time is {} s", settings.quiet_seconds),
+        );
+    }
+    if survey.disk_free_mib < settings.disk_free_mib_min {
+        found(
+            Reason::DiskTooSmall,
+            format!("{} MiB free, {} MiB wanted", survey.disk_free_mib, settings.disk_free_mib_min),
+        );
+    }
+    if survey.ledger_sequence > state.sequence {
+        let detail = format!(
+            "its ledger has token {}, the run has given out {}",
+            survey.ledger_sequence, state.sequence
+        );
+        found(Reason::StateWentBackwards, detail);
+    }
+    if let Some(kubeadm) = &survey.kubeadm {
+        if !kubeadm.agrees {
+            found(Reason::PreflightFailed, kubeadm.output.clone());
+        }
+        if kubeadm.drift {
+            found(Reason::ConfigDrift, kubeadm.output.clone());
+        }
+    }
+    findings
+}
+
+pub(super) fn postflight(state: State, it: &Active, observed: &Observed<'_>, now: Timestamp) -> Turn {
+    let (nodes, target) = match (observed.nodes(now), observed.target()) {
+        (Ok(nodes), Ok(target)) => (nodes, target),
+        (Err(finding), _) | (_, Err(finding)) => return linger(state, vec![finding], now),
+    };
+    let mut findings = Vec::new();
+    for node in nodes.iter().filter(|node| !observed.is_skipped(&node.name)) {
+        if !observed.is_at_target(node, &target) {
+            findings.push(Finding::new(
+                Reason::VersionUnexpected,
+                node.name.0.clone(),
+                format!("not at {target}"),
+            ));
+        }
+        if !node.ready {
+            findings.push(Finding::new(Reason::NodeNotReady, node.name.0.clone(), ""));
+        }
+    }
+    findings.extend(pods_findings(observed, now));
+    if findings.is_empty() {
+        finish(state, it, observed, now)
+    } else {
+        retry_later(state, it, findings, observed, now)
+    }
+}
+
+fn pods_findings(observed: &Observed<'_>, now: Timestamp) -> Option<Finding> {
+    let pods = match observed.pods.map(|pods| pods.fresh(now, observed.settings.check_seconds_max)) {
+        Some(Ok(pods)) => pods,
+        Some(Err(error)) => return Some(Finding::new(Reason::ApiUnreachable, "pods", error.to_string())),
+        None => return Some(Finding::new(Reason::ApiUnreachable, "pods", "not read")),
+    };
+    let alive: Vec<_> = pods.iter().filter(|pod| !pod.is_finished()).collect();
+    let ready = alive.iter().filter(|pod| pod.ready).count();
+    let percent = if alive.is_empty() { 100 } else { ready * 100 / alive.len() };
+    let wanted = observed.settings.pods_ready_percent_min;
+    (u64::try_from(percent).unwrap_or(0) < wanted).then(|| {
+        let detail = format!("{ready} of {} are Ready, {wanted} % are wanted", alive.len());
+        Finding::new(Reason::PodsNotReady, "", detail)
+    })
+}

@@ -1,0 +1,90 @@
+//! The cluster lock: one run in the whole cluster, whatever namespace it lives in.
+
+use crate::api::UpgradeRun;
+use crate::snapshot::Source;
+
+/// The name of its Lease, in `kube-system`.
+pub const LOCK_NAME: &str = "lockkeeper-cluster-lock";
+/// The annotation of its Lease that says `namespace/name` of the holder, for people.
+pub const LOCK_RUN_ANNOTATION: &str = "lockkeeper.dev/run";
+
+/// Whose the cluster lock is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LockView {
+    /// This run's.
+    Ours,
+    /// Nobody's, or a run's that is known not to exist any more.
+    Free,
+    /// Another run's.
+    Other {
+        /// That run, as namespace/name.
+        holder: String,
+    },
+    /// It could not be read, and why.
+    Unknown(String),
+}
+
+/// Judges the lock. It has no time to live: it is free only when nobody holds it or its holder, by uid, is not
+/// among all runs of the cluster. A list of runs that could not be read proves nothing.
+#[must_use]
+pub fn lock_view(holder: Option<&str>, uid: &str, runs: &Source<Vec<UpgradeRun>>) -> LockView {
+    let holder = match holder {
+        None | Some("") => return LockView::Free,
+        Some(holder) if holder == uid => return LockView::Ours,
+        Some(holder) => holder,
+    };
+    let runs = match (&runs.value, &runs.error) {
+        (Some(runs), None) => runs,
+        (_, error) => {
+            let why = error.clone().unwrap_or_else(|| "not read".to_owned());
+            return LockView::Unknown(format!("held by run {holder}, and the runs could not be read: {why}"));
+        }
+    };
+    match runs.iter().find(|run| run.uid == holder) {
+        Some(run) => LockView::Other { holder: format!("{}/{}", run.namespace, run.name) },
+        None => LockView::Free,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::UpgradeRunSpec;
+
+    fn runs(uids: &[&str]) -> Vec<UpgradeRun> {
+        let run = |uid: &&str| UpgradeRun {
+            namespace: "a".to_owned(),
+            name: "b".to_owned(),
+            uid: (*uid).to_owned(),
+            resource_version: String::new(),
+            generation: 1,
+            created_at: None,
+            deleting: false,
+            has_finalizer: false,
+            spec: UpgradeRunSpec::default(),
+            status: None,
+        };
+        uids.iter().map(run).collect()
+    }
+
+    #[test]
+    fn the_lock_is_free_only_when_its_holder_is_known_to_be_gone() {
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        let other = LockView::Other { holder: "a/b".to_owned() };
+        for (holder, known, expected) in [
+            (None, vec!["us"], LockView::Free),
+            (Some(""), vec!["us"], LockView::Free),
+            (Some("us"), vec!["us"], LockView::Ours),
+            (Some("them"), vec!["us", "them"], other),
+            (Some("them"), vec!["us"], LockView::Free),
+        ] {
+            assert_eq!(lock_view(holder, "us", &Source::read(runs(&known), now)), expected, "{holder:?}");
+        }
+        for unread in [
+            Source::failed("403"),
+            Source { error: Some("500".to_owned()), ..Source::read(runs(&["us"]), now) },
+        ] {
+            assert!(matches!(lock_view(Some("them"), "us", &unread), LockView::Unknown(_)));
+        }
+    }
+}

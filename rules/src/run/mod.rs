@@ -1,0 +1,55 @@
+//! One upgrade as a state machine.
+//!
+//! ```text
+//!   stored status ──State::parse──▶ State ┐
+//!   spec, snapshot, permit, what this     ├──▶ decide ──▶ Turn { state, command }
+//!   process knows, now ───────────────────┘        persisted first ▲   run second
+//! ```
+//!
+//! `decide` chooses by position, `active` by step; below them `judge` (preflight, postflight), `visit` (units on
+//! nodes), `node_step` (a node's stages) and `ending` (deletion). All mutations go through `gated`; all of them are
+//! made of the `moves`.
+
+mod active;
+mod command;
+mod decide;
+mod ending;
+mod gated;
+mod judge;
+mod lease;
+mod lock;
+mod moves;
+mod needs;
+mod next;
+mod node_step;
+mod observed;
+mod proof;
+mod state;
+mod status;
+mod step;
+mod visit;
+
+pub use command::*;
+pub use decide::decide;
+pub use lease::*;
+pub use lock::{LOCK_NAME, LOCK_RUN_ANNOTATION, LockView, lock_view};
+pub use needs::{Needs, needs};
+pub use observed::{Observed, Turn};
+pub use state::*;
+pub use status::{Shown, phase, status};
+pub use step::*;
+
+use crate::snapshot::Node;
+use jiff::Timestamp;
+
+/// What comes after the step at hand and how many nodes are done, for people to read.
+#[must_use]
+pub fn outlook(state: &State, observed: &Observed<'_>, now: Timestamp) -> (String, String) {
+    let (Ok(target), Ok(nodes)) = (observed.target(), observed.nodes(now)) else {
+        return (String::new(), String::new());
+    };
+    let counted = |node: &&Node| !observed.is_skipped(&node.name);
+    let all = nodes.iter().filter(counted).count();
+    let done = nodes.iter().filter(counted).filter(|node| observed.is_at_target(node, &target)).count();
+    (next::after(state, observed, nodes, &target, now), format!("{done}/{all}"))
+}

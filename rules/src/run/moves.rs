@@ -1,0 +1,191 @@
+//! The moves that every part of the machine is made of: wait, mint, finish, fail, halt.
+
+use jiff::Timestamp;
+
+use super::observed::{Observed, Turn};
+use super::state::{Active, Finished, Halted, Position, State, Waiting};
+use super::step::Step;
+use crate::api::HistoryEntry;
+use crate::name::{RunUid, Token};
+use crate::reason::{Finding, Reason};
+
+/// How long a run that waits for people or for the cluster is left alone, in seconds.
+pub(super) const IDLE_SECONDS: u64 = 2;
+/// How many lines of history are kept.
+const HISTORY_LENGTH_MAX: usize = 50;
+/// The longest detail that is kept, in characters.
+const DETAIL_LENGTH_MAX: usize = 400;
+/// How many holds are kept; more than these nobody reads.
+const HOLDS_LENGTH_MAX: usize = 40;
+
+/// Waits inside a running step for something that is no gate: it is shown, and nothing else.
+pub(super) fn linger(mut state: State, findings: Vec<Finding>, now: Timestamp) -> Turn {
+    state.holds = holds(&state.holds, findings, now);
+    Turn::wait(state, 1)
+}
+
+/// The step is over.
+pub(super) fn finish(mut state: State, it: &Active, observed: &Observed<'_>, now: Timestamp) -> Turn {
+    remember(&mut state, now, &it.step.to_string(), "finished");
+    state.holds.clear();
+    state.position = Position::Open;
+    if it.step.node().is_some() {
+        state.nodes_done += 1;
+        state.soak_until = now
+            .checked_add(jiff::SignedDuration::from_secs(
+                i64::try_from(observed.settings.soak_seconds).unwrap_or(i64::MAX),
+            ))
+            .ok();
+        return Turn::again(state);
+    }
+    state.finished.retain(|finished| finished.step != it.step);
+    state.finished.push(Finished {
+        step: it.step.clone(),
+        token: it.token.clone(),
+        started_at: it.started_at,
+        finished_at: now,
+    });
+    Turn::again(state)
+}
+
+/// The attempt is over without success: another one waits under a new token, after a pause that grows; after the
+/// last one the run halts.
+pub(super) fn fail(
+    state: State,
+    it: &Active,
+    finding: Finding,
+    observed: &Observed<'_>,
+    now: Timestamp,
+) -> Turn {
+    let wished = observed.run.spec.retry.as_ref().filter(|retry| retry.step == it.step.to_string());
+    let attempts_max = wished.map_or(0, |retry| retry.attempt) + observed.settings.attempts_max;
+    if it.token.attempt >= attempts_max {
+        return halt(
+            state,
+            it,
+            Finding::new(Reason::AttemptsExhausted, it.step.to_string(), finding.to_string()),
+            now,
+        );
+    }
+    retry_later(state, it, vec![finding], observed, now)
+}
+
+/// Another attempt waits under a new token, after a pause that grows.
+pub(super) fn retry_later(
+    mut state: State,
+    it: &Active,
+    because: Vec<Finding>,
+    observed: &Observed<'_>,
+    now: Timestamp,
+) -> Turn {
+    let settings = observed.settings;
+    let doublings = it.token.attempt.saturating_sub(1).min(16);
+    let pause =
+        settings.attempt_pause_seconds.saturating_mul(1 << doublings).min(settings.attempt_pause_seconds_max);
+    let pause = jiff::SignedDuration::from_secs(i64::try_from(pause).unwrap_or(i64::MAX));
+    let not_before = now.checked_add(pause).unwrap_or(now);
+    let why = because.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let why: String = why.chars().take(300).collect();
+    remember(&mut state, now, &it.step.to_string(), &format!("attempt {} ended: {why}", it.token.attempt));
+    Turn::again(mint(state, it.step.clone(), it.token.attempt + 1, not_before, because, observed, now))
+}
+
+/// The run stands still until a person has looked. What is cordoned stays cordoned: the node is not known to work.
+pub(super) fn halt(mut state: State, it: &Active, finding: Finding, now: Timestamp) -> Turn {
+    remember(&mut state, now, &it.step.to_string(), &format!("halted: {}", finding.reason));
+    state.holds.clear();
+    state.position =
+        Position::Halted(Halted { step: it.step.clone(), attempt: it.token.attempt, at: now, finding });
+    Turn::wait(state, IDLE_SECONDS)
+}
+
+/// Lets a step wait under a new token. The token is a challenge that nobody has seen before it is stored.
+pub(super) fn mint(
+    mut state: State,
+    step: Step,
+    attempt: u32,
+    not_before: Timestamp,
+    mut because: Vec<Finding>,
+    observed: &Observed<'_>,
+    now: Timestamp,
+) -> State {
+    bound(&mut because);
+    state.sequence += 1;
+    let token = Token {
+        run: RunUid(observed.run.uid.clone()),
+        sequence: state.sequence,
+        attempt,
+        nonce: observed.nonce.to_owned(),
+    };
+    state.holds.clear();
+    state.position = Position::Waiting(Waiting { step, token, minted_at: now, not_before, because });
+    state
+}
+
+/// Waits for what was found. Equal findings keep their times, and their words until those say something else, so
+/// that waiting is not written again and again.
+pub(super) fn hold(mut state: State, findings: Vec<Finding>, now: Timestamp) -> Turn {
+    state.holds = holds(&state.holds, findings, now);
+    Turn::wait(state, IDLE_SECONDS)
+}
+
+/// The holds that follow from findings, each with the time since when.
+pub(super) fn holds(
+    before: &[(Finding, Timestamp)],
+    mut findings: Vec<Finding>,
+    now: Timestamp,
+) -> Vec<(Finding, Timestamp)> {
+    bound(&mut findings);
+    findings
+        .into_iter()
+        .map(|finding| {
+            let same =
+                before.iter().find(|(old, _)| old.reason == finding.reason && old.subject == finding.subject);
+            match same {
+                None => (finding, now),
+                Some(same) if without_numbers(&same.0.detail) == without_numbers(&finding.detail) => {
+                    same.clone()
+                }
+                Some((_, since)) => (finding, *since),
+            }
+        })
+        .collect()
+}
+
+/// Words without what counts up or down by itself, such as an age.
+fn without_numbers(text: &str) -> String {
+    text.chars().filter(|c| !c.is_ascii_digit()).collect()
+}
+
+/// Adds a line of history.
+pub(super) fn remember(state: &mut State, now: Timestamp, step: &str, event: &str) {
+    state.history.push(HistoryEntry { at: now, step: step.to_owned(), event: event.to_owned() });
+    let excess = state.history.len().saturating_sub(HISTORY_LENGTH_MAX);
+    state.history.drain(..excess);
+}
+
+/// Keeps findings to what people can read and an object can hold: 5,000 nodes that fail are one outage.
+fn bound(findings: &mut Vec<Finding>) {
+    findings.sort();
+    findings.dedup_by(|a, b| a.reason == b.reason && a.subject == b.subject);
+    findings.truncate(HOLDS_LENGTH_MAX);
+    for finding in findings.iter_mut().filter(|finding| finding.detail.len() > DETAIL_LENGTH_MAX) {
+        finding.detail = finding.detail.chars().take(DETAIL_LENGTH_MAX).collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hold_keeps_its_time_and_says_anew_only_what_has_become_other_words() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let finding = |detail: &str| Finding::new(Reason::SourceUnreadable, "packages", detail);
+        let first = holds(&[], vec![finding("the server answers 500")], at(1));
+        let counted = holds(&first, vec![finding("the server answers 503")], at(2));
+        assert_eq!(counted, first, "a number alone is no news");
+        let other = holds(&counted, vec![finding("the index is empty")], at(3));
+        assert_eq!(other, [(finding("the index is empty"), at(1))]);
+    }
+}

@@ -1,0 +1,138 @@
+//! Which step comes next: derived from the nodes each time, never stored.
+
+use jiff::Timestamp;
+
+use super::observed::Observed;
+use super::state::{Finished, State};
+use super::step::Step;
+use crate::api::CordonedNodes;
+use crate::name::NodeName;
+use crate::reason::{Finding, Reason};
+use crate::snapshot::{Node, Role};
+use crate::version::Version;
+
+/// The step that comes next, or nothing if all is done.
+pub(super) fn next_step(
+    state: &State,
+    observed: &Observed<'_>,
+    nodes: &[Node],
+    target: &Version,
+    now: Timestamp,
+) -> Option<Step> {
+    let begun = observed.control_plane_has_begun(target);
+    let is_done = |step: &Step| state.finished(step).is_some_and(|it| begun || is_young(it, observed, now));
+    if let Some(step) = [Step::Preflight, Step::Snapshot].into_iter().find(|step| !is_done(step)) {
+        return Some(step);
+    }
+    if state.finished(&Step::Prepare).is_none() {
+        return Some(Step::Prepare);
+    }
+    if let Some(step) = remaining(observed, nodes, target).into_iter().next() {
+        return Some(step);
+    }
+    state.finished(&Step::Postflight).is_none().then_some(Step::Postflight)
+}
+
+/// Preflight and snapshot say what was true then: too long ago is done again, unless the control plane has begun
+/// to change, after which neither can be.
+fn is_young(finished: &Finished, observed: &Observed<'_>, now: Timestamp) -> bool {
+    let age = now.duration_since(finished.finished_at).as_secs();
+    u64::try_from(age).unwrap_or(0) <= observed.settings.preflight_seconds_max
+}
+
+/// The node steps that remain, in order: control plane before workers, a node that this run holds cordoned before
+/// others, the actuator's own node last, else by name.
+pub(super) fn remaining(observed: &Observed<'_>, nodes: &[Node], target: &Version) -> Vec<Step> {
+    let mut left: Vec<&Node> = nodes
+        .iter()
+        .filter(|node| !observed.is_skipped(&node.name) && !node.deleting)
+        .filter(|node| !observed.is_at_target(node, target) || observed.is_ours(node))
+        .collect();
+    left.sort_by_key(|node| {
+        (node.role, !observed.is_ours(node), observed.own_node == Some(&node.name), node.name.clone())
+    });
+    left.into_iter().map(|node| step_of(node.role, node.name.clone())).collect()
+}
+
+fn step_of(role: Role, name: NodeName) -> Step {
+    match role {
+        Role::ControlPlane => Step::ControlPlane(name),
+        Role::Worker => Step::Worker(name),
+    }
+}
+
+/// Whether `spec.stopAfter` keeps the next step from being minted; a text that is no step keeps every one.
+pub(super) fn stopped(
+    state: &State,
+    observed: &Observed<'_>,
+    nodes: &[Node],
+    target: &Version,
+) -> Option<Finding> {
+    let text = observed.run.spec.stop_after.as_deref()?;
+    let step: Step = match text.parse() {
+        Ok(step) => step,
+        Err(error) => return Some(Finding::new(Reason::StopAfter, "spec.stopAfter", format!("{error}"))),
+    };
+    let reached = match &step {
+        Step::ControlPlane(name) | Step::Worker(name) => nodes
+            .iter()
+            .any(|node| node.name == *name && observed.is_at_target(node, target) && !observed.is_ours(node)),
+        Step::Preflight | Step::Snapshot | Step::Prepare | Step::Postflight => {
+            state.finished(&step).is_some()
+        }
+    };
+    reached.then(|| Finding::new(Reason::StopAfter, "spec.stopAfter", text))
+}
+
+/// Nodes that somebody else has cordoned and that the step would have to touch.
+pub(super) fn cordoned_by_others(
+    step: &Step,
+    observed: &Observed<'_>,
+    nodes: &[Node],
+    target: &Version,
+) -> Vec<Finding> {
+    if observed.run.spec.cordoned_nodes == CordonedNodes::Upgrade {
+        return Vec::new();
+    }
+    let touches = |node: &Node| match step {
+        Step::Preflight => !observed.is_skipped(&node.name) && !observed.is_at_target(node, target),
+        Step::ControlPlane(name) | Step::Worker(name) => node.name == *name,
+        Step::Snapshot | Step::Prepare | Step::Postflight => false,
+    };
+    nodes
+        .iter()
+        .filter(|node| touches(node) && observed.is_cordoned_by_others(node))
+        .map(|node| {
+            Finding::new(
+                Reason::NodeCordonedByHuman,
+                node.name.0.clone(),
+                "unschedulable without our annotation",
+            )
+        })
+        .collect()
+}
+
+/// The name of the step that follows the one at hand, empty if none does.
+pub(super) fn after(
+    state: &State,
+    observed: &Observed<'_>,
+    nodes: &[Node],
+    target: &Version,
+    now: Timestamp,
+) -> String {
+    let Some(current) = state.step() else {
+        return next_step(state, observed, nodes, target, now)
+            .map(|step| step.to_string())
+            .unwrap_or_default();
+    };
+    let nodes_left = remaining(observed, nodes, target);
+    let first = || {
+        nodes_left.iter().find(|step| *step != current).map_or("postflight".to_owned(), ToString::to_string)
+    };
+    match current {
+        Step::Preflight => "snapshot".to_owned(),
+        Step::Snapshot => "prepare".to_owned(),
+        Step::Prepare | Step::ControlPlane(_) | Step::Worker(_) => first(),
+        Step::Postflight => String::new(),
+    }
+}

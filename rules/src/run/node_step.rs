@@ -1,0 +1,346 @@
+//! A node's step: cordon, drain, mutate, verify, uncordon. Up to the mutation everything can be put back; after it
+//! the node is finished, whatever the gate says.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::command::{Command, CordonOrder, EvictOrder, UncordonOrder, UnitKind};
+use super::gated::{gated, held, put_back};
+use super::moves::{fail, finish, halt, linger, retry_later};
+use super::observed::{Observed, Turn};
+use super::state::{Action, Active, Intended, NodeWork, Position, State, Work};
+use super::step::Stage;
+use super::visit::{Followed, follow, unit_failed, unit_vanished};
+use crate::api::CordonedNodes;
+use crate::drain;
+use crate::reason::{Finding, Reason};
+use crate::snapshot::{Node, Role};
+use crate::version::Version;
+
+pub(super) fn node_step(
+    state: State,
+    it: Active,
+    work: NodeWork,
+    observed: &Observed<'_>,
+    now: Timestamp,
+) -> Turn {
+    let node = match observed.node(&work.before.name, now) {
+        Ok(node) => node,
+        // Our own restart of the API server looks like this; the deadline of the stage still runs.
+        Err(finding) => return linger(state, vec![finding], now),
+    };
+    let Some(node) = node else {
+        let finding = Finding::new(Reason::NodeMissing, work.before.name.0.clone(), "");
+        return if work.stage < Stage::Mutate {
+            retry_later(state, &it, vec![finding], observed, now)
+        } else {
+            halt(state, &it, finding, now)
+        };
+    };
+    if node.uid != work.before.uid {
+        let detail = format!("uid was {}, is {}", work.before.uid, node.uid);
+        return halt(state, &it, Finding::new(Reason::NodeReplaced, node.name.0.clone(), detail), now);
+    }
+    let target = match observed.target() {
+        Ok(target) => target,
+        Err(finding) => return halt(state, &it, finding, now),
+    };
+    if observed.own_node == Some(&node.name) && work.stage < Stage::Mutate {
+        return hand_over(state, node, now);
+    }
+    match work.stage {
+        Stage::Cordon => cordon(state, &it, &work, node, observed, now),
+        Stage::Drain => drain_node(state, &it, &work, node, observed, now),
+        Stage::Mutate => mutate(state, &it, &work, node, &target, observed, now),
+        Stage::Verify => verify(state, &it, &work, node, &target, observed, now),
+        Stage::Uncordon => uncordon(state, &it, &work, node, observed, now),
+    }
+}
+
+fn enter(mut state: State, it: &Active, work: &NodeWork, stage: Stage, now: Timestamp) -> Turn {
+    state.holds.clear();
+    state.position = Position::active(Active {
+        work: Work::OneNode(NodeWork { stage, ..work.clone() }),
+        stage_since: now,
+        intent: None,
+        held_since: None,
+        ..it.clone()
+    });
+    Turn::again(state)
+}
+
+/// The node that we run on: nothing of it is touched until a replica elsewhere leads.
+fn hand_over(state: State, node: &Node, now: Timestamp) -> Turn {
+    let detail = "its step waits until a replica on another node leads";
+    let turn = linger(state, vec![Finding::new(Reason::NoHomeForActuator, node.name.0.clone(), detail)], now);
+    Turn::run(turn.state, Command::HandOver)
+}
+
+fn cordon(
+    state: State,
+    it: &Active,
+    work: &NodeWork,
+    node: &Node,
+    observed: &Observed<'_>,
+    now: Timestamp,
+) -> Turn {
+    if node.unschedulable && observed.is_ours(node) {
+        return enter(state, it, work, Stage::Drain, now);
+    }
+    if work.before.unschedulable && node.unschedulable {
+        return match observed.run.spec.cordoned_nodes {
+            // Somebody else's cordon does what ours would, and stays theirs.
+            CordonedNodes::Upgrade => enter(state, it, work, Stage::Drain, now),
+            CordonedNodes::Hold => give_up_cordon(state, it, node, observed, now),
+        };
+    }
+    if node.unschedulable {
+        return give_up_cordon(state, it, node, observed, now);
+    }
+    if node.role == Role::ControlPlane {
+        let findings = observed.etcd_findings(now);
+        if !findings.is_empty() {
+            return held(state, it, findings, observed, now);
+        }
+    }
+    gated(state, it, Action::Cordon, &node.name, observed, now, |proof| {
+        Command::Cordon(CordonOrder {
+            node: node.name.clone(),
+            uid: node.uid.clone(),
+            resource_version: node.resource_version.clone(),
+            token: it.token.clone(),
+            proof,
+        })
+    })
+}
+
+fn give_up_cordon(state: State, it: &Active, node: &Node, observed: &Observed<'_>, now: Timestamp) -> Turn {
+    let finding = Finding::new(
+        Reason::NodeCordonedByHuman,
+        node.name.0.clone(),
+        "it was cordoned while its step waited",
+    );
+    retry_later(state, it, vec![finding], observed, now)
+}
+
+fn drain_node(
+    state: State,
+    it: &Active,
+    work: &NodeWork,
+    node: &Node,
+    observed: &Observed<'_>,
+    now: Timestamp,
+) -> Turn {
+    if !node.unschedulable {
+        // New pods would come as fast as the old ones leave.
+        let finding =
+            Finding::new(Reason::NodeUncordonedByHuman, node.name.0.clone(), "in the middle of its drain");
+        return put_back(state, it, finding, observed, now);
+    }
+    let age = u64::try_from(now.duration_since(it.stage_since).as_secs()).unwrap_or(0);
+    if age >= observed.settings.drain_seconds_max {
+        let what = state.holds.first().map(|(finding, _)| finding.to_string()).unwrap_or_default();
+        return put_back(
+            state,
+            it,
+            Finding::new(Reason::DrainDeadline, node.name.0.clone(), what),
+            observed,
+            now,
+        );
+    }
+    let pods = observed.pods.map(|pods| pods.fresh(now, observed.settings.check_seconds_max));
+    let pods = match pods {
+        Some(Ok(pods)) => pods,
+        Some(Err(error)) => {
+            return linger(state, vec![Finding::new(Reason::ApiUnreachable, "pods", error.to_string())], now);
+        }
+        None => return linger(state, vec![Finding::new(Reason::ApiUnreachable, "pods", "not read")], now),
+    };
+    let after = observed.known.act.as_ref().and_then(|acted| match &acted.command {
+        Command::Evict(order) if order.node == node.name => order.pods.last(),
+        _ => None,
+    });
+    let plan = drain::plan(pods, observed.run.spec.drain, after);
+    if !plan.blocked.is_empty() {
+        return held(state, it, plan.blocked, observed, now);
+    }
+    if plan.is_done() {
+        return enter(state, it, work, Stage::Mutate, now);
+    }
+    if plan.evict.is_empty() {
+        return linger(state, Vec::new(), now);
+    }
+    if let Some(acted) = &observed.known.act
+        && matches!(acted.command, Command::Evict(_))
+        && !acted.findings.is_empty()
+        && acted.age < Duration::from_secs(observed.settings.eviction_pause_seconds)
+    {
+        return linger(state, acted.findings.clone(), now);
+    }
+    let uids = plan.evict.iter().map(|pod| pod.uid.clone()).collect();
+    gated(state, it, Action::Evict(uids), &node.name, observed, now, |proof| {
+        Command::Evict(EvictOrder { node: node.name.clone(), pods: plan.evict, proof })
+    })
+}
+
+fn mutate(
+    state: State,
+    it: &Active,
+    work: &NodeWork,
+    node: &Node,
+    target: &Version,
+    observed: &Observed<'_>,
+    now: Timestamp,
+) -> Turn {
+    let kind = match node.role {
+        Role::ControlPlane if is_first(observed, target) => UnitKind::UpgradeFirst,
+        Role::ControlPlane | Role::Worker => UnitKind::UpgradeNode,
+    };
+    let failed = |state: State, finding: Finding| {
+        // Observed versions are the truth: a unit that failed after its work was done has done its work.
+        if observed.is_at_target(node, target) {
+            enter(state, it, work, Stage::Verify, now)
+        } else {
+            fail(state, it, finding, observed, now)
+        }
+    };
+    // A gate may have held the unit for long, and pods have come to a node that somebody uncordoned meanwhile.
+    let barred = (!node.unschedulable)
+        .then(|| Finding::new(Reason::NodeUncordonedByHuman, node.name.0.clone(), "before its mutation"));
+    match follow(state.clone(), it, kind, node, barred, observed, now) {
+        Followed::Turn(turn) => *turn,
+        Followed::Ended { code: 0, .. } => enter(state, it, work, Stage::Verify, now),
+        Followed::Ended { code, output, .. } => failed(state, unit_failed(&node.name, code, &output)),
+        Followed::Vanished => failed(state, unit_vanished(&node.name, observed)),
+    }
+}
+
+/// Whether no control-plane node is wholly at the target: an `upgrade apply` that was cut in the middle has already
+/// shown a new API server, and must be applied again.
+fn is_first(observed: &Observed<'_>, target: &Version) -> bool {
+    let nodes = observed.snapshot.nodes.value.as_deref().unwrap_or_default();
+    !nodes.iter().any(|node| node.role == Role::ControlPlane && observed.is_at_target(node, target))
+}
+
+fn verify(
+    state: State,
+    it: &Active,
+    work: &NodeWork,
+    node: &Node,
+    target: &Version,
+    observed: &Observed<'_>,
+    now: Timestamp,
+) -> Turn {
+    let findings = not_verified(node, target, observed, now);
+    if findings.is_empty() {
+        return enter(state, it, work, Stage::Uncordon, now);
+    }
+    let age = u64::try_from(now.duration_since(it.stage_since).as_secs()).unwrap_or(0);
+    if age >= observed.settings.verify_seconds_max {
+        let what = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        return halt(state, it, Finding::new(Reason::VerifyDeadline, node.name.0.clone(), what), now);
+    }
+    linger(state, findings, now)
+}
+
+/// What keeps a node from being called upgraded and well.
+fn not_verified(node: &Node, target: &Version, observed: &Observed<'_>, now: Timestamp) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let name = || node.name.0.clone();
+    if !observed.is_at_target(node, target) {
+        let runs = node.kubelet_version.as_ref().map_or_else(Clone::clone, ToString::to_string);
+        findings.push(Finding::new(
+            Reason::VersionUnexpected,
+            name(),
+            format!("kubelet {runs}, not all of it at {target}"),
+        ));
+    }
+    if !node.ready {
+        findings.push(Finding::new(Reason::NodeNotReady, name(), ""));
+    }
+    let lease_age = node.lease_renewed_at.map(|at| now.duration_since(at).as_secs());
+    let lease_age_max = i64::try_from(observed.settings.lease_age_seconds_max).unwrap_or(i64::MAX);
+    if lease_age.is_none_or(|age| age >= lease_age_max) {
+        findings.push(Finding::new(Reason::NodeLeaseStale, name(), ""));
+    }
+    if node.role == Role::ControlPlane {
+        findings.extend(observed.etcd_findings(now));
+        findings.extend(observed.unready_static_pods(&node.name));
+        match observed.snapshot.api_servers.fresh(now, observed.settings.check_seconds_max) {
+            Ok(servers) => findings.extend(
+                servers
+                    .iter()
+                    .filter(|server| !server.ready)
+                    .map(|server| Finding::new(Reason::ControlPlaneNotReady, server.name.clone(), "")),
+            ),
+            Err(error) => findings.push(Finding::new(Reason::ControlPlaneNotReady, "", error.to_string())),
+        }
+    }
+    findings
+}
+
+fn uncordon(
+    state: State,
+    it: &Active,
+    work: &NodeWork,
+    node: &Node,
+    observed: &Observed<'_>,
+    now: Timestamp,
+) -> Turn {
+    if let Some(annotation) = observed.our_annotation(node) {
+        return give_back(state, it, node, annotation, observed, now);
+    }
+    match &work.returning {
+        Some(finding)
+            if matches!(
+                finding.reason,
+                Reason::HoldDeadline | Reason::DrainDeadline | Reason::NodeUncordonedByHuman
+            ) =>
+        {
+            fail(state, it, finding.clone(), observed, now)
+        }
+        Some(finding) => retry_later(state, it, vec![finding.clone()], observed, now),
+        None => finish(state, it, observed, now),
+    }
+}
+
+/// Restoring is written down like every change, and never gated.
+fn give_back(
+    mut state: State,
+    it: &Active,
+    node: &Node,
+    annotation: String,
+    observed: &Observed<'_>,
+    now: Timestamp,
+) -> Turn {
+    let is_written = it.intent.as_ref().is_some_and(|i| i.action == Action::Uncordon && i.node == node.name);
+    if !is_written {
+        let intent = Some(Intended { action: Action::Uncordon, node: node.name.clone(), at: now });
+        state.position = Position::active(Active { intent, ..it.clone() });
+        return Turn::again(state);
+    }
+    let order = uncordon_order(node, annotation);
+    match failed_uncordon(node, observed) {
+        Some(findings) => linger(state, findings, now),
+        None => Turn::run(state, Command::Uncordon(order)),
+    }
+}
+
+/// Why giving this node back failed a moment ago: it is tried again and again, but not at once.
+fn failed_uncordon(node: &Node, observed: &Observed<'_>) -> Option<Vec<Finding>> {
+    let acted = observed.known.act.as_ref().filter(|acted| !acted.findings.is_empty())?;
+    let is_this = matches!(&acted.command, Command::Uncordon(order) if order.node == node.name);
+    let is_young = acted.age < Duration::from_secs(observed.settings.eviction_pause_seconds);
+    (is_this && is_young).then(|| acted.findings.clone())
+}
+
+/// The order that gives a node back.
+pub(super) fn uncordon_order(node: &Node, annotation: String) -> UncordonOrder {
+    UncordonOrder {
+        node: node.name.clone(),
+        uid: node.uid.clone(),
+        resource_version: node.resource_version.clone(),
+        annotation,
+    }
+}

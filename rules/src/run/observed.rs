@@ -1,0 +1,194 @@
+//! What a turn sees, and what it yields.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::command::{Command, Known, NodeTarget};
+use super::lock::LockView;
+use super::state::State;
+use crate::api::UpgradeRun;
+use crate::drain::{Budget, Pod};
+use crate::gate::Permit;
+use crate::name::{NodeName, Token};
+use crate::reason::{Finding, Reason};
+use crate::settings::Settings;
+use crate::snapshot::{Node, Role, Snapshot, Source};
+use crate::version::Version;
+
+/// Everything that one decision is made on, read a moment ago.
+#[derive(Debug, Clone, Copy)]
+pub struct Observed<'a> {
+    /// The run, as the API server has it.
+    pub run: &'a UpgradeRun,
+    /// The cluster, read for this turn.
+    pub snapshot: &'a Snapshot,
+    /// What stands in the way by the verdict, of the checks that apply now; empty means safe.
+    pub verdict: &'a [Finding],
+    /// The pods that [`super::needs`] asked for.
+    pub pods: Option<&'a Source<Vec<Pod>>>,
+    /// The budgets that [`super::needs`] asked for.
+    pub budgets: Option<&'a Source<Vec<Budget>>>,
+    /// Whose the cluster lock is.
+    pub lock: &'a LockView,
+    /// The last ring of the doorbell.
+    pub permit: Option<&'a Permit>,
+    /// What is missing of the way from Prometheus through Alertmanager to us; empty while heartbeats arrive.
+    pub heartbeat: &'a [Finding],
+    /// What this process has learnt since it began to lead.
+    pub known: &'a Known,
+    /// The generation of our leadership.
+    pub generation: u64,
+    /// Random, 16 hexadecimal digits, for a token that may be minted.
+    pub nonce: &'a str,
+    /// The node that the actuator itself runs on, if it runs on one.
+    pub own_node: Option<&'a NodeName>,
+    /// The thresholds.
+    pub settings: &'a Settings,
+}
+
+/// What a turn yields: persist the state, then run the command, then look again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Turn {
+    /// The state that follows.
+    pub state: State,
+    /// The one thing to do once the state is stored.
+    pub command: Option<Command>,
+    /// How long to wait before the next turn if nothing rings; zero means at once.
+    pub pause: Duration,
+}
+
+impl Turn {
+    /// Look again at once: the state has changed.
+    pub(super) fn again(state: State) -> Self {
+        Self { state, command: None, pause: Duration::ZERO }
+    }
+
+    /// Do this, then look again at once.
+    pub(super) fn run(state: State, command: Command) -> Self {
+        Self { state, command: Some(command), pause: Duration::ZERO }
+    }
+
+    /// Nothing to do for a while.
+    pub(super) fn wait(state: State, pause_seconds: u64) -> Self {
+        Self { state, command: None, pause: Duration::from_secs(pause_seconds) }
+    }
+}
+
+impl<'a> Observed<'a> {
+    /// The target, if it can be read.
+    pub(super) fn target(&self) -> Result<Version, Finding> {
+        self.run.spec.target.parse().map_err(|error: crate::version::VersionError| {
+            Finding::new(Reason::TargetNotAVersion, "spec.target", error.to_string())
+        })
+    }
+
+    /// The nodes, if they were read for this turn.
+    pub(super) fn nodes(&self, now: Timestamp) -> Result<&'a [Node], Finding> {
+        let fresh = self.snapshot.nodes.fresh(now, self.settings.check_seconds_max);
+        let nodes =
+            fresh.map_err(|error| Finding::new(Reason::ApiUnreachable, "nodes", error.to_string()))?;
+        // What a node runs is told by both: without the static pods a control-plane node would look unfinished.
+        let static_pods = self.snapshot.static_pods.fresh(now, self.settings.check_seconds_max);
+        static_pods
+            .map_err(|error| Finding::new(Reason::ApiUnreachable, "static pods", error.to_string()))?;
+        if nodes.is_empty() {
+            return Err(Finding::new(Reason::NoNodes, "nodes", "the list is empty"));
+        }
+        Ok(nodes)
+    }
+
+    /// One node, if the nodes were read for this turn; nothing if it is not among them.
+    pub(super) fn node(&self, name: &NodeName, now: Timestamp) -> Result<Option<&'a Node>, Finding> {
+        Ok(self.nodes(now)?.iter().find(|node| node.name == *name))
+    }
+
+    /// Whether people asked for this node to be left as it is.
+    pub(super) fn is_skipped(&self, node: &NodeName) -> bool {
+        self.run.spec.skip.contains(&node.0)
+    }
+
+    /// Whether a node is cordoned by this run.
+    pub(super) fn is_ours(&self, node: &Node) -> bool {
+        let token = node.cordoned_by.as_deref().and_then(|text| text.parse::<Token>().ok());
+        token.is_some_and(|token| token.run.0 == self.run.uid)
+    }
+
+    /// Whether somebody else has cordoned a node.
+    pub(super) fn is_cordoned_by_others(&self, node: &Node) -> bool {
+        node.unschedulable && !self.is_ours(node)
+    }
+
+    /// Whether a node shows the target in all that an upgrade of it changes.
+    pub(super) fn is_at_target(&self, node: &Node, target: &Version) -> bool {
+        node.kubelet_version.as_ref() == Ok(target)
+            && (node.role == Role::Worker || self.static_pods_at(&node.name, target))
+    }
+
+    /// Whether any control-plane node runs the target's API server.
+    pub(super) fn control_plane_has_begun(&self, target: &Version) -> bool {
+        let pods = self.snapshot.static_pods.value.as_deref().unwrap_or_default();
+        pods.iter().any(|pod| pod.component == "kube-apiserver" && pod.version.as_ref() == Ok(target))
+    }
+
+    fn static_pods_at(&self, node: &NodeName, target: &Version) -> bool {
+        let pods = self.snapshot.static_pods.value.as_deref().unwrap_or_default();
+        ["kube-apiserver", "kube-controller-manager", "kube-scheduler"].into_iter().all(|component| {
+            pods.iter().any(|pod| {
+                pod.component == component && pod.node == *node && pod.version.as_ref() == Ok(target)
+            })
+        })
+    }
+
+    /// The static pods of a node that are not Ready.
+    pub(super) fn unready_static_pods(&self, node: &NodeName) -> Vec<Finding> {
+        let pods = self.snapshot.static_pods.value.as_deref().unwrap_or_default();
+        let unready = pods.iter().filter(|pod| pod.node == *node && !pod.ready);
+        unready
+            .map(|pod| Finding::new(Reason::ControlPlaneNotReady, format!("{}/{node}", pod.component), ""))
+            .collect()
+    }
+
+    /// How a node is reached over SSH.
+    pub(super) fn reach(&self, node: &Node) -> Result<NodeTarget, Finding> {
+        let Some(address) = node.internal_ip.clone() else {
+            return Err(Finding::new(Reason::NodeAddressMissing, node.name.0.clone(), "no InternalIP"));
+        };
+        Ok(NodeTarget { name: node.name.clone(), address, machine_id: node.machine_id.clone() })
+    }
+
+    /// What keeps the members of etcd from being called healthy and stable.
+    pub(super) fn etcd_findings(&self, now: Timestamp) -> Vec<Finding> {
+        let pods = match self.snapshot.static_pods.fresh(now, self.settings.check_seconds_max) {
+            Ok(pods) => pods,
+            Err(error) => return vec![Finding::new(Reason::EtcdUnhealthy, "static pods", error.to_string())],
+        };
+        let stable = i64::try_from(self.settings.etcd_stable_seconds).unwrap_or(i64::MAX);
+        // No etcd pod at all means an external etcd, which an upgrade of a node does not touch; where one node has a
+        // member, every control-plane node must show its own.
+        let members: Vec<_> = pods.iter().filter(|pod| pod.component == "etcd").collect();
+        let nodes = self.snapshot.nodes.value.as_deref().unwrap_or_default();
+        let lacks_one =
+            |node: &&Node| node.role == Role::ControlPlane && members.iter().all(|pod| pod.node != node.name);
+        let missing = nodes.iter().filter(lacks_one).filter(|_| !members.is_empty());
+        let missing = missing
+            .map(|node| Finding::new(Reason::EtcdUnhealthy, node.name.0.clone(), "its pod is not shown"));
+        members
+            .iter()
+            .filter_map(|pod| match pod.ready_since.filter(|_| pod.ready) {
+                None => Some(Finding::new(Reason::EtcdUnhealthy, pod.node.0.clone(), "its pod is not Ready")),
+                Some(since) if now.duration_since(since).as_secs() < stable => {
+                    let detail = format!("Ready for less than {stable} s");
+                    Some(Finding::new(Reason::EtcdRecentlyRestarted, pod.node.0.clone(), detail))
+                }
+                Some(_) => None,
+            })
+            .chain(missing)
+            .collect()
+    }
+
+    /// The annotation by which this run has cordoned a node, as written.
+    pub(super) fn our_annotation(&self, node: &Node) -> Option<String> {
+        if self.is_ours(node) { node.cordoned_by.clone() } else { None }
+    }
+}

@@ -1,0 +1,369 @@
+//! Where a run stands, parsed once from what is stored; nothing here can contradict itself.
+
+use jiff::Timestamp;
+
+use super::step::{Stage, Step};
+use crate::api::{
+    ActiveStep, FinishedStep, Halt, HistoryEntry, Intent, NodeBefore, SnapshotRecord, StoredFinding,
+    UpgradeRunStatus, WaitingStep,
+};
+use crate::name::{NodeName, Token};
+use crate::reason::{Finding, Reason};
+use crate::version::Version;
+
+/// The shape of the stored status that this version reads and writes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// One run. Equal states are stored as equal texts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct State {
+    /// The oldest version that ran when the run began.
+    pub from: Option<Version>,
+    /// When the run began.
+    pub started_at: Option<Timestamp>,
+    /// The last sequence number that was given to a token.
+    pub sequence: u64,
+    /// What is at hand.
+    pub position: Position,
+    /// The steps without a node that are over.
+    pub finished: Vec<Finished>,
+    /// How many node steps are over.
+    pub nodes_done: u32,
+    /// No step starts earlier.
+    pub soak_until: Option<Timestamp>,
+    /// The etcd snapshot of this run.
+    pub snapshot: Option<SnapshotRecord>,
+    /// What is being waited for, every reason, sorted, each with the time since when.
+    pub holds: Vec<(Finding, Timestamp)>,
+    /// What happened, bounded.
+    pub history: Vec<HistoryEntry>,
+}
+
+/// What is at hand. One step at a time: a pool with a higher concurrency will make a list of it, which the stored
+/// form already is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Position {
+    /// Nothing: the next step is to be chosen.
+    Open,
+    /// A step waits for its permit.
+    Waiting(Waiting),
+    /// A step runs.
+    Active(Box<Active>),
+    /// A person must look.
+    Halted(Halted),
+    /// Every node is at the target.
+    Succeeded {
+        /// When that was seen.
+        at: Timestamp,
+    },
+}
+
+impl Position {
+    /// A step runs.
+    #[must_use]
+    pub fn active(active: Active) -> Self {
+        Self::Active(Box::new(active))
+    }
+}
+
+/// A step that waits for its permit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Waiting {
+    /// The step.
+    pub step: Step,
+    /// The challenge.
+    pub token: Token,
+    /// When it was minted.
+    pub minted_at: Timestamp,
+    /// The step may not start earlier.
+    pub not_before: Timestamp,
+    /// Why the attempt before this one ended.
+    pub because: Vec<Finding>,
+}
+
+/// A step that runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Active {
+    /// The step.
+    pub step: Step,
+    /// The token whose permit was consumed.
+    pub token: Token,
+    /// When that was.
+    pub started_at: Timestamp,
+    /// When the part of the step that is at work began.
+    pub stage_since: Timestamp,
+    /// What the step needs to remember.
+    pub work: Work,
+    /// The mutation that may have been begun.
+    pub intent: Option<Intended>,
+    /// Since when something stands in the way.
+    pub held_since: Option<Timestamp>,
+}
+
+/// What a running step needs to remember.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Work {
+    /// Preflight, snapshot, postflight: nothing.
+    Whole,
+    /// Prepare: the last node that is done, in order of names.
+    EveryNode {
+        /// Nothing before the first.
+        cursor: Option<NodeName>,
+    },
+    /// A node's step.
+    OneNode(NodeWork),
+}
+
+/// A node's step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodeWork {
+    /// The part that is at work.
+    pub stage: Stage,
+    /// The node as it was when the step began.
+    pub before: NodeBefore,
+    /// Why the node is being put back instead of upgraded.
+    pub returning: Option<Finding>,
+}
+
+/// A mutation that was written down and may have been begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intended {
+    /// What.
+    pub action: Action,
+    /// Where.
+    pub node: NodeName,
+    /// When it was written down.
+    pub at: Timestamp,
+}
+
+/// What is changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// The node is cordoned.
+    Cordon,
+    /// These pods, by uid, are evicted.
+    Evict(Vec<String>),
+    /// A unit is started.
+    Unit,
+    /// The node is given back.
+    Uncordon,
+}
+
+impl Action {
+    /// The name, as stored and shown.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Cordon => "cordon",
+            Self::Evict(_) => "evict",
+            Self::Unit => "unit",
+            Self::Uncordon => "uncordon",
+        }
+    }
+}
+
+/// A run that stands still until a person has looked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Halted {
+    /// The step that halted.
+    pub step: Step,
+    /// Its attempt.
+    pub attempt: u32,
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub finding: Finding,
+}
+
+/// A step that is over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finished {
+    /// The step.
+    pub step: Step,
+    /// Its token.
+    pub token: Token,
+    /// When its permit was consumed.
+    pub started_at: Timestamp,
+    /// When it was over.
+    pub finished_at: Timestamp,
+}
+
+impl State {
+    /// A run that has not begun.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            from: None,
+            started_at: None,
+            sequence: 0,
+            position: Position::Open,
+            finished: Vec::new(),
+            nodes_done: 0,
+            soak_until: None,
+            snapshot: None,
+            holds: Vec::new(),
+            history: Vec::new(),
+        }
+    }
+
+    /// Reads what is stored.
+    ///
+    /// # Errors
+    /// The status was written by a newer version, or contradicts itself; the finding names the field.
+    pub fn parse(status: Option<&UpgradeRunStatus>) -> Result<Self, Finding> {
+        let Some(status) = status else { return Ok(Self::new()) };
+        if status.schema_version != SCHEMA_VERSION {
+            let detail = format!(
+                "status.schemaVersion is {}, this version reads {SCHEMA_VERSION}",
+                status.schema_version
+            );
+            return Err(Finding::new(Reason::StatusNewer, "status.schemaVersion", detail));
+        }
+        Ok(Self {
+            from: status.from.as_deref().map(|text| read("status.from", text)).transpose()?,
+            started_at: status.started_at,
+            sequence: status.sequence,
+            position: position(status)?,
+            finished: status.finished.iter().map(finished).collect::<Result<_, _>>()?,
+            nodes_done: status.nodes_done,
+            soak_until: status.soak_until,
+            snapshot: status.snapshot.clone(),
+            holds: status
+                .holds
+                .iter()
+                .map(|hold| {
+                    Ok((finding("status.holds", &hold.reason, &hold.subject, &hold.detail)?, hold.since))
+                })
+                .collect::<Result<_, Finding>>()?,
+            history: status.history.clone(),
+        })
+    }
+
+    /// The token at hand, waiting or running.
+    #[must_use]
+    pub fn token(&self) -> Option<&Token> {
+        match &self.position {
+            Position::Waiting(waiting) => Some(&waiting.token),
+            Position::Active(active) => Some(&active.token),
+            Position::Open | Position::Halted(_) | Position::Succeeded { .. } => None,
+        }
+    }
+
+    /// The step at hand, waiting, running or halted.
+    #[must_use]
+    pub fn step(&self) -> Option<&Step> {
+        match &self.position {
+            Position::Waiting(waiting) => Some(&waiting.step),
+            Position::Active(active) => Some(&active.step),
+            Position::Halted(halted) => Some(&halted.step),
+            Position::Open | Position::Succeeded { .. } => None,
+        }
+    }
+
+    /// The record of a step that is over.
+    #[must_use]
+    pub fn finished(&self, step: &Step) -> Option<&Finished> {
+        self.finished.iter().find(|finished| finished.step == *step)
+    }
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn malformed(field: &str, detail: impl std::fmt::Display) -> Finding {
+    Finding::new(Reason::StatusMalformed, field, detail.to_string())
+}
+
+fn read<T: std::str::FromStr<Err: std::fmt::Display>>(field: &str, text: &str) -> Result<T, Finding> {
+    text.parse().map_err(|error| malformed(field, error))
+}
+
+fn finding(field: &str, code: &str, subject: &str, detail: &str) -> Result<Finding, Finding> {
+    let reason =
+        Reason::from_code(code).ok_or_else(|| malformed(field, format!("unknown reason code {code:?}")))?;
+    Ok(Finding::new(reason, subject, detail))
+}
+
+fn stored(field: &str, stored: &StoredFinding) -> Result<Finding, Finding> {
+    finding(field, &stored.reason, &stored.subject, &stored.detail)
+}
+
+fn position(status: &UpgradeRunStatus) -> Result<Position, Finding> {
+    match (&status.waiting, status.active.as_slice(), &status.halted, status.finished_at) {
+        (None, [], None, None) => Ok(Position::Open),
+        (Some(it), [], None, None) => Ok(Position::Waiting(waiting(it)?)),
+        (None, [it], None, None) => Ok(Position::active(active(it)?)),
+        (None, [], Some(it), None) => Ok(Position::Halted(halted(it)?)),
+        (None, [], None, Some(at)) => Ok(Position::Succeeded { at }),
+        (_, [_, _, ..], _, _) => Err(malformed("status.active", "more than one step runs")),
+        _ => Err(malformed("status", "more than one of waiting, active, halted and finishedAt is set")),
+    }
+}
+
+fn waiting(it: &WaitingStep) -> Result<Waiting, Finding> {
+    Ok(Waiting {
+        step: read("status.waiting.step", &it.step)?,
+        token: read("status.waiting.token", &it.token)?,
+        minted_at: it.minted_at,
+        not_before: it.not_before,
+        because: it.because.iter().map(|f| stored("status.waiting.because", f)).collect::<Result<_, _>>()?,
+    })
+}
+
+fn active(it: &ActiveStep) -> Result<Active, Finding> {
+    let step: Step = read("status.active.step", &it.step)?;
+    let work = match (&step, &it.stage, &it.node) {
+        (Step::ControlPlane(_) | Step::Worker(_), Some(stage), Some(before)) => Work::OneNode(NodeWork {
+            stage: Stage::from_name(stage)
+                .ok_or_else(|| malformed("status.active.stage", format!("{stage:?} is no stage")))?,
+            before: before.clone(),
+            returning: it.returning.as_ref().map(|f| stored("status.active.returning", f)).transpose()?,
+        }),
+        (Step::ControlPlane(_) | Step::Worker(_), _, _) => {
+            return Err(malformed("status.active", "a node's step without stage or node"));
+        }
+        (Step::Prepare, _, _) => Work::EveryNode { cursor: it.cursor.clone() },
+        (Step::Preflight | Step::Snapshot | Step::Postflight, _, _) => Work::Whole,
+    };
+    Ok(Active {
+        step,
+        token: read("status.active.token", &it.token)?,
+        started_at: it.started_at,
+        stage_since: it.stage_since,
+        work,
+        intent: it.intent.as_ref().map(intended).transpose()?,
+        held_since: it.held_since,
+    })
+}
+
+fn intended(it: &Intent) -> Result<Intended, Finding> {
+    let action = match it.action.as_str() {
+        "cordon" => Action::Cordon,
+        "evict" => Action::Evict(it.pods.clone()),
+        "unit" => Action::Unit,
+        "uncordon" => Action::Uncordon,
+        other => return Err(malformed("status.active.intent.action", format!("{other:?} is no action"))),
+    };
+    Ok(Intended { action, node: it.node.clone(), at: it.at })
+}
+
+fn halted(it: &Halt) -> Result<Halted, Finding> {
+    Ok(Halted {
+        step: read("status.halted.step", &it.step)?,
+        attempt: it.attempt,
+        at: it.at,
+        finding: stored("status.halted.finding", &it.finding)?,
+    })
+}
+
+fn finished(it: &FinishedStep) -> Result<Finished, Finding> {
+    Ok(Finished {
+        step: read("status.finished.step", &it.step)?,
+        token: read("status.finished.token", &it.token)?,
+        started_at: it.started_at,
+        finished_at: it.finished_at,
+    })
+}

@@ -1,0 +1,226 @@
+//! What was read, with its proven age. Plain values: the exporter fills them, the rules judge them.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::api::UpgradeRun;
+use crate::name::NodeName;
+use crate::version::Version;
+
+/// One source as last read: what it said, when that was proven to be current, and what is wrong with it now.
+///
+/// A source that fails keeps its last value for people to look at; whoever decides asks [`Source::fresh`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Source<T> {
+    /// The last value that was read whole.
+    pub value: Option<T>,
+    /// When the value was last proven to be current.
+    pub proven_at: Option<Timestamp>,
+    /// Why the newest read failed; empty while reads succeed.
+    pub error: Option<String>,
+}
+
+impl<T> Source<T> {
+    /// A source that has not been read yet.
+    #[must_use]
+    pub fn unread() -> Self {
+        Self { value: None, proven_at: None, error: Some("not read yet".to_owned()) }
+    }
+
+    /// A source that was read whole just now.
+    #[must_use]
+    pub fn read(value: T, now: Timestamp) -> Self {
+        Self { value: Some(value), proven_at: Some(now), error: None }
+    }
+
+    /// A source whose read failed.
+    #[must_use]
+    pub fn failed(error: impl Into<String>) -> Self {
+        Self { value: None, proven_at: None, error: Some(error.into()) }
+    }
+
+    /// How old the proof is, in seconds; nothing if it was never read. A proof from the future counts as new.
+    #[must_use]
+    pub fn age_seconds(&self, now: Timestamp) -> Option<u64> {
+        self.proven_at.map(|at| u64::try_from(now.duration_since(at).as_secs()).unwrap_or(0))
+    }
+
+    /// The value, if its newest read succeeded and its proof is at most `age_seconds_max` old.
+    ///
+    /// # Errors
+    /// Why it may not be used: never read, failing, or too old.
+    pub fn fresh(&self, now: Timestamp, age_seconds_max: u64) -> Result<&T, Unusable> {
+        if let Some(error) = &self.error {
+            return Err(Unusable::Unreadable(error.clone()));
+        }
+        let (Some(value), Some(age_seconds)) = (&self.value, self.age_seconds(now)) else {
+            return Err(Unusable::Unreadable("not read yet".to_owned()));
+        };
+        if age_seconds > age_seconds_max {
+            return Err(Unusable::Stale { age_seconds, age_seconds_max });
+        }
+        Ok(value)
+    }
+}
+
+/// Why the value of a source may not be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// The newest read failed.
+    #[error("{0}")]
+    Unreadable(String),
+    /// The newest proof is too old.
+    #[error("last proven {age_seconds} s ago, at most {age_seconds_max} s are allowed")]
+    Stale {
+        /// The age of the proof.
+        age_seconds: u64,
+        /// The age that is allowed.
+        age_seconds_max: u64,
+    },
+}
+
+/// Everything that was read, at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The nodes.
+    pub nodes: Source<Vec<Node>>,
+    /// The API servers, each asked at its own address where that is known.
+    pub api_servers: Source<Vec<ApiServer>>,
+    /// The static pods of the control plane, as their mirror pods show them.
+    pub static_pods: Source<Vec<StaticPod>>,
+    /// The Leases of kube-controller-manager and kube-scheduler.
+    pub controller_leases: Source<Vec<ControllerLease>>,
+    /// What the package repository offers.
+    pub packages: Source<Packages>,
+    /// The upgrade runs of the whole cluster.
+    pub runs: Source<Vec<UpgradeRun>>,
+}
+
+impl Snapshot {
+    /// A snapshot of which nothing has been read.
+    #[must_use]
+    pub fn unread() -> Self {
+        Self {
+            nodes: Source::unread(),
+            api_servers: Source::unread(),
+            static_pods: Source::unread(),
+            controller_leases: Source::unread(),
+            packages: Source::unread(),
+            runs: Source::unread(),
+        }
+    }
+
+    /// When everything that a decision needs was last proven: the oldest proof of nodes, API servers and runs.
+    /// Nothing while one of them was never read.
+    #[must_use]
+    pub fn proven_at(&self) -> Option<Timestamp> {
+        Some(self.nodes.proven_at?.min(self.api_servers.proven_at?).min(self.runs.proven_at?))
+    }
+}
+
+/// What a node does in the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// It carries `node-role.kubernetes.io/control-plane`.
+    ControlPlane,
+    /// Every other node.
+    Worker,
+}
+
+/// A node, as the API server shows it, with its Lease.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    /// Its name.
+    pub name: NodeName,
+    /// The uid of the Node object.
+    pub uid: String,
+    /// The resource version that a patch must name.
+    pub resource_version: String,
+    /// Control plane or worker.
+    pub role: Role,
+    /// The first InternalIP.
+    pub internal_ip: Option<String>,
+    /// `nodeInfo.machineID`.
+    pub machine_id: String,
+    /// `nodeInfo.bootID`.
+    pub boot_id: String,
+    /// `nodeInfo.kubeletVersion`, as written if it cannot be read as a version.
+    pub kubelet_version: Result<Version, String>,
+    /// `nodeInfo.containerRuntimeVersion`, such as `containerd://2.1.9`.
+    pub container_runtime: String,
+    /// `spec.unschedulable`.
+    pub unschedulable: bool,
+    /// The annotation `lockkeeper.dev/cordoned-by`, as written.
+    pub cordoned_by: Option<String>,
+    /// The Ready condition is True.
+    pub ready: bool,
+    /// The last transition of the Ready condition.
+    pub ready_since: Option<Timestamp>,
+    /// The pressure conditions that are not False: unknown pressure is pressure.
+    pub pressures: Vec<Pressure>,
+    /// `spec.renewTime` of its Lease in `kube-node-lease`; nothing if it has none.
+    pub lease_renewed_at: Option<Timestamp>,
+    /// It is being deleted.
+    pub deleting: bool,
+}
+
+/// A resource that a node says it is short of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pressure {
+    /// `MemoryPressure`.
+    Memory,
+    /// `DiskPressure`.
+    Disk,
+    /// `PIDPressure`.
+    Pid,
+    /// `NetworkUnavailable`.
+    Network,
+}
+
+/// An API server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ApiServer {
+    /// Its address, or the node that it runs on.
+    pub name: String,
+    /// What `/version` says, as written if it cannot be read as a version.
+    pub version: Result<Version, String>,
+    /// `/readyz` answers 200.
+    pub ready: bool,
+}
+
+/// A static pod of the control plane.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StaticPod {
+    /// The label `component`: etcd, kube-apiserver, kube-controller-manager, kube-scheduler.
+    pub component: String,
+    /// The node it runs on.
+    pub node: NodeName,
+    /// The tag of its image, as written if it cannot be read as a version.
+    pub version: Result<Version, String>,
+    /// The Ready condition is True.
+    pub ready: bool,
+    /// The last transition of the Ready condition.
+    pub ready_since: Option<Timestamp>,
+}
+
+/// A leader election Lease of a controller in `kube-system`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ControllerLease {
+    /// kube-controller-manager or kube-scheduler.
+    pub name: String,
+    /// `spec.renewTime`.
+    pub renewed_at: Option<Timestamp>,
+}
+
+/// What a package repository offers of one package.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Packages {
+    /// The newest patch of the running minor, if one is newer than what runs.
+    pub patch: Option<Version>,
+    /// The newest release of the next minor, if there is one.
+    pub minor: Option<Version>,
+    /// Every release that was seen, of both minors, in order.
+    pub versions: Vec<Version>,
+}

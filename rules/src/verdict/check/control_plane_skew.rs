@@ -1,0 +1,128 @@
+//! API servers are at most one minor apart, and controllers fit them.
+//!
+//! Source: <https://kubernetes.io/releases/version-skew-policy/>. Controllers are held against the API server of their
+//! own node, which is the one that they talk to under kubeadm, and against the newest.
+
+use super::{Facts, Outcome, unreadable_version};
+use crate::reason::{Finding, Reason};
+use crate::skew::{self, Skew};
+use crate::snapshot::StaticPod;
+use crate::version::{Minor, Version};
+
+const CONTROLLERS: [&str; 2] = ["kube-controller-manager", "kube-scheduler"];
+
+pub(super) fn check(facts: &Facts<'_>) -> Outcome {
+    let snapshot = facts.snapshot;
+    let read = facts
+        .state("api_servers", &snapshot.api_servers)
+        .and_then(|servers| Ok((servers, facts.state("static_pods", &snapshot.static_pods)?)));
+    let ((servers, servers_read), (pods, pods_read)) = match read {
+        Ok(read) => read,
+        Err(finding) => return Outcome::unknown(finding),
+    };
+    let (mut blockers, mut unknowns) = (Vec::new(), Vec::new());
+    let mut minors = Vec::new();
+    for server in servers {
+        match &server.version {
+            Ok(version) => minors.push(version.minor()),
+            Err(written) => unknowns.push(unreadable_version(&server.name, written)),
+        }
+    }
+    let (Some(&oldest), Some(&newest)) = (minors.iter().min(), minors.iter().max()) else {
+        unknowns.push(Finding::new(
+            Reason::SourceUnreadable,
+            "api_servers",
+            "no API server's version is known",
+        ));
+        return Outcome::judge(servers_read, vec![pods_read], blockers, unknowns);
+    };
+    if skew::api_servers(oldest, newest) != Skew::Supported {
+        blockers.push(Finding::new(
+            Reason::ControlPlaneSkewed,
+            "kube-apiserver",
+            format!("{oldest} and {newest} run"),
+        ));
+    }
+    for pod in pods.iter().filter(|pod| CONTROLLERS.contains(&pod.component.as_str())) {
+        match &pod.version {
+            Ok(version) => {
+                blockers.extend(refusal(pod, version.minor(), own(pods, pod).unwrap_or(oldest), newest))
+            }
+            Err(written) => {
+                unknowns.push(unreadable_version(&format!("{} on {}", pod.component, pod.node), written))
+            }
+        }
+    }
+    Outcome::judge(servers_read, vec![pods_read], blockers, unknowns)
+}
+
+/// The minor of the API server on the same node.
+fn own(pods: &[StaticPod], beside: &StaticPod) -> Option<Minor> {
+    let mut servers = pods.iter().filter(|pod| pod.component == "kube-apiserver" && pod.node == beside.node);
+    servers.find_map(|pod| pod.version.as_ref().ok()).map(Version::minor)
+}
+
+fn refusal(pod: &StaticPod, controller: Minor, own: Minor, newest: Minor) -> Option<Finding> {
+    let is_ahead = skew::controller(controller, own) == Skew::Ahead;
+    if !is_ahead && skew::controller(controller, newest) == Skew::Supported {
+        return None;
+    }
+    let subject = format!("{} on {}", pod.component, pod.node);
+    Some(Finding::new(
+        Reason::ControlPlaneSkewed,
+        subject,
+        format!("it runs {controller}, its API server {own}, the newest {newest}"),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{api_server, outcome, pod};
+    use super::*;
+    use crate::snapshot::Snapshot;
+    use crate::verdict::Status;
+
+    fn control_plane(
+        servers: &'static [&'static str],
+        controller: &'static str,
+    ) -> impl FnOnce(&mut Snapshot) {
+        move |snapshot| {
+            let named = |(index, version): (usize, &&str)| api_server(&format!("cp-{index}"), version);
+            snapshot.api_servers.value = Some(servers.iter().enumerate().map(named).collect());
+            let mut pods: Vec<_> = servers
+                .iter()
+                .enumerate()
+                .map(|(index, version)| pod("kube-apiserver", &format!("cp-{index}"), version))
+                .collect();
+            pods.push(pod("kube-scheduler", "cp-0", controller));
+            snapshot.static_pods.value = Some(pods);
+        }
+    }
+
+    #[test]
+    fn api_servers_are_at_most_one_minor_apart_and_controllers_fit() {
+        for (servers, controller, status, reasons) in [
+            (&["v1.36.1"][..], "v1.36.1", Status::Pass, vec![]),
+            (&["v1.37.0", "v1.36.1"][..], "v1.37.0", Status::Pass, vec![]),
+            (&["v1.37.0", "v1.36.1"][..], "v1.36.1", Status::Pass, vec![]),
+            (&["v1.37.0", "v1.35.1"][..], "v1.36.1", Status::Block, vec!["control_plane_skewed"]),
+            (&["v1.36.1"][..], "v1.37.0", Status::Block, vec!["control_plane_skewed"]),
+            (&["v1.36.1"][..], "v1.34.0", Status::Block, vec!["control_plane_skewed"]),
+            (&["v1.36.1", "?"][..], "v1.36.1", Status::Unknown, vec!["source_unreadable"]),
+            (&["v1.36.1"][..], "latest", Status::Unknown, vec!["source_unreadable"]),
+            (&[][..], "v1.36.1", Status::Unknown, vec!["source_unreadable"]),
+        ] {
+            assert_eq!(
+                outcome(check, "v1.37.0", control_plane(servers, controller)),
+                (status, reasons),
+                "{servers:?} {controller}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_control_plane_without_static_pods_is_judged_by_its_api_servers() {
+        let none = |snapshot: &mut Snapshot| snapshot.static_pods.value = Some(Vec::new());
+        assert_eq!(outcome(check, "v1.36.3", none), (Status::Pass, vec![]));
+    }
+}

@@ -1,0 +1,235 @@
+//! The checks: one file each, with its table of cases. A new one is a file and a line in [`TABLE`].
+
+mod control_plane_skew;
+mod kubelet_skew;
+mod offered;
+mod path;
+mod target;
+
+use jiff::Timestamp;
+
+use super::{Check, Evidence, Scope, Status};
+use crate::reason::{Finding, Reason};
+use crate::settings::Settings;
+use crate::snapshot::{Snapshot, Source, Unusable};
+use crate::version::{Version, VersionError};
+
+/// What a check may look at.
+pub(super) struct Facts<'a> {
+    pub(super) target: Result<Version, VersionError>,
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) settings: &'a Settings,
+    pub(super) now: Timestamp,
+}
+
+/// What a check says, built only through its constructors so that nothing passes without evidence.
+pub(super) struct Outcome {
+    status: Status,
+    evidence: Vec<Evidence>,
+    findings: Vec<Finding>,
+}
+
+impl Outcome {
+    /// Nothing is in the way, as `first` and `rest` show.
+    fn pass(first: Evidence, rest: impl IntoIterator<Item = Evidence>) -> Self {
+        Self {
+            status: Status::Pass,
+            evidence: std::iter::once(first).chain(rest).collect(),
+            findings: Vec::new(),
+        }
+    }
+
+    /// Something could not be read.
+    fn unknown(finding: Finding) -> Self {
+        Self { status: Status::Unknown, evidence: Vec::new(), findings: vec![finding] }
+    }
+
+    /// Blocks if there are blockers, else is unknown if something could not be read, else passes. All of it is told.
+    fn judge(first: Evidence, rest: Vec<Evidence>, blockers: Vec<Finding>, unknowns: Vec<Finding>) -> Self {
+        let status = match (blockers.is_empty(), unknowns.is_empty()) {
+            (true, true) => return Self::pass(first, rest),
+            (false, _) => Status::Block,
+            (true, false) => Status::Unknown,
+        };
+        let findings = blockers.into_iter().chain(unknowns).collect();
+        Self { status, evidence: std::iter::once(first).chain(rest).collect(), findings }
+    }
+}
+
+struct Definition {
+    id: &'static str,
+    scope: Scope,
+    is_final: bool,
+    check: fn(&Facts<'_>) -> Outcome,
+}
+
+const TABLE: [Definition; 5] = [
+    Definition { id: "target", scope: Scope::Cluster, is_final: true, check: target::check },
+    Definition { id: "path", scope: Scope::Cluster, is_final: true, check: path::check },
+    Definition { id: "offered", scope: Scope::Cluster, is_final: false, check: offered::check },
+    Definition { id: "kubelet_skew", scope: Scope::Node, is_final: false, check: kubelet_skew::check },
+    Definition {
+        id: "control_plane_skew",
+        scope: Scope::Node,
+        is_final: false,
+        check: control_plane_skew::check,
+    },
+];
+
+/// The names of all checks, in order.
+pub const CHECK_IDS: [&str; TABLE.len()] = {
+    let mut ids = [""; TABLE.len()];
+    let mut index = 0;
+    while index < TABLE.len() {
+        ids[index] = TABLE[index].id;
+        index += 1;
+    }
+    ids
+};
+
+/// Makes every check.
+pub(super) fn all(facts: &Facts<'_>) -> Vec<Check> {
+    let make = |definition: &Definition| {
+        let Outcome { status, evidence, findings } = (definition.check)(facts);
+        let Definition { id, scope, is_final, check: _ } = *definition;
+        Check { id, status, scope, evidence, findings, is_final }
+    };
+    TABLE.iter().map(make).collect()
+}
+
+impl Facts<'_> {
+    /// The target, or the outcome of a check that needs one.
+    fn version(&self) -> Result<&Version, Outcome> {
+        self.target
+            .as_ref()
+            .map_err(|error| Outcome::unknown(Finding::new(Reason::TargetNotAVersion, "", error.to_string())))
+    }
+
+    /// A source of the cluster's state with its evidence, or why it cannot be used.
+    fn state<'a, T>(
+        &self,
+        name: &'static str,
+        source: &'a Source<Vec<T>>,
+    ) -> Result<(&'a [T], Evidence), Finding> {
+        let value = usable(name, source, self.now, self.settings.state_age_seconds_max)?;
+        let age_seconds = source.age_seconds(self.now).unwrap_or_default();
+        Ok((value, Evidence { source: name, count: value.len(), age_seconds }))
+    }
+}
+
+fn usable<'a, T>(
+    name: &'static str,
+    source: &'a Source<T>,
+    now: Timestamp,
+    age_seconds_max: u64,
+) -> Result<&'a T, Finding> {
+    source.fresh(now, age_seconds_max).map_err(|why| {
+        let reason = match why {
+            Unusable::Unreadable(_) => Reason::SourceUnreadable,
+            Unusable::Stale { .. } => Reason::SourceStale,
+        };
+        Finding::new(reason, name, why.to_string())
+    })
+}
+
+/// A version that is not one: a finding about who runs it.
+fn unreadable_version(component: &str, written: &str) -> Finding {
+    Finding::new(Reason::SourceUnreadable, component, format!("its version cannot be read: {written:?}"))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::snapshot::{ApiServer, Node, Packages, Role, StaticPod};
+
+    pub(in super::super) fn version(text: &str) -> Result<Version, String> {
+        text.parse().map_err(|_not_a_version| text.to_owned())
+    }
+
+    pub(in super::super) fn node(name: &str, role: Role, kubelet: &str) -> Node {
+        Node {
+            name: name.into(),
+            uid: name.to_owned(),
+            resource_version: "1".to_owned(),
+            role,
+            internal_ip: None,
+            machine_id: String::new(),
+            boot_id: String::new(),
+            kubelet_version: version(kubelet),
+            container_runtime: String::new(),
+            unschedulable: false,
+            cordoned_by: None,
+            ready: true,
+            ready_since: None,
+            pressures: Vec::new(),
+            lease_renewed_at: None,
+            deleting: false,
+        }
+    }
+
+    pub(in super::super) fn api_server(name: &str, text: &str) -> ApiServer {
+        ApiServer { name: name.to_owned(), version: version(text), ready: true }
+    }
+
+    pub(in super::super) fn pod(component: &str, node: &str, text: &str) -> StaticPod {
+        StaticPod {
+            component: component.to_owned(),
+            node: node.into(),
+            version: version(text),
+            ready: true,
+            ready_since: None,
+        }
+    }
+
+    /// One control-plane node and one worker at v1.36.1, v1.36.3 and v1.37.0 on offer; v1.36.3 is safe.
+    pub(crate) fn healthy() -> (Snapshot, Timestamp) {
+        let now: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+        let versions: Vec<Version> =
+            ["1.36.1", "1.36.3", "1.37.0"].iter().map(|text| text.parse().unwrap()).collect();
+        let packages =
+            Packages { patch: Some(versions[1].clone()), minor: Some(versions[2].clone()), versions };
+        let snapshot = Snapshot {
+            nodes: Source::read(
+                vec![node("cp-1", Role::ControlPlane, "v1.36.1"), node("w-1", Role::Worker, "v1.36.1")],
+                now,
+            ),
+            api_servers: Source::read(vec![api_server("cp-1", "v1.36.1")], now),
+            static_pods: Source::read(
+                ["kube-apiserver", "kube-controller-manager", "kube-scheduler"]
+                    .map(|component| pod(component, "cp-1", "v1.36.1"))
+                    .to_vec(),
+                now,
+            ),
+            controller_leases: Source::read(Vec::new(), now),
+            packages: Source::read(packages, now),
+            runs: Source::read(Vec::new(), now),
+        };
+        (snapshot, now)
+    }
+
+    /// The status and the reason codes of one check for a target and a changed healthy cluster.
+    pub(super) fn outcome(
+        check: fn(&Facts<'_>) -> Outcome,
+        target: &str,
+        change: impl FnOnce(&mut Snapshot),
+    ) -> (Status, Vec<&'static str>) {
+        let (mut snapshot, now) = healthy();
+        change(&mut snapshot);
+        let settings = Settings::default();
+        let outcome = check(&Facts { target: target.parse(), snapshot: &snapshot, settings: &settings, now });
+        assert!(outcome.status != Status::Pass || !outcome.evidence.is_empty(), "a pass names its evidence");
+        assert_eq!(
+            outcome.status == Status::Pass,
+            outcome.findings.is_empty(),
+            "whatever does not pass says why"
+        );
+        (outcome.status, outcome.findings.iter().map(|finding| finding.reason.code()).collect())
+    }
+
+    #[test]
+    fn ids_are_unique_snake_case_words() {
+        let unique: std::collections::BTreeSet<_> = CHECK_IDS.into_iter().collect();
+        assert_eq!(unique.len(), CHECK_IDS.len());
+        assert!(CHECK_IDS.iter().all(|id| id.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')));
+    }
+}

@@ -1,0 +1,336 @@
+//! The verdict: may this cluster go to this version?
+//!
+//! ```text
+//!   target, snapshot ──▶ check ─┬─▶ pass    names what it read
+//!                        check ─┼─▶ block   somebody must change something
+//!                        check ─┼─▶ hold    somebody else must release something
+//!                        check ─┴─▶ unknown something could not be read
+//!                                    │
+//!                                    ▼  safe │ blocked │ held │ unknown
+//! ```
+//!
+//! One word for all checks: any unknown makes it unknown, else any hold makes it held, else any block makes it
+//! blocked, else it is safe. Held is the quiet answer and must hide nothing, so it comes after unknown.
+//!
+//! There is one exception. A *final* check is about the target itself: what is no version, a pre-release, older
+//! than what runs or more than a minor ahead can never be gone to, whatever an unread source would say. Such a block
+//! makes the verdict blocked even beside unknowns, because the operator can act on it at once and mending the
+//! sources first would be in vain. Nothing is hidden by that: the unknown checks stay in the list, and
+//! [`Verdict::blind`] names them. It is safe by construction: only `safe` ever allows a step, and the exception
+//! chooses between two words that do not.
+
+mod check;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::reason::{Finding, Reason};
+use crate::run::Step;
+use crate::settings::Settings;
+use crate::snapshot::Snapshot;
+use crate::version::Version;
+
+pub use check::CHECK_IDS;
+#[cfg(test)]
+pub(crate) use check::tests::healthy;
+
+/// The verdict in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Answer {
+    /// Every check passed, with evidence.
+    Safe,
+    /// Somebody must change something first.
+    Blocked,
+    /// Somebody else must release something first.
+    Held,
+    /// Something that matters could not be read.
+    Unknown,
+}
+
+impl Answer {
+    /// Every answer.
+    pub const ALL: [Self; 4] = [Self::Safe, Self::Blocked, Self::Held, Self::Unknown];
+
+    /// The word, as in metrics and JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Safe => "safe",
+            Self::Blocked => "blocked",
+            Self::Held => "held",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What one check says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Nothing is in the way, and the evidence says why.
+    Pass,
+    /// Something is in the way that the operator can change.
+    Block,
+    /// Something is in the way that the operator can only wait for.
+    Hold,
+    /// It could not be found out.
+    Unknown,
+}
+
+impl Status {
+    /// Everything that a check can say.
+    pub const ALL: [Self; 4] = [Self::Pass, Self::Block, Self::Hold, Self::Unknown];
+
+    /// The word, as in metrics and JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Block => "block",
+            Self::Hold => "hold",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Which steps a check speaks about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// The whole cluster before the upgrade. Frozen at its last pass once a control-plane node is at the target,
+    /// because by then the upgrade itself has changed what it reads.
+    Cluster,
+    /// Every step, and each node's step anew.
+    Node,
+}
+
+/// What a check has read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Evidence {
+    /// The source.
+    pub source: &'static str,
+    /// How many things were looked at.
+    pub count: usize,
+    /// How old the proof was.
+    pub age_seconds: u64,
+}
+
+/// One check with what it found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// Its name, one of [`CHECK_IDS`].
+    pub id: &'static str,
+    /// What it says.
+    pub status: Status,
+    /// Which steps it speaks about.
+    pub scope: Scope,
+    /// What it has read; never empty when it passes.
+    pub evidence: Vec<Evidence>,
+    /// Everything that is in the way or could not be read.
+    pub findings: Vec<Finding>,
+    /// A block of this check stands whatever an unread source would say.
+    #[serde(rename = "final")]
+    pub is_final: bool,
+}
+
+/// The answer for one target at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// The version that was asked about, as written.
+    pub target: String,
+    /// The answer in one word.
+    pub verdict: Answer,
+    /// When it was computed.
+    pub computed_at: Timestamp,
+    /// Every check, in a fixed order.
+    pub checks: Vec<Check>,
+}
+
+/// Judges `target` for this cluster.
+#[must_use]
+pub fn verdict(target: &str, snapshot: &Snapshot, settings: &Settings, now: Timestamp) -> Verdict {
+    let facts = check::Facts { target: target.parse(), snapshot, settings, now };
+    Verdict::of(target.to_owned(), now, check::all(&facts))
+}
+
+/// Whether a control-plane node is already at the target, which freezes the checks of [`Scope::Cluster`].
+/// What cannot be read has not begun.
+#[must_use]
+pub fn control_plane_begun(target: &Version, snapshot: &Snapshot) -> bool {
+    let servers = snapshot.api_servers.value.iter().flatten().map(|server| &server.version);
+    let pods = snapshot.static_pods.value.iter().flatten();
+    let pods = pods.filter(|pod| pod.component == "kube-apiserver").map(|pod| &pod.version);
+    servers.chain(pods).any(|version| version.as_ref() == Ok(target))
+}
+
+impl Verdict {
+    fn of(target: String, computed_at: Timestamp, checks: Vec<Check>) -> Self {
+        Self { target, verdict: combine(&checks), computed_at, checks }
+    }
+
+    /// The verdict as far as it concerns this step. `begun` says whether a control-plane node is at the target.
+    #[must_use]
+    pub fn for_step(&self, step: &Step, begun: bool) -> Self {
+        let frozen = begun
+            && match step {
+                Step::ControlPlane(_) | Step::Worker(_) | Step::Prepare | Step::Postflight => true,
+                Step::Preflight | Step::Snapshot => false,
+            };
+        let checks = self.checks.iter().filter(|check| !frozen || check.scope == Scope::Node).cloned();
+        Self::of(self.target.clone(), self.computed_at, checks.collect())
+    }
+
+    /// Every finding of every check.
+    pub fn findings(&self) -> impl Iterator<Item = &Finding> {
+        self.checks.iter().flat_map(|check| &check.findings)
+    }
+
+    /// The checks that could not be made.
+    pub fn blind(&self) -> impl Iterator<Item = &Check> {
+        self.checks.iter().filter(|check| check.status == Status::Unknown)
+    }
+
+    /// Whether a step may be begun on the word of this verdict.
+    ///
+    /// # Errors
+    /// Everything that is in the way, never empty: the findings, or that the verdict is too old.
+    pub fn allows(&self, now: Timestamp, settings: &Settings) -> Result<(), Vec<Finding>> {
+        let age = now.duration_since(self.computed_at).as_secs();
+        if !u64::try_from(age).is_ok_and(|age| age <= settings.verdict_seconds_max) {
+            let detail = format!("{age} s old, at most {} s are allowed", settings.verdict_seconds_max);
+            return Err(vec![Finding::new(Reason::VerdictStale, &self.target, detail)]);
+        }
+        match self.verdict {
+            Answer::Safe => Ok(()),
+            Answer::Blocked | Answer::Held | Answer::Unknown => Err(self.findings().cloned().collect()),
+        }
+    }
+}
+
+impl Verdict {
+    /// Everything that keeps the step at hand from being begun or gone on with; empty means it may. Between steps,
+    /// what concerns every step counts.
+    #[must_use]
+    pub fn standing_in_the_way(
+        &self,
+        step: Option<&Step>,
+        snapshot: &Snapshot,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Vec<Finding> {
+        let begun = self.target.parse().is_ok_and(|target| control_plane_begun(&target, snapshot));
+        self.for_step(step.unwrap_or(&Step::Postflight), begun)
+            .allows(now, settings)
+            .err()
+            .unwrap_or_default()
+    }
+}
+
+fn combine(checks: &[Check]) -> Answer {
+    let any = |status| checks.iter().any(|check| check.status == status);
+    if checks.iter().any(|check| check.is_final && check.status == Status::Block) {
+        Answer::Blocked
+    } else if any(Status::Unknown) || checks.is_empty() {
+        Answer::Unknown
+    } else if any(Status::Hold) {
+        Answer::Held
+    } else if any(Status::Block) {
+        Answer::Blocked
+    } else {
+        Answer::Safe
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::Source;
+
+    fn check(status: Status, is_final: bool) -> Check {
+        Check { id: "x", status, scope: Scope::Cluster, evidence: Vec::new(), findings: Vec::new(), is_final }
+    }
+
+    #[test]
+    fn unknown_wins_over_hold_and_hold_over_block() {
+        use Status::{Block, Hold, Pass, Unknown};
+        for (statuses, expected) in [
+            (vec![Pass, Pass], Answer::Safe),
+            (vec![Pass, Block], Answer::Blocked),
+            (vec![Block, Hold], Answer::Held),
+            (vec![Hold, Unknown], Answer::Unknown),
+            (vec![Block, Unknown], Answer::Unknown),
+            (vec![], Answer::Unknown),
+        ] {
+            let checks: Vec<_> = statuses.iter().map(|&status| check(status, false)).collect();
+            assert_eq!(combine(&checks), expected, "{statuses:?}");
+        }
+    }
+
+    #[test]
+    fn a_target_that_can_never_be_gone_to_is_blocked_and_the_blind_checks_stay_in_sight() {
+        let unread = Snapshot::unread();
+        let now = Timestamp::UNIX_EPOCH;
+        for target in ["nonsense", "", "v1.37.0-rc.1"] {
+            let verdict = verdict(target, &unread, &Settings::default(), now);
+            assert_eq!(verdict.verdict, Answer::Blocked, "{target}");
+            assert!(verdict.blind().count() > 0, "{target}");
+        }
+    }
+
+    #[test]
+    fn nothing_read_is_unknown_and_allows_nothing() {
+        let now = Timestamp::UNIX_EPOCH;
+        let verdict = verdict("v1.36.3", &Snapshot::unread(), &Settings::default(), now);
+        assert_eq!(verdict.verdict, Answer::Unknown);
+        assert!(!verdict.allows(now, &Settings::default()).unwrap_err().is_empty());
+    }
+
+    #[test]
+    fn losing_any_source_never_makes_it_safe_and_every_pass_names_its_evidence() {
+        let (snapshot, now) = check::tests::healthy();
+        let settings = Settings::default();
+        let whole = verdict("v1.36.3", &snapshot, &settings, now);
+        assert_eq!(whole.verdict, Answer::Safe, "{whole:#?}");
+        assert!(whole.checks.iter().all(|check| !check.evidence.is_empty()));
+        type Loss = fn(&mut Snapshot);
+        let losses: [(&str, Loss); 4] = [
+            ("nodes", |snapshot| snapshot.nodes = Source::failed("gone")),
+            ("api_servers", |snapshot| snapshot.api_servers = Source::failed("gone")),
+            ("static_pods", |snapshot| snapshot.static_pods = Source::failed("gone")),
+            ("packages", |snapshot| snapshot.packages = Source::failed("gone")),
+        ];
+        for (source, lose) in losses {
+            let mut less = snapshot.clone();
+            lose(&mut less);
+            let verdict = verdict("v1.36.3", &less, &settings, now);
+            assert_eq!(verdict.verdict, Answer::Unknown, "{source}");
+            assert!(verdict.findings().any(|finding| finding.subject == source), "{source}: {verdict:#?}");
+        }
+    }
+
+    #[test]
+    fn a_verdict_allows_within_its_time_to_live_only() {
+        let (snapshot, now) = check::tests::healthy();
+        let settings = Settings::default();
+        let verdict = verdict("v1.36.3", &snapshot, &settings, now);
+        let after = |seconds| now + jiff::SignedDuration::from_secs(seconds);
+        assert_eq!(verdict.allows(after(60), &settings), Ok(()));
+        assert_eq!(verdict.allows(after(61), &settings).unwrap_err()[0].reason, Reason::VerdictStale);
+        assert!(
+            verdict.allows(after(-1), &settings).is_err(),
+            "a verdict from the future: the clock was set back"
+        );
+    }
+
+    #[test]
+    fn checks_of_the_whole_cluster_are_frozen_once_the_control_plane_has_begun() {
+        let (mut snapshot, now) = check::tests::healthy();
+        snapshot.packages = Source::failed("gone");
+        let verdict = verdict("v1.36.3", &snapshot, &Settings::default(), now);
+        let worker = Step::Worker("w-1".into());
+        assert_eq!(verdict.for_step(&worker, false).verdict, Answer::Unknown);
+        assert_eq!(verdict.for_step(&worker, true).verdict, Answer::Safe);
+        assert_eq!(verdict.for_step(&Step::Preflight, true).verdict, Answer::Unknown);
+    }
+}

@@ -1,0 +1,154 @@
+//! What holds for every generated alert.
+
+use std::collections::BTreeSet;
+
+use lockkeeper_rules::alert::{
+    AlertRule, GATES_GROUP, PEOPLE_GROUP, READY_ALERT, WATCHDOG_ALERT, groups, watchdog_count_min,
+    watchdog_window_seconds,
+};
+use lockkeeper_rules::gate::{Class, GATE_LABEL};
+use lockkeeper_rules::settings::Settings;
+use promql_parser::parser::{Expr, VectorSelector, parse};
+
+fn rules_of(settings: &Settings) -> Vec<AlertRule> {
+    groups(settings).into_iter().flat_map(|group| group.rules).collect()
+}
+
+fn with_everything() -> Settings {
+    Settings {
+        prometheus_job: "prometheus".to_owned(),
+        selector: "cluster=\"a\"".parse().expect("a selector"),
+        ..Settings::default()
+    }
+}
+
+/// Every vector selector inside an expression.
+fn selectors(expr: &Expr) -> Vec<VectorSelector> {
+    match expr {
+        Expr::Aggregate(aggregate) => selectors(&aggregate.expr),
+        Expr::Unary(unary) => selectors(&unary.expr),
+        Expr::Binary(binary) => [selectors(&binary.lhs), selectors(&binary.rhs)].concat(),
+        Expr::Paren(paren) => selectors(&paren.expr),
+        Expr::Subquery(subquery) => selectors(&subquery.expr),
+        Expr::NumberLiteral(_) | Expr::StringLiteral(_) => Vec::new(),
+        Expr::VectorSelector(selector) => vec![selector.clone()],
+        Expr::MatrixSelector(matrix) => vec![matrix.vs.clone()],
+        Expr::Call(call) => call.args.args.iter().flat_map(|arg| selectors(arg)).collect(),
+        Expr::Extension(_) => panic!("an extension of PromQL in a generated rule"),
+    }
+}
+
+#[test]
+fn every_selector_of_every_rule_tells_the_cluster() {
+    for rule in rules_of(&with_everything()) {
+        let expr = parse(&rule.expr).unwrap_or_else(|error| panic!("{}: {error}\n{}", rule.name, rule.expr));
+        let found = selectors(&expr);
+        assert!(rule.name == WATCHDOG_ALERT || !found.is_empty(), "{} reads nothing", rule.name);
+        for selector in found {
+            let matchers = selector.matchers.find_matchers("cluster");
+            let values: Vec<_> = matchers.iter().map(|matcher| matcher.value.as_str()).collect();
+            let of_anybody = selector.matchers.find_matchers(GATE_LABEL).is_empty();
+            let expected = if of_anybody { "a" } else { "|a" };
+            assert_eq!(values, [expected], "{}: {selector}", rule.name);
+        }
+    }
+}
+
+#[test]
+fn an_alert_says_which_cluster_it_is_about() {
+    for rule in rules_of(&with_everything()) {
+        assert_eq!(rule.labels.get("cluster").map(String::as_str), Some("a"), "{}", rule.name);
+    }
+}
+
+#[test]
+fn no_gate_waits_and_every_class_exists() {
+    for rule in rules_of(&with_everything()) {
+        if let Some(class) = rule.gate() {
+            assert!(Class::is_known(class), "{} closes {class:?}", rule.name);
+            assert_eq!(rule.for_seconds, 0, "{}", rule.name);
+            assert_eq!(rule.labels["severity"], "none", "{} would page somebody", rule.name);
+        }
+    }
+}
+
+#[test]
+fn what_wakes_people_is_no_gate_and_reads_no_gate() {
+    for group in groups(&with_everything()) {
+        for rule in &group.rules {
+            let for_people = rule.labels["severity"] != "none";
+            assert_eq!(for_people, group.name == PEOPLE_GROUP, "{}", rule.name);
+            if for_people {
+                assert_eq!(rule.gate(), None, "{}", rule.name);
+                // A gate label that came through the expression would make a gate of it.
+                assert!(!rule.expr.contains(GATE_LABEL), "{}", rule.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_ready_rule_is_evaluated_after_all_that_it_asks() {
+    for settings in [Settings::default(), with_everything()] {
+        let gates = groups(&settings).remove(0);
+        assert_eq!(gates.name, GATES_GROUP);
+        assert_eq!(gates.rules.last().unwrap().name, READY_ALERT);
+    }
+}
+
+#[test]
+fn rule_failures_are_watched_only_where_prometheus_scrapes_itself() {
+    let has =
+        |settings| rules_of(&settings).iter().any(|rule| rule.name == "K8sUpgradeRuleEvaluationFailing");
+    assert!(!has(Settings::default()));
+    assert!(has(with_everything()));
+}
+
+#[test]
+fn the_watchdog_is_counted_by_window_and_interval() {
+    for (window_seconds, interval_seconds, expected) in
+        [(300, 5, (300, 58)), (10, 1, (10, 8)), (1, 5, (20, 2))]
+    {
+        let settings = Settings {
+            unbroken_evaluation_seconds: window_seconds,
+            evaluation_interval_seconds: interval_seconds,
+            ..Settings::default()
+        };
+        assert_eq!((watchdog_window_seconds(&settings), watchdog_count_min(&settings)), expected);
+        let [window, count] = [format!("[{}s])", expected.0), format!(">= {})", expected.1)];
+        let ready = rules_of(&settings).into_iter().find(|rule| rule.name == READY_ALERT).unwrap();
+        assert!(ready.expr.contains(&window) && ready.expr.contains(&count), "{}", ready.expr);
+    }
+}
+
+#[test]
+fn names_are_unique_and_every_alert_says_what_it_means() {
+    let rules = rules_of(&with_everything());
+    let names: BTreeSet<_> = rules.iter().map(|rule| rule.name).collect();
+    assert_eq!(names.len(), rules.len());
+    for rule in rules {
+        let says = |key| rule.annotations.get(key).map_or("", String::as_str);
+        assert!(says("summary").ends_with('.') && !says("summary").contains("{{"), "{}", rule.name);
+        assert!(says("description").ends_with('.'), "{}", rule.name);
+        assert_eq!(says("runbook_url"), format!("docs/runbooks.md#{}", rule.name.to_lowercase()));
+    }
+}
+
+#[test]
+fn every_alert_has_its_section_in_the_runbooks() {
+    let runbooks = include_str!("../../docs/runbooks.md");
+    let sections: BTreeSet<_> = runbooks.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+    let named: BTreeSet<_> = rules_of(&with_everything()).iter().map(|rule| rule.name).collect();
+    assert_eq!(sections, named, "docs/runbooks.md has a section for each alert and for nothing else");
+    for section in
+        runbooks.split("### ").skip(1).filter(|section| section.starts_with("K8s") && section.contains("**"))
+    {
+        for part in ["**Means.**", "**Look.**", "**Do.**"] {
+            assert!(
+                section.contains(part),
+                "{part} is missing in {}",
+                section.lines().next().unwrap_or_default()
+            );
+        }
+    }
+}

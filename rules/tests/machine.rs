@@ -1,0 +1,265 @@
+//! The machine against a simulated cluster: random crashes, closed gates, failing units and lost answers, with the
+//! independent checker asked before every command.
+
+mod simulated;
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use simulated::{Faults, Simulated};
+
+#[test]
+fn a_quiet_run_goes_from_preflight_to_postflight_without_a_wasted_permit() {
+    let mut cluster = Simulated::new(1, 2, 1, Faults::default());
+    cluster.run_to_the_end();
+    assert_eq!(
+        cluster.started,
+        ["preflight", "snapshot", "prepare", "control-plane/cp-1", "worker/w-1", "worker/w-2", "postflight"]
+    );
+    assert_eq!(cluster.permits_consumed, 7);
+    cluster.assert_upgraded_once_each();
+}
+
+#[test]
+fn control_plane_nodes_come_one_at_a_time_before_workers() {
+    let mut cluster = Simulated::new(3, 2, 2, Faults::default());
+    cluster.run_to_the_end();
+    let nodes: Vec<&str> = cluster.started.iter().filter(|s| s.contains('/')).map(String::as_str).collect();
+    assert_eq!(
+        nodes,
+        ["control-plane/cp-1", "control-plane/cp-2", "control-plane/cp-3", "worker/w-1", "worker/w-2"]
+    );
+}
+
+#[test]
+fn a_node_cordoned_by_a_human_holds_the_run_until_it_is_uncordoned() {
+    let mut cluster = Simulated::new(1, 2, 3, Faults::default());
+    cluster.cordon_by_hand("w-2");
+    cluster.turns(200);
+    assert!(cluster.started.is_empty(), "{:?}", cluster.started);
+    assert!(cluster.holds().contains(&"node_cordoned_by_human".to_owned()), "{:?}", cluster.holds());
+    cluster.uncordon_by_hand("w-2");
+    cluster.run_to_the_end();
+}
+
+#[test]
+fn a_node_cordoned_by_a_human_is_upgraded_and_stays_cordoned_where_asked() {
+    let mut cluster = Simulated::new(1, 2, 4, Faults::default());
+    cluster.cordon_by_hand("w-2");
+    cluster.run.spec.cordoned_nodes = lockkeeper_rules::api::CordonedNodes::Upgrade;
+    cluster.run_to_the_end();
+    assert!(cluster.is_unschedulable("w-2") && !cluster.is_unschedulable("w-1"));
+}
+
+#[test]
+fn a_gate_that_closes_after_the_cordon_puts_the_node_back_and_halts_in_the_end() {
+    let mut cluster = Simulated::new(1, 1, 5, Faults::default());
+    cluster.close_gate_when = Some("drain");
+    cluster.turns(5_000);
+    assert_eq!(cluster.halted(), Some("attempts_exhausted".to_owned()));
+    assert!(!cluster.is_unschedulable("cp-1"), "the node was put back");
+    assert_eq!(cluster.upgrades_of("cp-1"), 0);
+}
+
+#[test]
+fn a_refused_eviction_holds_without_a_gap_until_it_is_granted() {
+    let mut cluster = Simulated::new(1, 1, 12, Faults::default());
+    cluster.evictions_are_refused = true;
+    let is_held = |cluster: &Simulated| cluster.holds().contains(&"pdb_blocked".to_owned());
+    while !is_held(&cluster) {
+        cluster.turn();
+    }
+    for _ in 0..100 {
+        cluster.turn();
+        assert!(is_held(&cluster), "{:?}", cluster.holds());
+    }
+    cluster.evictions_are_refused = false;
+    cluster.run_to_the_end();
+}
+
+#[test]
+fn a_gate_that_closes_after_the_drain_puts_the_node_back() {
+    let mut cluster = Simulated::new(1, 1, 10, Faults::default());
+    cluster.close_gate_when = Some("mutate");
+    cluster.turns(5_000);
+    assert_eq!(cluster.upgrades_of("cp-1"), 0);
+    assert!(!cluster.is_unschedulable("cp-1"), "the node was put back: {:?}", cluster.holds());
+}
+
+#[test]
+fn a_node_uncordoned_by_a_human_before_its_mutation_is_not_mutated() {
+    let mut cluster = Simulated::new(1, 1, 11, Faults::default());
+    cluster.close_gate_when = Some("mutate");
+    while !cluster.gate_is_shut {
+        cluster.turn();
+    }
+    cluster.turns(20);
+    cluster.uncordon_by_hand("cp-1");
+    cluster.gate_is_shut = false;
+    cluster.close_gate_when = None;
+    // The machine would apply the unit to a node in service, which the simulation refuses.
+    cluster.run_to_the_end();
+    cluster.assert_upgraded_once_each();
+}
+
+#[test]
+fn a_gate_that_closes_after_the_mutation_began_does_not_stop_the_node() {
+    let mut cluster = Simulated::new(1, 1, 6, Faults::default());
+    cluster.close_gate_when = Some("verify");
+    cluster.turns(3_000);
+    assert_eq!(cluster.upgrades_of("cp-1"), 1);
+    assert!(!cluster.is_unschedulable("cp-1"), "the node was given back although the gate is closed");
+    assert_eq!(cluster.started.last().map(String::as_str), Some("control-plane/cp-1"));
+}
+
+#[test]
+fn a_check_that_is_forgotten_leaves_what_is_waited_for_until_another_has_been_asked() {
+    let mut cluster = Simulated::new(1, 1, 6, Faults::default());
+    cluster.close_gate_when = Some("verify");
+    cluster.turns(3_000);
+    let before = cluster.state().holds;
+    assert!(before.len() > 1, "the gate and the permit are waited for: {before:?}");
+    cluster.forget_check();
+    cluster.turn();
+    assert_eq!(cluster.state().holds, before, "not even since when has changed");
+}
+
+#[test]
+fn a_deleted_run_puts_its_node_back_and_lets_go() {
+    let mut cluster = Simulated::new(1, 2, 7, Faults::default());
+    cluster.delete_when = Some("drain");
+    cluster.turns(2_000);
+    assert!(!cluster.run.has_finalizer, "the finalizer is gone");
+    assert!(!cluster.is_unschedulable("cp-1") && !cluster.lock_is_ours);
+    assert_eq!(cluster.upgrades_of("cp-1"), 0);
+}
+
+#[test]
+fn a_deleted_run_finishes_the_node_whose_mutation_began() {
+    let mut cluster = Simulated::new(1, 2, 8, Faults::default());
+    cluster.delete_when = Some("mutate");
+    cluster.turns(2_000);
+    assert!(!cluster.run.has_finalizer, "the finalizer is gone");
+    assert!(!cluster.is_unschedulable("cp-1"));
+    assert_eq!(cluster.version_of("cp-1"), "v1.36.3");
+}
+
+#[test]
+fn the_lead_is_handed_over_before_our_own_node_is_touched_and_that_node_is_the_last_worker() {
+    let mut cluster = Simulated::new(1, 2, 10, Faults::default());
+    cluster.own_node = Some("w-1".into());
+    cluster.run_to_the_end();
+    assert!(cluster.own_node.is_none(), "another replica leads");
+    assert_eq!(cluster.started[4..6], ["worker/w-2", "worker/w-1"]);
+}
+
+#[test]
+fn units_that_never_start_end_in_a_halt() {
+    let mut cluster = Simulated::new(1, 1, 11, Faults::default());
+    cluster.units_never_start = true;
+    cluster.turns(20_000);
+    assert_eq!(cluster.halted(), Some("attempts_exhausted".to_owned()));
+}
+
+#[test]
+fn a_closed_gate_that_answers_slowly_is_a_hold_like_any_other() {
+    let mut cluster = Simulated::new(1, 1, 12, Faults::default());
+    cluster.check_takes = Duration::from_secs(3);
+    cluster.close_gate_when = Some("drain");
+    for _ in 0..400 {
+        cluster.turn();
+        if cluster.is_unschedulable("cp-1") && cluster.holds().contains(&"gate_firing".to_owned()) {
+            cluster.turns(5_000);
+            assert_eq!(cluster.halted(), Some("attempts_exhausted".to_owned()));
+            assert!(!cluster.is_unschedulable("cp-1"), "the node was put back");
+            return;
+        }
+    }
+    panic!("it never said that a gate is closed: {:?}", cluster.state());
+}
+
+#[test]
+fn answers_that_are_always_too_late_are_said_and_never_acted_on() {
+    let mut cluster = Simulated::new(1, 1, 13, Faults::default());
+    cluster.slow_when = Some(("cordon", Duration::from_secs(7)));
+    cluster.turns(5_000);
+    assert_eq!(cluster.halted(), Some("attempts_exhausted".to_owned()), "{:?}", cluster.holds());
+    assert!(!cluster.is_unschedulable("cp-1"));
+}
+
+#[test]
+fn a_cordon_that_is_always_refused_is_tried_at_a_pace_and_ends_in_a_halt() {
+    let mut cluster = Simulated::new(1, 1, 14, Faults::default());
+    cluster.cordons_are_refused = true;
+    cluster.turns(20_000);
+    assert_eq!(cluster.halted(), Some("attempts_exhausted".to_owned()));
+    assert!(cluster.cordons_tried() <= 3 * 900 / 5, "{} cordons", cluster.cordons_tried());
+}
+
+#[test]
+fn a_node_that_is_skipped_after_its_step_failed_is_given_back() {
+    let mut cluster = Simulated::new(1, 2, 15, Faults::default());
+    cluster.failing_node = Some("w-1".to_owned());
+    cluster.turns(20_000);
+    assert!(cluster.halted().is_some() && cluster.is_unschedulable("w-1"));
+    cluster.run.spec.skip = vec!["w-1".to_owned()];
+    cluster.retry_what_halted();
+    cluster.turn();
+    cluster.run_to_the_end();
+    assert_eq!(cluster.version_of("w-1"), "v1.36.1");
+    assert_eq!(cluster.version_of("w-2"), "v1.36.3");
+}
+
+#[test]
+fn a_finished_control_plane_node_is_not_touched_again_because_a_pod_of_it_is_unready() {
+    let mut cluster = Simulated::new(1, 2, 16, Faults::default());
+    while cluster.started.last().is_none_or(|step| step != "worker/w-1") {
+        cluster.turn();
+    }
+    cluster.unready_static_pods = Some("cp-1".to_owned());
+    cluster.turns(2_000);
+    assert_eq!(cluster.upgrades_of("cp-1"), 1);
+    assert_eq!(cluster.started.iter().filter(|step| *step == "control-plane/cp-1").count(), 1);
+}
+
+#[test]
+fn a_wish_to_retry_is_fulfilled_once() {
+    let mut cluster = Simulated::new(1, 1, 9, Faults { unit_fails_percent: 100, ..Faults::default() });
+    cluster.turns(5_000);
+    assert_eq!(cluster.halted(), Some("attempts_exhausted".to_owned()));
+    cluster.faults.unit_fails_percent = 0;
+    cluster.retry_what_halted();
+    cluster.turn();
+    cluster.run_to_the_end();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever happens on the way, a run whose gate opens in the end and whose units mostly work arrives; nothing
+    /// is upgraded twice, and the cordons after are the cordons before.
+    #[test]
+    fn every_history_converges(
+        control_planes in 1usize..=3,
+        workers in 0usize..=3,
+        seed in any::<u64>(),
+        crash_percent in 0u64..25,
+        gate_closed_percent in 0u64..40,
+        lost_answer_percent in 0u64..25,
+        conflict_percent in 0u64..25,
+    ) {
+        let faults = Faults { crash_percent, gate_closed_percent, lost_answer_percent, conflict_percent, unit_fails_percent: 0 };
+        let mut cluster = Simulated::new(control_planes, workers, seed, faults);
+        cluster.run_to_the_end();
+        cluster.assert_upgraded_once_each();
+    }
+
+    /// Units that fail now and then end in success or in a halt that names itself, never in silence.
+    #[test]
+    fn failing_units_end_in_success_or_in_a_halt(seed in any::<u64>(), unit_fails_percent in 1u64..80, crash_percent in 0u64..10) {
+        let faults = Faults { unit_fails_percent, crash_percent, ..Faults::default() };
+        let mut cluster = Simulated::new(2, 2, seed, faults);
+        cluster.turns(20_000);
+        prop_assert!(cluster.is_over() || cluster.halted().is_some(), "{:?}", cluster.state().position);
+    }
+}

@@ -1,0 +1,535 @@
+//! The scripts for nodes, run by a real bash in a folder, against stand-ins for what changes a machine.
+
+#![expect(clippy::disallowed_methods, reason = "the machine under test is made of files")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use lockkeeper_rules::ledger::parse;
+use lockkeeper_rules::name::Token;
+use lockkeeper_rules::node_script::{
+    EtcdAccess, ScriptSettings, launch_answer, launcher, reader, survey, survey_answer, unit_name,
+};
+use lockkeeper_rules::reason::{Finding, Reason};
+use lockkeeper_rules::run::LedgerReading;
+use lockkeeper_rules::run::{LedgerOrder, NodeTarget, Proof, SurveyOrder, UnitKind, UnitOrder};
+
+const RUN: &str = "0b9f3c6e-1111-4222-8333-444455556666";
+
+/// What stands in for each program; `$M` is the machine's folder, `$M/calls` keeps every call.
+const STAND_INS: &[(&str, &str)] = &[
+    (
+        "systemd-run",
+        r#"
+for word; do case $word in --unit=*) unit=${word#--unit=} ;; esac; done
+if [ -e "$M/units/$unit" ]; then echo "Unit $unit was already loaded" >&2; exit 1; fi
+: >"$M/units/$unit"
+while [ "$1" != -- ]; do shift; done
+shift
+"$@" </dev/null >/dev/null 2>&1 || true
+"#,
+    ),
+    (
+        "systemctl",
+        r#"
+case $1 in show) ;; *) exit 0 ;; esac
+for unit; do :; done
+load=not-found active=inactive sub=dead
+if [ -e "$M/units/$unit" ]; then load=loaded active=active sub=exited; fi
+case "$*" in
+    *--value*) echo "$load" ;;
+    *) echo "LoadState=$load"; echo "ActiveState=$active"; echo "SubState=$sub" ;;
+esac
+"#,
+    ),
+    (
+        "apt-get",
+        r#"
+for word; do
+    case $word in
+        kubeadm=*) if [[ "$*" == *download* ]]; then case "$*" in *--download-only*) ;; *) : >kubeadm_1_amd64.deb ;; esac
+                   else echo 1.36.3 >"$M/kubeadm"; fi ;;
+        kubelet=*) [[ "$*" == *--download-only* ]] || echo 1.36.3 >"$M/kubelet" ;;
+    esac
+done
+if grep -qx "apt-get" "$M/failing" 2>/dev/null; then exit 100; fi
+"#,
+    ),
+    (
+        "apt-mark",
+        r#"
+action=$1; shift
+for package; do
+    case $action in
+        hold) : >"$M/holds/$package" ;;
+        unhold) rm -f "$M/holds/$package" ;;
+        showhold) if [ -e "$M/holds/$package" ]; then echo "$package"; fi ;;
+    esac
+done
+"#,
+    ),
+    ("dpkg", ""),
+    ("dpkg-deb", r#"mkdir -p "$3/usr/bin"; cp "$M/bin/kubeadm" "$3/usr/bin/""#),
+    ("kubelet", r#"echo "Kubernetes v$(cat "$M/kubelet")""#),
+    ("kubectl", r#"echo "kubernetesVersion: v1.36.1""#),
+    (
+        "kubeadm",
+        r#"
+if [ "$1" = version ]; then echo "v$(cat "$M/kubeadm")"; exit 0; fi
+if [ -e "$M/on-kubeadm" ]; then . "$M/on-kubeadm"; fi
+if [ "$2" = diff ]; then echo "-    image: a:v1.36.1"; echo "+    image: a:v1.36.3"; fi
+"#,
+    ),
+    ("etcdctl", r#"for last; do :; done; echo snapshot >"$last""#),
+    ("etcdutl", r#"echo '{"hash":123456,"revision":6,"totalKey":13,"totalSize":20480}'"#),
+];
+
+struct Machine {
+    folder: tempfile::TempDir,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let machine = Self { folder: tempfile::tempdir().unwrap() };
+        for folder in ["bin", "units", "holds", "etc/kubernetes/manifests", "proc", "var/lib/dpkg", "var/tmp"]
+        {
+            fs::create_dir_all(machine.path(folder)).unwrap();
+        }
+        for (name, text) in STAND_INS {
+            let text = format!("#!/bin/bash\nset -eu\necho \"{name} $*\" >>\"$M/calls\"\n{text}\n");
+            machine.write(&format!("bin/{name}"), &text);
+            fs::set_permissions(machine.path(&format!("bin/{name}")), fs::Permissions::from_mode(0o755))
+                .unwrap();
+        }
+        machine.write("etc/machine-id", "abc123\n");
+        machine.write("proc/stat", "cpu 1 2 3\nbtime 1763000000\n");
+        machine.write("kubeadm", "1.36.1\n");
+        machine.write("kubelet", "1.36.1\n");
+        machine
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    fn settings(&self) -> ScriptSettings {
+        ScriptSettings {
+            root: self.folder.path().to_str().unwrap().to_owned(),
+            unit_seconds_max: 20,
+            start_seconds_max: 1_000_000_000,
+            etcd: EtcdAccess::default(),
+        }
+    }
+
+    fn bash(&self, script: &str) -> Output {
+        let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap());
+        let mut bash = Command::new("bash");
+        bash.arg("-s").env("PATH", path).env("M", self.folder.path());
+        let input = self.path("input.sh");
+        fs::write(&input, script).unwrap();
+        bash.stdin(Stdio::from(fs::File::open(input).unwrap())).output().unwrap()
+    }
+
+    fn launch(&self, order: &UnitOrder) -> Result<(), Finding> {
+        let output = self.bash(&launcher(order, &self.settings()).unwrap());
+        launch_answer(
+            &order.node.name,
+            &String::from_utf8_lossy(&output.stdout),
+            &String::from_utf8_lossy(&output.stderr),
+        )
+    }
+
+    fn ledger(&self, order: &UnitOrder) -> LedgerReading {
+        let order = LedgerOrder { node: order.node.clone(), token: order.token.clone() };
+        let output = self.bash(&reader(&order, &self.settings()).unwrap());
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        parse(&String::from_utf8_lossy(&output.stdout), &order)
+            .unwrap_or_else(|finding| panic!("{finding}\n{errors}"))
+    }
+
+    /// How the unit ended: its code and the end of its output.
+    fn ended(&self, order: &UnitOrder) -> (i32, String) {
+        match self.ledger(order) {
+            LedgerReading::Ended { code, output, .. } => (code, output),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn calls(&self, of: &str) -> Vec<String> {
+        self.read("calls").lines().filter(|line| line.starts_with(of)).map(str::to_owned).collect()
+    }
+}
+
+fn token(sequence: u64) -> Token {
+    format!("{RUN}.{sequence}.1.00ff00ff00ff00ff").parse().unwrap()
+}
+
+fn order(kind: UnitKind, sequence: u64) -> UnitOrder {
+    UnitOrder {
+        node: NodeTarget {
+            name: "w-1".into(),
+            address: "10.0.0.1".to_owned(),
+            machine_id: "abc123".to_owned(),
+        },
+        kind,
+        token: token(sequence),
+        target: "v1.36.3".parse().unwrap(),
+        generation: 7,
+        proof: Proof { token: token(sequence), checked_at: "2026-11-21T09:00:00.5Z".parse().unwrap() },
+    }
+}
+
+fn refused(result: Result<(), Finding>) -> Reason {
+    result.unwrap_err().reason
+}
+
+#[test]
+fn a_node_is_upgraded_once_and_its_holds_are_as_they_were() {
+    let machine = Machine::new();
+    machine.write("holds/kubelet", "");
+    let order = order(UnitKind::UpgradeNode, 1);
+    assert_eq!(machine.ledger(&order), LedgerReading::Unseen);
+    machine.launch(&order).unwrap();
+    let (code, output) = machine.ended(&order);
+    assert_eq!(code, 0, "{output}");
+    let upgrades: Vec<String> = machine.calls("kubeadm upgrade");
+    assert_eq!(upgrades, ["kubeadm upgrade node"]);
+    assert_eq!(machine.calls("systemctl re"), ["systemctl restart kubelet"]);
+    assert_eq!((machine.read("kubelet").trim(), machine.read("kubeadm").trim()), ("1.36.3", "1.36.3"));
+    let holds: Vec<String> = ["kubeadm", "kubelet", "kubectl"]
+        .into_iter()
+        .filter(|package| machine.path(&format!("holds/{package}")).exists())
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(holds, ["kubelet"]);
+    let ledger = machine.read("var/lib/lockkeeper/ledger");
+    assert!(
+        ledger.contains(&format!("{} 7 upgrade-node v1.36.3 2026-11-21T09:00:00.5Z .\n", order.token)),
+        "{ledger}"
+    );
+}
+
+#[test]
+fn the_first_control_plane_node_applies() {
+    let machine = Machine::new();
+    let order = order(UnitKind::UpgradeFirst, 1);
+    machine.launch(&order).unwrap();
+    assert_eq!(machine.calls("kubeadm upgrade"), ["kubeadm upgrade apply -y v1.36.3"]);
+}
+
+#[test]
+fn a_token_is_never_started_twice() {
+    let machine = Machine::new();
+    let order = order(UnitKind::UpgradeNode, 1);
+    machine.launch(&order).unwrap();
+    assert_eq!(refused(machine.launch(&order)), Reason::TokenAlreadySeen);
+    // After a restart of the machine systemd has forgotten the unit; the ledger has not.
+    fs::remove_file(machine.path("units").join(unit_name(&order.token))).unwrap();
+    assert_eq!(refused(machine.launch(&order)), Reason::TokenAlreadySeen);
+    assert_eq!(machine.calls("kubeadm upgrade").len(), 1);
+    assert_eq!(machine.ended(&order).0, 0, "the refusal hides nothing");
+}
+
+#[test]
+fn the_unit_itself_refuses_what_the_launcher_let_through() {
+    let machine = Machine::new();
+    let order = order(UnitKind::UpgradeNode, 1);
+    machine.launch(&order).unwrap();
+    // A launcher that was cut after its checks and goes on now: the unit's script is all that stands in the way.
+    let script = machine.path(&format!("var/lib/lockkeeper/{}.sh", order.token));
+    let again = machine.bash(&format!("bash {}", script.display()));
+    assert_eq!(again.status.code(), Some(65));
+    assert_eq!(machine.calls("kubeadm upgrade").len(), 1);
+    machine.write("etc/machine-id", "def456\n");
+    let before = machine.read("var/lib/lockkeeper/ledger");
+    assert_eq!(machine.bash(&format!("bash {}", script.display())).status.code(), Some(65));
+    assert_eq!(
+        machine.read("var/lib/lockkeeper/ledger"),
+        before,
+        "another machine's ledger is not written to"
+    );
+}
+
+#[test]
+fn a_lower_generation_is_refused_and_the_same_or_a_higher_is_not() {
+    let machine = Machine::new();
+    machine.launch(&order(UnitKind::UpgradeNode, 1)).unwrap();
+    for (sequence, generation, expected) in
+        [(2, 6, Err(Reason::GenerationTooOld)), (3, 7, Ok(())), (4, 10, Ok(()))]
+    {
+        let order = UnitOrder { generation, ..order(UnitKind::UpgradeNode, sequence) };
+        assert_eq!(machine.launch(&order).map_err(|finding| finding.reason), expected, "{generation}");
+    }
+    let order = UnitOrder { generation: 9, ..order(UnitKind::UpgradeNode, 5) };
+    assert_eq!(refused(machine.launch(&order)), Reason::GenerationTooOld, "9 is lower than 10, not higher");
+}
+
+#[test]
+fn on_another_machine_nothing_is_written() {
+    let machine = Machine::new();
+    machine.write("etc/machine-id", "def456\n");
+    assert_eq!(refused(machine.launch(&order(UnitKind::UpgradeNode, 1))), Reason::MachineIdMismatch);
+    assert!(!machine.path("var/lib/lockkeeper").exists());
+    machine.write("etc/machine-id", "");
+    assert_eq!(refused(machine.launch(&order(UnitKind::UpgradeNode, 1))), Reason::MachineIdMismatch);
+}
+
+#[test]
+fn while_a_unit_works_no_other_is_started() {
+    let machine = Machine::new();
+    let first = order(UnitKind::UpgradeNode, 1);
+    for (name, sequence) in [("same", 1), ("other", 2)] {
+        let text = launcher(&order(UnitKind::UpgradeNode, sequence), &machine.settings()).unwrap();
+        machine.write(name, &text);
+    }
+    machine.write("on-kubeadm", "for i in same other; do bash -s <\"$M/$i\" >\"$M/$i.answer\" 2>&1; done\n");
+    machine.launch(&first).unwrap();
+    assert_eq!(machine.ended(&first).0, 0);
+    assert_eq!(machine.read("same.answer"), "refused token_already_seen\n");
+    assert_eq!(machine.read("other.answer"), "refused node_busy\n");
+}
+
+#[test]
+fn a_unit_that_is_killed_at_work_is_started_and_dead() {
+    let machine = Machine::new();
+    let first = order(UnitKind::UpgradeNode, 1);
+    machine.write(
+        "on-kubeadm",
+        "work=$PPID; timeout=$(ps -o ppid= -p $work); unit=$(ps -o ppid= -p $timeout); kill -9 $unit $timeout $work $$\n",
+    );
+    machine.launch(&first).unwrap();
+    assert!(
+        matches!(machine.ledger(&first), LedgerReading::Started { alive: false, .. }),
+        "{:?}",
+        machine.ledger(&first)
+    );
+    assert!(
+        machine.path("var/lib/lockkeeper/holds").exists(),
+        "the holds as found are kept for the next attempt"
+    );
+    fs::remove_file(machine.path("on-kubeadm")).unwrap();
+    let second = order(UnitKind::UpgradeNode, 2);
+    machine.launch(&second).unwrap();
+    assert_eq!(machine.ended(&second).0, 0);
+    assert!(fs::read_dir(machine.path("holds")).unwrap().next().is_none(), "nothing was held before");
+    assert_eq!(machine.calls("apt-get").iter().filter(|call| call.contains("install kubeadm=")).count(), 1);
+}
+
+#[test]
+fn a_kubeadm_that_fails_leaves_the_kubelet_alone_and_gives_the_holds_back() {
+    let machine = Machine::new();
+    machine.write("holds/kubeadm", "");
+    machine.write("on-kubeadm", "echo '[ERROR CreateJob]: no' >&2; exit 1\n");
+    let first = order(UnitKind::UpgradeFirst, 1);
+    machine.launch(&first).unwrap();
+    let (code, output) = machine.ended(&first);
+    assert_eq!(code, 1);
+    assert!(output.contains("[ERROR CreateJob]: no"), "{output}");
+    assert!(machine.calls("systemctl restart").is_empty() && machine.read("kubelet").trim() == "1.36.1");
+    assert!(machine.path("holds/kubeadm").exists() && !machine.path("holds/kubelet").exists());
+}
+
+#[test]
+fn what_is_done_is_not_done_again_by_the_next_attempt_of_the_run() {
+    let machine = Machine::new();
+    let first = order(UnitKind::UpgradeNode, 1);
+    machine.launch(&first).unwrap();
+    let second = order(UnitKind::UpgradeNode, 2);
+    machine.launch(&second).unwrap();
+    assert_eq!(machine.ended(&second).0, 0);
+    assert_eq!(machine.calls("kubeadm upgrade").len(), 1);
+    assert_eq!(machine.calls("systemctl restart").len(), 1);
+    // Another run has its own memory: what it finds may have been changed since.
+    let mut third = order(UnitKind::UpgradeNode, 3);
+    third.token.run.0 = "another-run".to_owned();
+    machine.launch(&third).unwrap();
+    assert_eq!(machine.calls("kubeadm upgrade").len(), 2);
+}
+
+#[test]
+fn a_control_plane_whose_manifests_went_back_is_applied_again() {
+    let machine = Machine::new();
+    let manifests = |version: &str| {
+        for component in ["kube-apiserver", "kube-controller-manager", "kube-scheduler"] {
+            let text = format!("spec:\n    image: registry.k8s.io/{component}:{version}\n");
+            machine.write(&format!("etc/kubernetes/manifests/{component}.yaml"), &text);
+        }
+    };
+    manifests("v1.36.3");
+    machine.launch(&order(UnitKind::UpgradeFirst, 1)).unwrap();
+    machine.launch(&order(UnitKind::UpgradeFirst, 2)).unwrap();
+    assert_eq!(machine.calls("kubeadm upgrade").len(), 1);
+    manifests("v1.36.1");
+    machine.launch(&order(UnitKind::UpgradeFirst, 3)).unwrap();
+    assert_eq!(machine.calls("kubeadm upgrade").len(), 2);
+    assert_eq!(machine.calls("systemctl restart").len(), 2, "what kubeadm wrote is read by a restart");
+}
+
+#[test]
+fn work_that_takes_too_long_is_ended_and_says_so() {
+    let machine = Machine::new();
+    machine.write("on-kubeadm", "sleep 60\n");
+    let order = order(UnitKind::UpgradeNode, 1);
+    let settings = ScriptSettings { unit_seconds_max: 1, ..machine.settings() };
+    let output = machine.bash(&launcher(&order, &settings).unwrap());
+    assert_eq!(output.stdout, b"started\n");
+    assert_eq!(machine.ended(&order).0, 124);
+    assert!(machine.calls("systemctl restart").is_empty());
+}
+
+#[test]
+fn a_ledger_that_was_torn_hides_nothing_that_follows() {
+    let machine = Machine::new();
+    let first = order(UnitKind::UpgradeNode, 1);
+    machine.launch(&first).unwrap();
+    for (sequence, torn) in [(2, format!("start 1763717000 {} 9 upg", token(8))), (3, "\0\0\0".to_owned())] {
+        let ledger = machine.read("var/lib/lockkeeper/ledger");
+        machine.write("var/lib/lockkeeper/ledger", &format!("{ledger}{torn}"));
+        let order = order(UnitKind::UpgradeNode, sequence);
+        machine.launch(&order).unwrap();
+        assert_eq!(machine.ended(&order).0, 0, "after {torn:?}");
+        assert_eq!(refused(machine.launch(&order)), Reason::TokenAlreadySeen);
+    }
+    assert_eq!(
+        refused(machine.launch(&order(UnitKind::UpgradeNode, 8))),
+        Reason::TokenAlreadySeen,
+        "a torn start counts"
+    );
+    assert_eq!(machine.ended(&first).0, 0);
+}
+
+#[test]
+fn a_snapshot_is_reported_with_path_size_and_hash() {
+    let machine = Machine::new();
+    let order = order(UnitKind::Snapshot, 1);
+    machine.launch(&order).unwrap();
+    let LedgerReading::Ended { code: 0, report, .. } = machine.ledger(&order) else {
+        panic!("{:?}", machine.ledger(&order))
+    };
+    let get = |key: &str| report.iter().find(|(k, _)| k == key).map(|(_, value)| value.clone()).unwrap();
+    assert_eq!((get("hash").as_str(), get("size_bytes").as_str()), ("123456", "9"));
+    assert_eq!(fs::read_to_string(get("path")).unwrap(), "snapshot\n");
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_verified_is_a_failure() {
+    for stand_in in ["exit 1", "echo '{}'"] {
+        let machine = Machine::new();
+        machine.write("bin/etcdutl", &format!("#!/bin/bash\n{stand_in}\n"));
+        let order = order(UnitKind::Snapshot, 1);
+        machine.launch(&order).unwrap();
+        assert_eq!(machine.ended(&order).0, 1, "{stand_in}");
+        assert!(!machine.path(&format!("var/lib/lockkeeper/{}.report", order.token)).exists());
+    }
+}
+
+#[test]
+fn prepare_fetches_and_disturbs_nothing() {
+    let machine = Machine::new();
+    machine.write("etc/kubernetes/manifests/kube-apiserver.yaml", "image: a:v1.35.4\n");
+    fs::create_dir_all(machine.path("etc/apt/sources.list.d")).unwrap();
+    let sources = "deb https://pkgs.example/core:/stable:/v1.35/deb/ /\ndeb https://pkgs.example/addons:/x:/v1.35/deb/ /\n";
+    machine.write("etc/apt/sources.list.d/kubernetes.list", sources);
+    for i in 0..4 {
+        fs::create_dir_all(machine.path(&format!("etc/kubernetes/tmp/kubeadm-backup-etcd-{i}"))).unwrap();
+    }
+    let order = order(UnitKind::Prepare, 1);
+    machine.launch(&order).unwrap();
+    let (code, output) = machine.ended(&order);
+    assert_eq!(code, 0, "{output}");
+    let sources = machine.read("etc/apt/sources.list.d/kubernetes.list");
+    assert!(sources.contains("stable:/v1.36/deb") && sources.contains("addons:/x:/v1.35/deb"), "{sources}");
+    assert_eq!(fs::read_dir(machine.path("etc/kubernetes/tmp")).unwrap().count(), 2);
+    assert_eq!(machine.calls("kubeadm config").len(), 1);
+    assert_eq!(machine.read("kubelet").trim(), "1.36.1");
+    for call in machine.calls("apt-get").iter().filter(|call| call.contains("install")) {
+        assert!(call.contains("--download-only"), "{call}");
+    }
+    assert!(machine.calls("systemctl re").is_empty() && machine.calls("apt-mark").is_empty());
+}
+
+#[test]
+fn a_survey_reads_the_machine_and_asks_the_targets_kubeadm_without_a_trace() {
+    let machine = Machine::new();
+    machine.launch(&order(UnitKind::UpgradeNode, 4)).unwrap();
+    machine.write("kubeadm", "1.36.1\n");
+    let node = order(UnitKind::Prepare, 1).node;
+    let target = "v1.36.3".parse().unwrap();
+    let order = SurveyOrder { nodes: vec![node.clone()], target, kubeadm_on: Some(node.name.clone()) };
+    let ask = |run: &str| {
+        let script =
+            survey(&order, &node, &lockkeeper_rules::name::RunUid(run.to_owned()), &machine.settings())
+                .unwrap();
+        let output = machine.bash(&script);
+        survey_answer(&String::from_utf8_lossy(&output.stdout))
+            .unwrap_or_else(|error| panic!("{error}\n{}", String::from_utf8_lossy(&output.stderr)))
+    };
+    let found = ask(RUN);
+    assert_eq!((found.machine_id.as_str(), found.ledger_sequence), ("abc123", 4));
+    assert_eq!(found.booted_at.as_second(), 1_763_000_000);
+    assert!(found.disk_free_mib > 0);
+    let kubeadm = found.kubeadm.unwrap();
+    assert!(kubeadm.agrees && !kubeadm.drift, "{kubeadm:?}");
+    assert_eq!(machine.read("kubeadm").trim(), "1.36.1");
+    assert!(fs::read_dir(machine.path("var/tmp")).unwrap().next().is_none());
+    assert_eq!(ask("another-run").ledger_sequence, 0);
+    machine.write("on-kubeadm", "if [ \"$2\" = plan ]; then echo 'not this one' >&2; exit 1; fi\n");
+    let kubeadm = ask(RUN).kubeadm.unwrap();
+    assert!(!kubeadm.agrees && kubeadm.output.contains("not this one"), "{kubeadm:?}");
+    machine.write("failing", "apt-get\n");
+    assert!(!ask(RUN).kubeadm.unwrap().agrees, "what could not be fetched does not agree");
+}
+
+#[test]
+fn nothing_hostile_reaches_a_shell() {
+    let machine = Machine::new();
+    let hostile =
+        format!("$(touch {0}/pwned)`touch {0}/pwned`';touch {0}/pwned;'", machine.folder.path().display());
+    let mut bad = order(UnitKind::UpgradeNode, 1);
+    bad.node.machine_id.clone_from(&hostile);
+    assert!(launcher(&bad, &machine.settings()).is_err());
+    let mut bad = order(UnitKind::UpgradeNode, 1);
+    bad.token.nonce = "../../x".to_owned();
+    assert!(launcher(&bad, &machine.settings()).is_err());
+    let mut odd = order(UnitKind::UpgradeNode, 1);
+    odd.node.name.0.clone_from(&hostile);
+    odd.node.address.clone_from(&hostile);
+    machine.launch(&odd).unwrap();
+    assert!("v1.36.3;id".parse::<lockkeeper_rules::version::Version>().is_err());
+    let settings = ScriptSettings { root: format!("{}'", machine.settings().root), ..machine.settings() };
+    machine.bash(&launcher(&order(UnitKind::UpgradeNode, 2), &settings).unwrap());
+    assert!(!machine.path("pwned").exists());
+}
+
+#[test]
+fn every_script_is_one_that_bash_can_read() {
+    let machine = Machine::new();
+    let check = |text: &str| {
+        let input = machine.path("check.sh");
+        fs::write(&input, text).unwrap();
+        let output = Command::new("bash").arg("-n").arg(Path::new(&input)).output().unwrap();
+        assert!(
+            output.status.success() && output.stderr.is_empty(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    };
+    for kind in [UnitKind::Snapshot, UnitKind::Prepare, UnitKind::UpgradeFirst, UnitKind::UpgradeNode] {
+        let order = order(kind, 1);
+        check(&launcher(&order, &machine.settings()).unwrap());
+        machine.launch(&order).unwrap();
+        check(&machine.read(&format!("var/lib/lockkeeper/{}.sh", order.token)));
+        fs::remove_dir_all(machine.path("var/lib/lockkeeper")).unwrap();
+        fs::remove_file(machine.path("units").join(unit_name(&order.token))).unwrap();
+    }
+}

@@ -1,0 +1,599 @@
+//! A cluster that exists only in memory, with a clock of its own.
+
+#![expect(unreachable_pub, reason = "a module of one test")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use lockkeeper_rules::api::{Retry, UpgradeRun, UpgradeRunSpec, UpgradeRunStatus};
+use lockkeeper_rules::drain::{Controller, Pod, PodPhase};
+use lockkeeper_rules::gate::{Permit, Report};
+use lockkeeper_rules::invariant::{self, Scene};
+use lockkeeper_rules::name::{NodeName, Token};
+use lockkeeper_rules::reason::{Finding, Reason};
+use lockkeeper_rules::run::LedgerReading;
+use lockkeeper_rules::run::{
+    Acted, CheckOrder, Checked, Command, Known, KubeadmSurvey, LedgerRead, LockView, Needs, NodeSurvey,
+    Observed, Position, Shown, State, SurveyOrder, Surveyed, Turn, UnitKind, UnitOrder, Work, decide, needs,
+    outlook, status,
+};
+use lockkeeper_rules::settings::Settings;
+use lockkeeper_rules::snapshot::{ApiServer, Node, Role, Snapshot, Source, StaticPod};
+use lockkeeper_rules::version::Version;
+
+/// How often things go wrong.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Faults {
+    pub crash_percent: u64,
+    pub gate_closed_percent: u64,
+    pub lost_answer_percent: u64,
+    pub conflict_percent: u64,
+    pub unit_fails_percent: u64,
+}
+
+struct Unit {
+    order: UnitOrder,
+    started_at: Timestamp,
+    ends_at: Timestamp,
+    code: i32,
+    applied: bool,
+}
+
+/// What one process knows, with the moments instead of ages.
+#[derive(Default)]
+struct Memory {
+    check: Option<Report>,
+    ledger: Option<(LedgerRead, Timestamp)>,
+    survey: Option<Surveyed>,
+    act: Option<(Acted, Timestamp)>,
+    permit: Option<Permit>,
+}
+
+pub struct Simulated {
+    pub run: UpgradeRun,
+    pub faults: Faults,
+    pub started: Vec<String>,
+    pub permits_consumed: usize,
+    pub lock_is_ours: bool,
+    pub close_gate_when: Option<&'static str>,
+    pub delete_when: Option<&'static str>,
+    cordons_tried: usize,
+    /// While a node's step is in this stage, live checks take so long.
+    pub slow_when: Option<(&'static str, Duration)>,
+    /// Every upgrade of this node fails.
+    pub failing_node: Option<String>,
+    /// How long a live check takes to be answered.
+    pub check_takes: Duration,
+    /// The API server refuses every cordon.
+    pub cordons_are_refused: bool,
+    /// The static pods of this node are not Ready.
+    pub unready_static_pods: Option<String>,
+    /// Whatever is sent to a node is lost.
+    pub units_never_start: bool,
+    /// A budget refuses every eviction.
+    pub evictions_are_refused: bool,
+    /// The node that the leading replica runs on; handing over moves the lead outside.
+    pub own_node: Option<NodeName>,
+    now: Timestamp,
+    random: u64,
+    nodes: BTreeMap<String, Node>,
+    servers: BTreeMap<String, Version>,
+    pods: Vec<(Pod, Option<Timestamp>)>,
+    units: Vec<Unit>,
+    memory: Memory,
+    pub gate_is_shut: bool,
+    cordons_before: BTreeSet<String>,
+    settings: Settings,
+}
+
+const FROM: &str = "v1.36.1";
+const TO: &str = "v1.36.3";
+
+impl Simulated {
+    pub fn new(control_planes: usize, workers: usize, seed: u64, faults: Faults) -> Self {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let names = (1..=control_planes).map(|n| (format!("cp-{n}"), Role::ControlPlane));
+        let names = names.chain((1..=workers).map(|n| (format!("w-{n}"), Role::Worker)));
+        let nodes: BTreeMap<String, Node> =
+            names.map(|(name, role)| (name.clone(), node(&name, role, now))).collect();
+        let pods = nodes.keys().flat_map(|name| (0..3).map(|n| (pod(name, n), None))).collect();
+        let servers = nodes.values().filter(|n| n.role == Role::ControlPlane);
+        let servers = servers.map(|n| (n.name.0.clone(), FROM.parse().unwrap())).collect();
+        let spec = UpgradeRunSpec { target: TO.to_owned(), ..UpgradeRunSpec::default() };
+        let run = UpgradeRun {
+            namespace: "k8s-upgrade".to_owned(),
+            name: "run".to_owned(),
+            uid: "11111111-2222-4333-8444-555555555555".to_owned(),
+            resource_version: "1".to_owned(),
+            generation: 1,
+            created_at: Some(now),
+            deleting: false,
+            has_finalizer: false,
+            spec,
+            status: None,
+        };
+        let settings = Settings { soak_seconds: 5, quiet_seconds: 0, ..Settings::default() };
+        Self {
+            run,
+            faults,
+            started: Vec::new(),
+            permits_consumed: 0,
+            lock_is_ours: false,
+            close_gate_when: None,
+            delete_when: None,
+            cordons_tried: 0,
+            slow_when: None,
+            failing_node: None,
+            check_takes: Duration::ZERO,
+            cordons_are_refused: false,
+            unready_static_pods: None,
+            units_never_start: false,
+            evictions_are_refused: false,
+            own_node: None,
+            now,
+            random: seed | 1,
+            nodes,
+            servers,
+            pods,
+            units: Vec::new(),
+            memory: Memory::default(),
+            gate_is_shut: false,
+            cordons_before: BTreeSet::new(),
+            settings,
+        }
+    }
+
+    fn chance(&mut self, percent: u64) -> bool {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random % 100 < percent
+    }
+
+    pub fn state(&self) -> State {
+        State::parse(self.run.status.as_ref()).unwrap()
+    }
+
+    pub fn is_over(&self) -> bool {
+        matches!(self.state().position, Position::Succeeded { .. })
+    }
+
+    pub fn halted(&self) -> Option<String> {
+        match self.state().position {
+            Position::Halted(it) => Some(it.finding.reason.code().to_owned()),
+            _ => None,
+        }
+    }
+
+    pub fn holds(&self) -> Vec<String> {
+        self.state().holds.iter().map(|(finding, _)| finding.reason.code().to_owned()).collect()
+    }
+
+    /// As the actuator does when a message says that a gate fires.
+    pub fn forget_check(&mut self) {
+        self.memory.check = None;
+    }
+
+    pub fn retry_what_halted(&mut self) {
+        let Position::Halted(it) = self.state().position else { panic!("not halted") };
+        self.run.spec.retry = Some(Retry { step: it.step.to_string(), attempt: it.attempt });
+    }
+
+    pub fn cordon_by_hand(&mut self, name: &str) {
+        self.nodes.get_mut(name).unwrap().unschedulable = true;
+        self.cordons_before.insert(name.to_owned());
+    }
+
+    pub fn uncordon_by_hand(&mut self, name: &str) {
+        self.nodes.get_mut(name).unwrap().unschedulable = false;
+        self.cordons_before.remove(name);
+    }
+
+    pub fn is_unschedulable(&self, name: &str) -> bool {
+        self.nodes[name].unschedulable
+    }
+
+    fn stage(&self) -> Option<&'static str> {
+        match self.state().position {
+            Position::Active(active) => match active.work {
+                Work::OneNode(work) => Some(work.stage.name()),
+                Work::Whole | Work::EveryNode { .. } => None,
+            },
+            _ => None,
+        }
+    }
+
+    pub fn cordons_tried(&self) -> usize {
+        self.cordons_tried
+    }
+
+    pub fn version_of(&self, name: &str) -> String {
+        self.nodes[name].kubelet_version.as_ref().unwrap().to_string()
+    }
+
+    pub fn upgrades_of(&self, name: &str) -> usize {
+        let is_upgrade = |kind| matches!(kind, UnitKind::UpgradeFirst | UnitKind::UpgradeNode);
+        self.units
+            .iter()
+            .filter(|u| u.order.node.name.0 == name && is_upgrade(u.order.kind) && u.code == 0)
+            .count()
+    }
+
+    pub fn assert_upgraded_once_each(&self) {
+        for name in self.nodes.keys() {
+            assert_eq!(self.version_of(name), TO, "{name}");
+            assert_eq!(self.upgrades_of(name), 1, "upgrades of {name}");
+        }
+        let firsts = self.units.iter().filter(|unit| unit.order.kind == UnitKind::UpgradeFirst).count();
+        assert_eq!(firsts, 1, "one `upgrade apply` for the whole cluster");
+    }
+
+    pub fn run_to_the_end(&mut self) {
+        for _ in 0..40_000 {
+            if self.is_over() && !self.lock_is_ours {
+                let cordons: BTreeSet<String> =
+                    self.nodes.values().filter(|n| n.unschedulable).map(|n| n.name.0.clone()).collect();
+                assert_eq!(cordons, self.cordons_before, "the cordons after are the cordons before");
+                assert!(self.nodes.values().all(|n| n.cordoned_by.is_none()));
+                return;
+            }
+            // Where what is sent is lost often enough, a run gives up, and rightly so; a person tries again.
+            let gave_up = self.halted().as_deref() == Some("attempts_exhausted");
+            if gave_up && self.faults.lost_answer_percent > 0 {
+                self.retry_what_halted();
+            } else {
+                assert_eq!(self.halted(), None, "{:?}", self.state().position);
+            }
+            self.turn();
+        }
+        panic!("no end after 40000 turns: {:?} holds {:?}", self.state().position, self.state().holds);
+    }
+
+    pub fn turns(&mut self, count: usize) {
+        for _ in 0..count {
+            if self.is_over() || self.halted().is_some() {
+                return;
+            }
+            self.turn();
+        }
+    }
+
+    fn crash(&mut self) -> bool {
+        let crashes = self.chance(self.faults.crash_percent);
+        if crashes {
+            self.memory = Memory::default();
+            self.pass(Duration::from_secs(3));
+        }
+        crashes
+    }
+
+    fn pass(&mut self, by: Duration) {
+        self.now += SignedDuration::try_from(by).unwrap();
+        let now = self.now;
+        for node in self.nodes.values_mut() {
+            node.lease_renewed_at = Some(now);
+        }
+        self.pods.retain(|(_, gone_at)| gone_at.is_none_or(|at| now < at));
+        for unit in self.units.iter_mut().filter(|u| !u.applied && u.ends_at <= now) {
+            unit.applied = true;
+            if unit.code == 0 && matches!(unit.order.kind, UnitKind::UpgradeFirst | UnitKind::UpgradeNode) {
+                let node = self.nodes.get_mut(&unit.order.node.name.0).unwrap();
+                assert!(node.unschedulable, "a node was changed that was in service");
+                node.kubelet_version = Ok(TO.parse().unwrap());
+                self.servers.entry(node.name.0.clone()).and_modify(|v| *v = TO.parse().unwrap());
+            }
+        }
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let long_ago = self.now - SignedDuration::from_hours(1);
+        let pods = self.servers.iter().flat_map(|(node, version)| {
+            ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"].map(|component| {
+                StaticPod {
+                    component: component.to_owned(),
+                    node: NodeName(node.clone()),
+                    version: Ok(version.clone()),
+                    ready: component == "etcd" || self.unready_static_pods.as_ref() != Some(node),
+                    ready_since: Some(long_ago),
+                }
+            })
+        });
+        let servers = self.servers.iter().map(|(name, version)| ApiServer {
+            name: name.clone(),
+            version: Ok(version.clone()),
+            ready: true,
+        });
+        Snapshot {
+            nodes: Source::read(self.nodes.values().cloned().collect(), self.now),
+            static_pods: Source::read(pods.collect(), self.now),
+            api_servers: Source::read(servers.collect(), self.now),
+            ..Snapshot::unread()
+        }
+    }
+
+    fn known(&self) -> Known {
+        let age = |at: Timestamp| Duration::try_from(self.now.duration_since(at)).unwrap_or_default();
+        let memory = &self.memory;
+        Known {
+            check: memory.check.clone().map(|report| Checked { age: age(report.started_at), report }),
+            ledger: memory.ledger.clone().map(|(read, at)| LedgerRead { age: age(at), ..read }),
+            survey: memory.survey.clone(),
+            act: memory.act.clone().map(|(acted, at)| Acted { age: age(at), ..acted }),
+        }
+    }
+
+    pub fn turn(&mut self) {
+        if self.crash() {
+            return;
+        }
+        let state = self.state();
+        self.ring(&state);
+        let turn = self.decide(&state);
+        if self.chance(self.faults.conflict_percent) {
+            return self.pass(Duration::from_millis(100));
+        }
+        self.note(&state, &turn.0.state);
+        self.run.status = Some(turn.1);
+        if self.crash() {
+            return;
+        }
+        match turn.0.command {
+            Some(command) => self.perform(command),
+            None => self.pass(turn.0.pause.max(Duration::from_millis(10))),
+        }
+    }
+
+    /// Alertmanager, which repeats itself every half minute.
+    fn ring(&mut self, state: &State) {
+        let Position::Waiting(it) = &state.position else { return };
+        let is_new =
+            |p: &Permit| p.token != it.token || self.now.duration_since(p.granted_at).as_secs() >= 30;
+        if self.now >= it.not_before && !self.gate_is_shut && self.memory.permit.as_ref().is_none_or(is_new) {
+            self.memory.permit = Some(Permit { token: it.token.clone(), granted_at: self.now });
+        }
+    }
+
+    fn decide(&self, state: &State) -> (Turn, UpgradeRunStatus) {
+        let (snapshot, known) = (self.snapshot(), self.known());
+        let mut pods: Vec<Pod> = self.pods.iter().map(|(pod, _)| pod.clone()).collect();
+        if let Needs::PodsOn(node) = needs(state) {
+            pods.retain(|pod| pod.node.as_ref() == Some(&node));
+        }
+        let (pods, budgets) = (Source::read(pods, self.now), Source::read(Vec::new(), self.now));
+        let observed = Observed {
+            run: &self.run,
+            snapshot: &snapshot,
+            verdict: &[],
+            pods: Some(&pods),
+            budgets: Some(&budgets),
+            lock: &if self.lock_is_ours { LockView::Ours } else { LockView::Free },
+            permit: self.memory.permit.as_ref(),
+            heartbeat: &[],
+            known: &known,
+            generation: 1,
+            nonce: &format!("{:016x}", self.random),
+            own_node: self.own_node.as_ref(),
+            settings: &self.settings,
+        };
+        let turn = decide(state, &observed, self.now);
+        let (next, progress) = outlook(&turn.state, &observed, self.now);
+        let shown = Shown {
+            previous: self.run.status.as_ref(),
+            generation: 1,
+            next: &next,
+            progress: &progress,
+            ending: self.run.deleting,
+        };
+        let stored = status(&turn.state, &shown, self.now);
+        assert_eq!(State::parse(Some(&stored)).as_ref(), Ok(&turn.state), "what is stored is what is read");
+        if let Some(command) = &turn.command {
+            self.ask_the_checker(command, &snapshot, &known);
+        }
+        (turn, stored)
+    }
+
+    fn ask_the_checker(&self, command: &Command, snapshot: &Snapshot, known: &Known) {
+        let scene = Scene {
+            run: &self.run.uid,
+            target: &TO.parse().unwrap(),
+            skip: &[],
+            snapshot,
+            known,
+            own_node: self.own_node.as_ref(),
+            settings: &self.settings,
+        };
+        assert_eq!(invariant::check(&scene, command, self.now), [], "{command:?}");
+    }
+
+    fn note(&mut self, before: &State, after: &State) {
+        if let (Position::Waiting(waiting), Position::Active(active)) = (&before.position, &after.position) {
+            assert_eq!(waiting.token, active.token);
+            self.permits_consumed += 1;
+            self.memory.permit = None;
+            self.started.push(active.step.to_string());
+        }
+        let stage = match &after.position {
+            Position::Active(active) => match &active.work {
+                Work::OneNode(work) => Some(work.stage.name()),
+                Work::Whole | Work::EveryNode { .. } => None,
+            },
+            _ => None,
+        };
+        if stage.is_some() && stage == self.close_gate_when {
+            self.gate_is_shut = true;
+        } else if self.close_gate_when == Some("drain") && matches!(after.position, Position::Waiting(_)) {
+            self.gate_is_shut = false;
+        }
+        let has_unit = self.units.iter().any(|u| u.order.kind == UnitKind::UpgradeFirst);
+        if stage.is_some() && stage == self.delete_when && (stage != Some("mutate") || has_unit) {
+            self.run.deleting = true;
+        }
+    }
+
+    fn perform(&mut self, command: Command) {
+        self.pass(Duration::from_millis(300));
+        let started_at = self.now;
+        self.pass(Duration::from_millis(200));
+        let mut refused = Vec::new();
+        match &command {
+            Command::TakeLock => self.lock_is_ours = true,
+            Command::ReleaseLock => self.lock_is_ours = false,
+            Command::HandOver => self.own_node = None,
+            Command::AddFinalizer => self.run.has_finalizer = true,
+            Command::RemoveFinalizer => self.run.has_finalizer = false,
+            Command::Check(order) => self.check(order, started_at),
+            Command::Survey(order) => self.survey(order, started_at),
+            Command::StartUnit(order) => self.start(order),
+            Command::ReadLedger(order) => {
+                let result = if self.chance(self.faults.lost_answer_percent) {
+                    Err(Finding::new(Reason::SshUnreachable, order.node.name.0.clone(), ""))
+                } else {
+                    Ok(self.reading(&order.node.name, &order.token))
+                };
+                let read = LedgerRead {
+                    node: order.node.name.clone(),
+                    token: order.token.clone(),
+                    age: Duration::ZERO,
+                    result,
+                };
+                self.memory.ledger = Some((read, self.now));
+            }
+            Command::Cordon(order) if self.cordons_are_refused => {
+                self.cordons_tried += 1;
+                let findings =
+                    vec![Finding::new(Reason::NodeChanged, order.node.0.clone(), "denied by a webhook")];
+                self.memory.act = Some((Acted { command, age: Duration::ZERO, findings }, self.now));
+                return;
+            }
+            Command::Cordon(order) => {
+                let node = self.nodes.get_mut(&order.node.0).unwrap();
+                assert!(!node.unschedulable);
+                node.unschedulable = true;
+                node.cordoned_by = Some(order.token.to_string());
+            }
+            Command::Uncordon(order) => {
+                let node = self.nodes.get_mut(&order.node.0).unwrap();
+                assert_eq!(node.cordoned_by.as_ref(), Some(&order.annotation));
+                node.unschedulable = false;
+                node.cordoned_by = None;
+            }
+            Command::Evict(order) if self.evictions_are_refused => {
+                refused.extend(
+                    order.pods.iter().map(|pod| Finding::new(Reason::PdbBlocked, pod.name.clone(), "")),
+                );
+            }
+            Command::Evict(order) => {
+                let gone_at = self.now + SignedDuration::from_secs(2);
+                for (pod, gone) in
+                    self.pods.iter_mut().filter(|(pod, _)| order.pods.iter().any(|p| p.uid == pod.uid))
+                {
+                    assert!(self.nodes[&order.node.0].unschedulable, "a pod left a node that was in service");
+                    pod.deleting = true;
+                    gone.get_or_insert(gone_at);
+                }
+            }
+        }
+        if matches!(
+            command,
+            Command::StartUnit(_) | Command::Cordon(_) | Command::Uncordon(_) | Command::Evict(_)
+        ) {
+            self.memory.act = Some((Acted { command, age: Duration::ZERO, findings: refused }, self.now));
+        }
+    }
+
+    fn check(&mut self, order: &CheckOrder, started_at: Timestamp) {
+        let slow = self.slow_when.filter(|(stage, _)| self.stage() == Some(stage)).map(|(_, takes)| takes);
+        self.pass(slow.unwrap_or(self.check_takes));
+        let is_shut = self.gate_is_shut || self.chance(self.faults.gate_closed_percent);
+        let findings = if is_shut { vec![Finding::new(Reason::GateFiring, "Site", "")] } else { Vec::new() };
+        self.memory.check =
+            Some(Report { token: order.token.clone(), form: order.form, started_at, findings });
+    }
+
+    fn survey(&mut self, order: &SurveyOrder, at: Timestamp) {
+        let survey = |machine_id: &str| NodeSurvey {
+            machine_id: machine_id.to_owned(),
+            booted_at: at - SignedDuration::from_hours(100),
+            disk_free_mib: 100_000,
+            ledger_sequence: 0,
+            kubeadm: Some(KubeadmSurvey { agrees: true, drift: false, output: String::new() }),
+        };
+        let nodes = order.nodes.iter().map(|n| (n.name.clone(), Ok(survey(&n.machine_id)))).collect();
+        self.memory.survey = Some(Surveyed { at, age: Duration::ZERO, nodes });
+    }
+
+    fn start(&mut self, order: &UnitOrder) {
+        if self.units_never_start {
+            return;
+        }
+        if self.chance(self.faults.lost_answer_percent) {
+            return;
+        }
+        let is_seen =
+            self.units.iter().any(|u| u.order.token == order.token && u.order.node.name == order.node.name);
+        if is_seen {
+            return;
+        }
+        let is_upgrade = matches!(order.kind, UnitKind::UpgradeFirst | UnitKind::UpgradeNode);
+        let fails = is_upgrade && self.failing_node.as_ref() == Some(&order.node.name.0);
+        let code = i32::from(fails || self.chance(self.faults.unit_fails_percent));
+        let ends_at = self.now + SignedDuration::from_secs(10);
+        self.units.push(Unit { order: order.clone(), started_at: self.now, ends_at, code, applied: false });
+    }
+
+    fn reading(&self, node: &NodeName, token: &Token) -> LedgerReading {
+        let unit = self.units.iter().find(|u| u.order.token == *token && u.order.node.name == *node);
+        match unit {
+            None => LedgerReading::Unseen,
+            Some(unit) if self.now < unit.ends_at => {
+                LedgerReading::Started { at: unit.started_at, alive: true }
+            }
+            Some(unit) => LedgerReading::Ended {
+                code: unit.code,
+                at: unit.ends_at,
+                report: [("path", "/var/lib/lockkeeper/s.db"), ("size_bytes", "42"), ("hash", "abc")]
+                    .map(|(k, v)| (k.to_owned(), v.to_owned()))
+                    .to_vec(),
+                output: String::new(),
+            },
+        }
+    }
+}
+
+fn node(name: &str, role: Role, now: Timestamp) -> Node {
+    Node {
+        name: name.into(),
+        uid: format!("uid-{name}"),
+        resource_version: "1".to_owned(),
+        role,
+        internal_ip: Some("127.0.0.1".to_owned()),
+        machine_id: format!("machine-{name}"),
+        boot_id: String::new(),
+        kubelet_version: Ok(FROM.parse().unwrap()),
+        container_runtime: String::new(),
+        unschedulable: false,
+        cordoned_by: None,
+        ready: true,
+        ready_since: None,
+        pressures: Vec::new(),
+        lease_renewed_at: Some(now),
+        deleting: false,
+    }
+}
+
+fn pod(node: &str, number: usize) -> Pod {
+    Pod {
+        namespace: "default".to_owned(),
+        name: format!("pod-{number}-{node}"),
+        uid: format!("pod-uid-{number}-{node}"),
+        node: Some(node.into()),
+        phase: PodPhase::Running,
+        deleting: false,
+        mirror: false,
+        controller: Some(Controller { kind: "ReplicaSet".to_owned(), name: "web".to_owned() }),
+        ready: true,
+        priority: 0,
+        labels: BTreeMap::new(),
+    }
+}
