@@ -1,0 +1,238 @@
+//! The program: its command line, and how its parts are put together.
+
+use std::future::pending;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+use futures::FutureExt as _;
+use jiff::Timestamp;
+use lockkeeper_rules::route::RouteOptions;
+use lockkeeper_rules::settings::Settings;
+use lockkeeper_rules::{alert, crd, route};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::config::{self, Config};
+use crate::kube_client::{Cluster, install_tls_provider};
+use crate::read::eyes::Eyes;
+use crate::read::packages::Repository;
+use crate::serve::http::{Handler, Limits, ListenError, Listener};
+use crate::serve::routes::{Site, route as answer};
+use crate::serve::view::{self, View};
+use crate::telemetry;
+
+/// What a person must mend before the program can start: usage and configuration.
+const EXIT_BAD_INPUT: u8 = 3;
+
+/// Reads a cluster, publishes its metrics and the verdict on newer versions. Changes nothing.
+#[derive(Debug, Parser)]
+#[command(name = "lockkeeper-exporter", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Prints the alert rules for Prometheus.
+    Rules(SettingsArgs),
+    /// Prints the route and the receivers for Alertmanager.
+    Route(SettingsArgs),
+    /// Prints the definitions of the custom resources.
+    Crds,
+}
+
+#[derive(Debug, Args)]
+struct SettingsArgs {
+    /// The configuration file whose settings are used; the defaults without it.
+    #[arg(long = "config.file", value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// The configuration file.
+    #[arg(long = "config.file", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where to listen: `host:port` or `:port`.
+    #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":19440")]
+    listen: String,
+    /// TLS and users of the listener, in the format of Prometheus' exporters.
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    web_config: Option<PathBuf>,
+    /// Where the metrics are.
+    #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics")]
+    telemetry_path: String,
+    /// The kubeconfig; the pod's service account without it.
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Checks the configuration and ends.
+    #[arg(long)]
+    check_config: bool,
+}
+
+/// How a start went wrong.
+enum Failure {
+    /// A person must mend the input: exit code 3.
+    Input(anyhow::Error),
+    /// Everything else: exit code 1.
+    Run(anyhow::Error),
+}
+
+/// Runs the program to its end.
+#[must_use]
+pub fn main() -> ExitCode {
+    install_tls_provider();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let is_wrong = error.use_stderr();
+            // Nobody is left to be told if the terminal is gone.
+            let _told = error.print();
+            return if is_wrong { ExitCode::from(EXIT_BAD_INPUT) } else { ExitCode::SUCCESS };
+        }
+    };
+    let ended = match cli.command {
+        None => start(cli.run),
+        Some(command) => print(command),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Input(error)) => {
+            eprintln!("lockkeeper-exporter: {}", telemetry::chain(error.as_ref()));
+            ExitCode::from(EXIT_BAD_INPUT)
+        }
+        Err(Failure::Run(error)) => {
+            tracing::error!(error = telemetry::chain(error.as_ref()), "the exporter has ended");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print(command: Command) -> Result<(), Failure> {
+    let settings = |args: SettingsArgs| -> Result<Settings, Failure> {
+        let read = |path: PathBuf| config::read(&path).map(|config| config.settings);
+        Ok(args.config.map(read).transpose().map_err(input)?.unwrap_or_default())
+    };
+    let text = match command {
+        Command::Rules(args) => alert::to_yaml(&alert::groups(&settings(args)?)),
+        Command::Route(args) => route::to_yaml(&RouteOptions::default(), &settings(args)?),
+        Command::Crds => crd::upgrade_run_yaml(),
+    };
+    // Whoever reads only the head of it has hung up: that is no failure.
+    match writeln!(std::io::stdout(), "{}", text.trim_end()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::Run(error.into())),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn input(error: impl Into<anyhow::Error>) -> Failure {
+    Failure::Input(error.into())
+}
+
+/// A listener that cannot be opened, with the flag that is to be mended.
+fn unheard(error: ListenError) -> Failure {
+    let flag = match &error {
+        ListenError::Bind { .. } => "--web.listen-address",
+        ListenError::WebConfig(_) => "--web.config.file",
+    };
+    Failure::Input(anyhow::Error::new(error).context(flag))
+}
+
+fn start(args: RunArgs) -> Result<(), Failure> {
+    let missing = || Failure::Input(anyhow::anyhow!("--config.file is missing"));
+    let config = config::read(args.config.as_deref().ok_or_else(missing)?).map_err(input)?;
+    if !args.telemetry_path.starts_with('/') {
+        return Err(Failure::Input(anyhow::anyhow!("--web.telemetry-path must begin with /")));
+    }
+    if args.check_config {
+        let security = crate::serve::web_config::Security::load(args.web_config.as_deref());
+        security.map_err(|error| unheard(error.into()))?;
+        println!("the configuration is good");
+        return Ok(());
+    }
+    telemetry::init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.context("cannot start the runtime").map_err(Failure::Run)?.block_on(run(args, config))
+}
+
+async fn run(args: RunArgs, config: Config) -> Result<(), Failure> {
+    let cluster = Cluster::connect(args.kubeconfig.as_deref()).await.map_err(input)?;
+    let repository = Repository::new(&config.packages.url).map_err(input)?;
+    let listener =
+        Listener::bind(&args.listen, args.web_config.as_deref(), Limits::default()).await.map_err(unheard)?;
+    let address = listener.local_addr();
+    tracing::info!(%address, tls = listener.is_tls(), cluster = cluster.url(), "exporter listens");
+
+    let eyes = Eyes::new();
+    let mut tasks = eyes.open(Arc::new(cluster), repository, config.packages.pause());
+    let first = Arc::new(view::empty(&config.settings, Timestamp::now()));
+    let (views, shown) = watch::channel(first);
+    tasks.spawn(view::keep(eyes, config.settings.clone(), views));
+
+    let site = Site {
+        telemetry_path: args.telemetry_path,
+        rules: alert::to_yaml(&alert::groups(&config.settings)).into(),
+        settings: config.settings,
+    };
+    let served = listener.serve(handler(site, shown), stop());
+    tokio::select! {
+        () = served => Ok(()),
+        // None of them ends by itself: it has panicked, and an exporter with one eye shut must not go on.
+        ended = tasks.join_next() => {
+            let why = ended.map_or("there is none".to_owned(), |ended| format!("{ended:?}"));
+            Err(Failure::Run(anyhow::anyhow!("a task of the exporter has ended: {why}")))
+        }
+    }
+}
+
+fn handler(site: Site, shown: watch::Receiver<Arc<View>>) -> Handler {
+    let site = Arc::new(site);
+    Arc::new(move |request| {
+        let view = Arc::clone(&shown.borrow());
+        let site = Arc::clone(&site);
+        async move {
+            let (parts, _body) = request.into_parts();
+            answer(&parts, &view, &site, Timestamp::now())
+        }
+        .boxed()
+    })
+}
+
+/// Resolves when the process is asked to end.
+async fn stop() {
+    let wait = async |kind| match signal(kind) {
+        Ok(mut signal) => {
+            signal.recv().await;
+        }
+        Err(error) => {
+            tracing::warn!(%error, "cannot hear a signal");
+            pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = wait(SignalKind::terminate()) => {}
+        () = wait(SignalKind::interrupt()) => {}
+    }
+    tracing::info!("exporter ends");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_whole() {
+        Cli::command().debug_assert();
+        assert_eq!(Limits::default().request_seconds_max, 30, "longer than Prometheus waits for a scrape");
+        assert!(Cli::try_parse_from(["x", "rules"]).is_ok_and(|cli| cli.command.is_some()));
+        assert!(Cli::try_parse_from(["x", "--nonsense"]).is_err());
+    }
+}

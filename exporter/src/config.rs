@@ -1,0 +1,125 @@
+//! The configuration file: read raw, refused whole if anything in it is not what it should be.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use lockkeeper_rules::settings::Settings;
+use lockkeeper_rules::yaml;
+use serde::Deserialize;
+
+/// The file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Where new versions are looked up.
+    pub(crate) packages: Packages,
+    /// The thresholds.
+    #[serde(default)]
+    pub(crate) settings: Settings,
+}
+
+/// Where new versions are looked up.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Packages {
+    /// Such as `https://packages.example/v{minor}/deb/Packages`.
+    pub(crate) url: String,
+    /// How often.
+    #[serde(default = "interval_seconds")]
+    interval_seconds: u64,
+}
+
+const fn interval_seconds() -> u64 {
+    600
+}
+
+impl Packages {
+    /// How often the index is read.
+    pub(crate) fn pause(&self) -> Duration {
+        Duration::from_secs(self.interval_seconds)
+    }
+}
+
+/// Why the configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {}; check --config.file", path.display())]
+    Read {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Something in it is not what it should be.
+    #[error("{}: {message}", path.display())]
+    Content {
+        /// Its path.
+        path: PathBuf,
+        /// What, with the field.
+        message: String,
+    },
+}
+
+/// Reads the file and checks every value in it.
+///
+/// # Errors
+/// The file cannot be read, or something in it is not what it should be; the message names the field.
+pub(crate) fn read(path: &Path) -> Result<Config, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    parse(&text).map_err(|message| ConfigError::Content { path: path.to_owned(), message })
+}
+
+fn parse(text: &str) -> Result<Config, String> {
+    if text.trim().is_empty() {
+        return Err("the file is empty; packages.url is needed".to_owned());
+    }
+    let config: Config = yaml::read(text).map_err(|error| error.to_string())?;
+    crate::read::packages::Repository::new(&config.packages.url).map_err(|error| error.to_string())?;
+    let Settings { scrape_interval_seconds, evaluation_interval_seconds, state_age_seconds_max, .. } =
+        &config.settings;
+    for (field, seconds) in [
+        ("packages.intervalSeconds", &config.packages.interval_seconds),
+        ("settings.scrapeIntervalSeconds", scrape_interval_seconds),
+        ("settings.evaluationIntervalSeconds", evaluation_interval_seconds),
+        ("settings.stateAgeSecondsMax", state_age_seconds_max),
+    ] {
+        if *seconds == 0 {
+            return Err(format!("{field} is 0; give at least 1"));
+        }
+    }
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_input_is_refused_with_its_field() {
+        crate::kube_client::install_tls_provider();
+        let url = "packages: {url: 'https://packages.example/v{minor}/Packages'}\n";
+        assert!(parse(url).is_ok());
+        for (text, words) in [
+            (String::new(), "packages"),
+            ("packages: {url: 'https://packages.example/Packages'}".to_owned(), "packages.url"),
+            (format!("{url}setings: {{}}"), "setings"),
+            (format!("{url}settings: {{soakSecond: 1}}"), "soakSecond"),
+            (format!("{url}settings: {{soakSeconds: many}}"), "soakSeconds"),
+            (
+                format!("{url}settings: {{evaluationIntervalSeconds: 0}}"),
+                "settings.evaluationIntervalSeconds",
+            ),
+            (
+                "packages: {url: 'http://p/{minor}', intervalSeconds: 0}".to_owned(),
+                "packages.intervalSeconds",
+            ),
+            ("packages: [".to_owned(), ""),
+        ] {
+            let error = parse(&text).unwrap_err();
+            assert!(error.contains(words), "{text:?}: {error}");
+        }
+    }
+}

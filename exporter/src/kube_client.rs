@@ -1,0 +1,142 @@
+//! The Kubernetes client, built in one place so that its traps are disarmed once.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use kube::config::{Config, KubeConfigOptions, Kubeconfig};
+
+/// How long the TCP and TLS connection to the API server may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a written request may stall.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the API server may be silent. Longer than a watch waits for its bookmark, so that the watch speaks first.
+const READ_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Why there is no Kubernetes client.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The kubeconfig cannot be used.
+    #[error("cannot use the kubeconfig {}; check --kubeconfig", path.display())]
+    Kubeconfig {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: kube::config::KubeconfigError,
+    },
+    /// There is no service account.
+    #[error("not in a cluster and no kubeconfig given; set --kubeconfig")]
+    InCluster(#[source] kube::config::InClusterError),
+    /// The configuration does not make a client.
+    #[error("cannot build the Kubernetes client")]
+    Client(#[source] kube::Error),
+}
+
+/// Makes ring the one TLS provider of the process. Without it every TLS configuration panics.
+pub fn install_tls_provider() {
+    // A second call finds the provider of the first, which is what is wanted.
+    let _already_installed = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// Builds the client from a kubeconfig, or from the pod's service account.
+///
+/// # Errors
+/// The kubeconfig or the service account cannot be used. The API server itself is not asked yet.
+pub async fn connect(kubeconfig: Option<&Path>) -> Result<kube::Client, ConnectError> {
+    Ok(Cluster::connect(kubeconfig).await?.client)
+}
+
+/// One cluster: its usual API server, and each other one at its own address.
+pub struct Cluster {
+    /// The client of the configured address.
+    pub client: kube::Client,
+    config: Config,
+    /// Clients of single API servers by address. Bounded by the control-plane nodes that ever were.
+    others: Mutex<BTreeMap<String, kube::Client>>,
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster").field("url", &self.config.cluster_url).finish_non_exhaustive()
+    }
+}
+
+impl Cluster {
+    /// Builds the client from a kubeconfig, or from the pod's service account.
+    ///
+    /// # Errors
+    /// The kubeconfig or the service account cannot be used. The API server itself is not asked yet.
+    pub async fn connect(kubeconfig: Option<&Path>) -> Result<Self, ConnectError> {
+        let config = configure(kubeconfig).await?;
+        let client = kube::Client::try_from(config.clone()).map_err(ConnectError::Client)?;
+        Ok(Self { client, config, others: Mutex::new(BTreeMap::new()) })
+    }
+
+    /// The address of the usual API server, as configured.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.config.cluster_url.to_string()
+    }
+
+    /// A client with the same credentials for the API server at `https://<address>`.
+    ///
+    /// # Errors
+    /// The address makes no URL.
+    pub fn at(&self, address: &str) -> Result<kube::Client, String> {
+        let mut others = self.others.lock().expect("nothing panics while it holds this lock");
+        if let Some(client) = others.get(address) {
+            return Ok(client.clone());
+        }
+        let mut config = self.config.clone();
+        config.cluster_url =
+            format!("https://{address}").parse().map_err(|error| format!("{address}: {error}"))?;
+        let client = kube::Client::try_from(config).map_err(|error| explain(&error))?;
+        others.insert(address.to_owned(), client.clone());
+        Ok(client)
+    }
+}
+
+/// A client's error in one line of plain words.
+#[must_use]
+pub fn explain(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => {
+            let (code, reason) = (status.code, status.reason.as_str());
+            format!("the API server answers {code} {reason}: {}", status.message)
+        }
+        other => crate::telemetry::chain(other),
+    }
+}
+
+async fn configure(kubeconfig: Option<&Path>) -> Result<Config, ConnectError> {
+    let mut config = match kubeconfig {
+        Some(path) => from_file(path)
+            .await
+            .map_err(|source| ConnectError::Kubeconfig { path: path.to_owned(), source })?,
+        None => Config::incluster().map_err(ConnectError::InCluster)?,
+    };
+    // The library would repeat each 429 for minutes, also an eviction that a budget refuses: retries are ours.
+    config.default_retry = false;
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    config.write_timeout = Some(WRITE_TIMEOUT);
+    config.read_timeout = Some(READ_TIMEOUT);
+    config.reset_reader_on_write = true;
+    Ok(config)
+}
+
+async fn from_file(path: &Path) -> Result<Config, kube::config::KubeconfigError> {
+    Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &KubeConfigOptions::default()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_kubeconfig_that_is_not_there_is_named() {
+        let error = connect(Some(Path::new("/nonexistent/kubeconfig"))).await.err().unwrap();
+        assert!(error.to_string().contains("/nonexistent/kubeconfig"), "{error}");
+    }
+}

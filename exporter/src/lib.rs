@@ -1,0 +1,20 @@
+//! The eyes: reads the cluster, the package index and Prometheus; publishes `/metrics` and `/verdict`.
+//!
+//! ```text
+//!   API server ──watch──▶ read::watch ──▶ Snapshot ──▶ rules::{verdict, metric} ──▶ serve ──▶ people, Prometheus
+//!   package index ──────▶ read::packages ──┘   ▲
+//!                         read::now ───────────┘ (the actuator, right before it acts)
+//! ```
+//!
+//! What must never be here: a write to the cluster, or anything decided outside `rules`.
+//! The actuator uses `read`, `serve::http`, `kube_client` and `telemetry`; `cli` is the program itself.
+
+// Tests may unwrap; what is shipped says why it cannot fail.
+#![warn(clippy::unwrap_used)]
+
+pub mod cli;
+mod config;
+pub mod kube_client;
+pub mod read;
+pub mod serve;
+pub mod telemetry;

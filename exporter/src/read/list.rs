@@ -1,0 +1,79 @@
+//! Whole, consistent lists in pages.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use kube::Api;
+use kube::api::ListParams;
+use serde::de::DeserializeOwned;
+
+use crate::kube_client::explain;
+
+/// How many objects a page holds.
+const PAGE_OBJECTS: u32 = 500;
+/// How many pages are read; a cluster has at most 5,000 nodes.
+const PAGES_MAX: usize = 200;
+
+/// A list as it was at one moment.
+#[derive(Debug, Clone)]
+pub struct Listed<K> {
+    /// Every object.
+    pub items: Vec<K>,
+    /// The resource version of the list: a watch goes on from here.
+    pub resource_version: String,
+}
+
+/// Why there is no list.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// The API server refused or did not answer.
+    #[error("{}", explain(.0))]
+    Api(#[from] kube::Error),
+    /// It took too long.
+    #[error("no answer from the API server within {} s", .0.as_secs())]
+    Deadline(Duration),
+    /// There is no end of pages.
+    #[error("more than {PAGES_MAX} pages of {PAGE_OBJECTS} objects")]
+    TooLong,
+}
+
+/// Reads a list whole. No `resourceVersion` is sent, so that it is consistent: as new as the moment it was asked.
+///
+/// # Errors
+/// The API server refuses, does not answer in time, or has no end of objects.
+pub async fn list_all<K>(
+    api: &Api<K>,
+    params: &ListParams,
+    deadline: Duration,
+) -> Result<Listed<K>, ListError>
+where
+    K: Clone + DeserializeOwned + Debug,
+{
+    match tokio::time::timeout(deadline, pages(api, params)).await {
+        Ok(listed) => listed,
+        Err(_elapsed) => Err(ListError::Deadline(deadline)),
+    }
+}
+
+async fn pages<K>(api: &Api<K>, params: &ListParams) -> Result<Listed<K>, ListError>
+where
+    K: Clone + DeserializeOwned + Debug,
+{
+    let mut params = ListParams { limit: Some(PAGE_OBJECTS), ..params.clone() };
+    let mut items = Vec::new();
+    for _page in 0..PAGES_MAX {
+        let page = api.list(&params).await?;
+        items.extend(page.items);
+        // Every page is of the same moment and says so; the last one's word is as good as the first's.
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => params.continue_token = Some(token),
+            None => {
+                return Ok(Listed {
+                    items,
+                    resource_version: page.metadata.resource_version.unwrap_or_default(),
+                });
+            }
+        }
+    }
+    Err(ListError::TooLong)
+}

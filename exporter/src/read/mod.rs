@@ -1,0 +1,12 @@
+//! Sources: what is read, by watching or at once, and how old its proof is.
+
+pub mod alertmanager;
+pub mod backend;
+pub mod convert;
+pub mod eyes;
+pub mod list;
+pub mod now;
+pub mod packages;
+pub mod prometheus;
+pub mod upgrade_run;
+pub mod watch;

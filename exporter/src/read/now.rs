@@ -1,0 +1,170 @@
+//! One fresh and consistent read of everything, with the same eyes as the watch: what the actuator does right
+//! before it acts.
+
+use std::time::Duration;
+
+use http::Request;
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1 as core;
+use kube::api::ListParams;
+use kube::{Api, Client};
+use lockkeeper_rules::api::UpgradeRun;
+use lockkeeper_rules::snapshot::{
+    ApiServer, ControllerLease, Node, Packages, Role, Snapshot, Source, StaticPod,
+};
+
+use super::convert;
+use super::list::{ListError, list_all};
+use super::upgrade_run::RawUpgradeRun;
+use crate::kube_client::{Cluster, explain};
+
+/// The port of an API server at its node's address, as kubeadm sets it.
+pub const API_SERVER_PORT: u16 = 6443;
+
+/// Reads nodes with their Leases, API servers, static pods, controllers' Leases and runs, all at once, each within
+/// `deadline`. Each source succeeds or fails by itself. Packages change by the day: the caller passes what it has.
+pub async fn snapshot_now(cluster: &Cluster, packages: Source<Packages>, deadline: Duration) -> Snapshot {
+    let client = &cluster.client;
+    // Taken before the first request: a proof is never younger than the question.
+    let now = Timestamp::now();
+    let (nodes, static_pods, controller_leases, runs, own) = tokio::join!(
+        nodes(client, deadline),
+        static_pods(client, deadline),
+        controller_leases(client, deadline),
+        runs(client, deadline),
+        own_api_server(cluster, deadline),
+    );
+    let api_servers = match own {
+        Ok(own) => match &nodes {
+            Ok(nodes) => Ok(with_others(cluster, own, nodes, deadline).await),
+            Err(error) => Err(format!("the other API servers are not known: {error}")),
+        },
+        Err(error) => Err(error),
+    };
+    Snapshot {
+        nodes: source(nodes, now),
+        api_servers: source(api_servers, now),
+        static_pods: source(static_pods, now),
+        controller_leases: source(controller_leases, now),
+        packages,
+        runs: source(runs, now),
+    }
+}
+
+fn source<T, E: ToString>(read: Result<T, E>, now: Timestamp) -> Source<T> {
+    match read {
+        Ok(value) => Source::read(value, now),
+        Err(error) => Source::failed(error.to_string()),
+    }
+}
+
+/// The nodes, each with the renewal of its Lease. Without the Leases there is no answer: Ready alone does not expire.
+///
+/// # Errors
+/// Nodes or Leases cannot be listed.
+pub async fn nodes(client: &Client, deadline: Duration) -> Result<Vec<Node>, ListError> {
+    let nodes: Api<core::Node> = Api::all(client.clone());
+    let leases: Api<Lease> = Api::namespaced(client.clone(), convert::NODE_LEASE_NAMESPACE);
+    let all = ListParams::default();
+    let (nodes, leases) =
+        tokio::try_join!(list_all(&nodes, &all, deadline), list_all(&leases, &all, deadline))?;
+    let renewals = convert::renewals(&leases.items);
+    let renewal = |node: &core::Node| renewals.get(node.metadata.name.as_deref()?).copied();
+    Ok(nodes.items.iter().map(|node| convert::node(node, renewal(node))).collect())
+}
+
+async fn static_pods(client: &Client, deadline: Duration) -> Result<Vec<StaticPod>, ListError> {
+    let pods: Api<core::Pod> = Api::namespaced(client.clone(), convert::SYSTEM_NAMESPACE);
+    let params = ListParams::default().labels(convert::CONTROL_PLANE_SELECTOR);
+    let listed = list_all(&pods, &params, deadline).await?;
+    Ok(listed.items.iter().filter_map(convert::static_pod).collect())
+}
+
+async fn controller_leases(client: &Client, deadline: Duration) -> Result<Vec<ControllerLease>, ListError> {
+    let leases: Api<Lease> = Api::namespaced(client.clone(), convert::SYSTEM_NAMESPACE);
+    let listed = list_all(&leases, &ListParams::default(), deadline).await?;
+    Ok(listed.items.iter().filter_map(convert::controller_lease).collect())
+}
+
+/// The runs of every namespace. A missing resource is an error and not an empty list: an API server that is
+/// starting answers 404 for custom resources until it has loaded them.
+///
+/// # Errors
+/// The runs cannot be listed.
+pub async fn runs(client: &Client, deadline: Duration) -> Result<Vec<UpgradeRun>, ListError> {
+    let runs: Api<RawUpgradeRun> = Api::all(client.clone());
+    let listed = list_all(&runs, &ListParams::default(), deadline).await?;
+    Ok(listed.items.into_iter().map(UpgradeRun::from).collect())
+}
+
+/// The API servers: the configured address, and with more than one control-plane node each at its own address.
+///
+/// # Errors
+/// The configured one does not answer.
+pub async fn api_servers(
+    cluster: &Cluster,
+    nodes: &[Node],
+    deadline: Duration,
+) -> Result<Vec<ApiServer>, String> {
+    let own = own_api_server(cluster, deadline).await?;
+    Ok(with_others(cluster, own, nodes, deadline).await)
+}
+
+/// The API server that everything is read through, with its version.
+///
+/// # Errors
+/// It does not answer.
+pub async fn own_api_server(cluster: &Cluster, deadline: Duration) -> Result<ApiServer, String> {
+    let server = api_server(&cluster.client, cluster.url(), deadline).await;
+    // The address that everything else is read through: without its answer nothing is known.
+    match &server.version {
+        Err(error) if !server.ready => Err(error.clone()),
+        Ok(_) | Err(_) => Ok(server),
+    }
+}
+
+async fn with_others(
+    cluster: &Cluster,
+    own: ApiServer,
+    nodes: &[Node],
+    deadline: Duration,
+) -> Vec<ApiServer> {
+    let control_plane: Vec<&Node> = nodes.iter().filter(|node| node.role == Role::ControlPlane).collect();
+    if control_plane.len() < 2 {
+        return vec![own];
+    }
+    let asked = control_plane.into_iter().map(async |node| {
+        let name = node.name.to_string();
+        let unknown = |why: String| ApiServer { name: name.clone(), version: Err(why), ready: false };
+        let Some(address) = &node.internal_ip else {
+            return unknown("the node has no InternalIP".to_owned());
+        };
+        let bracketed = if address.contains(':') { format!("[{address}]") } else { address.clone() };
+        match cluster.at(&format!("{bracketed}:{API_SERVER_PORT}")) {
+            Ok(client) => api_server(&client, name.clone(), deadline).await,
+            Err(why) => unknown(why),
+        }
+    });
+    let mut servers = vec![own];
+    servers.extend(futures::future::join_all(asked).await);
+    servers
+}
+
+/// Asks one API server for its version and whether it is ready. What it does not answer is unknown or not ready.
+async fn api_server(client: &Client, name: String, deadline: Duration) -> ApiServer {
+    let asked = async { tokio::join!(client.apiserver_version(), ready(client)) };
+    match tokio::time::timeout(deadline, asked).await {
+        Ok((Ok(info), ready)) => ApiServer { name, version: convert::version(&info.git_version), ready },
+        Ok((Err(error), ready)) => ApiServer { name, version: Err(explain(&error)), ready },
+        Err(_elapsed) => {
+            let why = ListError::Deadline(deadline).to_string();
+            ApiServer { name, version: Err(why), ready: false }
+        }
+    }
+}
+
+async fn ready(client: &Client) -> bool {
+    let request = Request::get("/readyz").body(Vec::new()).expect("a constant request is well formed");
+    client.request_text(request).await.is_ok()
+}

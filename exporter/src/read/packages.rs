@@ -1,0 +1,274 @@
+//! What the package repository offers: its `Packages` index over HTTP, with a limit on everything.
+
+use std::io::Read;
+use std::time::Duration;
+
+use lockkeeper_rules::packages::{IndexError, offer, parse};
+use lockkeeper_rules::snapshot::Packages;
+use lockkeeper_rules::version::{Minor, Version};
+
+use crate::telemetry::chain;
+
+/// How long one index may take, redirects included.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// How many redirects are followed.
+const REDIRECTS_MAX: usize = 5;
+/// The largest body. Upstream's index of one minor is under 100 KiB.
+const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// The largest index after inflation.
+const INDEX_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// What is replaced by a minor such as 1.36.
+const PLACEHOLDER: &str = "{minor}";
+
+/// Why the offer is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum PackagesError {
+    /// The configured URL is none.
+    #[error(
+        "packages.url: {url:?} has no {PLACEHOLDER} or is no http URL; give one such as https://packages.example/v{PLACEHOLDER}/deb/Packages"
+    )]
+    Url {
+        /// As configured.
+        url: String,
+    },
+    /// There is no HTTP client.
+    #[error("cannot build the HTTP client")]
+    Client(#[source] reqwest::Error),
+    /// The server does not answer as it should.
+    #[error("packages.url: {url}: {why}; check the URL and the repository")]
+    Answer {
+        /// What was asked for.
+        url: String,
+        /// What came.
+        why: String,
+    },
+    /// The index of the running minor is not there.
+    #[error("packages.url: {url}: there is no index for the running minor; check the URL")]
+    Missing {
+        /// What was asked for.
+        url: String,
+    },
+    /// What came is no whole index.
+    #[error("packages.url: {url}: {why}; check the URL and serve the whole Packages index there")]
+    Index {
+        /// What was asked for.
+        url: String,
+        /// Why; a part of the message, and so no source of its own.
+        why: IndexError,
+    },
+}
+
+/// A package repository.
+#[derive(Debug, Clone)]
+pub struct Repository {
+    client: reqwest::Client,
+    url: String,
+}
+
+impl Repository {
+    /// A repository whose indexes are at `url`, in which `{minor}` stands for a minor such as 1.36.
+    ///
+    /// # Errors
+    /// The URL has no `{minor}` or is no http URL.
+    pub fn new(url: &str) -> Result<Self, PackagesError> {
+        let example = url.replace(PLACEHOLDER, "1.36");
+        let is_http = reqwest::Url::parse(&example).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+        if !url.contains(PLACEHOLDER) || !is_http {
+            return Err(PackagesError::Url { url: url.to_owned() });
+        }
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::limited(REDIRECTS_MAX))
+            .timeout(DEADLINE)
+            .connect_timeout(Duration::from_secs(10))
+            .user_agent(concat!("lockkeeper/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(PackagesError::Client)?;
+        Ok(Self { client, url: url.to_owned() })
+    }
+
+    /// What it offers to a cluster that runs `running`: of that minor and of the next. A next minor without an
+    /// index (404) is not published; any other failure means that nothing is known.
+    ///
+    /// # Errors
+    /// An index cannot be read whole.
+    pub async fn read(&self, running: &Version) -> Result<Packages, PackagesError> {
+        let minor = running.minor();
+        // One after the other: two of the largest bodies at once would take twice the memory.
+        let this = self.index(minor).await?;
+        let mut versions = this.ok_or_else(|| PackagesError::Missing { url: self.url(minor) })?;
+        let next = self.index(minor.next()).await?;
+        versions.extend(next.unwrap_or_default());
+        Ok(offer(running, versions))
+    }
+
+    fn url(&self, minor: Minor) -> String {
+        self.url.replace(PLACEHOLDER, &minor.to_string())
+    }
+
+    /// The versions of one minor; nothing where there is no index.
+    async fn index(&self, minor: Minor) -> Result<Option<Vec<Version>>, PackagesError> {
+        let url = self.url(minor);
+        let failed = |why: String| PackagesError::Answer { url: url.clone(), why };
+        let response = self.client.get(&url).send().await.map_err(|error| failed(chain(&error)))?;
+        let status = response.status();
+        if status == reqwest::StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        if status != reqwest::StatusCode::OK {
+            return Err(failed(format!("the server answers {status}")));
+        }
+        let body = body(response).await.map_err(&failed)?;
+        let judged = move || text(body).map(|text| parse(&text));
+        // Inflating tens of megabytes must not keep the other tasks from running.
+        let judged = tokio::task::spawn_blocking(judged).await.map_err(|error| failed(chain(&error)))?;
+        match judged.map_err(&failed)? {
+            Ok(versions) => Ok(Some(versions)),
+            Err(why) => Err(PackagesError::Index { url, why }),
+        }
+    }
+}
+
+async fn body(mut response: reqwest::Response) -> Result<Vec<u8>, String> {
+    let too_large = || format!("the body is larger than {BODY_BYTES_MAX} bytes");
+    if response
+        .content_length()
+        .is_some_and(|bytes| usize::try_from(bytes).map_or(true, |bytes| bytes > BODY_BYTES_MAX))
+    {
+        return Err(too_large());
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| chain(&error))? {
+        if body.len() + chunk.len() > BODY_BYTES_MAX {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// The index as text, inflated if it is compressed, whatever its name says.
+fn text(body: Vec<u8>) -> Result<String, String> {
+    let plain = if body.starts_with(&[0x1f, 0x8b]) { inflate(&body)? } else { body };
+    String::from_utf8(plain).map_err(|_not_text| "the index is no text".to_owned())
+}
+
+fn inflate(body: &[u8]) -> Result<Vec<u8>, String> {
+    let mut plain = Vec::new();
+    let limit = u64::try_from(INDEX_BYTES_MAX).unwrap_or(u64::MAX) + 1;
+    let inflated = flate2::read::MultiGzDecoder::new(body).take(limit).read_to_end(&mut plain);
+    inflated.map_err(|error| format!("the index cannot be inflated: {error}"))?;
+    if plain.len() > INDEX_BYTES_MAX {
+        return Err(format!("the inflated index is larger than {INDEX_BYTES_MAX} bytes"));
+    }
+    Ok(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    fn gzip(plain: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(plain).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    const INDEX: &[u8] = b"Package: kubeadm\nVersion: 1.36.3-1.1\n\n";
+
+    /// A server that answers each path with raw bytes; every other path is 404.
+    async fn server(answers: Vec<(&'static str, Vec<u8>)>) -> Repository {
+        crate::kube_client::install_tls_provider();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(stream.read_u8().await.unwrap());
+                }
+                let head = String::from_utf8(head).unwrap();
+                let path = head.split(' ').nth(1).unwrap();
+                let missing =
+                    b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_vec();
+                let answer = answers
+                    .iter()
+                    .find(|(known, _)| *known == path)
+                    .map_or(missing, |(_, bytes)| bytes.clone());
+                // The client may hang up on a body that is too large.
+                let _hung_up = stream.write_all(&answer).await;
+            }
+        });
+        Repository::new(&format!("http://{address}/v{{minor}}/Packages")).unwrap()
+    }
+
+    fn ok(body: &[u8]) -> Vec<u8> {
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+        [head.as_bytes(), body].concat()
+    }
+
+    const RUNNING: Version = Version::new(1, 36, 1);
+
+    #[tokio::test]
+    async fn plain_compressed_and_redirected_indexes_are_read() {
+        let moved =
+            b"HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        for answers in [
+            vec![("/v1.36/Packages", ok(INDEX))],
+            vec![("/v1.36/Packages", ok(&gzip(INDEX)))],
+            vec![("/v1.36/Packages", moved.to_vec()), ("/elsewhere", ok(INDEX))],
+        ] {
+            let offered = server(answers).await.read(&RUNNING).await.unwrap();
+            assert_eq!((offered.patch, offered.minor), (Some(Version::new(1, 36, 3)), None));
+        }
+        let next = ok(b"Package: kubeadm\nVersion: 1.37.0-1.1\n\n");
+        let both = server(vec![("/v1.36/Packages", ok(INDEX)), ("/v1.37/Packages", next)]).await;
+        assert_eq!(both.read(&RUNNING).await.unwrap().minor, Some(Version::new(1, 37, 0)));
+    }
+
+    #[tokio::test]
+    async fn whatever_is_no_whole_index_is_an_error() {
+        let circle = b"HTTP/1.1 302 Found\r\nlocation: /v1.36/Packages\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        let short = b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\nconnection: close\r\n\r\nPackage: kubeadm\nVersion: 1.36.3-1.1\n";
+        let huge = b"HTTP/1.1 200 OK\r\ncontent-length: 1073741824\r\nconnection: close\r\n\r\n";
+        let down = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        let cut = gzip(INDEX);
+        for (answer, words) in [
+            (ok(b""), "empty"),
+            (ok(b"<html>\nSign in</html>\n"), "no field"),
+            (ok(&cut[..cut.len() - 9]), "inflated"),
+            (circle.to_vec(), "redirect"),
+            (short.to_vec(), ""),
+            (huge.to_vec(), "larger"),
+            (down.to_vec(), "503"),
+        ] {
+            let shown = String::from_utf8_lossy(&answer[..answer.len().min(60)]).into_owned();
+            let error = server(vec![("/v1.36/Packages", answer)]).await.read(&RUNNING).await.unwrap_err();
+            assert!(error.to_string().contains(words), "{shown}: {error}");
+        }
+        let error = server(Vec::new()).await.read(&RUNNING).await.unwrap_err();
+        assert!(matches!(error, PackagesError::Missing { .. }), "{error}");
+        let next_is_down =
+            server(vec![("/v1.36/Packages", ok(INDEX)), ("/v1.37/Packages", down.to_vec())]).await;
+        assert!(next_is_down.read(&RUNNING).await.is_err(), "only 404 proves that a minor is not published");
+    }
+
+    #[test]
+    fn a_small_body_that_inflates_without_end_is_refused() {
+        let bomb = gzip(&vec![b'x'; INDEX_BYTES_MAX + 1]);
+        assert!(bomb.len() < 1024 * 1024);
+        assert!(text(bomb).unwrap_err().contains("larger than"));
+    }
+
+    #[test]
+    fn a_url_that_cannot_work_is_refused_and_named() {
+        crate::kube_client::install_tls_provider();
+        for url in ["", "https://packages.example/Packages", "file:///v{minor}", "packages.example/v{minor}"]
+        {
+            assert!(Repository::new(url).unwrap_err().to_string().starts_with("packages.url"), "{url}");
+        }
+    }
+}

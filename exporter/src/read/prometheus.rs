@@ -1,0 +1,51 @@
+//! The client of Prometheus: asks, and leaves the judging to the rules.
+
+use futures::future::join_all;
+use lockkeeper_rules::gate::{Answer, PrometheusAnswers, Questions};
+use lockkeeper_rules::prometheus::{self, Sample};
+
+use super::backend::{Backend, BackendConfig, BackendError, Reading};
+
+/// One Prometheus server.
+#[derive(Debug, Clone)]
+pub struct Prometheus(Backend);
+
+impl Prometheus {
+    /// The configured servers.
+    ///
+    /// # Errors
+    /// A URL is none, or the HTTP client cannot be built.
+    pub fn all(config: &BackendConfig) -> Result<Vec<Self>, BackendError> {
+        Ok(Backend::all(config)?.into_iter().map(Self).collect())
+    }
+
+    /// Its URL, without user and password.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.0.shown()
+    }
+
+    /// Asks everything that a live check wants to know, all at once.
+    pub async fn answers(&self, questions: &Questions) -> PrometheusAnswers {
+        let (runtime, rules, queries) = tokio::join!(
+            self.0.ask("api/v1/status/runtimeinfo", &[], reading(prometheus::runtime_info)),
+            self.0.ask("api/v1/rules", &[("type", "alert")], reading(prometheus::rules)),
+            join_all(questions.all().into_iter().map(async |expr| (expr.to_owned(), self.query(expr).await))),
+        );
+        PrometheusAnswers { url: self.url(), runtime, rules, queries: queries.into_iter().collect() }
+    }
+
+    /// Evaluates an expression now.
+    pub async fn query(&self, expr: &str) -> Answer<Vec<Sample>> {
+        self.0.ask("api/v1/query", &[("query", expr)], reading(prometheus::vector)).await
+    }
+}
+
+fn reading<T>(parse: fn(&[u8]) -> Result<T, prometheus::ParseError>) -> Reading<T> {
+    Reading { parse, error_text: prometheus::error_text }
+}
+
+/// Asks every server at once.
+pub async fn ask_all(servers: &[Prometheus], questions: &Questions) -> Vec<PrometheusAnswers> {
+    join_all(servers.iter().map(|server| server.answers(questions))).await
+}

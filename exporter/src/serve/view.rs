@@ -1,0 +1,134 @@
+//! What is shown: one state with its verdicts and its metrics, made once and shared by every request.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lockkeeper_rules::metric::{
+    BUILD_INFO, Boots, SOURCE_ERRORS, Sample, WATCH_EVENTS, WATCH_RESTARTS, current_run, samples,
+};
+use lockkeeper_rules::settings::Settings;
+use lockkeeper_rules::snapshot::Snapshot;
+use lockkeeper_rules::verdict::{Verdict, verdict};
+use lockkeeper_rules::version::Version;
+use tokio::sync::watch;
+
+use super::metrics::Page;
+use crate::read::eyes::Eyes;
+
+/// Not more often than this is a view made, however much changes.
+const VIEW_PAUSE: Duration = Duration::from_secs(1);
+/// A verdict is made anew after this, so that a quiet cluster does not grow a stale one.
+const VIEW_AGE_MAX: Duration = Duration::from_secs(10);
+
+/// One state, ready to be shown.
+#[derive(Debug)]
+pub struct View {
+    /// When it was made.
+    pub at: Timestamp,
+    /// What was read.
+    pub snapshot: Snapshot,
+    /// The verdicts on the newest patch, the next minor and the open run's target.
+    pub verdicts: Vec<Verdict>,
+    /// The metrics.
+    pub page: Page,
+}
+
+impl View {
+    /// Judges and encodes a state.
+    #[must_use]
+    pub fn new(
+        snapshot: Snapshot,
+        counted: Vec<Sample>,
+        boots: &Boots,
+        settings: &Settings,
+        at: Timestamp,
+    ) -> Self {
+        let judge = |target: &String| verdict(target, &snapshot, settings, at);
+        let verdicts: Vec<Verdict> = targets(&snapshot).iter().map(judge).collect();
+        let mut all = samples(&snapshot, &verdicts, boots);
+        all.extend(counted);
+        Self { at, verdicts, page: Page::new(all), snapshot }
+    }
+
+    /// Whether every source has been read once: before that there is nothing to say.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        let Snapshot { nodes, api_servers, static_pods, controller_leases, packages: _, runs } =
+            &self.snapshot;
+        nodes.value.is_some()
+            && api_servers.value.is_some()
+            && static_pods.value.is_some()
+            && controller_leases.value.is_some()
+            && runs.value.is_some()
+    }
+}
+
+/// What is asked about without being asked: the newest patch, the next minor, and where the open run goes.
+#[must_use]
+pub fn targets(snapshot: &Snapshot) -> Vec<String> {
+    let packages = snapshot.packages.value.as_ref();
+    let published = packages.into_iter().flat_map(|packages| [&packages.patch, &packages.minor]);
+    let mut targets: Vec<String> = published.flatten().map(ToString::to_string).collect();
+    let run = current_run(snapshot.runs.value.as_deref().unwrap_or_default());
+    targets.extend(run.map(|run| written(&run.spec.target)));
+    let mut seen = BTreeSet::new();
+    targets.retain(|target| seen.insert(target.clone()));
+    targets
+}
+
+/// The longest target that is shown of what is no version.
+const TARGET_CHARS_MAX: usize = 40;
+
+/// A target in one spelling, so that `1.36.3` and `v1.36.3` get one series; what is no version is cut short.
+fn written(target: &str) -> String {
+    match target.parse::<Version>() {
+        Ok(version) => version.to_string(),
+        Err(_) if target.chars().count() > TARGET_CHARS_MAX => {
+            target.chars().take(TARGET_CHARS_MAX).chain(['…']).collect()
+        }
+        Err(_) => target.to_owned(),
+    }
+}
+
+/// Makes a view whenever something has changed, at most once a second, for ever.
+pub async fn keep(eyes: Arc<Eyes>, settings: Settings, views: watch::Sender<Arc<View>>) {
+    let mut boots = Boots::default();
+    loop {
+        let now = Timestamp::now();
+        let snapshot = eyes.snapshot();
+        if let Some(nodes) = &snapshot.nodes.value {
+            boots.observe(nodes, now);
+        }
+        let view = View::new(snapshot, counted(&eyes), &boots, &settings, now);
+        views.send_replace(Arc::new(view));
+        tokio::time::sleep(VIEW_PAUSE).await;
+        let _changed_or_old = tokio::time::timeout(VIEW_AGE_MAX, eyes.changed()).await;
+    }
+}
+
+/// A view of nothing, for the time before the first one.
+#[must_use]
+pub fn empty(settings: &Settings, now: Timestamp) -> View {
+    View::new(Snapshot::unread(), vec![build_info()], &Boots::default(), settings, now)
+}
+
+fn build_info() -> Sample {
+    Sample::new(&BUILD_INFO, [env!("CARGO_PKG_VERSION")], 1.0)
+}
+
+fn counted(eyes: &Eyes) -> Vec<Sample> {
+    #[expect(clippy::cast_precision_loss, reason = "a count is exact up to 2^53")]
+    let number = |count: u64| count as f64;
+    let mut counted = vec![build_info()];
+    for (resource, counts) in eyes.watches() {
+        counted.push(Sample::new(&WATCH_EVENTS, [resource], number(counts.events)));
+        counted.push(Sample::new(&WATCH_RESTARTS, [resource], number(counts.restarts)));
+        counted.push(Sample::new(&SOURCE_ERRORS, [resource], number(counts.errors)));
+    }
+    for (source, errors) in eyes.polls() {
+        counted.push(Sample::new(&SOURCE_ERRORS, [source], number(errors)));
+    }
+    counted
+}
