@@ -1,0 +1,301 @@
+//! The configuration file: read raw, refused whole if anything in it is not what it should be.
+
+use std::path::{Path, PathBuf};
+
+use lockkeeper_exporter::read::backend::BackendConfig;
+use lockkeeper_exporter::read::packages::{PackagesError, Repository};
+use lockkeeper_exporter::serve::web_config::Security;
+use lockkeeper_exporter::telemetry::chain;
+use lockkeeper_rules::settings::Settings;
+use lockkeeper_rules::yaml;
+use serde::Deserialize;
+
+/// The file, with every file that it names looked at.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Config {
+    /// Who we are in the Lease, before the random digits of this process; the host name if nothing is said.
+    #[serde(default)]
+    pub identity: Option<String>,
+    /// The node that this process runs on, where it runs on one.
+    #[serde(default)]
+    pub node_name: Option<String>,
+    /// Every Prometheus that must agree.
+    pub prometheus: BackendConfig,
+    /// Every Alertmanager that must agree.
+    pub alertmanager: BackendConfig,
+    /// The webhook's listener.
+    pub webhook: Webhook,
+    /// The listener of our own metrics.
+    pub metrics: Listener,
+    /// How nodes are reached.
+    pub ssh: Ssh,
+    /// How etcd is reached on a control-plane node.
+    #[serde(default)]
+    pub etcd: Etcd,
+    /// Where packages come from.
+    pub packages: Packages,
+    /// A file for one JSON line for each check and command; only the log has them if nothing is said.
+    #[serde(default)]
+    pub decision_log: Option<PathBuf>,
+    /// The thresholds.
+    #[serde(default)]
+    pub settings: Settings,
+}
+
+/// The webhook's listener.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Webhook {
+    /// Such as :9443.
+    pub listen_address: String,
+    /// TLS and client certificates.
+    #[serde(default)]
+    pub web_config_file: Option<PathBuf>,
+    /// The bearer token that a caller must show.
+    pub token_file: PathBuf,
+}
+
+/// A listener without a secret of its own.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Listener {
+    /// Such as :19441.
+    pub listen_address: String,
+    /// TLS and basic auth.
+    #[serde(default)]
+    pub web_config_file: Option<PathBuf>,
+}
+
+/// How nodes are reached.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Ssh {
+    /// The user; any but root needs sudo without a password.
+    #[serde(default = "root")]
+    pub user: String,
+    /// The port.
+    #[serde(default = "ssh_port")]
+    pub port: u16,
+    /// The private key.
+    pub key_file: PathBuf,
+    /// The host keys of every node; a node without one is not reached.
+    pub known_hosts_file: PathBuf,
+    /// Where control sockets lie; a short path, because socket names are limited.
+    #[serde(default)]
+    pub control_directory: Option<PathBuf>,
+}
+
+/// How etcd is reached on a control-plane node; what is left out is kubeadm's, and `null` means without TLS.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Etcd {
+    /// The endpoint, as seen on the node.
+    pub endpoints: String,
+    /// The CA, on the node.
+    pub ca_file: Option<String>,
+    /// The client certificate, on the node.
+    pub cert_file: Option<String>,
+    /// Its key, on the node.
+    pub key_file: Option<String>,
+}
+
+impl Default for Etcd {
+    fn default() -> Self {
+        let pki = |name: &str| Some(format!("/etc/kubernetes/pki/etcd/{name}"));
+        Self {
+            endpoints: "https://127.0.0.1:2379".to_owned(),
+            ca_file: pki("ca.crt"),
+            cert_file: pki("healthcheck-client.crt"),
+            key_file: pki("healthcheck-client.key"),
+        }
+    }
+}
+
+/// Where packages come from.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Packages {
+    /// The URL of the index, with `{minor}` where the minor stands.
+    pub url: String,
+    /// How often it is read while reading succeeds: well inside the age that the verdict allows.
+    #[serde(default = "interval_seconds")]
+    pub interval_seconds: u64,
+}
+
+const fn interval_seconds() -> u64 {
+    300
+}
+
+fn root() -> String {
+    "root".to_owned()
+}
+
+fn ssh_port() -> u16 {
+    22
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration file {}; check --config.file", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("{}: {why}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Why, with the field; a part of the message, and so no source of its own.
+        why: yaml::YamlError,
+    },
+    /// The package repository cannot be where it is said to be.
+    #[error(transparent)]
+    Packages(#[from] PackagesError),
+    /// A field has a value that cannot be used.
+    #[error("{field}: {why}")]
+    Field {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it and what would be right.
+        why: String,
+    },
+}
+
+impl Config {
+    /// Reads the file and looks at every file that it names.
+    ///
+    /// # Errors
+    /// The file or a file that it names cannot be read, has an unknown key, or a value that cannot be used.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let config: Self =
+            yaml::read(&text).map_err(|why| ConfigError::Parse { path: path.to_owned(), why })?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        // No list is closed for ever, and says so at the first step; a wrong entry is a mistake to be told now.
+        for (field, backends) in
+            [("prometheus.urls", &self.prometheus), ("alertmanager.urls", &self.alertmanager)]
+        {
+            for url in &backends.urls {
+                http_url(field, url)?;
+            }
+        }
+        Repository::new(&self.packages.url)?;
+        if self.packages.interval_seconds == 0 {
+            let why = "is 0; give at least 1".to_owned();
+            return Err(ConfigError::Field { field: "packages.intervalSeconds", why });
+        }
+        readable("webhook.tokenFile", &self.webhook.token_file)?;
+        readable("ssh.keyFile", &self.ssh.key_file)?;
+        readable("ssh.knownHostsFile", &self.ssh.known_hosts_file)?;
+        if let Some(file) = &self.prometheus.token_file {
+            readable("prometheus.tokenFile", file)?;
+        }
+        if let Some(file) = &self.alertmanager.token_file {
+            readable("alertmanager.tokenFile", file)?;
+        }
+        web_config("webhook.webConfigFile", self.webhook.web_config_file.as_deref())?;
+        web_config("metrics.webConfigFile", self.metrics.web_config_file.as_deref())?;
+        Ok(())
+    }
+}
+
+fn http_url(field: &'static str, text: &str) -> Result<(), ConfigError> {
+    let is_http = text.parse::<http::Uri>().is_ok_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|h| !h.is_empty())
+    });
+    if is_http {
+        return Ok(());
+    }
+    let why = format!("{text:?} is not a URL such as http://prometheus:9090");
+    Err(ConfigError::Field { field, why })
+}
+
+fn web_config(field: &'static str, path: Option<&Path>) -> Result<(), ConfigError> {
+    match Security::load(path) {
+        Ok(_usable) => Ok(()),
+        Err(error) => Err(ConfigError::Field { field, why: chain(&error) }),
+    }
+}
+
+fn readable(field: &'static str, path: &Path) -> Result<(), ConfigError> {
+    match std::fs::File::open(path).and_then(|file| file.metadata()) {
+        Ok(metadata) if metadata.is_file() => Ok(()),
+        Ok(_) => Err(ConfigError::Field { field, why: format!("{} is not a file", path.display()) }),
+        Err(error) => {
+            let why = format!("cannot read {}: {error}; check path and rights", path.display());
+            Err(ConfigError::Field { field, why })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "
+prometheus: {urls: ['http://127.0.0.1:9090']}
+alertmanager: {urls: ['http://127.0.0.1:9093']}
+webhook: {listenAddress: ':9443', tokenFile: /dev/null}
+metrics: {listenAddress: ':19441'}
+ssh: {keyFile: /dev/null, knownHostsFile: /dev/null}
+packages: {url: 'http://127.0.0.1/v{minor}/Packages'}
+";
+
+    fn parse(text: &str) -> Result<Config, String> {
+        yaml::read(text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_left_out_has_kubeadms_defaults() {
+        let config = parse(GOOD).unwrap();
+        assert_eq!(config.ssh.port, 22);
+        assert_eq!(config.etcd.endpoints, "https://127.0.0.1:2379");
+        assert_eq!(config.settings, Settings::default());
+    }
+
+    #[test]
+    fn a_mistake_is_named_with_its_field() {
+        for (from, to, named) in [
+            ("metrics:", "metrix: 1\nmetrics:", "metrix"),
+            ("listenAddress: ':19441'", "listenAddress: ':19441', tls: true", "tls"),
+            ("urls: ['http://127.0.0.1:9090']", "urls: http://127.0.0.1:9090", "urls"),
+            ("keyFile: /dev/null, ", "", "keyFile"),
+            ("keyFile: /dev/null", "keyFile: /dev/null, port: many", "ssh.port"),
+            ("metrics:", "settings: {soakSeconds: -1}\nmetrics:", "soakSeconds"),
+            ("metrics:", "settings: {soakSecond: 1}\nmetrics:", "soakSecond"),
+        ] {
+            let error = parse(&GOOD.replace(from, to)).unwrap_err();
+            assert!(error.contains(named), "{named} in {error}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_used_is_named_with_its_field() {
+        lockkeeper_exporter::kube_client::install_tls_provider();
+        for (from, to, named) in [
+            ("'http://127.0.0.1:9090'", "'prometheus:9090'", "prometheus.urls"),
+            ("'http://127.0.0.1:9093'", "''", "alertmanager.urls"),
+            ("/v{minor}/", "/v1.36/", "packages.url"),
+            ("tokenFile: /dev/null", "tokenFile: /nowhere/token", "webhook.tokenFile"),
+            ("keyFile: /dev/null", "keyFile: /", "ssh.keyFile"),
+        ] {
+            let text = GOOD.replace("/dev/null", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+            let (from, to) =
+                (from.replace("/dev/null", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")), to);
+            let error = parse(&text.replace(&from, to)).unwrap().validate().unwrap_err().to_string();
+            assert!(error.starts_with(named), "{named} in {error}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Cordon and uncordon: `unschedulable` and the annotation that says whose it is, in one patch.
+
+use k8s_openapi::api::core::v1::Node;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client};
+use lockkeeper_exporter::kube_client::explain;
+use lockkeeper_rules::api::CORDONED_BY_ANNOTATION;
+use lockkeeper_rules::name::NodeName;
+use lockkeeper_rules::reason::{Finding, Reason};
+use lockkeeper_rules::run::{CordonOrder, UncordonOrder};
+use serde_json::{Value, json};
+
+use super::{REQUEST_DEADLINE, Warrant};
+
+/// Cordons a node that is still as it was read.
+///
+/// # Errors
+/// The warrant has run out, the node has changed, or nobody knows whether it was done.
+pub async fn cordon(client: &Client, order: &CordonOrder, warrant: Warrant<'_>) -> Result<(), Finding> {
+    let CordonOrder { node, uid, resource_version, token, proof: _ } = order;
+    let annotation = token.to_string();
+    let patch = json!({
+        "metadata": {
+            "uid": uid,
+            "resourceVersion": resource_version,
+            "annotations": {CORDONED_BY_ANNOTATION: annotation},
+        },
+        "spec": {"unschedulable": true},
+    });
+    let after = send(client, node, &Patch::Merge(patch), warrant).await?;
+    expect(node, &after, Some(&annotation))
+}
+
+/// Gives a node back that is still as it was read, with our annotation as it was written.
+///
+/// # Errors
+/// We do not lead any more, the node has changed, or nobody knows whether it was done.
+pub async fn uncordon(client: &Client, order: &UncordonOrder, warrant: Warrant<'_>) -> Result<(), Finding> {
+    let UncordonOrder { node, uid, resource_version, annotation } = order;
+    let before = read(client, node).await?;
+    let is_ours =
+        before.metadata.uid.as_ref() == Some(uid) && annotation_of(&before) == Some(annotation.as_str());
+    if !is_ours {
+        let detail = format!("{CORDONED_BY_ANNOTATION} is {:?}, not {annotation:?}", annotation_of(&before));
+        return Err(Finding::new(Reason::NodeChanged, node.0.clone(), detail));
+    }
+    // The version pins what was just seen: whoever changes the node in between is first, and this is refused.
+    let patch = json!({
+        "metadata": {
+            "uid": uid,
+            "resourceVersion": resource_version,
+            "annotations": {CORDONED_BY_ANNOTATION: null},
+        },
+        "spec": {"unschedulable": null},
+    });
+    let after = send(client, node, &Patch::Merge(patch), warrant).await?;
+    expect(node, &after, None)
+}
+
+async fn read(client: &Client, node: &NodeName) -> Result<Node, Finding> {
+    let nodes: Api<Node> = Api::all(client.clone());
+    within(node, nodes.get(&node.0)).await
+}
+
+async fn send(
+    client: &Client,
+    node: &NodeName,
+    patch: &Patch<Value>,
+    warrant: Warrant<'_>,
+) -> Result<Node, Finding> {
+    let nodes: Api<Node> = Api::all(client.clone());
+    let params = PatchParams::default();
+    warrant.still_holds()?;
+    within(node, nodes.patch(&node.0, &params, patch)).await
+}
+
+async fn within(node: &NodeName, call: impl Future<Output = kube::Result<Node>>) -> Result<Node, Finding> {
+    match tokio::time::timeout(REQUEST_DEADLINE, call).await {
+        Ok(Ok(node)) => Ok(node),
+        Ok(Err(kube::Error::Api(status))) if status.is_not_found() => {
+            Err(Finding::new(Reason::NodeMissing, node.0.clone(), ""))
+        }
+        // 409 is another version or another uid, 422 a uid that cannot be changed: another node by this name.
+        Ok(Err(kube::Error::Api(status))) if matches!(status.code, 409 | 422) => {
+            Err(Finding::new(Reason::NodeChanged, node.0.clone(), status.message.clone()))
+        }
+        Ok(Err(error)) => Err(unknown(node, explain(&error))),
+        Err(_elapsed) => Err(unknown(node, format!("no answer within {} s", REQUEST_DEADLINE.as_secs()))),
+    }
+}
+
+fn unknown(node: &NodeName, detail: String) -> Finding {
+    Finding::new(Reason::ApiUnreachable, node.0.clone(), detail)
+}
+
+fn annotation_of(node: &Node) -> Option<&str> {
+    node.metadata.annotations.as_ref()?.get(CORDONED_BY_ANNOTATION).map(String::as_str)
+}
+
+/// What we wrote is what we read.
+fn expect(name: &NodeName, node: &Node, annotation: Option<&str>) -> Result<(), Finding> {
+    let is_unschedulable = node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false);
+    let found = annotation_of(node);
+    if is_unschedulable == annotation.is_some() && found == annotation {
+        return Ok(());
+    }
+    let detail = format!(
+        "unschedulable is {is_unschedulable} and {CORDONED_BY_ANNOTATION} is {found:?} after the patch"
+    );
+    Err(Finding::new(Reason::NodeChanged, name.0.clone(), detail))
+}

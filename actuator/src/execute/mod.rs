@@ -1,0 +1,17 @@
+//! What changes the cluster. Each function carries out one order and chooses nothing; whatever it finds is said in
+//! reasons, and the next turn reads the cluster again.
+
+mod cordon;
+mod evict;
+mod pods;
+mod warrant;
+
+pub use cordon::{cordon, uncordon};
+pub use evict::evict;
+pub use pods::{all_pods, budgets, pods_on};
+pub use warrant::Warrant;
+
+use std::time::Duration;
+
+/// How long one request to the API server may take.
+pub(crate) const REQUEST_DEADLINE: Duration = Duration::from_secs(5);

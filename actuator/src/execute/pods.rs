@@ -1,0 +1,150 @@
+//! Pods and budgets, read for one turn.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::api::ListParams;
+use kube::{Api, Client};
+use lockkeeper_exporter::read::list::{ListError, Listed, list_all};
+use lockkeeper_rules::drain::{Budget, Controller, Pod, PodPhase, Requirement, Selector};
+use lockkeeper_rules::name::NodeName;
+use lockkeeper_rules::snapshot::Source;
+
+use super::REQUEST_DEADLINE;
+
+/// The annotation by which the kubelet marks the mirror of a static pod.
+const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
+
+/// The pods that are bound to one node.
+pub async fn pods_on(client: &Client, node: &NodeName) -> Source<Vec<Pod>> {
+    read_pods(client, &ListParams::default().fields(&format!("spec.nodeName={node}"))).await
+}
+
+/// Every pod of the cluster.
+pub async fn all_pods(client: &Client) -> Source<Vec<Pod>> {
+    read_pods(client, &ListParams::default()).await
+}
+
+async fn read_pods(client: &Client, params: &ListParams) -> Source<Vec<Pod>> {
+    // Proven when it was asked for, not when it came.
+    let asked_at = Timestamp::now();
+    let pods: Api<core::Pod> = Api::all(client.clone());
+    source(list_all(&pods, params, REQUEST_DEADLINE).await, asked_at, pod)
+}
+
+/// Every `PodDisruptionBudget` of the cluster.
+pub async fn budgets(client: &Client) -> Source<Vec<Budget>> {
+    let asked_at = Timestamp::now();
+    let budgets: Api<PodDisruptionBudget> = Api::all(client.clone());
+    source(list_all(&budgets, &ListParams::default(), REQUEST_DEADLINE).await, asked_at, budget)
+}
+
+fn source<K, T>(
+    listed: Result<Listed<K>, ListError>,
+    asked_at: Timestamp,
+    convert: fn(K) -> T,
+) -> Source<Vec<T>> {
+    match listed {
+        Ok(listed) => Source::read(listed.items.into_iter().map(convert).collect(), asked_at),
+        Err(error) => Source::failed(error.to_string()),
+    }
+}
+
+fn pod(pod: core::Pod) -> Pod {
+    let core::Pod { metadata, spec, status } = pod;
+    let spec = spec.unwrap_or_default();
+    let status = status.unwrap_or_default();
+    let mut owners = metadata.owner_references.unwrap_or_default().into_iter();
+    let controller = owners.find(|owner| owner.controller == Some(true));
+    let is_ready = |condition: &core::PodCondition| condition.type_ == "Ready" && condition.status == "True";
+    Pod {
+        namespace: metadata.namespace.unwrap_or_default(),
+        name: metadata.name.unwrap_or_default(),
+        uid: metadata.uid.unwrap_or_default(),
+        node: spec.node_name.filter(|name| !name.is_empty()).map(NodeName),
+        phase: PodPhase::from_name(status.phase.as_deref().unwrap_or_default()),
+        deleting: metadata.deletion_timestamp.is_some(),
+        mirror: metadata.annotations.is_some_and(|all| all.contains_key(MIRROR_ANNOTATION)),
+        controller: controller.map(|owner| Controller { kind: owner.kind, name: owner.name }),
+        ready: status.conditions.unwrap_or_default().iter().any(is_ready),
+        priority: spec.priority.unwrap_or_default(),
+        labels: metadata.labels.unwrap_or_default(),
+    }
+}
+
+fn budget(budget: PodDisruptionBudget) -> Budget {
+    let PodDisruptionBudget { metadata, spec, status } = budget;
+    let status = status.unwrap_or_default();
+    Budget {
+        namespace: metadata.namespace.unwrap_or_default(),
+        name: metadata.name.unwrap_or_default(),
+        selector: spec.and_then(|spec| spec.selector).map_or(Selector::Nothing, selector),
+        disruptions_allowed: status.disruptions_allowed,
+        expected_pods: status.expected_pods,
+        current_healthy: status.current_healthy,
+        desired_healthy: status.desired_healthy,
+    }
+}
+
+fn selector(selector: LabelSelector) -> Selector {
+    let LabelSelector { match_labels, match_expressions } = selector;
+    let labels: BTreeMap<String, String> = match_labels.unwrap_or_default();
+    let labels = labels.into_iter().map(|(key, value)| Requirement::In(key, [value].into()));
+    let expressions = match_expressions.unwrap_or_default().into_iter().map(|it| {
+        let values = it.values.unwrap_or_default().into_iter().collect();
+        match it.operator.as_str() {
+            "In" => Requirement::In(it.key, values),
+            "NotIn" => Requirement::NotIn(it.key, values),
+            "Exists" => Requirement::Exists(it.key),
+            "DoesNotExist" => Requirement::DoesNotExist(it.key),
+            _ => Requirement::Unknown(it.operator),
+        }
+    });
+    Selector::Every(labels.chain(expressions).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_pod_is_read_with_what_a_drain_asks() {
+        let object = json!({
+            "metadata": {
+                "namespace": "a", "name": "b", "uid": "c", "labels": {"app": "web"},
+                "deletionTimestamp": "2026-11-21T09:00:00Z",
+                "annotations": {"kubernetes.io/config.mirror": "x"},
+                "ownerReferences": [
+                    {"apiVersion": "v1", "kind": "Node", "name": "n", "uid": "1"},
+                    {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "d", "uid": "2", "controller": true},
+                ],
+            },
+            "spec": {"nodeName": "w-1", "priority": 7, "containers": []},
+            "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
+        });
+        let read = pod(serde_json::from_value(object).unwrap());
+        assert_eq!(read.controller, Some(Controller { kind: "DaemonSet".to_owned(), name: "d".to_owned() }));
+        assert!(read.deleting && read.mirror && read.ready);
+        assert_eq!((read.node, read.phase, read.priority), (Some("w-1".into()), PodPhase::Running, 7));
+    }
+
+    #[test]
+    fn a_budget_without_a_selector_protects_nothing() {
+        let read = |spec: serde_json::Value| {
+            let object = json!({"metadata": {"namespace": "a", "name": "b"}, "spec": spec});
+            budget(serde_json::from_value(object).unwrap()).selector
+        };
+        assert_eq!(read(json!({})), Selector::Nothing);
+        assert_eq!(read(json!({"selector": {}})), Selector::Every(vec![]));
+        let both = json!({"selector": {
+            "matchLabels": {"app": "web"},
+            "matchExpressions": [{"key": "tier", "operator": "Exists"}],
+        }});
+        let app = Requirement::In("app".to_owned(), ["web".to_owned()].into());
+        assert_eq!(read(both), Selector::Every(vec![app, Requirement::Exists("tier".to_owned())]));
+    }
+}

@@ -1,0 +1,61 @@
+//! A look at every node before a run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lockkeeper_rules::name::{NodeName, RunUid};
+use lockkeeper_rules::node_script::{self, survey_answer, survey_seconds_max};
+use lockkeeper_rules::reason::{Finding, Reason};
+use lockkeeper_rules::run::{NodeSurvey, NodeTarget, SurveyOrder};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::Ssh;
+
+/// How many nodes are looked at together.
+const TOGETHER_MAX: usize = 10;
+
+/// Looks at every node of the order, some of them together. There is one answer for each, in the order's order.
+pub async fn survey(
+    ssh: &Ssh,
+    order: &SurveyOrder,
+    run: &RunUid,
+) -> Vec<(NodeName, Result<NodeSurvey, Finding>)> {
+    let together = Arc::new(Semaphore::new(TOGETHER_MAX));
+    let mut looks = JoinSet::new();
+    for (place, node) in order.nodes.iter().enumerate() {
+        let (ssh, order, run, node) = (ssh.clone(), order.clone(), run.clone(), node.clone());
+        let together = Arc::clone(&together);
+        looks.spawn(async move {
+            let _turn = together.acquire_owned().await;
+            (place, look(&ssh, &order, &node, &run).await)
+        });
+    }
+    let unanswered =
+        |node: &NodeTarget| Finding::new(Reason::SshUnreachable, node.name.0.clone(), "it was not asked");
+    let mut answers: Vec<_> =
+        order.nodes.iter().map(|node| (node.name.clone(), Err(unanswered(node)))).collect();
+    while let Some(look) = looks.join_next().await {
+        match look {
+            Ok((place, answer)) => answers[place].1 = answer,
+            Err(error) => tracing::error!(%error, "a look at a node broke off"),
+        }
+    }
+    answers
+}
+
+async fn look(
+    ssh: &Ssh,
+    order: &SurveyOrder,
+    node: &NodeTarget,
+    run: &RunUid,
+) -> Result<NodeSurvey, Finding> {
+    let script = node_script::survey(order, node, run, &ssh.scripts)?;
+    let deadline = Duration::from_secs(survey_seconds_max(order, node));
+    let answer = ssh.run(node, &script, deadline, || Ok(())).await?;
+    survey_answer(&answer.stdout).map_err(|error| {
+        let said: String = answer.stderr.trim().chars().take(400).collect();
+        let detail = format!("what it printed cannot be read: {error}; {said}");
+        Finding::new(Reason::LedgerUnreadable, node.name.0.clone(), detail)
+    })
+}

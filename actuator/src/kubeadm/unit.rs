@@ -1,0 +1,43 @@
+//! Units on nodes: start one, read what became of it.
+
+use std::time::Duration;
+
+use lockkeeper_rules::ledger;
+use lockkeeper_rules::node_script::{launch_answer, launcher, reader};
+use lockkeeper_rules::reason::Finding;
+use lockkeeper_rules::run::LedgerReading;
+use lockkeeper_rules::run::{LedgerOrder, UnitOrder};
+
+use super::Ssh;
+use crate::execute::Warrant;
+
+/// How long a start may take before its answer counts as lost.
+const START_DEADLINE: Duration = Duration::from_secs(30);
+/// How long a reading may take.
+const READ_DEADLINE: Duration = Duration::from_secs(20);
+
+/// Starts a unit. The warrant is asked once more when the connection stands.
+///
+/// # Errors
+/// The node refused and says why, or nobody knows whether the unit was started: the ledger does.
+pub async fn start_unit(ssh: &Ssh, order: &UnitOrder, warrant: Warrant<'_>) -> Result<(), Finding> {
+    let script = launcher(order, &ssh.scripts)?;
+    let answer = ssh.run(&order.node, &script, START_DEADLINE, || warrant.still_holds()).await?;
+    launch_answer(&order.node.name, &answer.stdout, &answer.stderr)
+}
+
+/// Reads what a node knows of a token.
+///
+/// # Errors
+/// The node cannot be reached, is another machine, or its answer is not whole.
+pub async fn read_ledger(ssh: &Ssh, order: &LedgerOrder) -> Result<LedgerReading, Finding> {
+    let script = reader(order, &ssh.scripts)?;
+    let answer = ssh.run(&order.node, &script, READ_DEADLINE, || Ok(())).await?;
+    ledger::parse(&answer.stdout, order).map_err(|mut finding| {
+        let errors = answer.stderr.trim();
+        if !errors.is_empty() {
+            finding.detail = format!("{}; {}", finding.detail, errors.chars().take(400).collect::<String>());
+        }
+        finding
+    })
+}

@@ -1,0 +1,230 @@
+//! Leadership: a Lease that is written again and again, and a generation that every node compares.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use kube::api::PostParams;
+use kube::{Api, Client};
+use lockkeeper_exporter::kube_client::explain;
+use lockkeeper_rules::gate::Held;
+use lockkeeper_rules::run::{LeaseFacts, LeaseMemory, LeaseMove, LeaseTimes};
+
+/// Where the Lease lives: one for the whole cluster, beside the cluster lock, whatever namespace an installation has.
+/// Two installations would otherwise both lead, and both drive the same runs.
+pub const LEASE_NAMESPACE: &str = "kube-system";
+/// The name of the Lease.
+pub const LEASE_NAME: &str = "lockkeeper-actuator";
+
+/// Why a write of the Lease is not known to be stored.
+#[derive(Debug, thiserror::Error)]
+enum WriteError {
+    /// It was not stored, and the API server says why.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// Nobody knows.
+    #[error("unknown whether it was stored: {0}")]
+    Unknown(String),
+}
+
+impl WriteError {
+    fn of(error: &kube::Error) -> Self {
+        let why = explain(error);
+        match error {
+            // 429 asks for patience and says nothing of the Lease.
+            kube::Error::Api(status) if matches!(status.code, 400..=499) && status.code != 429 => {
+                Self::Refused(why)
+            }
+            _ => Self::Unknown(why),
+        }
+    }
+}
+
+/// The handle by which everybody asks whether we lead.
+#[derive(Clone)]
+pub struct Leader {
+    client: Client,
+    namespace: String,
+    identity: String,
+    times: LeaseTimes,
+    began: Instant,
+    shared: Arc<Mutex<Shared>>,
+}
+
+impl std::fmt::Debug for Leader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Leader").field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    memory: LeaseMemory,
+    generation: u64,
+    /// Others may lead until then: our own node is next.
+    aside_until: Option<Duration>,
+}
+
+impl Leader {
+    /// A replica that does not lead yet. `identity` must be of this process alone: two that share one would both lead.
+    #[must_use]
+    pub fn new(client: Client, namespace: &str, identity: &str, lease_seconds: u64) -> Self {
+        Self {
+            client,
+            namespace: namespace.to_owned(),
+            identity: identity.to_owned(),
+            times: LeaseTimes::new(lease_seconds),
+            began: Instant::now(),
+            shared: Arc::default(),
+        }
+    }
+
+    /// The generation of our leadership, if we lead at this moment.
+    #[must_use]
+    pub fn generation(&self) -> Option<u64> {
+        let shared = self.lock();
+        shared.memory.leads(self.times, self.began.elapsed()).then_some(shared.generation)
+    }
+
+    /// Our Lease, read now: the live check asks the API server, not this process.
+    pub async fn held(&self) -> Held {
+        match self.read().await {
+            Err(why) => Held::Unreadable(why),
+            Ok(None) => Held::NotOurs("the Lease is gone".to_owned()),
+            Ok(Some(lease)) => {
+                let holder = lease.spec.and_then(|spec| spec.holder_identity).unwrap_or_default();
+                if holder == self.identity { Held::Ours } else { Held::NotOurs(holder) }
+            }
+        }
+    }
+
+    /// Takes and keeps the Lease until `stop`, then gives it back so that another can lead at once.
+    pub async fn keep(&self, stop: impl Future<Output = ()>) {
+        let mut stop = std::pin::pin!(stop);
+        let pause = self.times.act / 5;
+        loop {
+            self.turn().await;
+            tokio::select! {
+                () = &mut stop => break,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        self.give_back().await;
+    }
+
+    async fn turn(&self) {
+        if self.lock().aside_until.is_some_and(|until| self.began.elapsed() < until) {
+            return;
+        }
+        let lease = match self.read().await {
+            Ok(lease) => lease,
+            Err(error) => return tracing::warn!(error, "the Lease could not be read"),
+        };
+        let began = self.began.elapsed();
+        let facts = lease.as_ref().map(facts);
+        let minutes = u64::try_from(Timestamp::now().as_second() / 60).unwrap_or(0);
+        let action = self.lock().memory.look(facts.as_ref(), &self.identity, self.times, began, minutes);
+        let transitions = match action {
+            LeaseMove::Create { transitions }
+            | LeaseMove::Renew { transitions }
+            | LeaseMove::Take { transitions } => transitions,
+            LeaseMove::Wait => return,
+        };
+        match self.write(lease, &self.identity, transitions).await {
+            Ok(()) => {
+                let mut shared = self.lock();
+                shared.memory.stored(began);
+                if shared.generation != transitions {
+                    shared.generation = transitions;
+                    tracing::info!(generation = transitions, "leading");
+                }
+            }
+            Err(error) => {
+                // Somebody else was first, or we may not write it any more. Only where nobody knows does the time run.
+                if matches!(error, WriteError::Refused(_)) {
+                    self.lock().memory.lost();
+                }
+                tracing::warn!(%error, "the Lease could not be written");
+            }
+        }
+    }
+
+    /// Gives the Lease back and leaves it to others for a while; leads again if nobody wants it.
+    pub async fn hand_over(&self) {
+        self.lock().aside_until = Some(self.began.elapsed() + self.times.duration * 2);
+        self.give_back().await;
+    }
+
+    async fn give_back(&self) {
+        self.lock().memory.lost();
+        let Ok(Some(lease)) = self.read().await else { return };
+        let facts = facts(&lease);
+        if facts.holder == self.identity
+            && let Err(error) = self.write(Some(lease), "", facts.transitions).await
+        {
+            tracing::warn!(%error, "the Lease could not be given back; others wait for it to age");
+        }
+    }
+
+    async fn read(&self) -> Result<Option<Lease>, String> {
+        let api: Api<Lease> = Api::namespaced(self.client.clone(), &self.namespace);
+        match tokio::time::timeout(self.deadline(), api.get_opt(LEASE_NAME)).await {
+            Ok(answer) => answer.map_err(|error| explain(&error)),
+            Err(_elapsed) => Err("no answer in time".to_owned()),
+        }
+    }
+
+    async fn write(&self, lease: Option<Lease>, holder: &str, transitions: u64) -> Result<(), WriteError> {
+        let api: Api<Lease> = Api::namespaced(self.client.clone(), &self.namespace);
+        let now = MicroTime(Timestamp::now());
+        let spec = LeaseSpec {
+            holder_identity: Some(holder.to_owned()),
+            lease_duration_seconds: i32::try_from(self.times.duration.as_secs()).ok(),
+            lease_transitions: i32::try_from(transitions).ok(),
+            renew_time: Some(now.clone()),
+            acquire_time: Some(now),
+            ..LeaseSpec::default()
+        };
+        let metadata = ObjectMeta {
+            name: Some(LEASE_NAME.to_owned()),
+            namespace: Some(self.namespace.clone()),
+            resource_version: lease.as_ref().and_then(|lease| lease.metadata.resource_version.clone()),
+            ..ObjectMeta::default()
+        };
+        let wanted = Lease { metadata, spec: Some(spec) };
+        let params = PostParams::default();
+        let call = async {
+            match lease {
+                Some(_) => api.replace(LEASE_NAME, &params, &wanted).await,
+                None => api.create(&params, &wanted).await,
+            }
+        };
+        match tokio::time::timeout(self.deadline(), call).await {
+            Ok(answer) => answer.map(|_stored| ()).map_err(|error| WriteError::of(&error)),
+            Err(_elapsed) => Err(WriteError::Unknown("no answer in time".to_owned())),
+        }
+    }
+
+    /// A request that takes longer than this is of no use: the next one is due.
+    fn deadline(&self) -> Duration {
+        self.times.act / 3
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().expect("nothing panics while it holds the leadership")
+    }
+}
+
+fn facts(lease: &Lease) -> LeaseFacts {
+    let spec = lease.spec.as_ref();
+    LeaseFacts {
+        holder: spec.and_then(|spec| spec.holder_identity.clone()).unwrap_or_default(),
+        transitions: spec
+            .and_then(|spec| spec.lease_transitions)
+            .and_then(|n| u64::try_from(n).ok())
+            .unwrap_or(0),
+        resource_version: lease.metadata.resource_version.clone().unwrap_or_default(),
+    }
+}

@@ -1,0 +1,33 @@
+//! The hands: hear Alertmanager, ask again, and advance one step at a time.
+//!
+//! ```text
+//!   webhook ─▶ receive ─▶ permits ─┐ rings
+//!   cluster ─▶ snapshot ───────────┼─▶ turn ─▶ rules::run::decide ─▶ store (intent) ─▶ perform ─┐
+//!   memory  ───────────────────────┘    ▲                                                       │
+//!                                       └───────── outcome ◀── live_check, kubeadm, execute ◀───┘
+//! ```
+//!
+//! What must never be here: anything decided outside `rules`. `turn` looks, stores and calls; `perform`
+//! carries one command out; everything else is reading and writing.
+
+// Tests may unwrap; what is shipped says why it cannot fail.
+#![warn(clippy::unwrap_used)]
+
+pub mod config;
+pub mod decision_log;
+pub mod events;
+pub mod execute;
+pub mod kubeadm;
+pub mod leader;
+pub mod live_check;
+pub mod lock;
+pub mod memory;
+pub mod metrics;
+pub mod packages;
+pub mod perform;
+pub mod permits;
+pub mod receive;
+pub mod service;
+pub mod store;
+pub mod tell;
+pub mod turn;

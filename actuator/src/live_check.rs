@@ -1,0 +1,72 @@
+//! The live check: asks Prometheus, Alertmanager and the API server all at once, and lets the rules judge.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use lockkeeper_exporter::kube_client::Cluster;
+use lockkeeper_exporter::read::alertmanager::{self, Alertmanager};
+use lockkeeper_exporter::read::backend::CALL_DEADLINE;
+use lockkeeper_exporter::read::now::snapshot_now;
+use lockkeeper_exporter::read::prometheus::{self, Prometheus};
+use lockkeeper_rules::gate::{self, Answers, Held, Questions, Report};
+use lockkeeper_rules::run::{CheckOrder, Checked, LockView};
+use lockkeeper_rules::settings::Settings;
+use lockkeeper_rules::snapshot::Source;
+
+/// Who is asked.
+#[derive(Debug, Clone)]
+pub struct LiveCheck {
+    /// Every configured Prometheus.
+    pub prometheus: Vec<Prometheus>,
+    /// Every configured Alertmanager.
+    pub alertmanager: Vec<Alertmanager>,
+    /// The API server.
+    pub cluster: Arc<Cluster>,
+    /// The thresholds.
+    pub settings: Arc<Settings>,
+}
+
+/// What a live check found, and when it was begun by the clock that nobody sets.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// What was found.
+    pub report: Report,
+    /// When the first request was sent.
+    pub began: Instant,
+}
+
+impl Asked {
+    /// The check with its age now: the larger of monotonic and wall time since its first request.
+    #[must_use]
+    pub fn checked(&self, now: Timestamp) -> Checked {
+        let wall = Duration::try_from(now.duration_since(self.report.started_at)).unwrap_or(Duration::ZERO);
+        Checked { report: self.report.clone(), age: self.began.elapsed().max(wall) }
+    }
+}
+
+impl LiveCheck {
+    /// Asks everything. `ownership` reads our Lease and the cluster lock; it is awaited beside the other questions.
+    pub async fn ask(&self, order: &CheckOrder, ownership: impl Future<Output = (Held, LockView)>) -> Asked {
+        let questions = Questions::of(order, &self.settings);
+        let (began, started_at) = (Instant::now(), Timestamp::now());
+        let (prometheus, alertmanager, cluster, (lease, lock)) = tokio::join!(
+            prometheus::ask_all(&self.prometheus, &questions),
+            alertmanager::ask_all(&self.alertmanager),
+            // What packages there are has nothing to do with the gate.
+            snapshot_now(&self.cluster, Source::unread(), CALL_DEADLINE),
+            owned(ownership),
+        );
+        let answers = Answers { started_at, prometheus, alertmanager, cluster, lease, lock };
+        let findings = gate::check(order, &answers, &self.settings, Timestamp::now());
+        let report = Report { token: order.token.clone(), form: order.form, started_at, findings };
+        Asked { report, began }
+    }
+}
+
+async fn owned(ownership: impl Future<Output = (Held, LockView)>) -> (Held, LockView) {
+    tokio::time::timeout(CALL_DEADLINE, ownership).await.unwrap_or_else(|_elapsed| {
+        let why = format!("no answer within {} s", CALL_DEADLINE.as_secs());
+        (Held::Unreadable(why.clone()), LockView::Unknown(why))
+    })
+}

@@ -1,0 +1,110 @@
+//! The cluster lock as a Lease in `kube-system`, changed only over the version that was read.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use kube::api::PostParams;
+use kube::{Api, Client};
+use lockkeeper_exporter::kube_client::explain;
+use lockkeeper_exporter::read::now;
+use lockkeeper_rules::api::UpgradeRun;
+use lockkeeper_rules::reason::{Finding, Reason};
+use lockkeeper_rules::run::{LOCK_NAME, LOCK_RUN_ANNOTATION, LockView, lock_view};
+use lockkeeper_rules::snapshot::Source;
+
+const NAMESPACE: &str = "kube-system";
+/// How long one request may take.
+const DEADLINE: Duration = Duration::from_secs(3);
+
+/// Whose the lock is, seen from this run.
+pub async fn view(client: &Client, uid: &str, runs: &Source<Vec<UpgradeRun>>) -> LockView {
+    match read(client).await {
+        Ok(lease) => judge(lease.as_ref(), uid, runs),
+        Err(why) => LockView::Unknown(why),
+    }
+}
+
+/// Takes the lock for this run, if it is free at the version that is read now.
+///
+/// # Errors
+/// It is another run's, was changed meanwhile, or could not be reached.
+pub async fn take(client: &Client, run: &UpgradeRun) -> Result<(), Finding> {
+    let lease = read(client).await.map_err(|why| unreadable(&why))?;
+    // Read after the Lease: a holder that is younger than an older list would pass for gone.
+    let runs = match now::runs(client, DEADLINE).await {
+        Ok(runs) => Source::read(runs, jiff::Timestamp::now()),
+        Err(error) => Source::failed(error.to_string()),
+    };
+    match judge(lease.as_ref(), &run.uid, &runs) {
+        LockView::Ours => return Ok(()),
+        LockView::Free => {}
+        LockView::Other { holder } => return Err(Finding::new(Reason::QueuedBehindRun, holder, "")),
+        LockView::Unknown(why) => return Err(unreadable(&why)),
+    }
+    write(client, lease, &run.uid, &format!("{}/{}", run.namespace, run.name)).await
+}
+
+/// Gives the lock back, if it is this run's.
+///
+/// # Errors
+/// It was changed meanwhile or could not be reached.
+pub async fn release(client: &Client, run: &UpgradeRun) -> Result<(), Finding> {
+    let lease = read(client).await.map_err(|why| unreadable(&why))?;
+    let is_ours = lease.as_ref().and_then(holder) == Some(run.uid.as_str());
+    if is_ours { write(client, lease, "", "").await } else { Ok(()) }
+}
+
+fn judge(lease: Option<&Lease>, uid: &str, runs: &Source<Vec<UpgradeRun>>) -> LockView {
+    lock_view(lease.and_then(holder), uid, runs)
+}
+
+fn holder(lease: &Lease) -> Option<&str> {
+    lease.spec.as_ref()?.holder_identity.as_deref()
+}
+
+async fn read(client: &Client) -> Result<Option<Lease>, String> {
+    let api: Api<Lease> = Api::namespaced(client.clone(), NAMESPACE);
+    match tokio::time::timeout(DEADLINE, api.get_opt(LOCK_NAME)).await {
+        Ok(answer) => answer.map_err(|error| explain(&error)),
+        Err(_elapsed) => Err(late()),
+    }
+}
+
+async fn write(client: &Client, lease: Option<Lease>, holder: &str, run: &str) -> Result<(), Finding> {
+    let api: Api<Lease> = Api::namespaced(client.clone(), NAMESPACE);
+    let metadata = ObjectMeta {
+        name: Some(LOCK_NAME.to_owned()),
+        namespace: Some(NAMESPACE.to_owned()),
+        resource_version: lease.as_ref().and_then(|lease| lease.metadata.resource_version.clone()),
+        annotations: Some(BTreeMap::from([(LOCK_RUN_ANNOTATION.to_owned(), run.to_owned())])),
+        ..ObjectMeta::default()
+    };
+    let spec = LeaseSpec {
+        holder_identity: Some(holder.to_owned()),
+        acquire_time: Some(MicroTime(jiff::Timestamp::now())),
+        ..LeaseSpec::default()
+    };
+    let wanted = Lease { metadata, spec: Some(spec) };
+    let params = PostParams::default();
+    let call = async {
+        match lease {
+            Some(_) => api.replace(LOCK_NAME, &params, &wanted).await,
+            None => api.create(&params, &wanted).await,
+        }
+    };
+    match tokio::time::timeout(DEADLINE, call).await {
+        Ok(Ok(_stored)) => Ok(()),
+        Ok(Err(error)) => Err(unreadable(&explain(&error))),
+        Err(_elapsed) => Err(unreadable(&late())),
+    }
+}
+
+fn unreadable(why: &str) -> Finding {
+    Finding::new(Reason::LockUnreadable, format!("{NAMESPACE}/{LOCK_NAME}"), why)
+}
+
+fn late() -> String {
+    format!("no answer within {} s", DEADLINE.as_secs())
+}

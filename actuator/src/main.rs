@@ -1,0 +1,67 @@
+//! `lockkeeper-actuator`: starts the parts and ties them together.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use lockkeeper_actuator::config::Config;
+use lockkeeper_actuator::service::Service;
+use lockkeeper_exporter::{kube_client, telemetry};
+
+/// Upgrades a Kubernetes cluster one step at a time, while the alerts are quiet.
+#[derive(Debug, Parser)]
+#[command(name = "lockkeeper-actuator", version)]
+struct Arguments {
+    /// The configuration file.
+    #[arg(long = "config.file", value_name = "FILE")]
+    config_file: PathBuf,
+    /// The kubeconfig; in a cluster the service account is used without one.
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Looks at the configuration and ends.
+    #[arg(long)]
+    check_config: bool,
+}
+
+/// Usage errors and a configuration that cannot be used.
+const EXIT_USAGE: u8 = 3;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let is_help = !error.use_stderr();
+            // Nobody reads what cannot be printed.
+            let _unread = error.print();
+            return if is_help { ExitCode::SUCCESS } else { ExitCode::from(EXIT_USAGE) };
+        }
+    };
+    kube_client::install_tls_provider();
+    telemetry::init();
+    let config = match Config::load(&arguments.config_file) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("lockkeeper-actuator: {}", telemetry::chain(&error));
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    if arguments.check_config {
+        println!("{} is good", arguments.config_file.display());
+        return ExitCode::SUCCESS;
+    }
+    let service = match Service::prepare(&config, arguments.kubeconfig.as_deref()).await {
+        Ok(service) => service,
+        Err(error) => {
+            eprintln!("lockkeeper-actuator: {error:#}");
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    match service.run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("lockkeeper-actuator: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What this process has learnt about a run since it began to lead. It is lost with the process, and with it nothing
+//! but time: whatever is not remembered is asked again.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use lockkeeper_rules::name::NodeName;
+use lockkeeper_rules::reason::Finding;
+use lockkeeper_rules::run::LedgerReading;
+use lockkeeper_rules::run::{Acted, Command, Known, LedgerOrder, LedgerRead, NodeSurvey, Surveyed};
+
+use crate::live_check::Asked;
+
+/// The memory of one run.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// The last live check.
+    check: Option<Asked>,
+    /// The last reading of a ledger.
+    ledger: Option<(LedgerOrder, Result<LedgerReading, Finding>, Instant)>,
+    /// The last survey.
+    survey: Option<(Surveyed, Instant)>,
+    /// The last mutation.
+    act: Option<(Command, Vec<Finding>, Instant)>,
+}
+
+impl Memory {
+    /// Remembers a live check.
+    pub fn checked(&mut self, asked: Asked) {
+        self.check = Some(asked);
+    }
+
+    /// When the first request of the last live check was sent.
+    #[must_use]
+    pub fn check_began(&self) -> Option<Instant> {
+        self.check.as_ref().map(|asked| asked.began)
+    }
+
+    /// Forgets the live check: somebody said that a gate fires, so it is worth nothing.
+    pub fn forget_check(&mut self) {
+        self.check = None;
+    }
+
+    /// Remembers what a node's ledger said.
+    pub fn ledger_read(&mut self, order: LedgerOrder, result: Result<LedgerReading, Finding>) {
+        self.ledger = Some((order, result, Instant::now()));
+    }
+
+    /// Remembers what the nodes said of themselves.
+    pub fn surveyed(&mut self, at: Timestamp, nodes: Vec<(NodeName, Result<NodeSurvey, Finding>)>) {
+        self.survey = Some((Surveyed { at, age: Duration::ZERO, nodes }, Instant::now()));
+    }
+
+    /// Remembers a mutation and how it went.
+    pub fn acted(&mut self, command: Command, findings: Vec<Finding>) {
+        self.act = Some((command, findings, Instant::now()));
+    }
+
+    /// Everything, with its age now.
+    #[must_use]
+    pub fn known(&self, now: Timestamp) -> Known {
+        Known {
+            check: self.check.as_ref().map(|asked| asked.checked(now)),
+            ledger: self.ledger.as_ref().map(|(order, result, at)| LedgerRead {
+                node: order.node.name.clone(),
+                token: order.token.clone(),
+                age: at.elapsed(),
+                result: result.clone(),
+            }),
+            survey: self.survey.as_ref().map(|(survey, at)| Surveyed { age: at.elapsed(), ..survey.clone() }),
+            act: self.act.as_ref().map(|(command, findings, at)| Acted {
+                command: command.clone(),
+                age: at.elapsed(),
+                findings: findings.clone(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Carries one command out and remembers how it went. It chooses nothing: the independent checker may only refuse.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use lockkeeper_exporter::kube_client::Cluster;
+use lockkeeper_rules::api::UpgradeRun;
+use lockkeeper_rules::invariant::{self, Scene};
+use lockkeeper_rules::name::{NodeName, RunUid};
+use lockkeeper_rules::reason::{Finding, Reason};
+use lockkeeper_rules::run::{CheckOrder, Command};
+use lockkeeper_rules::settings::Settings;
+use lockkeeper_rules::snapshot::Snapshot;
+
+use crate::decision_log::DecisionLog;
+use crate::events::{Events, Weight};
+use crate::execute::{Warrant, cordon, evict, uncordon};
+use crate::kubeadm::{self, Ssh};
+use crate::leader::Leader;
+use crate::live_check::LiveCheck;
+use crate::memory::Memory;
+use crate::metrics::Metrics;
+use crate::{lock, store};
+
+/// What carries commands out.
+#[derive(Debug)]
+pub struct Hands {
+    /// The API server.
+    pub cluster: Arc<Cluster>,
+    /// The live check.
+    pub live_check: LiveCheck,
+    /// How nodes are reached over SSH.
+    pub ssh: Ssh,
+    /// Whether we still lead, asked right before each mutation.
+    pub leader: Leader,
+    /// The decision log.
+    pub log: DecisionLog,
+    /// Our own metrics.
+    pub metrics: Arc<Metrics>,
+    /// Events for people.
+    pub events: Events,
+    /// The thresholds.
+    pub settings: Arc<Settings>,
+    /// When this process began.
+    pub started: Instant,
+    /// The node that this process runs on.
+    pub own_node: Option<NodeName>,
+}
+
+impl Hands {
+    /// Carries a command out. Says whether it went well; what went wrong is remembered and logged.
+    pub async fn perform(
+        &self,
+        command: &Command,
+        run: &UpgradeRun,
+        snapshot: &Snapshot,
+        generation: u64,
+        memory: &mut Memory,
+    ) -> bool {
+        if let Err(finding) = self.may(command, run, snapshot, generation, memory) {
+            tracing::error!(run = run.name, %finding, "a command was refused");
+            self.log.end(command, std::slice::from_ref(&finding));
+            if is_mutation(command) {
+                memory.acted(command.clone(), vec![finding.clone()]);
+            }
+            self.events.tell(run, Weight::Warning, "run", "CommandRefused", &finding.to_string());
+            return false;
+        }
+        if let Command::Check(order) = command {
+            self.check(order, run, snapshot, memory).await;
+            return true;
+        }
+        self.log.begin(command);
+        let findings = self.act(command, run, generation, memory).await;
+        self.log.end(command, &findings);
+        let done = findings.is_empty();
+        if is_mutation(command) {
+            memory.acted(command.clone(), findings);
+        }
+        done
+    }
+
+    /// The last word before anything is done: do we still lead, and does the checker agree?
+    fn may(
+        &self,
+        command: &Command,
+        run: &UpgradeRun,
+        snapshot: &Snapshot,
+        generation: u64,
+        memory: &Memory,
+    ) -> Result<(), Finding> {
+        if self.leader.generation() != Some(generation) {
+            return Err(Finding::new(Reason::LeadershipLost, "", ""));
+        }
+        let now = Timestamp::now();
+        let known = memory.known(now);
+        let Ok(target) = run.spec.target.parse() else {
+            // Whatever needs a target is never asked for without one; putting back needs none.
+            return Ok(());
+        };
+        let scene = Scene {
+            run: &run.uid,
+            target: &target,
+            skip: &run.spec.skip,
+            snapshot,
+            known: &known,
+            own_node: self.own_node.as_ref(),
+            settings: &self.settings,
+        };
+        match invariant::check(&scene, command, now).first() {
+            None => Ok(()),
+            Some(violation) => Err(Finding::new(Reason::InvariantViolated, "", violation.to_string())),
+        }
+    }
+
+    async fn check(&self, order: &CheckOrder, run: &UpgradeRun, snapshot: &Snapshot, memory: &mut Memory) {
+        let ownership = async {
+            tokio::join!(self.leader.held(), lock::view(&self.cluster.client, &run.uid, &snapshot.runs))
+        };
+        let asked = self.live_check.ask(order, ownership).await;
+        self.log.check(&asked.report);
+        self.metrics.checked(&asked.report);
+        memory.checked(asked);
+    }
+
+    async fn act(
+        &self,
+        command: &Command,
+        run: &UpgradeRun,
+        generation: u64,
+        memory: &mut Memory,
+    ) -> Vec<Finding> {
+        let client = &self.cluster.client;
+        let leads = || self.leader.generation() == Some(generation);
+        // A proof whose check is not remembered is as old as anything can be.
+        let began = memory.check_began().unwrap_or(self.started);
+        let warrant = |proof| Warrant { proof, began, settings: &self.settings, leads: &leads };
+        let one = |result: Result<(), Finding>| result.err().into_iter().collect();
+        let stored = |result: Result<(), store::StoreError>| {
+            one(result.map_err(|error| Finding::new(Reason::ApiUnreachable, "finalizers", error.to_string())))
+        };
+        match command {
+            Command::Check(_) => Vec::new(),
+            Command::HandOver => {
+                self.leader.hand_over().await;
+                Vec::new()
+            }
+            Command::TakeLock => one(lock::take(client, run).await),
+            Command::ReleaseLock => one(lock::release(client, run).await),
+            Command::AddFinalizer => stored(store::add_finalizer(client, run).await),
+            Command::RemoveFinalizer => stored(store::remove_finalizer(client, run).await),
+            Command::Survey(order) => {
+                let at = Timestamp::now();
+                let nodes = kubeadm::survey(&self.ssh, order, &RunUid(run.uid.clone())).await;
+                memory.surveyed(at, nodes);
+                Vec::new()
+            }
+            Command::ReadLedger(order) => {
+                let result = kubeadm::read_ledger(&self.ssh, order).await;
+                let findings = result.as_ref().err().cloned().into_iter().collect();
+                memory.ledger_read(order.clone(), result);
+                findings
+            }
+            Command::StartUnit(order) => {
+                one(kubeadm::start_unit(&self.ssh, order, warrant(Some(&order.proof))).await)
+            }
+            Command::Cordon(order) => one(cordon(client, order, warrant(Some(&order.proof))).await),
+            Command::Uncordon(order) => one(uncordon(client, order, warrant(None)).await),
+            Command::Evict(order) => evict(client, order, warrant(Some(&order.proof))).await,
+        }
+    }
+}
+
+fn is_mutation(command: &Command) -> bool {
+    matches!(command, Command::StartUnit(_) | Command::Cordon(_) | Command::Evict(_) | Command::Uncordon(_))
+}

@@ -1,0 +1,241 @@
+//! The doorbell: what the webhooks have said, in memory only. It decides nothing and touches nothing.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use jiff::Timestamp;
+use lockkeeper_rules::alertmanager::Webhook;
+use lockkeeper_rules::gate::{self, Decision, Hearing, Pending, Permit, Route};
+use lockkeeper_rules::name::Token;
+use lockkeeper_rules::settings::Settings;
+use tokio::sync::watch;
+
+/// How often something was heard: the turn loop waits for a change of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rings {
+    /// A permit was given or renewed.
+    pub permits: u64,
+    /// Permits were revoked because a gate is said to fire: any earlier check is worth nothing.
+    pub revocations: u64,
+}
+
+/// The handle that the receiver rings and the turn loop listens at.
+#[derive(Debug, Clone)]
+pub struct Doorbell {
+    heard: Arc<Mutex<Heard>>,
+    rings: watch::Sender<Rings>,
+    settings: Arc<Settings>,
+}
+
+#[derive(Debug, Default)]
+struct Heard {
+    leader: bool,
+    pending: Option<Pending>,
+    permit: Option<Permit>,
+    heartbeat_at: Option<Timestamp>,
+}
+
+impl Doorbell {
+    /// A doorbell that nobody has rung, of a replica that does not lead.
+    #[must_use]
+    pub fn new(settings: Arc<Settings>) -> Self {
+        Self { heard: Arc::default(), rings: watch::Sender::default(), settings }
+    }
+
+    /// Says which token waits. The permit of any other token is dropped.
+    pub fn set_pending(&self, pending: Option<Pending>) {
+        let mut heard = self.lock();
+        let keeps = |permit: &Permit| pending.as_ref().is_some_and(|pending| pending.token == permit.token);
+        heard.permit = heard.permit.take().filter(keeps);
+        heard.pending = pending;
+    }
+
+    /// Says whether this replica leads. One that does not has nothing pending and no permit.
+    pub fn set_leader(&self, leader: bool) {
+        let mut heard = self.lock();
+        heard.leader = leader;
+        if !leader {
+            heard.pending = None;
+            heard.permit = None;
+        }
+    }
+
+    /// Whether this replica leads.
+    #[must_use]
+    pub fn is_leader(&self) -> bool {
+        self.lock().leader
+    }
+
+    /// The permit for this token, if it is worth something now.
+    #[must_use]
+    pub fn permit_for(&self, token: &Token, now: Timestamp) -> Option<Permit> {
+        self.lock().permit.clone().filter(|permit| permit.covers(token, now, &self.settings))
+    }
+
+    /// Drops the permit of this token: it has been consumed.
+    pub fn consume(&self, token: &Token) {
+        let mut heard = self.lock();
+        heard.permit = heard.permit.take().filter(|permit| permit.token != *token);
+    }
+
+    /// Changes whenever the doorbell rings or permits are revoked.
+    #[must_use]
+    pub fn rings(&self) -> watch::Receiver<Rings> {
+        self.rings.subscribe()
+    }
+
+    /// When the Watchdog last came through.
+    #[must_use]
+    pub fn heartbeat_at(&self) -> Option<Timestamp> {
+        self.lock().heartbeat_at
+    }
+
+    /// Hears an authenticated, well-formed message. Whether this replica leads is asked again under the lock, so
+    /// that a leadership lost meanwhile gives no permit.
+    pub fn hear(&self, route: Route, webhook: &Webhook, now: Timestamp) -> Decision {
+        let mut heard = self.lock();
+        if !heard.leader {
+            return Decision::Rejected(gate::Rejected::NotLeader);
+        }
+        let hearing = Hearing {
+            pending: heard.pending.as_ref(),
+            permit: heard.permit.as_ref(),
+            now,
+            settings: &self.settings,
+        };
+        let decision = gate::accept(route, webhook, hearing);
+        match decision {
+            Decision::Permit | Decision::Ring => {
+                let token = heard.pending.as_ref().map(|pending| pending.token.clone());
+                heard.permit = token.map(|token| Permit { token, granted_at: now });
+                drop(heard);
+                self.rings.send_modify(|rings| rings.permits += 1);
+            }
+            Decision::Revoke => {
+                heard.permit = None;
+                drop(heard);
+                self.rings.send_modify(|rings| rings.revocations += 1);
+            }
+            Decision::Heartbeat => heard.heartbeat_at = Some(now),
+            Decision::Duplicate
+            | Decision::StaleToken
+            | Decision::Ignored(_)
+            | Decision::Rejected(_)
+            | Decision::Error => {}
+        }
+        decision
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().expect("nothing panics while it holds the doorbell")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lockkeeper_rules::alertmanager::webhook;
+
+    const TOKEN: &str = "run.7.1.00ff00ff00ff00ff";
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    fn message(status: &str, labels: &str) -> Webhook {
+        let text = format!(
+            r#"{{"version":"4","truncatedAlerts":0,"status":"{status}","alerts":
+                [{{"status":"{status}","labels":{{{labels}}},"startsAt":"{}"}}]}}"#,
+            at(0)
+        );
+        webhook(text.as_bytes()).unwrap()
+    }
+
+    fn ready() -> Webhook {
+        message("firing", &format!(r#""alertname":"K8sUpgradeStepReady","token":"{TOKEN}""#))
+    }
+
+    fn gate(status: &str) -> Webhook {
+        message(status, r#""alertname":"G","k8s_upgrade_gate":"all""#)
+    }
+
+    fn waiting() -> Doorbell {
+        let doorbell = Doorbell::new(Arc::new(Settings::default()));
+        doorbell.set_leader(true);
+        doorbell.set_pending(Some(pending(TOKEN)));
+        doorbell
+    }
+
+    fn pending(token: &str) -> Pending {
+        Pending { token: token.parse().unwrap(), minted_at: at(0) }
+    }
+
+    fn has_permit(doorbell: &Doorbell, second: i64) -> bool {
+        doorbell.permit_for(&TOKEN.parse().unwrap(), at(second)).is_some()
+    }
+
+    #[test]
+    fn a_ring_gives_a_permit_for_its_time_and_wakes_whoever_listens() {
+        let doorbell = waiting();
+        let mut rings = doorbell.rings();
+        assert!(!has_permit(&doorbell, 1));
+        assert_eq!(doorbell.hear(Route::Ready, &ready(), at(1)), Decision::Permit);
+        assert!(has_permit(&doorbell, 60) && !has_permit(&doorbell, 61), "60 s from the ring");
+        assert!(rings.has_changed().unwrap());
+        assert_eq!(*rings.borrow_and_update(), Rings { permits: 1, revocations: 0 });
+        assert_eq!(doorbell.hear(Route::Ready, &ready(), at(2)), Decision::Duplicate);
+        assert!(!rings.has_changed().unwrap(), "a duplicate changes nothing");
+        assert!(!has_permit(&doorbell, 61), "nor does it renew");
+    }
+
+    #[test]
+    fn good_news_of_the_gates_rings_and_bad_news_revokes() {
+        let doorbell = waiting();
+        let rings = doorbell.rings();
+        assert_eq!(doorbell.hear(Route::Gates, &gate("resolved"), at(1)), Decision::Ring);
+        assert!(has_permit(&doorbell, 2));
+        assert_eq!(doorbell.hear(Route::Gates, &gate("firing"), at(2)), Decision::Revoke);
+        assert!(!has_permit(&doorbell, 2));
+        assert_eq!(*rings.borrow(), Rings { permits: 1, revocations: 1 });
+    }
+
+    #[test]
+    fn a_permit_lives_no_longer_than_its_token_and_our_leadership() {
+        let endings: [fn(&Doorbell); 4] = [
+            |doorbell| doorbell.set_pending(None),
+            |doorbell| doorbell.set_pending(Some(pending("run.8.1.00ff00ff00ff00ff"))),
+            |doorbell| doorbell.consume(&TOKEN.parse().unwrap()),
+            |doorbell| doorbell.set_leader(false),
+        ];
+        for end in endings {
+            let doorbell = waiting();
+            doorbell.hear(Route::Ready, &ready(), at(1));
+            doorbell.set_pending(Some(pending(TOKEN)));
+            assert!(has_permit(&doorbell, 2), "told the same token again it stays");
+            end(&doorbell);
+            assert!(!has_permit(&doorbell, 2));
+        }
+    }
+
+    #[test]
+    fn who_does_not_lead_hears_nothing() {
+        let doorbell = waiting();
+        doorbell.set_leader(false);
+        doorbell.set_pending(Some(pending(TOKEN)));
+        let watchdog = message("firing", r#""alertname":"K8sUpgradeWatchdog""#);
+        for (route, message) in
+            [(Route::Ready, ready()), (Route::Gates, gate("firing")), (Route::Heartbeat, watchdog)]
+        {
+            let decision = doorbell.hear(route, &message, at(1));
+            assert_eq!(decision, Decision::Rejected(gate::Rejected::NotLeader));
+        }
+        assert!(!has_permit(&doorbell, 1) && doorbell.heartbeat_at().is_none());
+    }
+
+    #[test]
+    fn the_last_heartbeat_is_kept() {
+        let doorbell = waiting();
+        let watchdog = message("firing", r#""alertname":"K8sUpgradeWatchdog""#);
+        assert_eq!(doorbell.hear(Route::Heartbeat, &watchdog, at(5)), Decision::Heartbeat);
+        assert_eq!(doorbell.heartbeat_at(), Some(at(5)));
+    }
+}

@@ -1,0 +1,203 @@
+//! The parts of the actuator, started and tied together; ended in the opposite order.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use lockkeeper_exporter::kube_client::Cluster;
+use lockkeeper_exporter::read::alertmanager::Alertmanager;
+use lockkeeper_exporter::read::packages::Repository;
+use lockkeeper_exporter::read::prometheus::Prometheus;
+use lockkeeper_exporter::serve::http::{Handler, Limits, Listener, reply, text};
+use lockkeeper_rules::name::NodeName;
+use lockkeeper_rules::node_script::{EtcdAccess, ScriptSettings};
+use lockkeeper_rules::snapshot::{Packages, Source};
+use tokio::sync::watch;
+
+use crate::config::Config;
+use crate::decision_log::DecisionLog;
+use crate::events::Events;
+use crate::kubeadm::Ssh;
+use crate::leader::{LEASE_NAMESPACE, Leader};
+use crate::live_check::LiveCheck;
+use crate::metrics::{self, Metrics};
+use crate::perform::Hands;
+use crate::permits::Doorbell;
+use crate::receive::{Receiver, TokenFile};
+use crate::turn::Actuator;
+
+/// The parts, built and not started: nothing has been asked or written, but the ports are taken.
+#[derive(Debug)]
+pub struct Service {
+    actuator: Actuator,
+    receiver: Receiver,
+    webhook: Listener,
+    scrape: Listener,
+    repository: Repository,
+    packages: watch::Sender<Source<Packages>>,
+    packages_pause: Duration,
+}
+
+impl Service {
+    /// Builds every part.
+    ///
+    /// # Errors
+    /// Something that the configuration names cannot be used: a port, a file, a client. The message names the field.
+    pub async fn prepare(config: &Config, kubeconfig: Option<&Path>) -> anyhow::Result<Self> {
+        let settings = Arc::new(config.settings.clone());
+        let token = TokenFile::open(&config.webhook.token_file).await.context("webhook.tokenFile")?;
+        let webhook = config.webhook.web_config_file.as_deref();
+        let webhook = Listener::bind(&config.webhook.listen_address, webhook, Limits::default());
+        let webhook = webhook.await.context("webhook.listenAddress")?;
+        let scrape = config.metrics.web_config_file.as_deref();
+        let scrape = Listener::bind(&config.metrics.listen_address, scrape, Limits::default());
+        let scrape = scrape.await.context("metrics.listenAddress")?;
+        let repository = Repository::new(&config.packages.url)?;
+        let cluster = Arc::new(Cluster::connect(kubeconfig).await.context("the Kubernetes client")?);
+        let identity = identity(config.identity.as_deref())?;
+        let metrics = Arc::new(Metrics::new());
+        let doorbell = Doorbell::new(Arc::clone(&settings));
+        let leader = Leader::new(cluster.client.clone(), LEASE_NAMESPACE, &identity, settings.lease_seconds);
+        let hands = hands(config, &cluster, &leader, &metrics, identity)?;
+        let (sender, packages) = watch::channel(Source::unread());
+        let actuator = Actuator {
+            cluster,
+            settings,
+            leader,
+            doorbell: doorbell.clone(),
+            hands,
+            packages,
+            metrics: Arc::clone(&metrics),
+            own_node: config.node_name.clone().map(NodeName),
+            leading_since: None,
+            memories: BTreeMap::new(),
+        };
+        let receiver = Receiver { doorbell, token, metrics };
+        let packages_pause = Duration::from_secs(config.packages.interval_seconds);
+        Ok(Self { actuator, receiver, webhook, scrape, repository, packages: sender, packages_pause })
+    }
+
+    /// Runs until the process is told to stop.
+    ///
+    /// # Errors
+    /// A part has panicked.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let Self { actuator, receiver, webhook, scrape, repository, packages, packages_pause } = self;
+        tracing::info!(webhook = %webhook.local_addr(), metrics = %scrape.local_addr(), "listening");
+        let (stop, stopping) = watch::channel(false);
+        let metrics = Arc::clone(&actuator.metrics);
+        let leader = actuator.leader.clone();
+        let cluster = Arc::clone(&actuator.cluster);
+        let serving = [
+            tokio::spawn(webhook.serve(receiver.handler(), stopped(stopping.clone()))),
+            tokio::spawn(scrape.serve(scrape_handler(metrics), stopped(stopping.clone()))),
+        ];
+        let reading = tokio::spawn(crate::packages::keep(cluster, repository, packages_pause, packages));
+        let (end_lease, lease_ends) = watch::channel(false);
+        let keeping = tokio::spawn(async move { leader.keep(stopped(lease_ends)).await });
+        let working = tokio::spawn(actuator.work(stopped(stopping)));
+        told_to_stop().await;
+        tracing::info!("stopping");
+        let _listeners_hear_it = stop.send(true);
+        working.await.context("the turns")?;
+        // Only now may another replica lead: nothing of ours is under way any more.
+        let _keeper_hears_it = end_lease.send(true);
+        keeping.await.context("the Lease")?;
+        reading.abort();
+        for listener in serving {
+            listener.await.context("a listener")?;
+        }
+        Ok(())
+    }
+}
+
+fn hands(
+    config: &Config,
+    cluster: &Arc<Cluster>,
+    leader: &Leader,
+    metrics: &Arc<Metrics>,
+    identity: String,
+) -> anyhow::Result<Hands> {
+    let settings = Arc::new(config.settings.clone());
+    Ok(Hands {
+        cluster: Arc::clone(cluster),
+        live_check: LiveCheck {
+            prometheus: Prometheus::all(&config.prometheus).context("prometheus.urls")?,
+            alertmanager: Alertmanager::all(&config.alertmanager).context("alertmanager.urls")?,
+            cluster: Arc::clone(cluster),
+            settings: Arc::clone(&settings),
+        },
+        ssh: ssh(config),
+        started: Instant::now(),
+        leader: leader.clone(),
+        log: DecisionLog::open(config.decision_log.as_deref()).context("decisionLog")?,
+        metrics: Arc::clone(metrics),
+        events: Events::start(cluster.client.clone(), identity),
+        settings,
+        own_node: config.node_name.clone().map(NodeName),
+    })
+}
+
+fn ssh(config: &Config) -> Ssh {
+    let (ssh, etcd) = (config.ssh.clone(), config.etcd.clone());
+    let access = EtcdAccess {
+        endpoints: etcd.endpoints,
+        ca_file: etcd.ca_file,
+        cert_file: etcd.cert_file,
+        key_file: etcd.key_file,
+    };
+    Ssh {
+        user: ssh.user,
+        port: ssh.port,
+        key_file: ssh.key_file,
+        known_hosts_file: ssh.known_hosts_file,
+        control_directory: ssh.control_directory,
+        scripts: ScriptSettings::new(&config.settings, access),
+    }
+}
+
+/// Who we are: the configured name or the host's, and something that no other process ever had. A process that is
+/// started again is another one, because the one before may still be at work.
+fn identity(configured: Option<&str>) -> anyhow::Result<String> {
+    let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = configured.map_or_else(host, str::to_owned);
+    let bits = getrandom::u64().context("random numbers")?;
+    Ok(format!("{}_{bits:016x}", name.trim()))
+}
+
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // A sender that is gone is a process that ends.
+    let _told = stopping.wait_for(|stop| *stop).await;
+}
+
+async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).expect("a handler for SIGTERM can be set");
+    tokio::select! {
+        _interrupted = tokio::signal::ctrl_c() => {}
+        _terminated = terminate.recv() => {}
+    }
+}
+
+fn scrape_handler(metrics: Arc<Metrics>) -> Handler {
+    Arc::new(move |request: Request<Incoming>| {
+        let metrics = Arc::clone(&metrics);
+        Box::pin(async move { scrape(&metrics, request.method(), request.uri().path()) })
+    })
+}
+
+fn scrape(metrics: &Metrics, method: &Method, path: &str) -> Response<Full<Bytes>> {
+    match (method, path) {
+        (&Method::GET, "/metrics") => reply(StatusCode::OK, metrics::CONTENT_TYPE, metrics.page()),
+        (&Method::GET, "/livez" | "/readyz") => text(StatusCode::OK, "ok\n"),
+        (&Method::GET, "/") => text(StatusCode::OK, "lockkeeper-actuator\n/metrics\n/livez\n/readyz\n"),
+        (&Method::GET, _) => text(StatusCode::NOT_FOUND, "no such page\n"),
+        _ => text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n"),
+    }
+}

@@ -1,0 +1,287 @@
+//! The turn: look, let the rules decide, store what they decided, do the one thing they asked for, look again. A
+//! restart is no other path.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lockkeeper_exporter::kube_client::Cluster;
+use lockkeeper_exporter::read::now::snapshot_now;
+use lockkeeper_rules::api::UpgradeRun;
+use lockkeeper_rules::gate::{self, Pending};
+use lockkeeper_rules::name::NodeName;
+use lockkeeper_rules::reason::Finding;
+use lockkeeper_rules::run::{
+    LockView, Needs, Observed, Position, Shown, State, Turn, decide, needs, outlook, status,
+};
+use lockkeeper_rules::settings::Settings;
+use lockkeeper_rules::snapshot::{Packages, Snapshot, Source};
+use lockkeeper_rules::verdict;
+use tokio::sync::watch;
+
+use crate::execute::{all_pods, budgets, pods_on};
+use crate::leader::Leader;
+use crate::lock;
+use crate::memory::Memory;
+use crate::metrics::{Metrics, Pause};
+use crate::perform::Hands;
+use crate::permits::Doorbell;
+use crate::store::{self, StoreError};
+use crate::tell;
+
+/// How long one read of the cluster may take.
+const READ_DEADLINE: Duration = Duration::from_secs(3);
+/// The pause after something that did not work, and while another replica leads.
+const PAUSE: Duration = Duration::from_millis(500);
+/// The pause while there is no run.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// Everything that a turn needs.
+#[derive(Debug)]
+pub struct Actuator {
+    /// The API server.
+    pub cluster: Arc<Cluster>,
+    /// The thresholds.
+    pub settings: Arc<Settings>,
+    /// Whether we lead.
+    pub leader: Leader,
+    /// What the webhooks have said.
+    pub doorbell: Doorbell,
+    /// What carries commands out.
+    pub hands: Hands,
+    /// What the package repository offers, read beside the turns.
+    pub packages: watch::Receiver<Source<Packages>>,
+    /// Our own metrics.
+    pub metrics: Arc<Metrics>,
+    /// The node that this process runs on.
+    pub own_node: Option<NodeName>,
+    /// Since when we lead without a break.
+    pub leading_since: Option<Timestamp>,
+    /// What is remembered of each run, by uid.
+    pub memories: BTreeMap<String, Memory>,
+}
+
+/// What a run was seen to be, beside the snapshot.
+struct Scene {
+    state: State,
+    lock: LockView,
+    verdict: Vec<Finding>,
+    generation: u64,
+}
+
+impl Actuator {
+    /// Takes turns until `stop`. A command that is being carried out is not cut off: its outcome would be unknown.
+    pub async fn work(mut self, stop: impl Future<Output = ()>) {
+        let mut stop = std::pin::pin!(stop);
+        let mut rings = self.doorbell.rings();
+        let mut revocations = 0;
+        loop {
+            let pause = match self.leader.generation() {
+                Some(generation) => {
+                    self.doorbell.set_leader(true);
+                    self.leading_since.get_or_insert_with(Timestamp::now);
+                    self.metrics.leader(true);
+                    self.pass(generation).await
+                }
+                None => {
+                    self.stand_by();
+                    PAUSE
+                }
+            };
+            tokio::select! {
+                () = &mut stop => break,
+                () = tokio::time::sleep(pause) => {}
+                changed = rings.changed() => if changed.is_err() { break },
+            }
+            let heard = *rings.borrow_and_update();
+            if heard.revocations != revocations {
+                revocations = heard.revocations;
+                // Somebody says that a gate fires: whatever was found before is worth nothing now.
+                self.memories.values_mut().for_each(Memory::forget_check);
+            }
+        }
+        self.stand_by();
+    }
+
+    fn stand_by(&mut self) {
+        self.doorbell.set_leader(false);
+        self.metrics.leader(false);
+        self.leading_since = None;
+        self.memories.clear();
+    }
+
+    /// One turn for each run. Returns how long nothing needs to be looked at.
+    async fn pass(&mut self, generation: u64) -> Duration {
+        let packages = self.packages.borrow().clone();
+        let snapshot = snapshot_now(&self.cluster, packages, READ_DEADLINE).await;
+        let runs = match snapshot.runs.fresh(Timestamp::now(), self.settings.check_seconds_max) {
+            Ok(runs) => runs.clone(),
+            Err(error) => {
+                tracing::warn!(%error, "the runs cannot be read");
+                return PAUSE;
+            }
+        };
+        let alive: BTreeSet<&str> = runs.iter().map(|run| run.uid.as_str()).collect();
+        self.memories.retain(|uid, _| alive.contains(uid.as_str()));
+        let mut pause = IDLE;
+        let mut waiting = None;
+        for run in &runs {
+            let (next, token) = self.turn(run, &snapshot, generation).await;
+            pause = pause.min(next);
+            waiting = waiting.or(token);
+        }
+        self.doorbell.set_pending(waiting);
+        pause
+    }
+
+    /// One turn of one run: when to look again, and which token waits.
+    async fn turn(
+        &mut self,
+        run: &UpgradeRun,
+        snapshot: &Snapshot,
+        generation: u64,
+    ) -> (Duration, Option<Pending>) {
+        let state = match State::parse(run.status.as_ref()) {
+            Ok(state) => state,
+            Err(finding) => {
+                tracing::error!(run = run.name, %finding, "the run is left alone: its status cannot be read");
+                return (IDLE, None);
+            }
+        };
+        let lock = lock::view(&self.cluster.client, &run.uid, &snapshot.runs).await;
+        if matches!(state.position, Position::Succeeded { .. }) && !run.deleting && lock != LockView::Ours {
+            return (IDLE, None);
+        }
+        let verdict = self.verdict(run, &state, snapshot);
+        let scene = Scene { state, lock, verdict, generation };
+        let (turn, shown) = self.decide(run, &scene, snapshot).await;
+        let before = scene.state;
+        // Only the run that holds the cluster may be rung for.
+        let is_ours = scene.lock == LockView::Ours;
+        let waiting = |state: &State| pending(state).filter(|_| is_ours);
+        if let Err(error) = self.keep(run, &before, &turn.state, shown).await {
+            return (self.not_kept(run, &error), waiting(&before));
+        }
+        // The doorbell learns of a token as soon as it is stored: a webhook may come within the second.
+        if is_ours && before.position != turn.state.position {
+            self.doorbell.set_pending(waiting(&turn.state));
+        }
+        let pause = match &turn.command {
+            None => turn.pause,
+            Some(command) => {
+                let memory = self.memories.entry(run.uid.clone()).or_default();
+                let done = self.hands.perform(command, run, snapshot, generation, memory).await;
+                if done { turn.pause } else { PAUSE }
+            }
+        };
+        (pause, waiting(&turn.state))
+    }
+
+    /// What stands in the way by the verdict, of the checks that concern the step at hand.
+    fn verdict(&self, run: &UpgradeRun, state: &State, snapshot: &Snapshot) -> Vec<Finding> {
+        let now = Timestamp::now();
+        let whole = verdict::verdict(&run.spec.target, snapshot, &self.settings, now);
+        whole.standing_in_the_way(state.step(), snapshot, &self.settings, now)
+    }
+
+    async fn decide(
+        &self,
+        run: &UpgradeRun,
+        scene: &Scene,
+        snapshot: &Snapshot,
+    ) -> (Turn, lockkeeper_rules::api::UpgradeRunStatus) {
+        let client = &self.cluster.client;
+        let (pods, budgets) = match needs(&scene.state) {
+            Needs::Nothing => (None, None),
+            Needs::PodsOn(node) => (Some(pods_on(client, &node).await), None),
+            Needs::AllPods => (Some(all_pods(client).await), None),
+            Needs::AllPodsAndBudgets => {
+                let (pods, budgets) = tokio::join!(all_pods(client), budgets(client));
+                (Some(pods), Some(budgets))
+            }
+        };
+        let now = Timestamp::now();
+        let known = self.memories.get(&run.uid).map(|memory| memory.known(now)).unwrap_or_default();
+        let permit = scene.state.token().and_then(|token| self.doorbell.permit_for(token, now));
+        let since = self.leading_since.unwrap_or(now);
+        let heartbeat = gate::heartbeat(self.doorbell.heartbeat_at(), since, now, &self.settings);
+        let nonce = nonce();
+        let observed = Observed {
+            run,
+            snapshot,
+            verdict: &scene.verdict,
+            pods: pods.as_ref(),
+            budgets: budgets.as_ref(),
+            lock: &scene.lock,
+            permit: permit.as_ref(),
+            heartbeat: heartbeat.as_slice(),
+            known: &known,
+            generation: scene.generation,
+            nonce: &nonce,
+            own_node: self.own_node.as_ref(),
+            settings: &self.settings,
+        };
+        let turn = decide(&scene.state, &observed, now);
+        let (next, progress) = outlook(&turn.state, &observed, now);
+        let shown = Shown {
+            previous: run.status.as_ref(),
+            generation: run.generation,
+            next: &next,
+            progress: &progress,
+            ending: run.deleting,
+        };
+        let stored = status(&turn.state, &shown, now);
+        (turn, stored)
+    }
+
+    /// Stores what was decided, over the version that it was decided on.
+    async fn keep(
+        &mut self,
+        run: &UpgradeRun,
+        before: &State,
+        after: &State,
+        status: lockkeeper_rules::api::UpgradeRunStatus,
+    ) -> Result<(), StoreError> {
+        self.metrics.paused(Pause::Spec, run.spec.paused);
+        if run.status.as_ref() == Some(&status) {
+            return Ok(());
+        }
+        store::keep(&self.cluster.client, run, &status).await?;
+        if let (Position::Waiting(waiting), Position::Active(_)) = (&before.position, &after.position) {
+            self.doorbell.consume(&waiting.token);
+            self.metrics.permit_consumed();
+        }
+        tell::changes(&self.hands.events, run, before, after);
+        Ok(())
+    }
+
+    fn not_kept(&mut self, run: &UpgradeRun, error: &StoreError) -> Duration {
+        match error {
+            StoreError::Conflict => Duration::ZERO,
+            StoreError::Gone => PAUSE,
+            StoreError::Unknown(_) => {
+                tracing::warn!(run = run.name, %error, "the state was not stored");
+                PAUSE
+            }
+            StoreError::Pruned(_) => {
+                tracing::error!(run = run.name, %error, "nothing is done until the state can be stored whole");
+                IDLE
+            }
+        }
+    }
+}
+
+/// The token that waits, if one does.
+fn pending(state: &State) -> Option<Pending> {
+    match &state.position {
+        Position::Waiting(it) => Some(Pending { token: it.token.clone(), minted_at: it.minted_at }),
+        Position::Open | Position::Active(_) | Position::Halted(_) | Position::Succeeded { .. } => None,
+    }
+}
+
+/// Sixteen hexadecimal digits that nobody can guess.
+fn nonce() -> String {
+    let bits = getrandom::u64().expect("the kernel has random numbers");
+    format!("{bits:016x}")
+}
