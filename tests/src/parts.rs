@@ -1,0 +1,77 @@
+//! Where `tests/setup` has put the real programs.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use lockkeeper_rules::version::Version;
+
+use crate::process::Program;
+
+/// The program of the etcd module: etcd, etcdctl or etcdutl.
+///
+/// # Errors
+/// It is not there.
+pub fn etcd(program: &str) -> Result<PathBuf> {
+    find("etcd", program, "tests/setup")
+}
+
+/// prometheus or alertmanager, to be run with the folder of files that Debian has compiled into it: it is mounted
+/// where the program looks for it, and only the program sees that.
+///
+/// # Errors
+/// It is not there.
+pub fn prometheus_program(name: &str, program: &str) -> Result<Program> {
+    let path = prometheus(program)?.canonicalize()?;
+    let share = path.ancestors().nth(2).unwrap_or(&path).join("share");
+    Ok(Program::new(name, "unshare")
+        .args(["--mount", "--", "sh", "-c", "mount --bind \"$1\" /usr/share && shift && exec \"$@\"", "sh"])
+        .args([share.display().to_string(), path.display().to_string()]))
+}
+
+/// prometheus, promtool, alertmanager or amtool.
+///
+/// # Errors
+/// It is not there.
+pub fn prometheus(program: &str) -> Result<PathBuf> {
+    find("prometheus", program, "tests/setup")
+}
+
+/// A program of Kubernetes at a version: kube-apiserver, kube-controller-manager, kube-scheduler or kubectl.
+///
+/// # Errors
+/// It was never built under this version.
+pub fn kubernetes(version: &Version, program: &str) -> Result<PathBuf> {
+    find(&format!("kubernetes-{version}"), program, &format!("tests/setup {version}"))
+}
+
+/// The folder of the programs of Kubernetes at a version.
+///
+/// # Errors
+/// They were never built under this version.
+pub fn kubernetes_folder(version: &Version) -> Result<PathBuf> {
+    let kubectl = kubernetes(version, "kubectl")?.canonicalize()?;
+    Ok(kubectl.parent().unwrap_or(&kubectl).to_owned())
+}
+
+/// A program of this workspace, from the target folder that the running program lies in.
+///
+/// # Errors
+/// It was not built.
+pub fn own(program: &str) -> Result<PathBuf> {
+    let running = std::env::current_exe()?;
+    for folder in running.ancestors().skip(1).take(2) {
+        let path = folder.join(program);
+        if path.is_file() {
+            return Ok(path);
+        }
+    }
+    bail!("{program} is not beside {}: run `cargo build --workspace` first", running.display())
+}
+
+fn find(part: &str, program: &str, remedy: &str) -> Result<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/parts").join(part).join(program);
+    match path.canonicalize() {
+        Ok(_) => Ok(path),
+        Err(_) => bail!("{program} is missing ({}): run `{remedy}` first", path.display()),
+    }
+}

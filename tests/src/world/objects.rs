@@ -1,0 +1,90 @@
+//! What a cluster has before anybody upgrades it.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::Resource;
+use kube::api::{Api, ListParams, PostParams};
+use lockkeeper_actuator::leader::{LEASE_NAME, LEASE_NAMESPACE};
+use lockkeeper_rules::crd;
+use lockkeeper_rules::version::Version;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::NAMESPACE;
+use crate::wait::wait_for;
+
+/// How long all nodes may take to be Ready.
+const NODES_SECONDS_MAX: u64 = 60;
+
+/// The namespace, the CRD, what the exporter may read, and kubeadm's own note of the version.
+pub(super) async fn prepare_cluster(kube: &kube::Client, version: &Version) -> Result<()> {
+    create::<Namespace>(Api::all(kube.clone()), json!({"metadata": {"name": NAMESPACE}})).await?;
+    create::<CustomResourceDefinition>(Api::all(kube.clone()), crd::upgrade_run()).await?;
+    // One that nobody holds is taken at once; one that is missing may have been deleted under a leader, and is waited
+    // for.
+    let lease = json!({"metadata": {"name": LEASE_NAME}, "spec": {"holderIdentity": ""}});
+    create::<Lease>(Api::namespaced(kube.clone(), LEASE_NAMESPACE), lease).await?;
+    let role = json!({
+        "metadata": {"name": "lockkeeper-readers"},
+        "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"]},
+                  {"nonResourceURLs": ["*"], "verbs": ["get"]}],
+    });
+    create::<ClusterRole>(Api::all(kube.clone()), role).await?;
+    let binding = json!({
+        "metadata": {"name": "lockkeeper-readers"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "lockkeeper-readers"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "lockkeeper:readers"}],
+    });
+    create::<ClusterRoleBinding>(Api::all(kube.clone()), binding).await?;
+    let note = format!("kind: ClusterConfiguration\nkubernetesVersion: {version}\n");
+    let note = json!({"metadata": {"name": "kubeadm-config"}, "data": {"ClusterConfiguration": note}});
+    create::<ConfigMap>(Api::namespaced(kube.clone(), "kube-system"), note).await?;
+    let definitions: &Api<CustomResourceDefinition> = &Api::all(kube.clone());
+    let name = &format!("upgraderuns.{}", lockkeeper_rules::api::GROUP);
+    wait_for("the definition of UpgradeRun to be served", Duration::from_secs(30), || async move {
+        let status = definitions.get(name).await?.status;
+        let conditions = status.and_then(|status| status.conditions).unwrap_or_default();
+        let established = conditions.iter().any(|c| c.type_ == "Established" && c.status == "True");
+        Ok(established.then_some(()))
+    })
+    .await
+}
+
+async fn create<K>(api: Api<K>, object: Value) -> Result<()>
+where
+    K: Resource + Clone + DeserializeOwned + Serialize + std::fmt::Debug,
+{
+    let object: K = serde_json::from_value(object)?;
+    // Some are there already: the API server makes kube-system itself, and may be slow about it.
+    let (api, object) = (&api, &object);
+    wait_for("an object to be created", Duration::from_secs(30), || async move {
+        match api.create(&PostParams::default(), object).await {
+            Ok(_) => Ok(Some(())),
+            Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(Some(())),
+            Err(error) => Err(error.into()),
+        }
+    })
+    .await
+}
+
+/// Waits until every node is Ready and takes pods: the controller removes the taint of a fresh node a little later.
+pub(super) async fn wait_for_nodes(kube: &kube::Client, count: usize) -> Result<()> {
+    let nodes: &Api<Node> = &Api::all(kube.clone());
+    let usable = |node: &Node| {
+        let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
+        let ready = conditions.into_iter().any(|c| c.type_ == "Ready" && c.status == "True");
+        let taints = node.spec.iter().flat_map(|spec| spec.taints.iter().flatten());
+        ready && !taints.into_iter().any(|taint| taint.key == "node.kubernetes.io/not-ready")
+    };
+    wait_for("every node to be Ready", Duration::from_secs(NODES_SECONDS_MAX), || async move {
+        let nodes = nodes.list(&ListParams::default()).await?.items;
+        Ok((nodes.iter().filter(|node| usable(node)).count() == count).then_some(()))
+    })
+    .await
+}

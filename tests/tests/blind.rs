@@ -1,0 +1,108 @@
+//! Without an alert path nothing ever starts, and it is said which link is missing.
+
+use lockkeeper_rules::reason::Reason;
+use lockkeeper_tests::World;
+use serde_json::json;
+
+const RUN: &str = "blind";
+/// The step that waits all the while.
+const STEP: &str = "preflight";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_starts_while_a_link_of_the_alert_path_is_missing_and_it_is_said_which() {
+    let world = World::builder().without_products().settings(|settings| {
+        settings.idle_check_pause_seconds = 1;
+        settings.heartbeat_seconds_max = 6;
+    });
+    let mut world = world.start().await.unwrap_or_else(|error| panic!("{error:#}"));
+    world.prometheus.service.kill();
+    world.alertmanager.service.kill();
+    let (prometheus, alertmanager) = (world.prometheus.url.clone(), world.alertmanager.url.clone());
+
+    // Nobody was told where they are.
+    let (prometheus_config, alertmanager_config) =
+        (world.actuator.config["prometheus"].take(), world.actuator.config["alertmanager"].take());
+    world.actuator.config["prometheus"] = json!({"urls": []});
+    world.actuator.config["alertmanager"] = json!({"urls": []});
+    world.start_products().await.unwrap_or_else(|error| panic!("{error:#}"));
+    world.create_run(RUN, json!({"target": "v1.36.3"})).await.unwrap();
+    is_blind(
+        &world,
+        &[
+            (Reason::PrometheusUnreachable, "prometheus.urls"),
+            (Reason::AlertmanagerUnreachable, "alertmanager.urls"),
+        ],
+    )
+    .await;
+    world.actuator.stop().await;
+    world.actuator.config["prometheus"] = prometheus_config;
+    world.actuator.config["alertmanager"] = alertmanager_config;
+
+    // Neither runs.
+    world.actuator.start().await.unwrap_or_else(|error| panic!("{error:#}"));
+    is_blind(
+        &world,
+        &[(Reason::PrometheusUnreachable, &prometheus), (Reason::AlertmanagerUnreachable, &alertmanager)],
+    )
+    .await;
+
+    // No Prometheus.
+    world.alertmanager.start().await.unwrap();
+    is_blind(&world, &[(Reason::PrometheusUnreachable, &prometheus)]).await;
+    says_no_more(&world, Reason::AlertmanagerUnreachable).await;
+
+    // No Alertmanager.
+    world.alertmanager.service.kill();
+    world.prometheus.start().await.unwrap();
+    is_blind(&world, &[(Reason::AlertmanagerUnreachable, &alertmanager)]).await;
+    says_no_more(&world, Reason::PrometheusUnreachable).await;
+
+    // No rules but the site's own.
+    let rules = |name: &str| world.folder.path().join("rules").join(name);
+    let (ours, sites) = (rules("lockkeeper.yml"), rules("site.yml"));
+    world.prometheus.set_rule_files(vec![sites.clone()]).await.unwrap();
+    world.alertmanager.start().await.unwrap();
+    let missing = ["K8sUpgradeWatchdog", "K8sUpgradeTelemetryMissing", "K8sUpgradeStepReady"];
+    is_blind(&world, &missing.map(|rule| (Reason::RuleMissing, rule))).await;
+    says_no_more(&world, Reason::AlertmanagerUnreachable).await;
+
+    // A route that leads elsewhere: the gate itself is clear, and nobody rings.
+    let nowhere = world.prometheus.url.trim_start_matches("http://").to_owned();
+    world.alertmanager.set_config(&world.route_to(&nowhere)).await.unwrap();
+    world.prometheus.set_rule_files(vec![ours, sites]).await.unwrap();
+    is_blind(
+        &world,
+        &[(Reason::HeartbeatMissing, "route"), (Reason::WaitingForPermit, "although the gate is clear")],
+    )
+    .await;
+    let status = world.run_status(RUN).await.unwrap().unwrap();
+    let reasons: Vec<_> = status.holds.iter().map(|hold| hold.reason.as_str()).collect();
+    assert_eq!(reasons, ["heartbeat_missing", "waiting_for_permit"], "nothing else is missing");
+
+    // The whole path: it is this that was missing, and nothing else.
+    let address = world.actuator.config["webhook"]["listenAddress"].as_str().unwrap().to_owned();
+    let whole = jiff::Timestamp::now();
+    world.alertmanager.set_config(&world.route_to(&address)).await.unwrap();
+    world.wait_until_started(RUN, STEP, whole, 30).await;
+}
+
+/// Everywhere it is said which links are missing, and nothing starts.
+async fn is_blind(world: &World, links: &[(Reason, &str)]) {
+    for (reason, subject) in links {
+        world.wait_until_said(RUN, *reason, subject).await;
+    }
+    world.nothing_starts(RUN, 3, false).await;
+    for (reason, subject) in links {
+        world.says(RUN, *reason, subject).await.unwrap_or_else(|error| panic!("{error:#}"));
+    }
+    let status = world.run_status(RUN).await.unwrap().unwrap();
+    assert_eq!(status.waiting.map(|waiting| waiting.step).as_deref(), Some(STEP));
+}
+
+async fn says_no_more(world: &World, reason: Reason) {
+    let gone = || async move {
+        let holds = world.run_status(RUN).await?.map(|status| status.holds).unwrap_or_default();
+        Ok((!holds.is_empty() && holds.iter().all(|hold| hold.reason != reason.code())).then_some(()))
+    };
+    world.wait_for(&format!("{reason} to be over"), 30, gone).await;
+}

@@ -1,0 +1,18 @@
+//! Every test on the real parts, in one program: they run side by side, each in a World of its own, and are linked once.
+
+mod bad_input;
+mod blind;
+mod cordoned;
+mod crash;
+mod crd;
+mod dashboard;
+mod exporter;
+mod gate;
+mod gate_live;
+mod hands;
+mod harness;
+mod listener;
+mod people;
+mod rules;
+mod upgrade;
+mod webhook;

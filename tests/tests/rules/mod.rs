@@ -1,0 +1,9 @@
+//! The generated rules and the route, held by the programs that read them: promtool and amtool.
+
+mod gates;
+mod mutations;
+mod people;
+mod promtool;
+mod ready;
+mod route;
+mod table;
