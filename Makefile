@@ -1,0 +1,49 @@
+# Everything a person does with this repository. `make help` tells.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# The harness makes namespaces, so what it runs needs root; building does not. Cargo splits a runner at spaces, knows
+# no quotes, and refuses an empty one.
+ifneq ($(shell id -u),0)
+RUNNER := sudo -E env PATH=$(PATH)
+export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER := $(RUNNER)
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER := $(RUNNER)
+endif
+# Each World is a control plane of its own and mostly waits: one more than there are cores here keeps them busy, and
+# many more would starve their deadlines.
+TEST_THREADS ?= 3
+CACHE = $(or $(LOCKKEEPER_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/lockkeeper)
+
+.PHONY: help setup build test lint sandbox gate-close gate-open clean-cache
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  make sandbox ARGS='--workers 3 --exit'   passes flags; ARGS=--help lists them"
+
+setup: ## Get what is missing: sshd, etcd, Kubernetes, Prometheus, Alertmanager
+	@tests/setup $(VERSIONS)
+
+build: ## Build both products and the harness
+	cargo build --locked --workspace --all-targets
+
+lint: ## Check the format and what clippy has to say
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+test: setup lint build ## Run every test on the real parts
+	cargo test --locked --workspace -- --test-threads=$(TEST_THREADS)
+
+sandbox: setup ## Show a whole upgrade, live
+	@cargo build --locked --workspace --bins
+	@cargo run --locked --quiet --package lockkeeper-tests --bin sandbox -- $(ARGS)
+
+gate-close: ## Fire a gate alert in the sandbox that runs
+	@cargo run --locked --quiet --package lockkeeper-tests --bin sandbox -- --gate close
+
+gate-open: ## Clear it again
+	@cargo run --locked --quiet --package lockkeeper-tests --bin sandbox -- --gate open
+
+clean-cache: ## Remove what setup has built and fetched (Go's own caches stay)
+	rm -rf "$(CACHE)" target/parts
