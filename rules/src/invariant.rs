@@ -179,11 +179,18 @@ fn order_of_roles(nodes: &[Node], about: &NodeName, scene: &Scene<'_>) -> Option
         return None;
     }
     let behind = nodes.iter().find(|other| {
+        let is_left = scene.skip.contains(&other.name.0);
         other.role == Role::ControlPlane
-            && !scene.skip.contains(&other.name.0)
-            && other.kubelet_version.as_ref() != Ok(scene.target)
+            && (!is_left && other.kubelet_version.as_ref() != Ok(scene.target) || serves_less(other, scene))
     })?;
     Some(Violation::WorkerFirst { worker: about.clone(), behind: behind.name.clone() })
+}
+
+/// Whether the API server of a node is a minor behind the target; one that is not seen is not behind.
+fn serves_less(node: &Node, scene: &Scene<'_>) -> bool {
+    let pods = scene.snapshot.static_pods.value.as_deref().unwrap_or_default();
+    let mut servers = pods.iter().filter(|pod| pod.component == "kube-apiserver" && pod.node == node.name);
+    servers.any(|pod| pod.version.as_ref().is_ok_and(|version| version.minor() < scene.target.minor()))
 }
 
 fn distance(from: &Version, target: &Version) -> Option<Violation> {

@@ -52,6 +52,35 @@ fn a_node_cordoned_by_a_human_is_upgraded_and_stays_cordoned_where_asked() {
 }
 
 #[test]
+fn a_run_that_leaves_the_control_plane_as_it_is_upgrades_the_workers() {
+    let mut cluster = Simulated::new(1, 1, 23, Faults::default());
+    cluster.run.spec.skip = vec!["cp-1".to_owned()];
+    cluster.run_to_the_end();
+    assert_eq!((cluster.upgrades_of("cp-1"), cluster.upgrades_of("w-1")), (0, 1));
+}
+
+#[test]
+fn no_worker_gets_a_minor_that_an_api_server_left_behind_does_not_have() {
+    let mut cluster = Simulated::new(2, 1, 24, Faults::default());
+    cluster.run.spec.target = "v1.37.0".to_owned();
+    cluster.run.spec.skip = vec!["cp-2".to_owned()];
+    cluster.turns(300);
+    assert!(cluster.started.is_empty(), "{:?}", cluster.started);
+    assert!(cluster.holds().contains(&"kubelet_ahead".to_owned()), "{:?}", cluster.holds());
+    // Left out only once preflight is over.
+    cluster.run.spec.skip = Vec::new();
+    while !cluster.started.contains(&"control-plane/cp-1".to_owned()) {
+        cluster.turn();
+    }
+    cluster.run.spec.skip = vec!["cp-2".to_owned()];
+    cluster.turns(3_000);
+    assert_eq!((cluster.upgrades_of("cp-1"), cluster.upgrades_of("w-1")), (1, 0));
+    assert!(cluster.holds().contains(&"kubelet_ahead".to_owned()), "{:?}", cluster.holds());
+    cluster.run.spec.skip = Vec::new();
+    cluster.run_to_the_end();
+}
+
+#[test]
 fn a_gate_that_closes_after_the_cordon_puts_the_node_back_and_halts_in_the_end() {
     let mut cluster = Simulated::new(1, 1, 5, Faults::default());
     cluster.close_gate_when = Some("drain");

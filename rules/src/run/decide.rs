@@ -8,7 +8,7 @@ use super::ending::ending;
 use super::gated::exempt;
 use super::lock::LockView;
 use super::moves::{IDLE_SECONDS, hold, mint, remember};
-use super::next::{cordoned_by_others, next_step, stopped};
+use super::next::{behind_workers, cordoned_by_others, next_step, stopped};
 use super::node_step::uncordon_order;
 use super::observed::{Observed, Turn};
 use super::state::{Active, Halted, NodeWork, Position, State, Waiting, Work};
@@ -119,6 +119,7 @@ fn waiting(state: State, it: &Waiting, observed: &Observed<'_>, now: Timestamp) 
     }
     let mut findings = observed.verdict.to_vec();
     findings.extend(cordoned_by_others(&it.step, observed, nodes, &target));
+    findings.extend(behind_workers(&it.step, observed, nodes, &target));
     if now < it.not_before {
         findings.push(Finding::new(Reason::NotBefore, it.not_before.to_string(), ""));
         findings.extend(it.because.iter().cloned());

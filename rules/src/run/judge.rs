@@ -62,6 +62,13 @@ fn first_control_plane<'a>(nodes: &'a [Node], observed: &Observed<'_>) -> Option
     nodes.iter().filter(wanted).map(|node| &node.name).min()
 }
 
+/// Whether people asked for every control-plane node to be left as it is: then kubeadm's plan is not carried out. A
+/// cluster that shows no such node at all is not meant.
+fn leaves_control_plane_as_it_is(nodes: &[Node], observed: &Observed<'_>) -> bool {
+    let mut control_plane = nodes.iter().filter(|node| node.role == Role::ControlPlane).peekable();
+    control_plane.peek().is_some() && control_plane.all(|node| observed.is_skipped(&node.name))
+}
+
 fn cluster_findings(nodes: &[Node], observed: &Observed<'_>, now: Timestamp) -> Vec<Finding> {
     let mut findings = Vec::new();
     for node in nodes.iter().filter(|node| !observed.is_skipped(&node.name)) {
@@ -138,7 +145,10 @@ fn survey_findings(
     let mut findings = Vec::new();
     let was_asked =
         surveyed.nodes.iter().any(|(_, answer)| answer.as_ref().is_ok_and(|it| it.kubeadm.is_some()));
-    if !was_asked && observed.target().is_ok_and(|target| !observed.control_plane_has_begun(&target)) {
+    if !was_asked
+        && !leaves_control_plane_as_it_is(nodes, observed)
+        && observed.target().is_ok_and(|target| !observed.control_plane_has_begun(&target))
+    {
         let detail = "the target's own kubeadm did not answer on any control-plane node";
         findings.push(Finding::new(Reason::PreflightFailed, "", detail));
     }

@@ -112,6 +112,38 @@ pub(super) fn cordoned_by_others(
         .collect()
 }
 
+/// API servers that are a minor behind what the workers would get. The order of the steps takes care of it unless
+/// people leave a control-plane node out.
+pub(super) fn behind_workers(
+    step: &Step,
+    observed: &Observed<'_>,
+    nodes: &[Node],
+    target: &Version,
+) -> Vec<Finding> {
+    let is_left = |node: &Node| observed.is_skipped(&node.name);
+    let matters = |node: &Node| match step {
+        Step::Preflight => is_left(node),
+        Step::Worker(_) => true,
+        Step::Snapshot | Step::Prepare | Step::ControlPlane(_) | Step::Postflight => false,
+    };
+    let goes =
+        |node: &Node| node.role == Role::Worker && !is_left(node) && !observed.is_at_target(node, target);
+    if !nodes.iter().any(goes) {
+        return Vec::new();
+    }
+    nodes
+        .iter()
+        .filter(|node| node.role == Role::ControlPlane && matters(node))
+        .filter(|node| observed.api_server_on(&node.name).is_none_or(|it| it.minor() < target.minor()))
+        .map(|node| {
+            let runs =
+                observed.api_server_on(&node.name).map_or("no known version".to_owned(), ToString::to_string);
+            let detail = format!("its API server runs {runs}, workers would get {target}");
+            Finding::new(Reason::KubeletAhead, node.name.0.clone(), detail)
+        })
+        .collect()
+}
+
 /// The name of the step that follows the one at hand, empty if none does.
 pub(super) fn after(
     state: &State,

@@ -131,6 +131,13 @@ impl<'a> Observed<'a> {
         pods.iter().any(|pod| pod.component == "kube-apiserver" && pod.version.as_ref() == Ok(target))
     }
 
+    /// What the API server of a control-plane node runs, if that can be read.
+    pub(super) fn api_server_on(&self, node: &NodeName) -> Option<&'a Version> {
+        let pods = self.snapshot.static_pods.value.as_deref().unwrap_or_default();
+        let mut pods = pods.iter().filter(|pod| pod.component == "kube-apiserver" && pod.node == *node);
+        pods.find_map(|pod| pod.version.as_ref().ok())
+    }
+
     fn static_pods_at(&self, node: &NodeName, target: &Version) -> bool {
         let pods = self.snapshot.static_pods.value.as_deref().unwrap_or_default();
         ["kube-apiserver", "kube-controller-manager", "kube-scheduler"].into_iter().all(|component| {

@@ -15,8 +15,8 @@ use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::LedgerReading;
 use lockkeeper_rules::run::{
     Acted, CheckOrder, Checked, Command, Known, KubeadmSurvey, LedgerRead, LockView, Needs, NodeSurvey,
-    Observed, Position, Shown, State, SurveyOrder, Surveyed, Turn, UnitKind, UnitOrder, Work, decide, needs,
-    outlook, status,
+    NodeTarget, Observed, Position, Shown, State, SurveyOrder, Surveyed, Turn, UnitKind, UnitOrder, Work,
+    decide, needs, outlook, status,
 };
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::{ApiServer, Node, Role, Snapshot, Source, StaticPod};
@@ -222,7 +222,7 @@ impl Simulated {
 
     pub fn assert_upgraded_once_each(&self) {
         for name in self.nodes.keys() {
-            assert_eq!(self.version_of(name), TO, "{name}");
+            assert_eq!(self.version_of(name), self.run.spec.target, "{name}");
             assert_eq!(self.upgrades_of(name), 1, "upgrades of {name}");
         }
         let firsts = self.units.iter().filter(|unit| unit.order.kind == UnitKind::UpgradeFirst).count();
@@ -280,8 +280,8 @@ impl Simulated {
             if unit.code == 0 && matches!(unit.order.kind, UnitKind::UpgradeFirst | UnitKind::UpgradeNode) {
                 let node = self.nodes.get_mut(&unit.order.node.name.0).unwrap();
                 assert!(node.unschedulable, "a node was changed that was in service");
-                node.kubelet_version = Ok(TO.parse().unwrap());
-                self.servers.entry(node.name.0.clone()).and_modify(|v| *v = TO.parse().unwrap());
+                node.kubelet_version = Ok(unit.order.target.clone());
+                self.servers.entry(node.name.0.clone()).and_modify(|v| *v = unit.order.target.clone());
             }
         }
     }
@@ -396,8 +396,8 @@ impl Simulated {
     fn ask_the_checker(&self, command: &Command, snapshot: &Snapshot, known: &Known) {
         let scene = Scene {
             run: &self.run.uid,
-            target: &TO.parse().unwrap(),
-            skip: &[],
+            target: &self.run.spec.target.parse().unwrap(),
+            skip: &self.run.spec.skip,
             snapshot,
             known,
             own_node: self.own_node.as_ref(),
@@ -512,14 +512,15 @@ impl Simulated {
     }
 
     fn survey(&mut self, order: &SurveyOrder, at: Timestamp) {
-        let survey = |machine_id: &str| NodeSurvey {
-            machine_id: machine_id.to_owned(),
+        let agrees = || KubeadmSurvey { agrees: true, drift: false, output: String::new() };
+        let survey = |node: &NodeTarget| NodeSurvey {
+            machine_id: node.machine_id.clone(),
             booted_at: at - SignedDuration::from_hours(100),
             disk_free_mib: 100_000,
             ledger_sequence: 0,
-            kubeadm: Some(KubeadmSurvey { agrees: true, drift: false, output: String::new() }),
+            kubeadm: (order.kubeadm_on.as_ref() == Some(&node.name)).then(agrees),
         };
-        let nodes = order.nodes.iter().map(|n| (n.name.clone(), Ok(survey(&n.machine_id)))).collect();
+        let nodes = order.nodes.iter().map(|node| (node.name.clone(), Ok(survey(node)))).collect();
         self.memory.survey = Some(Surveyed { at, age: Duration::ZERO, nodes });
     }
 
