@@ -39,10 +39,11 @@ impl<T> Source<T> {
         Self { value: None, proven_at: None, error: Some(error.into()) }
     }
 
-    /// How old the proof is, in seconds; nothing if it was never read. A proof from the future counts as new.
+    /// How old the proof is, in seconds; nothing if it was never read, or if it is from the future: the clock was set
+    /// back since, and nobody knows.
     #[must_use]
     pub fn age_seconds(&self, now: Timestamp) -> Option<u64> {
-        self.proven_at.map(|at| u64::try_from(now.duration_since(at).as_secs()).unwrap_or(0))
+        self.proven_at.and_then(|at| u64::try_from(now.duration_since(at).as_secs()).ok())
     }
 
     /// The value, if its newest read succeeded and its proof is at most `age_seconds_max` old.
@@ -53,8 +54,13 @@ impl<T> Source<T> {
         if let Some(error) = &self.error {
             return Err(Unusable::Unreadable(error.clone()));
         }
-        let (Some(value), Some(age_seconds)) = (&self.value, self.age_seconds(now)) else {
+        let (Some(value), Some(proven_at)) = (&self.value, self.proven_at) else {
             return Err(Unusable::Unreadable("not read yet".to_owned()));
+        };
+        let Some(age_seconds) = self.age_seconds(now) else {
+            return Err(Unusable::Unreadable(format!(
+                "last proven in the future, at {proven_at}: the clock was set back"
+            )));
         };
         if age_seconds > age_seconds_max {
             return Err(Unusable::Stale { age_seconds, age_seconds_max });
@@ -223,4 +229,25 @@ pub struct Packages {
     pub minor: Option<Version>,
     /// Every release that was seen, of both minors, in order.
     pub versions: Vec<Version>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_value_whose_age_is_known_and_small_is_fresh() {
+        let now: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+        let read_before = |seconds| Source::read((), now - jiff::SignedDuration::from_secs(seconds));
+        for (source, is_fresh) in [
+            (read_before(0), true),
+            (read_before(10), true),
+            (read_before(11), false),
+            (read_before(-1), false),
+            (Source::unread(), false),
+            (Source { error: Some("gone".to_owned()), ..read_before(0) }, false),
+        ] {
+            assert_eq!(source.fresh(now, 10).is_ok(), is_fresh, "{source:?}");
+        }
+    }
 }
