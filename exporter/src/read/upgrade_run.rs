@@ -160,6 +160,7 @@ fn unreadable(metadata: &ObjectMeta, stored_schema: Option<u64>, error: String) 
         waiting: None,
         active: Vec::new(),
         finished: Vec::new(),
+        attempted: Vec::new(),
         nodes_done: 0,
         soak_until: None,
         snapshot: None,

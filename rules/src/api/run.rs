@@ -154,6 +154,9 @@ pub struct UpgradeRunStatus {
     /// The steps that are over, in brief, without node steps that can be read off the nodes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub finished: Vec<FinishedStep>,
+    /// The steps that were tried without success and are not over, bounded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempted: Vec<AttemptedStep>,
     /// How many node steps are over.
     #[serde(default)]
     pub nodes_done: u32,
@@ -266,6 +269,19 @@ pub struct NodeBefore {
     pub kubelet_version: String,
     /// It was unschedulable, by somebody else's decision, and stays so.
     pub unschedulable: bool,
+}
+
+/// A step that was tried without success.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AttemptedStep {
+    /// Such as worker/node-3.
+    pub step: String,
+    /// Its last attempt.
+    pub attempt: u32,
+    /// The next attempt may not start earlier.
+    #[schemars(with = "String")]
+    pub not_before: Timestamp,
 }
 
 /// A step that is over.

@@ -70,8 +70,12 @@ fn open(mut state: State, observed: &Observed<'_>, now: Timestamp) -> Turn {
     }
     match next_step(&state, observed, nodes, &target, now) {
         Some(step) => {
-            let not_before = state.soak_until.filter(|&until| until > now).unwrap_or(now);
-            Turn::again(mint(state, step, 1, not_before, Vec::new(), observed, now))
+            // A step that was tried before goes on counting, and waiting: people pause and go on as often as they like.
+            let tried = state.attempted(&step);
+            let attempt = tried.map_or(1, |it| it.attempt.saturating_add(1));
+            let not_before =
+                now.max(state.soak_until.unwrap_or(now)).max(tried.map_or(now, |it| it.not_before));
+            Turn::again(mint(state, step, attempt, not_before, Vec::new(), observed, now))
         }
         None => {
             state.position = Position::Succeeded { at: now };

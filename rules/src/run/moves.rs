@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use super::observed::{Observed, Turn};
-use super::state::{Active, Finished, Halted, Position, State, Waiting};
+use super::state::{Active, Attempted, Finished, Halted, Position, State, Waiting};
 use super::step::Step;
-use crate::api::HistoryEntry;
+use crate::api::{HistoryEntry, Retry};
 use crate::name::{RunUid, Token};
 use crate::reason::{Finding, Reason};
 
@@ -13,6 +13,8 @@ use crate::reason::{Finding, Reason};
 pub(super) const IDLE_SECONDS: u64 = 2;
 /// How many lines of history are kept.
 const HISTORY_LENGTH_MAX: usize = 50;
+/// How many steps are kept that were tried without success; people must have skipped all but one of them.
+const ATTEMPTED_LENGTH_MAX: usize = 50;
 /// The longest detail that is kept, in characters.
 const DETAIL_LENGTH_MAX: usize = 400;
 /// How many holds are kept; more than these nobody reads.
@@ -29,6 +31,7 @@ pub(super) fn finish(mut state: State, it: &Active, observed: &Observed<'_>, now
     remember(&mut state, now, &it.step.to_string(), "finished");
     state.holds.clear();
     state.position = Position::Open;
+    state.attempted.retain(|attempted| attempted.step != it.step);
     if it.step.node().is_some() {
         state.nodes_done += 1;
         state.soak_until = now
@@ -57,8 +60,10 @@ pub(super) fn fail(
     observed: &Observed<'_>,
     now: Timestamp,
 ) -> Turn {
-    let wished = observed.run.spec.retry.as_ref().filter(|retry| retry.step == it.step.to_string());
-    let attempts_max = wished.map_or(0, |retry| retry.attempt) + observed.settings.attempts_max;
+    // A wish counts from the attempt that it names, which must have been made.
+    let is_fulfilled = |retry: &&Retry| retry.step == it.step.to_string() && retry.attempt < it.token.attempt;
+    let wished = observed.run.spec.retry.as_ref().filter(is_fulfilled);
+    let attempts_max = wished.map_or(0, |retry| retry.attempt).saturating_add(observed.settings.attempts_max);
     if it.token.attempt >= attempts_max {
         return halt(
             state,
@@ -87,12 +92,22 @@ pub(super) fn retry_later(
     let why = because.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     let why: String = why.chars().take(300).collect();
     remember(&mut state, now, &it.step.to_string(), &format!("attempt {} ended: {why}", it.token.attempt));
+    attempted(&mut state, it, not_before);
     Turn::again(mint(state, it.step.clone(), it.token.attempt + 1, not_before, because, observed, now))
+}
+
+/// Writes down that an attempt ended without success.
+fn attempted(state: &mut State, it: &Active, not_before: Timestamp) {
+    state.attempted.retain(|attempted| attempted.step != it.step);
+    state.attempted.push(Attempted { step: it.step.clone(), attempt: it.token.attempt, not_before });
+    let excess = state.attempted.len().saturating_sub(ATTEMPTED_LENGTH_MAX);
+    state.attempted.drain(..excess);
 }
 
 /// The run stands still until a person has looked. What is cordoned stays cordoned: the node is not known to work.
 pub(super) fn halt(mut state: State, it: &Active, finding: Finding, now: Timestamp) -> Turn {
     remember(&mut state, now, &it.step.to_string(), &format!("halted: {}", finding.reason));
+    attempted(&mut state, it, now);
     state.holds.clear();
     state.position =
         Position::Halted(Halted { step: it.step.clone(), attempt: it.token.attempt, at: now, finding });

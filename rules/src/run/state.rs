@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::step::{Stage, Step};
 use crate::api::{
-    ActiveStep, FinishedStep, Halt, HistoryEntry, Intent, NodeBefore, SnapshotRecord, StoredFinding,
-    UpgradeRunStatus, WaitingStep,
+    ActiveStep, AttemptedStep, FinishedStep, Halt, HistoryEntry, Intent, NodeBefore, SnapshotRecord,
+    StoredFinding, UpgradeRunStatus, WaitingStep,
 };
 use crate::name::{NodeName, Token};
 use crate::reason::{Finding, Reason};
@@ -27,6 +27,8 @@ pub struct State {
     pub position: Position,
     /// The steps without a node that are over.
     pub finished: Vec<Finished>,
+    /// The steps that were tried without success and are not over.
+    pub attempted: Vec<Attempted>,
     /// How many node steps are over.
     pub nodes_done: u32,
     /// No step starts earlier.
@@ -175,6 +177,18 @@ pub struct Halted {
     pub finding: Finding,
 }
 
+/// A step whose last attempt ended without success. It outlives the waiting step: whoever takes a token back must not
+/// give a step more attempts than it may have.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attempted {
+    /// The step.
+    pub step: Step,
+    /// Its last attempt.
+    pub attempt: u32,
+    /// The next attempt may not start earlier.
+    pub not_before: Timestamp,
+}
+
 /// A step that is over.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finished {
@@ -198,6 +212,7 @@ impl State {
             sequence: 0,
             position: Position::Open,
             finished: Vec::new(),
+            attempted: Vec::new(),
             nodes_done: 0,
             soak_until: None,
             snapshot: None,
@@ -225,6 +240,7 @@ impl State {
             sequence: status.sequence,
             position: position(status)?,
             finished: status.finished.iter().map(finished).collect::<Result<_, _>>()?,
+            attempted: status.attempted.iter().map(attempted).collect::<Result<_, _>>()?,
             nodes_done: status.nodes_done,
             soak_until: status.soak_until,
             snapshot: status.snapshot.clone(),
@@ -258,6 +274,12 @@ impl State {
             Position::Halted(halted) => Some(&halted.step),
             Position::Open | Position::Succeeded { .. } => None,
         }
+    }
+
+    /// The record of a step that was tried without success.
+    #[must_use]
+    pub fn attempted(&self, step: &Step) -> Option<&Attempted> {
+        self.attempted.iter().find(|attempted| attempted.step == *step)
     }
 
     /// The record of a step that is over.
@@ -356,6 +378,14 @@ fn halted(it: &Halt) -> Result<Halted, Finding> {
         attempt: it.attempt,
         at: it.at,
         finding: stored("status.halted.finding", &it.finding)?,
+    })
+}
+
+fn attempted(it: &AttemptedStep) -> Result<Attempted, Finding> {
+    Ok(Attempted {
+        step: read("status.attempted.step", &it.step)?,
+        attempt: it.attempt,
+        not_before: it.not_before,
     })
 }
 

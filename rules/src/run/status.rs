@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::state::{
-    Action, Active, Finished, Halted, Intended, Position, SCHEMA_VERSION, State, Waiting, Work,
+    Action, Active, Attempted, Finished, Halted, Intended, Position, SCHEMA_VERSION, State, Waiting, Work,
 };
 use crate::api::{
-    ActiveStep, Condition, FinishedStep, Halt, Hold, Intent, RunPhase, StoredFinding, Summary,
+    ActiveStep, AttemptedStep, Condition, FinishedStep, Halt, Hold, Intent, RunPhase, StoredFinding, Summary,
     UpgradeRunStatus, WaitingStep,
 };
 use crate::reason::{Finding, Reason};
@@ -49,6 +49,7 @@ pub fn status(state: &State, shown: &Shown<'_>, now: Timestamp) -> UpgradeRunSta
         waiting,
         active,
         finished: state.finished.iter().map(store_finished).collect(),
+        attempted: state.attempted.iter().map(store_attempted).collect(),
         nodes_done: state.nodes_done,
         soak_until: state.soak_until,
         snapshot: state.snapshot.clone(),
@@ -123,6 +124,10 @@ fn store_intent(it: &Intended) -> Intent {
 
 fn store_halted(it: &Halted) -> Halt {
     Halt { step: it.step.to_string(), attempt: it.attempt, at: it.at, finding: (&it.finding).into() }
+}
+
+fn store_attempted(it: &Attempted) -> AttemptedStep {
+    AttemptedStep { step: it.step.to_string(), attempt: it.attempt, not_before: it.not_before }
 }
 
 fn store_finished(it: &Finished) -> FinishedStep {
