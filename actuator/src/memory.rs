@@ -22,6 +22,8 @@ pub struct Memory {
     survey: Option<(Surveyed, Instant)>,
     /// The last mutation.
     act: Option<(Command, Vec<Finding>, Instant)>,
+    /// When the last step of a node was over.
+    node_finished: Option<Instant>,
 }
 
 impl Memory {
@@ -56,6 +58,11 @@ impl Memory {
         self.act = Some((command, findings, Instant::now()));
     }
 
+    /// Remembers that a node's step is over.
+    pub fn node_finished(&mut self) {
+        self.node_finished = Some(Instant::now());
+    }
+
     /// Everything, with its age now.
     #[must_use]
     pub fn known(&self, now: Timestamp) -> Known {
@@ -73,6 +80,7 @@ impl Memory {
                 age: at.elapsed(),
                 findings: findings.clone(),
             }),
+            node_finished_ago: self.node_finished.map(|at| at.elapsed()),
         }
     }
 }

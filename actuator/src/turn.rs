@@ -252,6 +252,9 @@ impl Actuator {
             self.doorbell.consume(&waiting.token);
             self.metrics.permit_consumed();
         }
+        if after.nodes_done > before.nodes_done {
+            self.memories.entry(run.uid.clone()).or_default().node_finished();
+        }
         tell::changes(&self.hands.events, run, before, after);
         Ok(())
     }

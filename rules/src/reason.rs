@@ -74,6 +74,7 @@ pub enum Reason {
     Paused,
     StopAfter,
     NotBefore,
+    ClockSetBack,
     WaitingForPermit,
     PermitExpired,
     QueuedBehindRun,
@@ -410,6 +411,11 @@ impl Reason {
                 "remove spec.stopAfter, or name a later step",
             ),
             Self::NotBefore => entry("not_before", "the step may not start yet: soak or quiet time", "wait"),
+            Self::ClockSetBack => entry(
+                "clock_set_back",
+                "a stored time lay in the future; the wait was cut to the longest that there is",
+                "wait; run a time service where the actuator runs",
+            ),
             Self::WaitingForPermit => entry(
                 "waiting_for_permit",
                 "no permit has arrived for this step",
@@ -635,6 +641,7 @@ impl Reason {
         Self::Paused,
         Self::StopAfter,
         Self::NotBefore,
+        Self::ClockSetBack,
         Self::WaitingForPermit,
         Self::PermitExpired,
         Self::QueuedBehindRun,

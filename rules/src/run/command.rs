@@ -176,8 +176,8 @@ pub struct PodRef {
     pub uid: String,
 }
 
-/// What this process has learnt since it began to lead. It is lost with the process, and nothing depends on it
-/// but speed: whatever is unknown is asked again.
+/// What this process has learnt since it began to lead. It is lost with the process, and little depends on it
+/// but speed: whatever is unknown is asked again, or told by the wall clock.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Known {
     /// The last live check.
@@ -188,6 +188,8 @@ pub struct Known {
     pub survey: Option<Surveyed>,
     /// The last thing that was done and how it went.
     pub act: Option<Acted>,
+    /// How long ago, by a clock that nobody can set, the last step of a node was over.
+    pub node_finished_ago: Option<Duration>,
 }
 
 /// A live check with its age, by the larger of monotonic and wall time since its first request.

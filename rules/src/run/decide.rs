@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::active::active;
+use super::clock::{set_right, soaks};
 use super::command::{CheckOrder, Command};
 use super::ending::ending;
 use super::gated::exempt;
@@ -22,7 +23,7 @@ use crate::snapshot::Node;
 /// the next observation.
 #[must_use]
 pub fn decide(state: &State, observed: &Observed<'_>, now: Timestamp) -> Turn {
-    let state = state.clone();
+    let state = set_right(state.clone(), observed, now);
     if observed.run.deleting {
         return ending(state, observed, now);
     }
@@ -124,7 +125,7 @@ fn waiting(state: State, it: &Waiting, observed: &Observed<'_>, now: Timestamp) 
     let mut findings = observed.verdict.to_vec();
     findings.extend(cordoned_by_others(&it.step, observed, nodes, &target));
     findings.extend(behind_workers(&it.step, observed, nodes, &target));
-    if now < it.not_before {
+    if now < it.not_before || soaks(observed) {
         findings.push(Finding::new(Reason::NotBefore, it.not_before.to_string(), ""));
         findings.extend(it.because.iter().cloned());
     }

@@ -11,6 +11,7 @@
 //! made of the `moves`.
 
 mod active;
+mod clock;
 mod command;
 mod decide;
 mod ending;

@@ -34,10 +34,13 @@ pub(super) fn next_step(
 }
 
 /// Preflight and snapshot say what was true then: too long ago is done again, unless the control plane has begun
-/// to change, after which neither can be.
+/// to change, after which neither can be. One from the future is as old as anything can be: the clock was set back.
 fn is_young(finished: &Finished, observed: &Observed<'_>, now: Timestamp) -> bool {
     let age = now.duration_since(finished.finished_at).as_secs();
-    u64::try_from(age).unwrap_or(0) <= observed.settings.preflight_seconds_max
+    match u64::try_from(age) {
+        Ok(age) => age <= observed.settings.preflight_seconds_max,
+        Err(_) => age.unsigned_abs() <= observed.settings.clock_skew_seconds_max,
+    }
 }
 
 /// The node steps that remain, in order: control plane before workers, a node that this run holds cordoned before

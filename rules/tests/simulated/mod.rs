@@ -48,6 +48,7 @@ struct Memory {
     survey: Option<Surveyed>,
     act: Option<(Acted, Timestamp)>,
     permit: Option<Permit>,
+    node_finished: Option<Timestamp>,
 }
 
 pub struct Simulated {
@@ -180,6 +181,36 @@ impl Simulated {
         self.run.spec.retry = Some(Retry { step: it.step.to_string(), attempt: it.attempt });
     }
 
+    /// Sets every clock. What is measured without one is as old as before; what was asked and granted is forgotten, as
+    /// it is by whoever finds it in the future, or too old.
+    pub fn set_clocks(&mut self, by: SignedDuration) {
+        self.pass(Duration::ZERO);
+        self.now += by;
+        for unit in &mut self.units {
+            unit.started_at += by;
+            unit.ends_at += by;
+        }
+        self.pods.iter_mut().filter_map(|(_, gone_at)| gone_at.as_mut()).for_each(|at| *at += by);
+        let memory = &mut self.memory;
+        (memory.check, memory.permit) = (None, None);
+        memory.ledger.iter_mut().for_each(|(_, at)| *at += by);
+        memory.act.iter_mut().for_each(|(_, at)| *at += by);
+        memory.node_finished.iter_mut().for_each(|at| *at += by);
+        self.pass(Duration::ZERO);
+    }
+
+    pub fn soak_for(&mut self, seconds: u64) {
+        self.settings.soak_seconds = seconds;
+    }
+
+    pub fn crash_now(&mut self) {
+        self.memory = Memory::default();
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
     pub fn cordon_by_hand(&mut self, name: &str) {
         self.nodes.get_mut(name).unwrap().unschedulable = true;
         self.cordons_before.insert(name.to_owned());
@@ -194,7 +225,7 @@ impl Simulated {
         self.nodes[name].unschedulable
     }
 
-    fn stage(&self) -> Option<&'static str> {
+    pub fn stage(&self) -> Option<&'static str> {
         match self.state().position {
             Position::Active(active) => match active.work {
                 Work::OneNode(work) => Some(work.stage.name()),
@@ -320,6 +351,7 @@ impl Simulated {
             ledger: memory.ledger.clone().map(|(read, at)| LedgerRead { age: age(at), ..read }),
             survey: memory.survey.clone(),
             act: memory.act.clone().map(|(acted, at)| Acted { age: age(at), ..acted }),
+            node_finished_ago: memory.node_finished.map(age),
         }
     }
 
@@ -412,6 +444,9 @@ impl Simulated {
             self.permits_consumed += 1;
             self.memory.permit = None;
             self.started.push(active.step.to_string());
+        }
+        if after.nodes_done > before.nodes_done {
+            self.memory.node_finished = Some(self.now);
         }
         let stage = match &after.position {
             Position::Active(active) => match &active.work {
