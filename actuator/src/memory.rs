@@ -24,6 +24,8 @@ pub struct Memory {
     act: Option<(Command, Vec<Finding>, Instant)>,
     /// When the last step of a node was over.
     node_finished: Option<Instant>,
+    /// The version of the run that was said to be unreadable.
+    unreadable: Option<String>,
 }
 
 impl Memory {
@@ -61,6 +63,11 @@ impl Memory {
     /// Remembers that a node's step is over.
     pub fn node_finished(&mut self) {
         self.node_finished = Some(Instant::now());
+    }
+
+    /// Whether nobody was told yet that the run as it is now cannot be read.
+    pub fn is_news(&mut self, resource_version: &str) -> bool {
+        self.unreadable.replace(resource_version.to_owned()).as_deref() != Some(resource_version)
     }
 
     /// Everything, with its age now.

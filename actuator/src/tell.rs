@@ -1,6 +1,7 @@
 //! What people are told when a run moves: one log line and one Event for each change, none for standing still.
 
 use lockkeeper_rules::api::UpgradeRun;
+use lockkeeper_rules::reason::Finding;
 use lockkeeper_rules::run::{Position, State, Work};
 
 use crate::events::{Events, Weight};
@@ -47,6 +48,13 @@ pub fn changes(events: &Events, run: &UpgradeRun, before: &State, after: &State)
             events.tell(run, Weight::Normal, if step.is_empty() { "run" } else { &step }, "Holding", &why);
         }
     }
+}
+
+/// Tells that a run is left alone. Its status is not written over, so an Event is all that `kubectl describe` can show.
+pub fn unreadable(events: &Events, run: &UpgradeRun, finding: &Finding) {
+    tracing::error!(run = run.name, %finding, "the run is left alone: its status cannot be read");
+    let note = format!("{finding}. Remedy: {}.", finding.reason.entry().remedy);
+    events.tell(run, Weight::Warning, "run", "StatusUnreadable", &note);
 }
 
 fn here(state: &State) -> (String, &'static str) {

@@ -145,7 +145,9 @@ impl Actuator {
         let state = match State::parse(run.status.as_ref()) {
             Ok(state) => state,
             Err(finding) => {
-                tracing::error!(run = run.name, %finding, "the run is left alone: its status cannot be read");
+                if self.memories.entry(run.uid.clone()).or_default().is_news(&run.resource_version) {
+                    tell::unreadable(&self.hands.events, run, &finding);
+                }
                 return (IDLE, None);
             }
         };

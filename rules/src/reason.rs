@@ -443,12 +443,13 @@ impl Reason {
             Self::StatusMalformed => entry(
                 "status_malformed",
                 "the stored status contradicts itself",
-                "look at the status; delete the run and open a new one",
+                "give back the node that carries lockkeeper.dev/cordoned-by, take the run's finalizer off by hand, and \
+                 open a new run; docs/runbooks.md tells how",
             ),
             Self::StatusNewer => entry(
                 "status_newer",
                 "the status was written by a newer Lockkeeper",
-                "run the newer actuator",
+                "run the version that wrote it, or a newer one",
             ),
             Self::StatusPruned => entry(
                 "status_pruned",

@@ -14,5 +14,6 @@ mod harness;
 mod listener;
 mod people;
 mod rules;
+mod unreadable;
 mod upgrade;
 mod webhook;

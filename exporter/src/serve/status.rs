@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use lockkeeper_rules::api::{Hold, RunPhase, UpgradeRun};
 use lockkeeper_rules::metric::is_open;
+use lockkeeper_rules::run::unreadable;
 use lockkeeper_rules::snapshot::{Snapshot, Source};
 use serde::Serialize;
 
@@ -67,6 +68,8 @@ pub fn runs(snapshot: &Snapshot) -> Vec<RunStatus> {
 
 fn run_status(run: &UpgradeRun) -> RunStatus {
     let status = run.status.as_ref();
+    let unreadable =
+        unreadable(run).map(|finding| format!("{finding}; remedy: {}", finding.reason.entry().remedy));
     let halted = status.and_then(|status| status.halted.as_ref()).map(|halt| {
         let finding = &halt.finding;
         let words = [&finding.reason, &finding.subject, &finding.detail];
@@ -80,7 +83,7 @@ fn run_status(run: &UpgradeRun) -> RunStatus {
         since: status.and_then(|status| status.summary.since),
         progress: status.map(|status| status.summary.progress.clone()).unwrap_or_default(),
         waits_for: status.map(|status| status.holds.clone()).unwrap_or_default(),
-        halted,
+        halted: unreadable.or(halted),
     }
 }
 

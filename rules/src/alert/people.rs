@@ -10,6 +10,7 @@ use crate::settings::Settings;
 pub(super) fn rules(settings: &Settings) -> Vec<AlertRule> {
     vec![
         halted(settings),
+        run_unreadable(settings),
         stalled(settings),
         snapshot_missing(settings),
         node_left_cordoned(settings),
@@ -34,6 +35,21 @@ fn halted(settings: &Settings) -> AlertRule {
     };
     let halted = Select::new(settings).all("k8s_upgrade_halted");
     rule(settings, words, format!("max({halted}) == 1"), 0)
+}
+
+/// Not at once: while Lockkeeper itself is upgraded, the older of its programs may meet a newer status.
+fn run_unreadable(settings: &Settings) -> AlertRule {
+    let words = Words {
+        name: "K8sUpgradeRunUnreadable",
+        severity: Severity::Critical,
+        summary: "The status of an upgrade run cannot be read.",
+        description:
+            "Nothing is done for run {{ $labels.run }}, and it cannot be deleted: a node may still be \
+                      cordoned for it."
+                .to_owned(),
+    };
+    let unreadable = Select::new(settings).all("k8s_upgrade_run_unreadable");
+    rule(settings, words, format!("max by (run) ({unreadable}) == 1"), settings.alerts.gone_seconds)
 }
 
 /// Measured on the step that runs: a whole run may well take days.

@@ -1,10 +1,13 @@
 //! The samples of runs: what waits for a permit, what runs, what is held.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::samples::Samples;
 use super::table::*;
 use crate::api::{Hold, RunPhase, UpgradeRun, UpgradeRunStatus};
 use crate::name::Token;
-use crate::run::Step;
+use crate::reason::Finding;
+use crate::run::{Step, unreadable};
 use crate::snapshot::Node;
 use crate::version::Version;
 
@@ -38,7 +41,8 @@ impl Samples {
     pub(super) fn run(&mut self, run: Option<&UpgradeRun>) {
         let status = run.and_then(|run| run.status.as_ref());
         self.flag(&IN_FLIGHT, [], run.is_some());
-        self.flag(&HALTED, [], status.is_some_and(|status| status.halted.is_some()));
+        let is_readable = run.is_none_or(|run| unreadable(run).is_none());
+        self.flag(&HALTED, [], is_readable && status.is_some_and(|status| status.halted.is_some()));
         let now = run.map_or("idle", run_phase);
         let ends = ["idle", "queued", "ending", "halted"];
         for phase in ends.into_iter().chain(Step::PHASES) {
@@ -62,11 +66,27 @@ impl Samples {
         }
     }
 
-    /// What waits and what runs. A halted run shows neither: nobody may ask for a permit for it.
+    /// Which runs cannot be read, and which can. A run that is over and cannot be read cannot be deleted either.
+    pub(super) fn unreadable(&mut self, runs: &[UpgradeRun]) {
+        let mut shown = BTreeMap::new();
+        for run in runs {
+            let is_unreadable = unreadable(run).is_some();
+            if is_unreadable || is_open(run) {
+                *shown.entry(run.name.as_str()).or_insert(false) |= is_unreadable;
+            }
+        }
+        for (name, is_unreadable) in shown {
+            self.flag(&RUN_UNREADABLE, [name], is_unreadable);
+        }
+    }
+
+    /// What waits and what runs. A run that has halted or cannot be read shows neither: nobody may ask for a permit
+    /// for it.
     pub(super) fn steps(&mut self, run: &UpgradeRun) {
         let Some(status) = &run.status else { return };
-        self.holds(&run.name, &status.holds);
-        if status.halted.is_some() || status.phase == RunPhase::Halted {
+        let unreadable = unreadable(run);
+        self.holds(&run.name, &status.holds, unreadable.as_ref());
+        if unreadable.is_some() || status.halted.is_some() || status.phase == RunPhase::Halted {
             return;
         }
         if let Some((waiting, step)) = waiting(status) {
@@ -85,9 +105,9 @@ impl Samples {
         }
     }
 
-    fn holds(&mut self, run: &str, holds: &[Hold]) {
-        let reasons: std::collections::BTreeSet<&str> =
-            holds.iter().map(|hold| hold.reason.as_str()).collect();
+    fn holds(&mut self, run: &str, holds: &[Hold], unreadable: Option<&Finding>) {
+        let stored = holds.iter().map(|hold| hold.reason.as_str());
+        let reasons: BTreeSet<&str> = stored.chain(unreadable.map(|finding| finding.reason.code())).collect();
         for reason in reasons {
             self.add(&HOLD_REASON, [run, reason], 1.0);
         }
@@ -254,6 +274,52 @@ mod tests {
             assert!(has(&shown, &format!("in_flight{{}} {in_flight}")));
             assert_eq!(has(&shown, "node_state{node=w-1,state=failed} 1"), node == "failed");
         }
+    }
+
+    #[test]
+    fn a_run_whose_status_cannot_be_read_is_said_and_nothing_of_it_is_pending_or_running() {
+        let unknown_hold = |status: &mut UpgradeRunStatus| {
+            let hold = serde_json::json!({"reason": "dancing", "remedy": "", "since": at()});
+            status.holds = vec![serde_json::from_value(hold).unwrap()];
+            status.waiting = waiting("preflight");
+        };
+        let waits_and_runs = |status: &mut UpgradeRunStatus| {
+            (status.waiting, status.active) = (waiting("preflight"), vec![active("preflight")]);
+        };
+        for (broken, reason) in [
+            (run(RunPhase::Waiting, unknown_hold), "status_malformed"),
+            (run(RunPhase::Running, waits_and_runs), "status_malformed"),
+            (run(RunPhase::Ending, |status| status.schema_version = 2), "status_newer"),
+        ] {
+            let shown = shown(vec![broken]);
+            assert!(has(&shown, "run_unreadable{run=patch} 1"), "{shown:#?}");
+            assert!(has(&shown, &format!("hold_reason{{run=patch,reason={reason}}} 1")), "{shown:#?}");
+            assert!(!shown.iter().any(|line| line.starts_with("step_")), "{shown:#?}");
+        }
+    }
+
+    #[test]
+    fn a_run_that_is_unreadable_is_said_once_and_by_no_other_word_even_if_it_is_over() {
+        let halted = run(RunPhase::Halted, |status| {
+            status.schema_version = 0;
+            let finding =
+                serde_json::json!({"reason": "status_malformed", "detail": "status cannot be read"});
+            let halt = serde_json::json!({"attempt": 0, "at": at(), "finding": finding});
+            status.halted = serde_json::from_value(halt).unwrap();
+        });
+        let told = unreadable(&halted).unwrap();
+        assert_eq!(told.to_string(), "status_malformed: status cannot be read");
+        let of_halted = shown(vec![halted]);
+        assert!(has(&of_halted, "run_unreadable{run=patch} 1") && has(&of_halted, "halted{} 0"));
+        let broken = |status: &mut UpgradeRunStatus| status.from = Some("latest".to_owned());
+        assert!(has(&shown(vec![run(RunPhase::Succeeded, broken)]), "run_unreadable{run=patch} 1"));
+        // The same name in another namespace is the same series.
+        let both = shown(vec![run(RunPhase::Waiting, |_| {}), run(RunPhase::Succeeded, broken)]);
+        assert_eq!(both.iter().filter(|line| line.starts_with("run_unreadable")).count(), 1);
+        assert!(has(&both, "run_unreadable{run=patch} 1"));
+        let fine = shown(vec![run(RunPhase::Waiting, |_| {})]);
+        assert!(has(&fine, "run_unreadable{run=patch} 0"), "{fine:#?}");
+        assert!(!shown(vec![run(RunPhase::Succeeded, |_| {})]).iter().any(|it| it.starts_with("run_unr")));
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub fn samples(snapshot: &Snapshot, verdicts: &[Verdict], boots: &Boots) -> Vec<
     if runs.is_some() {
         out.run(run);
     }
+    out.unreadable(runs.unwrap_or_default());
     for run in runs.unwrap_or_default().iter().filter(|run| is_open(run)) {
         out.steps(run);
     }

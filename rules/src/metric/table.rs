@@ -124,8 +124,16 @@ pub(super) static SKEW_SUPPORTED: Metric = gauge(
 pub(super) static DISTINCT_VERSIONS: Metric =
     gauge("k8s_upgrade_distinct_versions", &["component"], "How many versions of the component run.");
 pub(super) static IN_FLIGHT: Metric = gauge("k8s_upgrade_in_flight", &[], "1 while an upgrade run is open.");
-pub(super) static HALTED: Metric =
-    gauge("k8s_upgrade_halted", &[], "1 while an open run has halted until a person has looked.");
+pub(super) static HALTED: Metric = gauge(
+    "k8s_upgrade_halted",
+    &[],
+    "1 while an open run whose status can be read has halted until a person has looked.",
+);
+pub(super) static RUN_UNREADABLE: Metric = gauge(
+    "k8s_upgrade_run_unreadable",
+    &["run"],
+    "1 if the stored status of the run cannot be read, so that nothing is done for it, its deletion included.",
+);
 pub(super) static RUN_INFO: Metric = gauge(
     "k8s_upgrade_run_info",
     &["run", "from", "target"],
@@ -256,6 +264,7 @@ pub static TABLE: &[&Metric] = &[
     &DISTINCT_VERSIONS,
     &IN_FLIGHT,
     &HALTED,
+    &RUN_UNREADABLE,
     &RUN_INFO,
     &STARTED,
     &PHASE,

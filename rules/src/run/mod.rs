@@ -28,6 +28,7 @@ mod proof;
 mod state;
 mod status;
 mod step;
+mod stored;
 mod visit;
 
 pub use command::*;
@@ -39,6 +40,7 @@ pub use observed::{Observed, Turn};
 pub use state::*;
 pub use status::{Shown, phase, status};
 pub use step::*;
+pub use stored::unreadable;
 
 use crate::snapshot::Node;
 use jiff::Timestamp;

@@ -3,12 +3,9 @@
 use jiff::Timestamp;
 
 use super::step::{Stage, Step};
-use crate::api::{
-    ActiveStep, AttemptedStep, FinishedStep, Halt, HistoryEntry, Intent, NodeBefore, SnapshotRecord,
-    StoredFinding, UpgradeRunStatus, WaitingStep,
-};
+use crate::api::{HistoryEntry, NodeBefore, SnapshotRecord};
 use crate::name::{NodeName, Token};
-use crate::reason::{Finding, Reason};
+use crate::reason::Finding;
 use crate::version::Version;
 
 /// The shape of the stored status that this version reads and writes.
@@ -221,40 +218,6 @@ impl State {
         }
     }
 
-    /// Reads what is stored.
-    ///
-    /// # Errors
-    /// The status was written by a newer version, or contradicts itself; the finding names the field.
-    pub fn parse(status: Option<&UpgradeRunStatus>) -> Result<Self, Finding> {
-        let Some(status) = status else { return Ok(Self::new()) };
-        if status.schema_version != SCHEMA_VERSION {
-            let detail = format!(
-                "status.schemaVersion is {}, this version reads {SCHEMA_VERSION}",
-                status.schema_version
-            );
-            return Err(Finding::new(Reason::StatusNewer, "status.schemaVersion", detail));
-        }
-        Ok(Self {
-            from: status.from.as_deref().map(|text| read("status.from", text)).transpose()?,
-            started_at: status.started_at,
-            sequence: status.sequence,
-            position: position(status)?,
-            finished: status.finished.iter().map(finished).collect::<Result<_, _>>()?,
-            attempted: status.attempted.iter().map(attempted).collect::<Result<_, _>>()?,
-            nodes_done: status.nodes_done,
-            soak_until: status.soak_until,
-            snapshot: status.snapshot.clone(),
-            holds: status
-                .holds
-                .iter()
-                .map(|hold| {
-                    Ok((finding("status.holds", &hold.reason, &hold.subject, &hold.detail)?, hold.since))
-                })
-                .collect::<Result<_, Finding>>()?,
-            history: status.history.clone(),
-        })
-    }
-
     /// The token at hand, waiting or running.
     #[must_use]
     pub fn token(&self) -> Option<&Token> {
@@ -293,107 +256,4 @@ impl Default for State {
     fn default() -> Self {
         Self::new()
     }
-}
-
-fn malformed(field: &str, detail: impl std::fmt::Display) -> Finding {
-    Finding::new(Reason::StatusMalformed, field, detail.to_string())
-}
-
-fn read<T: std::str::FromStr<Err: std::fmt::Display>>(field: &str, text: &str) -> Result<T, Finding> {
-    text.parse().map_err(|error| malformed(field, error))
-}
-
-fn finding(field: &str, code: &str, subject: &str, detail: &str) -> Result<Finding, Finding> {
-    let reason =
-        Reason::from_code(code).ok_or_else(|| malformed(field, format!("unknown reason code {code:?}")))?;
-    Ok(Finding::new(reason, subject, detail))
-}
-
-fn stored(field: &str, stored: &StoredFinding) -> Result<Finding, Finding> {
-    finding(field, &stored.reason, &stored.subject, &stored.detail)
-}
-
-fn position(status: &UpgradeRunStatus) -> Result<Position, Finding> {
-    match (&status.waiting, status.active.as_slice(), &status.halted, status.finished_at) {
-        (None, [], None, None) => Ok(Position::Open),
-        (Some(it), [], None, None) => Ok(Position::Waiting(waiting(it)?)),
-        (None, [it], None, None) => Ok(Position::active(active(it)?)),
-        (None, [], Some(it), None) => Ok(Position::Halted(halted(it)?)),
-        (None, [], None, Some(at)) => Ok(Position::Succeeded { at }),
-        (_, [_, _, ..], _, _) => Err(malformed("status.active", "more than one step runs")),
-        _ => Err(malformed("status", "more than one of waiting, active, halted and finishedAt is set")),
-    }
-}
-
-fn waiting(it: &WaitingStep) -> Result<Waiting, Finding> {
-    Ok(Waiting {
-        step: read("status.waiting.step", &it.step)?,
-        token: read("status.waiting.token", &it.token)?,
-        minted_at: it.minted_at,
-        not_before: it.not_before,
-        because: it.because.iter().map(|f| stored("status.waiting.because", f)).collect::<Result<_, _>>()?,
-    })
-}
-
-fn active(it: &ActiveStep) -> Result<Active, Finding> {
-    let step: Step = read("status.active.step", &it.step)?;
-    let work = match (&step, &it.stage, &it.node) {
-        (Step::ControlPlane(_) | Step::Worker(_), Some(stage), Some(before)) => Work::OneNode(NodeWork {
-            stage: Stage::from_name(stage)
-                .ok_or_else(|| malformed("status.active.stage", format!("{stage:?} is no stage")))?,
-            before: before.clone(),
-            returning: it.returning.as_ref().map(|f| stored("status.active.returning", f)).transpose()?,
-        }),
-        (Step::ControlPlane(_) | Step::Worker(_), _, _) => {
-            return Err(malformed("status.active", "a node's step without stage or node"));
-        }
-        (Step::Prepare, _, _) => Work::EveryNode { cursor: it.cursor.clone() },
-        (Step::Preflight | Step::Snapshot | Step::Postflight, _, _) => Work::Whole,
-    };
-    Ok(Active {
-        step,
-        token: read("status.active.token", &it.token)?,
-        started_at: it.started_at,
-        stage_since: it.stage_since,
-        work,
-        intent: it.intent.as_ref().map(intended).transpose()?,
-        held_since: it.held_since,
-    })
-}
-
-fn intended(it: &Intent) -> Result<Intended, Finding> {
-    let action = match it.action.as_str() {
-        "cordon" => Action::Cordon,
-        "evict" => Action::Evict(it.pods.clone()),
-        "unit" => Action::Unit,
-        "uncordon" => Action::Uncordon,
-        other => return Err(malformed("status.active.intent.action", format!("{other:?} is no action"))),
-    };
-    Ok(Intended { action, node: it.node.clone(), at: it.at })
-}
-
-fn halted(it: &Halt) -> Result<Halted, Finding> {
-    Ok(Halted {
-        step: read("status.halted.step", &it.step)?,
-        attempt: it.attempt,
-        at: it.at,
-        finding: stored("status.halted.finding", &it.finding)?,
-    })
-}
-
-fn attempted(it: &AttemptedStep) -> Result<Attempted, Finding> {
-    Ok(Attempted {
-        step: read("status.attempted.step", &it.step)?,
-        attempt: it.attempt,
-        not_before: it.not_before,
-    })
-}
-
-fn finished(it: &FinishedStep) -> Result<Finished, Finding> {
-    Ok(Finished {
-        step: read("status.finished.step", &it.step)?,
-        token: read("status.finished.token", &it.token)?,
-        started_at: it.started_at,
-        finished_at: it.finished_at,
-    })
 }

@@ -32,6 +32,10 @@ fn of_a_run() -> Vec<Case> {
             .with(&series("k8s_upgrade_halted", ""), "0 0 1 1")
             .silent(60, "K8sUpgradeHalted")
             .fires(120, "K8sUpgradeHalted"),
+        case("a run that cannot be read")
+            .with(&series("k8s_upgrade_run_unreadable", "run=\"spring\""), "0 1+0x60")
+            .silent(15 * MINUTE, "K8sUpgradeRunUnreadable")
+            .fires(16 * MINUTE, "K8sUpgradeRunUnreadable"),
         case("no snapshot, and nodes are upgraded")
             .with(&phase("worker"), "1+0x60")
             .with(&snapshot, "0+0x60")

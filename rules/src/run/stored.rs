@@ -1,0 +1,167 @@
+//! The stored status, read back into a state. What contradicts itself is no state.
+
+use super::state::{
+    Action, Active, Attempted, Finished, Halted, Intended, NodeWork, Position, SCHEMA_VERSION, State,
+    Waiting, Work,
+};
+use super::step::{Stage, Step};
+use crate::api::{
+    ActiveStep, AttemptedStep, FinishedStep, Halt, Intent, StoredFinding, UpgradeRun, UpgradeRunStatus,
+    WaitingStep,
+};
+use crate::reason::{Finding, Reason};
+
+impl State {
+    /// Reads what is stored.
+    ///
+    /// # Errors
+    /// The status was written by a newer version, or contradicts itself; the finding names the field.
+    pub fn parse(status: Option<&UpgradeRunStatus>) -> Result<Self, Finding> {
+        let Some(status) = status else { return Ok(Self::new()) };
+        if status.schema_version != SCHEMA_VERSION {
+            return Err(other_schema(status));
+        }
+        Ok(Self {
+            from: status.from.as_deref().map(|text| read("status.from", text)).transpose()?,
+            started_at: status.started_at,
+            sequence: status.sequence,
+            position: position(status)?,
+            finished: status.finished.iter().map(finished).collect::<Result<_, _>>()?,
+            attempted: status.attempted.iter().map(attempted).collect::<Result<_, _>>()?,
+            nodes_done: status.nodes_done,
+            soak_until: status.soak_until,
+            snapshot: status.snapshot.clone(),
+            holds: status
+                .holds
+                .iter()
+                .map(|hold| {
+                    Ok((finding("status.holds", &hold.reason, &hold.subject, &hold.detail)?, hold.since))
+                })
+                .collect::<Result<_, Finding>>()?,
+            history: status.history.clone(),
+        })
+    }
+}
+
+/// Why the stored status of a run cannot be read, if it cannot. Nothing is done for such a run, its deletion included:
+/// what it holds is not known.
+#[must_use]
+pub fn unreadable(run: &UpgradeRun) -> Option<Finding> {
+    State::parse(run.status.as_ref()).err()
+}
+
+fn other_schema(status: &UpgradeRunStatus) -> Finding {
+    // What was not even of the shape of a status comes halted, with the reason.
+    let told = status.halted.as_ref().and_then(|halt| stored("status.halted", &halt.finding).ok());
+    if let Some(told) = told.filter(|it| [Reason::StatusMalformed, Reason::StatusNewer].contains(&it.reason))
+    {
+        return told;
+    }
+    let version = status.schema_version;
+    let reason = if version > SCHEMA_VERSION { Reason::StatusNewer } else { Reason::StatusMalformed };
+    let detail = format!("it is {version}, this version reads {SCHEMA_VERSION}");
+    Finding::new(reason, "status.schemaVersion", detail)
+}
+
+fn malformed(field: &str, detail: impl std::fmt::Display) -> Finding {
+    Finding::new(Reason::StatusMalformed, field, detail.to_string())
+}
+
+fn read<T: std::str::FromStr<Err: std::fmt::Display>>(field: &str, text: &str) -> Result<T, Finding> {
+    text.parse().map_err(|error| malformed(field, error))
+}
+
+fn finding(field: &str, code: &str, subject: &str, detail: &str) -> Result<Finding, Finding> {
+    let reason =
+        Reason::from_code(code).ok_or_else(|| malformed(field, format!("unknown reason code {code:?}")))?;
+    Ok(Finding::new(reason, subject, detail))
+}
+
+fn stored(field: &str, stored: &StoredFinding) -> Result<Finding, Finding> {
+    finding(field, &stored.reason, &stored.subject, &stored.detail)
+}
+
+fn position(status: &UpgradeRunStatus) -> Result<Position, Finding> {
+    match (&status.waiting, status.active.as_slice(), &status.halted, status.finished_at) {
+        (None, [], None, None) => Ok(Position::Open),
+        (Some(it), [], None, None) => Ok(Position::Waiting(waiting(it)?)),
+        (None, [it], None, None) => Ok(Position::active(active(it)?)),
+        (None, [], Some(it), None) => Ok(Position::Halted(halted(it)?)),
+        (None, [], None, Some(at)) => Ok(Position::Succeeded { at }),
+        (_, [_, _, ..], _, _) => Err(malformed("status.active", "more than one step runs")),
+        _ => Err(malformed("status", "more than one of waiting, active, halted and finishedAt is set")),
+    }
+}
+
+fn waiting(it: &WaitingStep) -> Result<Waiting, Finding> {
+    Ok(Waiting {
+        step: read("status.waiting.step", &it.step)?,
+        token: read("status.waiting.token", &it.token)?,
+        minted_at: it.minted_at,
+        not_before: it.not_before,
+        because: it.because.iter().map(|f| stored("status.waiting.because", f)).collect::<Result<_, _>>()?,
+    })
+}
+
+fn active(it: &ActiveStep) -> Result<Active, Finding> {
+    let step: Step = read("status.active.step", &it.step)?;
+    let work = match (&step, &it.stage, &it.node) {
+        (Step::ControlPlane(_) | Step::Worker(_), Some(stage), Some(before)) => Work::OneNode(NodeWork {
+            stage: Stage::from_name(stage)
+                .ok_or_else(|| malformed("status.active.stage", format!("{stage:?} is no stage")))?,
+            before: before.clone(),
+            returning: it.returning.as_ref().map(|f| stored("status.active.returning", f)).transpose()?,
+        }),
+        (Step::ControlPlane(_) | Step::Worker(_), _, _) => {
+            return Err(malformed("status.active", "a node's step without stage or node"));
+        }
+        (Step::Prepare, _, _) => Work::EveryNode { cursor: it.cursor.clone() },
+        (Step::Preflight | Step::Snapshot | Step::Postflight, _, _) => Work::Whole,
+    };
+    Ok(Active {
+        step,
+        token: read("status.active.token", &it.token)?,
+        started_at: it.started_at,
+        stage_since: it.stage_since,
+        work,
+        intent: it.intent.as_ref().map(intended).transpose()?,
+        held_since: it.held_since,
+    })
+}
+
+fn intended(it: &Intent) -> Result<Intended, Finding> {
+    let action = match it.action.as_str() {
+        "cordon" => Action::Cordon,
+        "evict" => Action::Evict(it.pods.clone()),
+        "unit" => Action::Unit,
+        "uncordon" => Action::Uncordon,
+        other => return Err(malformed("status.active.intent.action", format!("{other:?} is no action"))),
+    };
+    Ok(Intended { action, node: it.node.clone(), at: it.at })
+}
+
+fn halted(it: &Halt) -> Result<Halted, Finding> {
+    Ok(Halted {
+        step: read("status.halted.step", &it.step)?,
+        attempt: it.attempt,
+        at: it.at,
+        finding: stored("status.halted.finding", &it.finding)?,
+    })
+}
+
+fn attempted(it: &AttemptedStep) -> Result<Attempted, Finding> {
+    Ok(Attempted {
+        step: read("status.attempted.step", &it.step)?,
+        attempt: it.attempt,
+        not_before: it.not_before,
+    })
+}
+
+fn finished(it: &FinishedStep) -> Result<Finished, Finding> {
+    Ok(Finished {
+        step: read("status.finished.step", &it.step)?,
+        token: read("status.finished.token", &it.token)?,
+        started_at: it.started_at,
+        finished_at: it.finished_at,
+    })
+}
