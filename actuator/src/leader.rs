@@ -10,7 +10,7 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use lockkeeper_exporter::kube_client::explain;
 use lockkeeper_rules::gate::Held;
-use lockkeeper_rules::run::{LeaseFacts, LeaseMemory, LeaseMove, LeaseTimes};
+use lockkeeper_rules::run::{LeaseFacts, LeaseMemory, LeaseMove, LeaseTimes, is_refusal};
 
 /// Where the Lease lives: one for the whole cluster, beside the cluster lock, whatever namespace an installation has.
 /// Two installations would otherwise both lead, and both drive the same runs.
@@ -33,10 +33,7 @@ impl WriteError {
     fn of(error: &kube::Error) -> Self {
         let why = explain(error);
         match error {
-            // 429 asks for patience and says nothing of the Lease.
-            kube::Error::Api(status) if matches!(status.code, 400..=499) && status.code != 429 => {
-                Self::Refused(why)
-            }
+            kube::Error::Api(status) if is_refusal(status.code) => Self::Refused(why),
             _ => Self::Unknown(why),
         }
     }

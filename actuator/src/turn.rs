@@ -13,7 +13,8 @@ use lockkeeper_rules::gate::{self, Pending};
 use lockkeeper_rules::name::NodeName;
 use lockkeeper_rules::reason::Finding;
 use lockkeeper_rules::run::{
-    LockView, Needs, Observed, Position, Shown, State, Turn, decide, needs, outlook, status,
+    LockView, Needs, Observed, Position, Shown, State, Turn, decide, is_done, needs, outlook, rung_for,
+    status,
 };
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::{Packages, Snapshot, Source};
@@ -152,21 +153,19 @@ impl Actuator {
             }
         };
         let lock = lock::view(&self.cluster.client, &run.uid, &snapshot.runs).await;
-        if matches!(state.position, Position::Succeeded { .. }) && !run.deleting && lock != LockView::Ours {
+        if is_done(&state, run.deleting, &lock) {
             return (IDLE, None);
         }
         let verdict = self.verdict(run, &state, snapshot);
         let scene = Scene { state, lock, verdict, generation };
         let (turn, shown) = self.decide(run, &scene, snapshot).await;
         let before = scene.state;
-        // Only the run that holds the cluster may be rung for.
-        let is_ours = scene.lock == LockView::Ours;
-        let waiting = |state: &State| pending(state).filter(|_| is_ours);
+        let waiting = |state: &State| rung_for(state, &scene.lock);
         if let Err(error) = self.keep(run, &before, &turn.state, shown).await {
             return (self.not_kept(run, &error), waiting(&before));
         }
         // The doorbell learns of a token as soon as it is stored: a webhook may come within the second.
-        if is_ours && before.position != turn.state.position {
+        if scene.lock == LockView::Ours && before.position != turn.state.position {
             self.doorbell.set_pending(waiting(&turn.state));
         }
         let pause = match &turn.command {
@@ -274,14 +273,6 @@ impl Actuator {
                 IDLE
             }
         }
-    }
-}
-
-/// The token that waits, if one does.
-fn pending(state: &State) -> Option<Pending> {
-    match &state.position {
-        Position::Waiting(it) => Some(Pending { token: it.token.clone(), minted_at: it.minted_at }),
-        Position::Open | Position::Active(_) | Position::Halted(_) | Position::Succeeded { .. } => None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lockkeeper_rules::node_script::ScriptSettings;
+use lockkeeper_rules::node_script::{ScriptSettings, connect_refusal};
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::NodeTarget;
 use openssh::{Child, ControlPersist, Error, KnownHosts, Session, SessionBuilder, Stdio};
@@ -93,11 +93,7 @@ impl Ssh {
         }
         builder.connect_mux(&node.address).await.map_err(|error| {
             let detail = chain(&error);
-            let is_host_key = detail.contains("Host key verification failed")
-                || detail.contains("REMOTE HOST IDENTIFICATION HAS CHANGED")
-                || detail.contains("host key is known");
-            let reason = if is_host_key { Reason::SshHostKey } else { Reason::SshUnreachable };
-            Finding::new(reason, node.name.0.clone(), format!("{}: {detail}", node.address))
+            Finding::new(connect_refusal(&detail), node.name.0.clone(), format!("{}: {detail}", node.address))
         })
     }
 

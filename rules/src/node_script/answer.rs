@@ -13,6 +13,19 @@ const LAST_LINE: &str = "end";
 /// How much of a node's output is kept.
 const OUTPUT_CHARS_MAX: usize = 4_000;
 
+/// What it means that ssh did not connect, by what it says; it has no other way to tell. Neither meaning lets anything
+/// happen: a person mends the one, and time may mend the other.
+#[must_use]
+pub fn connect_refusal(said: &str) -> Reason {
+    let of_host_key =
+        ["Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED", "host key is known"];
+    if of_host_key.iter().any(|words| said.contains(words)) {
+        Reason::SshHostKey
+    } else {
+        Reason::SshUnreachable
+    }
+}
+
 /// Reads what the launcher printed.
 ///
 /// # Errors
@@ -159,6 +172,23 @@ mod tests {
         ] {
             let kubeadm = kubeadm_of(&format!("kubeadm diff 0\ndiff {line}\n"));
             assert_eq!(kubeadm.drift, expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_host_key_is_told_from_a_node_that_is_away() {
+        for (said, reason) in [
+            (
+                "No ED25519 host key is known for 10.0.0.1 and you have requested strict checking.",
+                Reason::SshHostKey,
+            ),
+            ("@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @", Reason::SshHostKey),
+            ("failed to connect: Host key verification failed.", Reason::SshHostKey),
+            ("connect to host 10.0.0.1 port 22: Connection refused", Reason::SshUnreachable),
+            ("Permission denied (publickey).", Reason::SshUnreachable),
+            ("", Reason::SshUnreachable),
+        ] {
+            assert_eq!(connect_refusal(said), reason, "{said}");
         }
     }
 

@@ -127,6 +127,14 @@ impl LeaseMemory {
     }
 }
 
+/// Whether an HTTP status says for certain that a write of the Lease was not stored: we then do not lead any more. Any
+/// other error leaves it open, and only time tells.
+#[must_use]
+pub fn is_refusal(code: u16) -> bool {
+    // 429 asks for patience and says nothing of the Lease.
+    (400..500).contains(&code) && code != 429
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,6 +145,16 @@ mod tests {
     }
 
     const MINUTES: u64 = 29_000_000;
+
+    #[test]
+    fn only_an_answer_that_says_no_is_a_refusal() {
+        for (code, expected) in
+            [(400, true), (403, true), (404, true), (409, true), (422, true), (429, false)]
+        {
+            assert_eq!(is_refusal(code), expected, "{code}");
+        }
+        assert!([200, 399, 500, 503, 504].into_iter().all(|code| !is_refusal(code)));
+    }
 
     fn lease(holder: &str, transitions: u64, version: &str) -> LeaseFacts {
         LeaseFacts { holder: holder.to_owned(), transitions, resource_version: version.to_owned() }

@@ -35,7 +35,7 @@ pub use command::*;
 pub use decide::decide;
 pub use lease::*;
 pub use lock::{LOCK_NAME, LOCK_RUN_ANNOTATION, LockView, lock_view};
-pub use needs::{Needs, needs};
+pub use needs::{Needs, is_done, needs, rung_for};
 pub use observed::{Observed, Turn};
 pub use state::*;
 pub use status::{Shown, phase, status};

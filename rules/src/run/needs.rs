@@ -1,7 +1,9 @@
-//! What a turn must read beside the snapshot, so that nothing is read in vain.
+//! What a turn needs: whether it is needed at all, what it must read, and which token may ring for it.
 
+use super::lock::LockView;
 use super::state::{Position, State, Work};
 use super::step::{Stage, Step};
+use crate::gate::Pending;
 use crate::name::NodeName;
 
 /// Which pods a turn needs.
@@ -28,5 +30,72 @@ pub fn needs(state: &State) -> Needs {
             Needs::PodsOn(work.before.name.clone())
         }
         (Step::ControlPlane(_) | Step::Worker(_) | Step::Snapshot | Step::Prepare, _) => Needs::Nothing,
+    }
+}
+
+/// Whether nothing is left to do for a run: it has succeeded, is not to be deleted, and does not hold the cluster.
+#[must_use]
+pub fn is_done(state: &State, is_deleting: bool, lock: &LockView) -> bool {
+    matches!(state.position, Position::Succeeded { .. }) && !is_deleting && *lock != LockView::Ours
+}
+
+/// The token that may be rung for, if one waits. Only the run that holds the cluster may be rung for: a lock that could
+/// not be read is nobody's.
+#[must_use]
+pub fn rung_for(state: &State, lock: &LockView) -> Option<Pending> {
+    match &state.position {
+        Position::Waiting(it) if *lock == LockView::Ours => {
+            Some(Pending { token: it.token.clone(), minted_at: it.minted_at })
+        }
+        Position::Waiting(_)
+        | Position::Open
+        | Position::Active(_)
+        | Position::Halted(_)
+        | Position::Succeeded { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::Waiting;
+    use jiff::Timestamp;
+
+    const OTHERS: fn() -> [LockView; 3] = || {
+        [LockView::Free, LockView::Other { holder: "a/b".to_owned() }, LockView::Unknown("500".to_owned())]
+    };
+
+    fn at(position: Position) -> State {
+        State { position, ..State::new() }
+    }
+
+    #[test]
+    fn a_run_is_done_when_it_has_succeeded_and_holds_nothing() {
+        let over = at(Position::Succeeded { at: Timestamp::UNIX_EPOCH });
+        for lock in OTHERS() {
+            assert!(is_done(&over, false, &lock), "{lock:?}");
+            assert!(!is_done(&over, true, &lock), "its finalizer is still to be taken off");
+            assert!(!is_done(&at(Position::Open), false, &lock), "{lock:?}");
+        }
+        assert!(!is_done(&over, false, &LockView::Ours), "the lock is still to be given back");
+    }
+
+    #[test]
+    fn only_a_step_that_waits_and_whose_run_holds_the_cluster_is_rung_for() {
+        let token: crate::name::Token = "run.1.1.00".parse().unwrap();
+        let waiting = at(Position::Waiting(Waiting {
+            step: Step::Preflight,
+            token: token.clone(),
+            minted_at: Timestamp::UNIX_EPOCH,
+            not_before: Timestamp::UNIX_EPOCH,
+            because: Vec::new(),
+        }));
+        assert_eq!(rung_for(&waiting, &LockView::Ours).map(|pending| pending.token), Some(token));
+        for lock in OTHERS() {
+            assert_eq!(rung_for(&waiting, &lock), None, "{lock:?}");
+        }
+        for position in [Position::Open, Position::Succeeded { at: Timestamp::UNIX_EPOCH }] {
+            assert_eq!(rung_for(&at(position), &LockView::Ours), None);
+        }
     }
 }
