@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{DeleteOptions, ObjectMeta, 
 use kube::api::PostParams;
 use kube::{Api, Client};
 use lockkeeper_exporter::kube_client::explain;
-use lockkeeper_rules::drain::{Refusal, eviction_finding};
+use lockkeeper_rules::drain::{Refusal, eviction_finding, is_there};
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::{EvictOrder, PodRef};
 use serde_json::Value;
@@ -18,6 +18,15 @@ use super::{REQUEST_DEADLINE, Warrant};
 pub async fn evict(client: &Client, order: &EvictOrder, warrant: Warrant<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for pod in &order.pods {
+        match uid_now(client, pod).await {
+            Ok(uid) if is_there(pod, uid.as_deref()) => {}
+            Ok(_another_or_none) => continue,
+            Err(failed) => {
+                findings.push(unknown(pod, why(&failed)));
+                break;
+            }
+        }
+        // After the question: its answer may have taken long.
         if let Err(finding) = warrant.still_holds() {
             findings.push(finding);
             break;
@@ -26,6 +35,13 @@ pub async fn evict(client: &Client, order: &EvictOrder, warrant: Warrant<'_>) ->
     }
     findings.sort();
     findings
+}
+
+/// The uid that the pod's name has now.
+async fn uid_now(client: &Client, pod: &PodRef) -> Result<Option<String>, Failed> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace);
+    let found = within(pods.get_metadata_opt(&pod.name)).await?;
+    Ok(found.and_then(|found| found.metadata.uid))
 }
 
 async fn evict_one(client: &Client, pod: &PodRef) -> Option<Finding> {
@@ -44,15 +60,36 @@ async fn evict_one(client: &Client, pod: &PodRef) -> Option<Finding> {
     // Not `Api::evict`: that one loses the precondition on its way.
     let params = PostParams::default();
     let call = pods.create_subresource::<Eviction, Value>("eviction", &pod.name, &params, &eviction);
-    match tokio::time::timeout(REQUEST_DEADLINE, call).await {
-        Ok(Ok(_accepted)) => None,
-        Ok(Err(kube::Error::Api(status))) => {
+    match within(call).await {
+        Ok(_accepted) => None,
+        Err(Failed::Answer(kube::Error::Api(status))) => {
             let causes = status.details.as_ref().map(|details| details.causes.as_slice()).unwrap_or_default();
             let causes = causes.iter().map(|cause| cause.reason.clone()).collect();
             eviction_finding(pod, &Refusal { code: status.code, causes, message: status.message.clone() })
         }
-        Ok(Err(error)) => Some(unknown(pod, explain(&error))),
-        Err(_elapsed) => Some(unknown(pod, format!("no answer within {} s", REQUEST_DEADLINE.as_secs()))),
+        Err(error) => Some(unknown(pod, why(&error))),
+    }
+}
+
+/// Why a request brought nothing.
+enum Failed {
+    /// The API server, or the way to it, says so.
+    Answer(kube::Error),
+    /// Nobody said anything in time.
+    Late,
+}
+
+async fn within<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, Failed> {
+    match tokio::time::timeout(REQUEST_DEADLINE, call).await {
+        Ok(answer) => answer.map_err(Failed::Answer),
+        Err(_elapsed) => Err(Failed::Late),
+    }
+}
+
+fn why(failed: &Failed) -> String {
+    match failed {
+        Failed::Answer(error) => explain(error),
+        Failed::Late => format!("no answer within {} s", REQUEST_DEADLINE.as_secs()),
     }
 }
 

@@ -14,6 +14,14 @@ pub struct Refusal {
     pub message: String,
 }
 
+/// Whether the pod that is meant is still there, by the uid that its name has now; nothing if no pod has that name. Asked
+/// before an eviction: the API server takes a disruption off the budget before it compares the uid, so an eviction
+/// that meets a successor is refused and has used a disruption up.
+#[must_use]
+pub fn is_there(pod: &PodRef, uid_now: Option<&str>) -> bool {
+    uid_now == Some(pod.uid.as_str())
+}
+
 /// What stands in the way of an eviction that was refused; nothing if the pod is gone or is being deleted.
 #[must_use]
 pub fn eviction_finding(pod: &PodRef, refusal: &Refusal) -> Option<Finding> {
@@ -34,6 +42,14 @@ pub fn eviction_finding(pod: &PodRef, refusal: &Refusal) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_pod_of_the_same_uid_is_asked_to_leave() {
+        let pod = PodRef { namespace: "a".to_owned(), name: "b".to_owned(), uid: "c".to_owned() };
+        for (uid_now, expected) in [(Some("c"), true), (Some("d"), false), (Some(""), false), (None, false)] {
+            assert_eq!(is_there(&pod, uid_now), expected, "{uid_now:?}");
+        }
+    }
 
     #[test]
     fn each_answer_means_one_thing() {
