@@ -109,11 +109,13 @@ fn kubeadm(lines: &[(&str, &str)]) -> Option<KubeadmSurvey> {
         return None;
     }
     let agrees = ["fetch", "plan", "apply", "diff"].iter().all(|name| codes.contains(&(name, "0")));
-    let drift = lines.iter().filter(|(name, _)| *name == "diff").any(|(_, line)| is_drift(line));
+    let diff: Vec<&str> = lines.iter().filter(|(name, _)| *name == "diff").map(|(_, line)| *line).collect();
+    let drift = diff.iter().any(|line| is_drift(line)) || images(&diff, "-") != images(&diff, "+");
     Some(KubeadmSurvey { agrees, drift, output: joined(lines, "output") })
 }
 
-/// Whether a line of a unified diff changes anything but an image.
+/// Whether a line of a unified diff changes anything but an image. Nobody can tell from the diff whether a person or a
+/// newer kubeadm changed it: `docs/decisions/0011-drift-is-any-change-but-the-image.md`.
 fn is_drift(line: &str) -> bool {
     let is_header = line.starts_with("+++") || line.starts_with("---");
     match line.strip_prefix(['+', '-']) {
@@ -121,6 +123,24 @@ fn is_drift(line: &str) -> bool {
             !changed.trim().is_empty() && !changed.trim_start().starts_with("image:")
         }
         _ => false,
+    }
+}
+
+/// The images that a diff takes away (`-`) or brings (`+`), sorted, each without its version: an upgrade changes the
+/// version, and only a person the place that the image comes from.
+fn images<'a>(diff: &[&'a str], sign: &str) -> Vec<&'a str> {
+    let changed = diff.iter().filter_map(|line| line.strip_prefix(sign));
+    let images = changed.filter_map(|line| line.trim_start().strip_prefix("image:"));
+    let mut places: Vec<&str> = images.map(|image| place(image.trim().trim_matches('"'))).collect();
+    places.sort_unstable();
+    places
+}
+
+/// An image without tag; a colon before the last slash is a registry's port. A digest stays: kubeadm writes none.
+fn place(image: &str) -> &str {
+    match image.rsplit_once(':') {
+        Some((place, tag)) if !tag.contains('/') && !place.contains('@') => place,
+        _ => image,
     }
 }
 
@@ -165,14 +185,40 @@ mod tests {
         for (line, expected) in [
             ("--- /etc/kubernetes/manifests/kube-apiserver.yaml", false),
             ("+++ new manifest", false),
-            ("-    image: registry.k8s.io/kube-apiserver:v1.36.1", false),
-            ("+    image: registry.k8s.io/kube-apiserver:v1.36.3", false),
+            ("@@ -43,7 +43,7 @@", false),
             ("     - --oidc-issuer-url=https://example", false),
             ("-    - --oidc-issuer-url=https://example", true),
+            ("+    - --profiling=true", true),
         ] {
             let kubeadm = kubeadm_of(&format!("kubeadm diff 0\ndiff {line}\n"));
             assert_eq!(kubeadm.drift, expected, "{line}");
         }
+    }
+
+    #[test]
+    fn an_image_that_comes_from_another_place_is_drift_and_a_new_version_is_none() {
+        const NEW: &str = "registry.k8s.io/kube-apiserver:v1.36.3";
+        for (old, new, expected) in [
+            ("registry.k8s.io/kube-apiserver:v1.36.1", NEW, false),
+            ("\"registry.k8s.io/kube-apiserver:v1.36.1\"", NEW, false),
+            ("mirror:5000/kube-apiserver:v1.36.1", "mirror:5000/kube-apiserver:v1.36.3", false),
+            ("mirror.example/kube-apiserver:v1.36.1", NEW, true),
+            ("mirror:5000/kube-apiserver", NEW, true),
+            ("registry.k8s.io/kube-apiserver@sha256:abc", NEW, true),
+        ] {
+            let diff = format!("diff -    image: {old}\ndiff +    image: {new}\n");
+            assert_eq!(kubeadm_of(&format!("kubeadm diff 0\n{diff}")).drift, expected, "{old} {new}");
+        }
+        // What kubeadm prints for a patch: one hunk a manifest, in any order of the manifests.
+        let hunk = |name: &str| {
+            format!(
+                "diff --- /etc/kubernetes/manifests/{name}.yaml\ndiff +++ new manifest\ndiff @@ -30,7 +30,7 @@\n\
+                 diff      - --profiling=false\ndiff -    image: registry.k8s.io/{name}:v1.36.1\n\
+                 diff +    image: registry.k8s.io/{name}:v1.36.3\ndiff      imagePullPolicy: IfNotPresent\n"
+            )
+        };
+        let patch = ["kube-scheduler", "kube-apiserver", "kube-controller-manager"].map(hunk).concat();
+        assert!(!kubeadm_of(&format!("kubeadm diff 0\n{patch}")).drift);
     }
 
     #[test]
