@@ -23,6 +23,7 @@ pub mod live_check;
 pub mod lock;
 pub mod memory;
 pub mod metrics;
+mod parts;
 pub mod packages;
 pub mod perform;
 pub mod permits;

@@ -27,6 +27,7 @@ use crate::kubeadm::Ssh;
 use crate::leader::{LEASE_NAMESPACE, Leader};
 use crate::live_check::LiveCheck;
 use crate::metrics::{self, Metrics};
+use crate::parts::Parts;
 use crate::perform::Hands;
 use crate::permits::Doorbell;
 use crate::receive::{Receiver, TokenFile};
@@ -86,7 +87,8 @@ impl Service {
     /// Runs until the process is told to stop.
     ///
     /// # Errors
-    /// A part has panicked.
+    /// A part has ended by itself. Nothing is put in order then: the process ends as if it were killed, and whoever
+    /// leads next looks at what was under way.
     pub async fn run(self) -> anyhow::Result<()> {
         let Self { actuator, receiver, webhook, scrape, repository, packages, packages_pause } = self;
         tracing::info!(webhook = %webhook.local_addr(), metrics = %scrape.local_addr(), "listening");
@@ -94,25 +96,27 @@ impl Service {
         let metrics = Arc::clone(&actuator.metrics);
         let leader = actuator.leader.clone();
         let cluster = Arc::clone(&actuator.cluster);
-        let serving = [
-            tokio::spawn(webhook.serve(receiver.handler(), stopped(stopping.clone()))),
-            tokio::spawn(scrape.serve(scrape_handler(metrics), stopped(stopping.clone()))),
-        ];
-        let reading = tokio::spawn(crate::packages::keep(cluster, repository, packages_pause, packages));
         let (end_lease, lease_ends) = watch::channel(false);
-        let keeping = tokio::spawn(async move { leader.keep(stopped(lease_ends)).await });
-        let working = tokio::spawn(actuator.work(stopped(stopping)));
-        told_to_stop().await;
+        let mut parts = Parts {
+            turns: tokio::spawn(actuator.work(stopped(stopping.clone()))),
+            lease: tokio::spawn(async move { leader.keep(stopped(lease_ends)).await }),
+            packages: tokio::spawn(crate::packages::keep(cluster, repository, packages_pause, packages)),
+            webhook: tokio::spawn(webhook.serve(receiver.handler(), stopped(stopping.clone()))),
+            metrics: tokio::spawn(scrape.serve(scrape_handler(metrics), stopped(stopping))),
+        };
+        tokio::select! {
+            () = told_to_stop() => {}
+            ended = parts.first_to_end() => return Err(ended.into()),
+        }
         tracing::info!("stopping");
         let _listeners_hear_it = stop.send(true);
-        working.await.context("the turns")?;
+        parts.turns.await.context("the turns")?;
         // Only now may another replica lead: nothing of ours is under way any more.
         let _keeper_hears_it = end_lease.send(true);
-        keeping.await.context("the Lease")?;
-        reading.abort();
-        for listener in serving {
-            listener.await.context("a listener")?;
-        }
+        parts.lease.await.context("the Lease")?;
+        parts.packages.abort();
+        parts.webhook.await.context("the webhook's listener")?;
+        parts.metrics.await.context("the metrics' listener")?;
         Ok(())
     }
 }
