@@ -85,6 +85,9 @@ fn schema() -> Value {
 const VERSION_LENGTH_MAX: u64 = 64;
 const NODE_NAME_LENGTH_MAX: u64 = 253;
 const STEP_LENGTH_MAX: u64 = 300;
+/// The largest attempt of a step that can be named; at the longest pause it takes years to get there. What is far
+/// larger could not be read.
+const ATTEMPT_MAX: u64 = 1_000_000;
 
 /// A version by its shape. Whether it may be gone to, a pre-release for one, is for the verdict to say.
 const VERSION_PATTERN: &str = r"^v?[0-9]+[.][0-9]+[.][0-9]+(-[0-9A-Za-z.-]+)?([+][0-9A-Za-z.-]+)?$";
@@ -110,6 +113,8 @@ fn guard_spec(properties: &mut Value) {
     properties["stopAfter"]["maxLength"] = json!(STEP_LENGTH_MAX);
     properties["stopAfter"]["x-kubernetes-validations"] = step.clone();
     properties["retry"]["properties"]["step"]["maxLength"] = json!(STEP_LENGTH_MAX);
+    properties["retry"]["properties"]["attempt"]["minimum"] = json!(1);
+    properties["retry"]["properties"]["attempt"]["maximum"] = json!(ATTEMPT_MAX);
     properties["skip"]["items"]["maxLength"] = json!(NODE_NAME_LENGTH_MAX);
 }
 

@@ -89,6 +89,16 @@ async fn the_definition_refuses_what_can_never_become_right_and_says_what_to_do(
         (json!({ "target": "9".repeat(65) }), "spec.target", "may not be more than 64"),
         (json!({}), "spec.target", "Required value"),
         (json!({ "target": "v1.36.3", "stopAfter": "workers" }), "spec.stopAfter", "worker/<node>"),
+        (
+            json!({ "target": "v1.36.3", "retry": { "step": "worker/w-1", "attempt": 4_294_967_296_u64 } }),
+            "spec.retry.attempt",
+            "less than or equal to 1000000",
+        ),
+        (
+            json!({ "target": "v1.36.3", "retry": { "step": "worker/w-1", "attempt": 0 } }),
+            "spec.retry.attempt",
+            "greater than or equal to 1",
+        ),
         (json!({ "target": "v1.36.3", "cordonedNodes": "ignore" }), "spec.cordonedNodes", "\"upgrade\""),
     ] {
         let message = refusal(create("refused", spec.clone()).await);
