@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use lockkeeper_exporter::read::backend::BackendConfig;
 use lockkeeper_exporter::read::packages::{PackagesError, Repository};
+use lockkeeper_exporter::read::shown::shown_url;
 use lockkeeper_exporter::serve::web_config::Security;
 use lockkeeper_exporter::telemetry::chain;
 use lockkeeper_rules::settings::Settings;
@@ -218,7 +219,7 @@ fn http_url(field: &'static str, text: &str) -> Result<(), ConfigError> {
     if is_http {
         return Ok(());
     }
-    let why = format!("{text:?} is not a URL such as http://prometheus:9090");
+    let why = format!("{:?} is not a URL such as http://prometheus:9090", shown_url(text));
     Err(ConfigError::Field { field, why })
 }
 
@@ -287,6 +288,7 @@ packages: {url: 'http://127.0.0.1/v{minor}/Packages'}
         for (from, to, named) in [
             ("'http://127.0.0.1:9090'", "'prometheus:9090'", "prometheus.urls"),
             ("'http://127.0.0.1:9093'", "''", "alertmanager.urls"),
+            ("'http://127.0.0.1:9093'", "'ftp://reader:hunter2@alertmanager'", "alertmanager.urls"),
             ("/v{minor}/", "/v1.36/", "packages.url"),
             ("tokenFile: /dev/null", "tokenFile: /nowhere/token", "webhook.tokenFile"),
             ("keyFile: /dev/null", "keyFile: /", "ssh.keyFile"),
@@ -296,6 +298,7 @@ packages: {url: 'http://127.0.0.1/v{minor}/Packages'}
                 (from.replace("/dev/null", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")), to);
             let error = parse(&text.replace(&from, to)).unwrap().validate().unwrap_err().to_string();
             assert!(error.starts_with(named), "{named} in {error}");
+            assert!(!error.contains("hunter2"), "{error}");
         }
     }
 }

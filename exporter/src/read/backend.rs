@@ -11,6 +11,8 @@ use lockkeeper_rules::prometheus::{ANSWER_BYTES_MAX, ParseError};
 use reqwest::{Client, Response, StatusCode, Url};
 use serde::Deserialize;
 
+use super::shown::shown_url;
+
 /// How long a question may take, from the connection to the last byte.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(3);
 /// How much of an error answer is read.
@@ -33,7 +35,7 @@ pub enum BackendError {
     /// It has no usable URL.
     #[error("{url:?} is not the base URL of a server, such as http://prometheus-0:9090")]
     Url {
-        /// The text, as written.
+        /// The text, as written, without what may be a secret.
         url: String,
     },
     /// The HTTP client cannot be built.
@@ -65,19 +67,15 @@ impl Backend {
             .build()
             .map_err(BackendError::Client)?;
         let backend = |url: &String| {
-            let base = base(url).ok_or_else(|| BackendError::Url { url: url.clone() })?;
+            let base = base(url).ok_or_else(|| BackendError::Url { url: shown_url(url) })?;
             Ok(Self { http: http.clone(), base, token_file: config.token_file.clone() })
         };
         config.urls.iter().map(backend).collect()
     }
 
-    /// The URL as people may see it: without user and password.
+    /// The URL as people may see it.
     pub(super) fn shown(&self) -> String {
-        let mut url = self.base.clone();
-        // Neither fails on a URL that has a host.
-        let _no_user = url.set_username("");
-        let _no_password = url.set_password(None);
-        url.as_str().trim_end_matches('/').to_owned()
+        shown_url(self.base.as_str()).trim_end_matches('/').to_owned()
     }
 
     pub(super) async fn ask<T>(&self, path: &str, query: &[(&str, &str)], reading: Reading<T>) -> Answer<T> {

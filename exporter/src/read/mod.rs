@@ -8,5 +8,6 @@ pub mod list;
 pub mod now;
 pub mod packages;
 pub mod prometheus;
+pub mod shown;
 pub mod upgrade_run;
 pub mod watch;

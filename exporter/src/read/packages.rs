@@ -7,6 +7,7 @@ use lockkeeper_rules::packages::{IndexError, offer, parse};
 use lockkeeper_rules::snapshot::Packages;
 use lockkeeper_rules::version::{Minor, Version};
 
+use super::shown::shown_url;
 use crate::telemetry::chain;
 
 /// How long one index may take, redirects included.
@@ -28,7 +29,7 @@ pub enum PackagesError {
         "packages.url: {url:?} has no {PLACEHOLDER} or is no http URL; give one such as https://packages.example/v{PLACEHOLDER}/deb/Packages"
     )]
     Url {
-        /// As configured.
+        /// As configured, without what may be a secret.
         url: String,
     },
     /// There is no HTTP client.
@@ -37,7 +38,7 @@ pub enum PackagesError {
     /// The server does not answer as it should.
     #[error("packages.url: {url}: {why}; check the URL and the repository")]
     Answer {
-        /// What was asked for.
+        /// What was asked for, without what may be a secret.
         url: String,
         /// What came.
         why: String,
@@ -45,13 +46,13 @@ pub enum PackagesError {
     /// The index of the running minor is not there.
     #[error("packages.url: {url}: there is no index for the running minor; check the URL")]
     Missing {
-        /// What was asked for.
+        /// What was asked for, without what may be a secret.
         url: String,
     },
     /// What came is no whole index.
     #[error("packages.url: {url}: {why}; check the URL and serve the whole Packages index there")]
     Index {
-        /// What was asked for.
+        /// What was asked for, without what may be a secret.
         url: String,
         /// Why; a part of the message, and so no source of its own.
         why: IndexError,
@@ -74,7 +75,7 @@ impl Repository {
         let example = url.replace(PLACEHOLDER, "1.36");
         let is_http = reqwest::Url::parse(&example).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
         if !url.contains(PLACEHOLDER) || !is_http {
-            return Err(PackagesError::Url { url: url.to_owned() });
+            return Err(PackagesError::Url { url: shown_url(url) });
         }
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::limited(REDIRECTS_MAX))
@@ -95,7 +96,7 @@ impl Repository {
         let minor = running.minor();
         // One after the other: two of the largest bodies at once would take twice the memory.
         let this = self.index(minor).await?;
-        let mut versions = this.ok_or_else(|| PackagesError::Missing { url: self.url(minor) })?;
+        let mut versions = this.ok_or_else(|| PackagesError::Missing { url: shown_url(&self.url(minor)) })?;
         let next = self.index(minor.next()).await?;
         versions.extend(next.unwrap_or_default());
         Ok(offer(running, versions))
@@ -108,8 +109,9 @@ impl Repository {
     /// The versions of one minor; nothing where there is no index.
     async fn index(&self, minor: Minor) -> Result<Option<Vec<Version>>, PackagesError> {
         let url = self.url(minor);
-        let failed = |why: String| PackagesError::Answer { url: url.clone(), why };
-        let response = self.client.get(&url).send().await.map_err(|error| failed(chain(&error)))?;
+        let failed = |why: String| PackagesError::Answer { url: shown_url(&url), why };
+        let response =
+            self.client.get(&url).send().await.map_err(|error| failed(chain(&error.without_url())))?;
         let status = response.status();
         if status == reqwest::StatusCode::NOT_FOUND {
             return Ok(None);
@@ -123,7 +125,7 @@ impl Repository {
         let judged = tokio::task::spawn_blocking(judged).await.map_err(|error| failed(chain(&error)))?;
         match judged.map_err(&failed)? {
             Ok(versions) => Ok(Some(versions)),
-            Err(why) => Err(PackagesError::Index { url, why }),
+            Err(why) => Err(PackagesError::Index { url: shown_url(&url), why }),
         }
     }
 }
@@ -137,7 +139,7 @@ async fn body(mut response: reqwest::Response) -> Result<Vec<u8>, String> {
         return Err(too_large());
     }
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| chain(&error))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| chain(&error.without_url()))? {
         if body.len() + chunk.len() > BODY_BYTES_MAX {
             return Err(too_large());
         }
@@ -179,7 +181,7 @@ mod tests {
 
     const INDEX: &[u8] = b"Package: kubeadm\nVersion: 1.36.3-1.1\n\n";
 
-    /// A server that answers each path with raw bytes; every other path is 404.
+    /// A server that answers each path with raw bytes; every other path is 404. What is asked for has secrets in it.
     async fn server(answers: Vec<(&'static str, Vec<u8>)>) -> Repository {
         crate::kube_client::install_tls_provider();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -191,7 +193,7 @@ mod tests {
                     head.push(stream.read_u8().await.unwrap());
                 }
                 let head = String::from_utf8(head).unwrap();
-                let path = head.split(' ').nth(1).unwrap();
+                let path = head.split([' ', '?']).nth(1).unwrap();
                 let missing =
                     b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_vec();
                 let answer = answers
@@ -202,7 +204,8 @@ mod tests {
                 let _hung_up = stream.write_all(&answer).await;
             }
         });
-        Repository::new(&format!("http://{address}/v{{minor}}/Packages")).unwrap()
+        Repository::new(&format!("http://reader:hunter2@{address}/v{{minor}}/Packages?token=hunter2"))
+            .unwrap()
     }
 
     fn ok(body: &[u8]) -> Vec<u8> {
@@ -248,9 +251,11 @@ mod tests {
             let shown = String::from_utf8_lossy(&answer[..answer.len().min(60)]).into_owned();
             let error = server(vec![("/v1.36/Packages", answer)]).await.read(&RUNNING).await.unwrap_err();
             assert!(error.to_string().contains(words), "{shown}: {error}");
+            assert!(!chain(&error).contains("hunter2"), "{shown}: {}", chain(&error));
         }
         let error = server(Vec::new()).await.read(&RUNNING).await.unwrap_err();
         assert!(matches!(error, PackagesError::Missing { .. }), "{error}");
+        assert!(!chain(&error).contains("hunter2"), "{error}");
         let next_is_down =
             server(vec![("/v1.36/Packages", ok(INDEX)), ("/v1.37/Packages", down.to_vec())]).await;
         assert!(next_is_down.read(&RUNNING).await.is_err(), "only 404 proves that a minor is not published");
@@ -270,5 +275,7 @@ mod tests {
         {
             assert!(Repository::new(url).unwrap_err().to_string().starts_with("packages.url"), "{url}");
         }
+        let error = Repository::new("https://reader:hunter2@packages.example/?token=hunter2").unwrap_err();
+        assert!(!chain(&error).contains("hunter2"), "{error}");
     }
 }

@@ -135,6 +135,8 @@ fn what_is_no_base_url_is_refused_and_a_password_is_never_shown() {
         let error = Backend::all(&config(url)).unwrap_err();
         assert!(matches!(error, BackendError::Url { .. }), "{url}");
     }
+    let error = Backend::all(&config("https://ada:secret@prometheus/?token=secret")).unwrap_err();
+    assert!(!error.to_string().contains("secret"), "{error}");
     let backends = Backend::all(&config("https://ada:secret@prometheus:9090/path/")).unwrap();
     assert_eq!(backends[0].shown(), "https://prometheus:9090/path");
 }
