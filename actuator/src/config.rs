@@ -18,9 +18,6 @@ pub struct Config {
     /// Who we are in the Lease, before the random digits of this process; the host name if nothing is said.
     #[serde(default)]
     pub identity: Option<String>,
-    /// The node that this process runs on, where it runs on one.
-    #[serde(default)]
-    pub node_name: Option<String>,
     /// Every Prometheus that must agree.
     pub prometheus: BackendConfig,
     /// Every Alertmanager that must agree.

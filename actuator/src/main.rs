@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::builder::NonEmptyStringValueParser;
 use lockkeeper_actuator::config::Config;
 use lockkeeper_actuator::service::Service;
 use lockkeeper_exporter::{kube_client, telemetry};
+use lockkeeper_rules::name::NodeName;
 
 /// Upgrades a Kubernetes cluster one step at a time, while the alerts are quiet.
 #[derive(Debug, Parser)]
@@ -18,6 +20,9 @@ struct Arguments {
     /// The kubeconfig; in a cluster the service account is used without one.
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
+    /// The node that this process runs on, where it runs on one: it hands over before that node is upgraded.
+    #[arg(long, value_name = "NODE", value_parser = NonEmptyStringValueParser::new())]
+    node_name: Option<String>,
     /// Looks at the configuration and ends.
     #[arg(long)]
     check_config: bool,
@@ -50,7 +55,15 @@ async fn main() -> ExitCode {
         println!("{} is good", arguments.config_file.display());
         return ExitCode::SUCCESS;
     }
-    let service = match Service::prepare(&config, arguments.kubeconfig.as_deref()).await {
+    if arguments.kubeconfig.is_none() && arguments.node_name.is_none() {
+        // In a cluster it runs on one of the nodes that it upgrades, and the cluster does not say by itself on which.
+        eprintln!(
+            "lockkeeper-actuator: --node-name is missing; give it the pod's spec.nodeName (see deploy/base), or --kubeconfig outside a cluster"
+        );
+        return ExitCode::from(EXIT_USAGE);
+    }
+    let own_node = arguments.node_name.map(NodeName);
+    let service = match Service::prepare(&config, arguments.kubeconfig.as_deref(), own_node).await {
         Ok(service) => service,
         Err(error) => {
             eprintln!("lockkeeper-actuator: {error:#}");

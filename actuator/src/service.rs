@@ -46,11 +46,15 @@ pub struct Service {
 }
 
 impl Service {
-    /// Builds every part.
+    /// Builds every part; `own_node` is the node that this process runs on, where it runs on one.
     ///
     /// # Errors
     /// Something that the configuration names cannot be used: a port, a file, a client. The message names the field.
-    pub async fn prepare(config: &Config, kubeconfig: Option<&Path>) -> anyhow::Result<Self> {
+    pub async fn prepare(
+        config: &Config,
+        kubeconfig: Option<&Path>,
+        own_node: Option<NodeName>,
+    ) -> anyhow::Result<Self> {
         let settings = Arc::new(config.settings.clone());
         let token = TokenFile::open(&config.webhook.token_file).await.context("webhook.tokenFile")?;
         let webhook = config.webhook.web_config_file.as_deref();
@@ -65,7 +69,7 @@ impl Service {
         let metrics = Arc::new(Metrics::new());
         let doorbell = Doorbell::new(Arc::clone(&settings));
         let leader = Leader::new(cluster.client.clone(), LEASE_NAMESPACE, &identity, settings.lease_seconds);
-        let hands = hands(config, &cluster, &leader, &metrics, identity)?;
+        let hands = hands(config, &cluster, &leader, &metrics, identity, own_node)?;
         let (sender, packages) = watch::channel(Source::unread());
         let actuator = Actuator {
             cluster,
@@ -75,7 +79,6 @@ impl Service {
             hands,
             packages,
             metrics: Arc::clone(&metrics),
-            own_node: config.node_name.clone().map(NodeName),
             leading_since: None,
             memories: BTreeMap::new(),
         };
@@ -127,6 +130,7 @@ fn hands(
     leader: &Leader,
     metrics: &Arc<Metrics>,
     identity: String,
+    own_node: Option<NodeName>,
 ) -> anyhow::Result<Hands> {
     let settings = Arc::new(config.settings.clone());
     Ok(Hands {
@@ -144,7 +148,7 @@ fn hands(
         metrics: Arc::clone(metrics),
         events: Events::start(cluster.client.clone(), identity),
         settings,
-        own_node: config.node_name.clone().map(NodeName),
+        own_node,
     })
 }
 

@@ -10,7 +10,6 @@ use lockkeeper_exporter::kube_client::Cluster;
 use lockkeeper_exporter::read::now::snapshot_now;
 use lockkeeper_rules::api::UpgradeRun;
 use lockkeeper_rules::gate::{self, Pending};
-use lockkeeper_rules::name::NodeName;
 use lockkeeper_rules::reason::Finding;
 use lockkeeper_rules::run::{
     LockView, Needs, Observed, Position, Shown, State, Turn, decide, is_done, needs, outlook, rung_for,
@@ -55,8 +54,6 @@ pub struct Actuator {
     pub packages: watch::Receiver<Source<Packages>>,
     /// Our own metrics.
     pub metrics: Arc<Metrics>,
-    /// The node that this process runs on.
-    pub own_node: Option<NodeName>,
     /// Since when we lead without a break.
     pub leading_since: Option<Timestamp>,
     /// What is remembered of each run, by uid.
@@ -220,7 +217,7 @@ impl Actuator {
             known: &known,
             generation: scene.generation,
             nonce: &nonce,
-            own_node: self.own_node.as_ref(),
+            own_node: self.hands.own_node.as_ref(),
             settings: &self.settings,
         };
         let turn = decide(&scene.state, &observed, now);

@@ -17,6 +17,7 @@
 
 pub mod certs;
 pub mod dashboard;
+pub mod deploy;
 pub mod kubelet;
 pub mod machine;
 pub mod packages;

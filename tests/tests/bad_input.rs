@@ -182,6 +182,13 @@ fn a_command_line_that_cannot_be_used_ends_with_exit_code_3_and_names_flag_and_r
             refused(&format!("{product} {word}"), &desk.start(product, &config, &[word.to_owned()]), &words);
         }
     }
+    // Without a kubeconfig it is in a cluster, and so on one of the nodes that it upgrades.
+    desk.write("config.yaml", &desk.config("lockkeeper-actuator").to_string());
+    let flag = format!("--config.file={}", desk.path("config.yaml").display());
+    let homeless = Desk::run("lockkeeper-actuator", std::slice::from_ref(&flag));
+    refused("no node name", &homeless, &["--node-name", "spec.nodeName"]);
+    let nameless = Desk::run("lockkeeper-actuator", &[flag, "--node-name=".to_owned()]);
+    refused("an empty node name", &nameless, &["--node-name", "--help"]);
     for product in BOTH {
         refused(product, &Desk::run(product, &[]), &["--config.file"]);
         let nowhere = ["--config.file=/nowhere/file".to_owned()];

@@ -6,6 +6,7 @@ mod cordoned;
 mod crash;
 mod crd;
 mod dashboard;
+mod deploy;
 mod exporter;
 mod gate;
 mod gate_live;

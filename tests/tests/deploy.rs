@@ -1,0 +1,142 @@
+//! What people install fits what the programs look for.
+
+use std::process::Command;
+
+use lockkeeper_rules::alert;
+use lockkeeper_rules::drain::{Pod, PodPhase, is_alert_path};
+use lockkeeper_rules::route::RouteOptions;
+use lockkeeper_rules::settings::Settings;
+use lockkeeper_tests::{deploy, parts};
+use serde_json::{Value, json};
+
+const PRODUCTS: [&str; 2] = ["exporter", "actuator"];
+
+fn object(kind: &str, name: &str) -> Value {
+    let mut objects = deploy::objects().unwrap().into_iter();
+    let found = objects.find(|object| object["kind"] == kind && object["metadata"]["name"] == name);
+    found.unwrap_or_else(|| panic!("deploy/base has no {kind} {name}"))
+}
+
+fn deployment(product: &str) -> Value {
+    object("Deployment", &format!("lockkeeper-{product}"))
+}
+
+fn service(product: &str) -> Value {
+    object("Service", &format!("k8s-upgrade-{product}"))
+}
+
+fn container(product: &str) -> Value {
+    deployment(product)["spec"]["template"]["spec"]["containers"][0].clone()
+}
+
+/// The port of this name, where a container or a Service gives its number.
+fn port(ports: &Value, name: &str, field: &str) -> u64 {
+    let found = ports.as_array().unwrap().iter().find(|port| port["name"] == name);
+    found.and_then(|port| port[field].as_u64()).unwrap_or_else(|| panic!("no {field} {name} in {ports}"))
+}
+
+#[test]
+fn our_own_pods_are_known_as_parts_of_the_alert_path_and_found_by_their_services() {
+    for product in PRODUCTS {
+        let deployment = deployment(product);
+        let labels = &deployment["spec"]["template"]["metadata"]["labels"];
+        let pod = Pod {
+            namespace: "k8s-upgrade".to_owned(),
+            name: product.to_owned(),
+            uid: "u".to_owned(),
+            node: None,
+            phase: PodPhase::Running,
+            deleting: false,
+            mirror: false,
+            controller: None,
+            ready: true,
+            priority: 0,
+            labels: serde_json::from_value(labels.clone()).unwrap(),
+        };
+        assert!(is_alert_path(&pod), "{product} would leave a node among the first: {labels}");
+        assert_eq!(deployment["spec"]["selector"]["matchLabels"], *labels, "{product}");
+        assert_eq!(service(product)["spec"]["selector"], *labels, "{product}");
+    }
+}
+
+#[test]
+fn the_replicas_of_the_actuator_are_kept_apart_and_each_knows_its_node() {
+    let deployment = deployment("actuator");
+    assert_eq!(deployment["spec"]["replicas"], 2, "one leads while the node of the other is upgraded");
+    let pod = &deployment["spec"]["template"];
+    let apart = json!([{
+        "maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": {"matchLabels": pod["metadata"]["labels"]},
+    }]);
+    assert_eq!(pod["spec"]["topologySpreadConstraints"], apart);
+    let container = container("actuator");
+    let env = json!([{"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}]);
+    assert_eq!(container["env"], env);
+    let args = container["args"].as_array().unwrap();
+    assert!(args.contains(&json!("--node-name=$(NODE_NAME)")), "{args:?}");
+}
+
+#[test]
+fn the_command_lines_are_understood() {
+    for product in PRODUCTS {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let packages = json!({"url": "https://packages.example/v{minor}/Packages"});
+        let token = file("token", "a-token-that-nobody-guesses");
+        let config = match product {
+            "exporter" => json!({"packages": packages}),
+            _ => json!({
+                "packages": packages, "prometheus": {"urls": []}, "alertmanager": {"urls": []},
+                "webhook": {"listenAddress": ":9443", "tokenFile": token}, "metrics": {"listenAddress": ":19441"},
+                "ssh": {"keyFile": token, "knownHostsFile": token},
+            }),
+        };
+        let config = file("config.yaml", &config.to_string());
+        let written = format!("/etc/lockkeeper/{product}.yaml");
+        let container = container(product);
+        let args = container["args"].as_array().unwrap().iter().map(|arg| {
+            let arg = arg.as_str().unwrap().replace("$(NODE_NAME)", "worker-1");
+            arg.replace(&written, config.to_str().unwrap())
+        });
+        let mut command = Command::new(parts::own(&format!("lockkeeper-{product}")).unwrap());
+        let output = command.args(args).arg("--check-config").output().unwrap();
+        assert!(output.status.success(), "{product}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn ports_probes_and_job_names_are_those_that_the_programs_and_the_rules_speak_of() {
+    for product in PRODUCTS {
+        let container = container(product);
+        for probe in ["livenessProbe", "readinessProbe"] {
+            let page = if probe == "livenessProbe" { "/livez" } else { "/readyz" };
+            assert_eq!(container[probe]["httpGet"], json!({"path": page, "port": "metrics"}), "{product}");
+        }
+        for port in service(product)["spec"]["ports"].as_array().unwrap() {
+            assert_eq!(port["targetPort"], port["name"], "{product}");
+            let inside = self::port(&container["ports"], port["name"].as_str().unwrap(), "containerPort");
+            assert_eq!(port["port"], inside, "{product}");
+        }
+    }
+    let help = Command::new(parts::own("lockkeeper-exporter").unwrap()).arg("--help").output().unwrap();
+    let listen = port(&container("exporter")["ports"], "metrics", "containerPort");
+    let said = String::from_utf8_lossy(&help.stdout).into_owned();
+    assert!(said.contains(&format!("[default: :{listen}]")), "{said}");
+
+    let webhook = port(&service("actuator")["spec"]["ports"], "webhook", "port");
+    let namespace = service("actuator")["metadata"]["namespace"].as_str().unwrap().to_owned();
+    let url = format!("https://k8s-upgrade-actuator.{namespace}.svc:{webhook}");
+    assert_eq!(RouteOptions::default().actuator_url, url);
+
+    // A ServiceMonitor's job is the name of the Service.
+    let settings = Settings::default();
+    for (product, job) in [("exporter", &settings.exporter_job), ("actuator", &settings.actuator_job)] {
+        assert_eq!(service(product)["metadata"]["name"], json!(job));
+        let rules = alert::to_yaml(&alert::groups(&settings));
+        assert!(rules.contains(job.as_str()), "no rule looks for {job}");
+    }
+}
