@@ -7,7 +7,7 @@ use lockkeeper_exporter::read::packages::{PackagesError, Repository};
 use lockkeeper_exporter::read::shown::shown_url;
 use lockkeeper_exporter::serve::web_config::Security;
 use lockkeeper_exporter::telemetry::chain;
-use lockkeeper_rules::settings::Settings;
+use lockkeeper_rules::settings::{Settings, SettingsError, validate_packages_interval};
 use lockkeeper_rules::yaml;
 use serde::Deserialize;
 
@@ -156,6 +156,9 @@ pub enum ConfigError {
     /// The package repository cannot be where it is said to be.
     #[error(transparent)]
     Packages(#[from] PackagesError),
+    /// A threshold cannot be used.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// A field has a value that cannot be used.
     #[error("{field}: {why}")]
     Field {
@@ -190,10 +193,8 @@ impl Config {
             }
         }
         Repository::new(&self.packages.url)?;
-        if self.packages.interval_seconds == 0 {
-            let why = "is 0; give at least 1".to_owned();
-            return Err(ConfigError::Field { field: "packages.intervalSeconds", why });
-        }
+        validate_packages_interval(self.packages.interval_seconds)?;
+        self.settings.validate()?;
         readable("webhook.tokenFile", &self.webhook.token_file)?;
         readable("ssh.keyFile", &self.ssh.key_file)?;
         readable("ssh.knownHostsFile", &self.ssh.known_hosts_file)?;
@@ -289,6 +290,7 @@ packages: {url: 'http://127.0.0.1/v{minor}/Packages'}
             ("/v{minor}/", "/v1.36/", "packages.url"),
             ("tokenFile: /dev/null", "tokenFile: /nowhere/token", "webhook.tokenFile"),
             ("keyFile: /dev/null", "keyFile: /", "ssh.keyFile"),
+            ("metrics:", "settings: {checkSecondsMax: 3600}\nmetrics:", "settings.checkSecondsMax is 3600"),
         ] {
             let text = GOOD.replace("/dev/null", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
             let (from, to) =

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use lockkeeper_rules::settings::Settings;
+use lockkeeper_rules::settings::{Settings, validate_packages_interval};
 use lockkeeper_rules::yaml;
 use serde::Deserialize;
 
@@ -78,18 +78,8 @@ fn parse(text: &str) -> Result<Config, String> {
     }
     let config: Config = yaml::read(text).map_err(|error| error.to_string())?;
     crate::read::packages::Repository::new(&config.packages.url).map_err(|error| error.to_string())?;
-    let Settings { scrape_interval_seconds, evaluation_interval_seconds, state_age_seconds_max, .. } =
-        &config.settings;
-    for (field, seconds) in [
-        ("packages.intervalSeconds", &config.packages.interval_seconds),
-        ("settings.scrapeIntervalSeconds", scrape_interval_seconds),
-        ("settings.evaluationIntervalSeconds", evaluation_interval_seconds),
-        ("settings.stateAgeSecondsMax", state_age_seconds_max),
-    ] {
-        if *seconds == 0 {
-            return Err(format!("{field} is 0; give at least 1"));
-        }
-    }
+    validate_packages_interval(config.packages.interval_seconds).map_err(|error| error.to_string())?;
+    config.settings.validate().map_err(|error| error.to_string())?;
     Ok(config)
 }
 
@@ -110,7 +100,7 @@ mod tests {
             (format!("{url}settings: {{soakSeconds: many}}"), "soakSeconds"),
             (
                 format!("{url}settings: {{evaluationIntervalSeconds: 0}}"),
-                "settings.evaluationIntervalSeconds",
+                "settings.evaluationIntervalSeconds is 0",
             ),
             (
                 "packages: {url: 'http://p/{minor}', intervalSeconds: 0}".to_owned(),

@@ -1,8 +1,12 @@
 //! Every threshold, once: shared by the generated rules, the live check, the machine and the docs.
 
+mod bounds;
+
 use serde::{Deserialize, Serialize};
 
 use crate::selector::Selector;
+
+pub use bounds::{SettingsError, validate_packages_interval};
 
 /// The thresholds. All are seconds unless the name says otherwise; the defaults are for a real cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

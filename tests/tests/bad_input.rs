@@ -110,7 +110,29 @@ fn wrong_values(desk: &Desk) -> Vec<(&'static [&'static str], &'static str, Valu
         (&BOTH, "/settings/soakSeconds", json!(-1), ["settings.soakSeconds", "write one, such as 5"]),
         (&BOTH, "/settings", json!([1]), ["settings is not a mapping", "write one, such as {key: value}"]),
         (&BOTH, "/packages/url", json!("packages.example"), ["packages.url", "{minor}"]),
-        (&BOTH, "/packages/intervalSeconds", json!(0), ["packages.intervalSeconds", "at least 1"]),
+        (&BOTH, "/packages/intervalSeconds", json!(0), ["packages.intervalSeconds is 0", "write 1 to 10800"]),
+        (
+            &BOTH,
+            "/settings/checkSecondsMax",
+            json!(3600),
+            ["settings.checkSecondsMax is 3600: no change may rest on a check", "write 2 to 5"],
+        ),
+        (&BOTH, "/settings/leaseSeconds", json!(0), ["settings.leaseSeconds is 0", "write 3 to 300"]),
+        (
+            &BOTH,
+            "/settings/alerts",
+            json!({"intervalSeconds": 0}),
+            ["settings.alerts.intervalSeconds is 0", "write 1 to 120"],
+        ),
+        (
+            &BOTH,
+            "/settings/attemptPauseSeconds",
+            json!(3000),
+            [
+                "settings.attemptPauseSeconds is 3000",
+                "at most 600, or at least 3000 for settings.attemptPauseSecondsMax",
+            ],
+        ),
         (&ACTUATOR, "/webhook/tokenFile", nowhere(), ["webhook.tokenFile", "check path and rights"]),
         (
             &ACTUATOR,
