@@ -86,6 +86,7 @@ pub enum Reason {
     StatusPruned,
     StateWentBackwards,
     AttemptsExhausted,
+    NodeHalfUpgraded,
     NoHomeForActuator,
     PipelineHasNoOtherNode,
     InvariantViolated,
@@ -466,6 +467,11 @@ impl Reason {
                 "the step failed as often as it may",
                 "mend the cause, then set spec.retry",
             ),
+            Self::NodeHalfUpgraded => entry(
+                "node_half_upgraded",
+                "the run gives up a node whose change has begun and is not whole",
+                "see that the node is well, then name it in spec.skip to give it back as it is",
+            ),
             Self::NoHomeForActuator => entry(
                 "no_home_for_actuator",
                 "the actuator could not run on any other node",
@@ -654,6 +660,7 @@ impl Reason {
         Self::StatusPruned,
         Self::StateWentBackwards,
         Self::AttemptsExhausted,
+        Self::NodeHalfUpgraded,
         Self::NoHomeForActuator,
         Self::PipelineHasNoOtherNode,
         Self::InvariantViolated,

@@ -282,6 +282,10 @@ pub struct AttemptedStep {
     /// The next attempt may not start earlier.
     #[schemars(with = "String")]
     pub not_before: Timestamp,
+    /// In one of the attempts the node's change has begun, and is not known to be whole: only a person gives such a
+    /// node back.
+    #[serde(default)]
+    pub begun: bool,
 }
 
 /// A step that is over.

@@ -6,12 +6,13 @@ use super::active::active;
 use super::command::Command;
 use super::gated::{cannot_have_begun, put_back};
 use super::lock::LockView;
-use super::moves::{IDLE_SECONDS, hold};
-use super::node_step::uncordon_order;
+use super::moves::{IDLE_SECONDS, hold, remember};
+use super::node_step::{not_verified, uncordon_order};
 use super::observed::{Observed, Turn};
-use super::state::{Active, Position, State, Work};
+use super::state::{Active, Attempted, Halted, Position, State, Work};
 use super::step::Stage;
 use crate::reason::{Finding, Reason};
+use crate::snapshot::Node;
 
 pub(super) fn ending(state: State, observed: &Observed<'_>, now: Timestamp) -> Turn {
     if let Position::Active(it) = &state.position
@@ -23,9 +24,13 @@ pub(super) fn ending(state: State, observed: &Observed<'_>, now: Timestamp) -> T
         Ok(nodes) => nodes,
         Err(finding) => return hold(state, vec![finding], now),
     };
-    let ours = nodes.iter().find_map(|node| Some((node, observed.our_annotation(node)?)));
-    if let Some((node, annotation)) = ours {
+    let ours = |node: &&Node| observed.is_ours(node);
+    if let Some(node) = nodes.iter().filter(ours).find(|node| is_whole(&state, node, observed, now)) {
+        let annotation = observed.our_annotation(node).unwrap_or_default();
         return Turn::run(state, Command::Uncordon(uncordon_order(node, annotation)));
+    }
+    if let Some(node) = nodes.iter().find(ours) {
+        return stay(state, node, now);
     }
     match observed.lock {
         LockView::Ours => Turn::run(state, Command::ReleaseLock),
@@ -37,6 +42,28 @@ pub(super) fn ending(state: State, observed: &Observed<'_>, now: Timestamp) -> T
             hold(state, vec![Finding::new(Reason::LockUnreadable, "", why.clone())], now)
         }
     }
+}
+
+/// Whether a node that this run holds is what it was before, or all that it should become. What people asked to be
+/// left as it is they have judged themselves.
+fn is_whole(state: &State, node: &Node, observed: &Observed<'_>, now: Timestamp) -> bool {
+    state.begun_on(&node.name).is_none()
+        || observed.is_skipped(&node.name)
+        || observed.target().is_ok_and(|target| not_verified(node, &target, observed, now).is_empty())
+}
+
+/// A node whose change has begun and is not whole stays cordoned, and the run stays with it, so that somebody is told.
+fn stay(mut state: State, node: &Node, now: Timestamp) -> Turn {
+    let detail = "the run was deleted before its change was whole";
+    let finding = Finding::new(Reason::NodeHalfUpgraded, node.name.0.clone(), detail);
+    if let Some(attempted) = state.begun_on(&node.name).cloned()
+        && !matches!(state.position, Position::Halted(_))
+    {
+        remember(&mut state, now, &attempted.step.to_string(), &format!("halted: {}", finding.reason));
+        let Attempted { step, attempt, .. } = attempted;
+        state.position = Position::Halted(Halted { step, attempt, at: now, finding: finding.clone() });
+    }
+    hold(state, vec![finding], now)
 }
 
 /// What is still to be done for the node at work; nothing if it can be let go.
@@ -52,6 +79,9 @@ fn finish_node(state: &State, it: &Active, observed: &Observed<'_>, now: Timesta
         return Some(active(state.clone(), it.clone(), observed, now));
     }
     if work.stage == Stage::Uncordon {
+        return None;
+    }
+    if state.begun_on(&work.before.name).is_some() {
         return None;
     }
     let finding = Finding::new(Reason::Paused, "metadata.deletionTimestamp", "the run was deleted");

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::observed::{Observed, Turn};
-use super::state::{Active, Attempted, Finished, Halted, Position, State, Waiting};
-use super::step::Step;
+use super::state::{Action, Active, Attempted, Finished, Halted, Position, State, Waiting, Work};
+use super::step::{Stage, Step};
 use crate::api::{HistoryEntry, Retry};
 use crate::name::{RunUid, Token};
 use crate::reason::{Finding, Reason};
@@ -98,10 +98,22 @@ pub(super) fn retry_later(
 
 /// Writes down that an attempt ended without success.
 fn attempted(state: &mut State, it: &Active, not_before: Timestamp) {
+    let begun = may_have_begun(it) || state.attempted(&it.step).is_some_and(|before| before.begun);
     state.attempted.retain(|attempted| attempted.step != it.step);
-    state.attempted.push(Attempted { step: it.step.clone(), attempt: it.token.attempt, not_before });
+    state.attempted.push(Attempted { step: it.step.clone(), attempt: it.token.attempt, not_before, begun });
     let excess = state.attempted.len().saturating_sub(ATTEMPTED_LENGTH_MAX);
     state.attempted.drain(..excess);
+}
+
+/// Whether an attempt may have begun to change its node. One that is certain not to have begun is on its way back.
+fn may_have_begun(it: &Active) -> bool {
+    let Work::OneNode(work) = &it.work else { return false };
+    match work.stage {
+        Stage::Cordon | Stage::Drain => false,
+        Stage::Mutate => it.intent.as_ref().is_some_and(|intent| intent.action == Action::Unit),
+        Stage::Verify => true,
+        Stage::Uncordon => work.returning.is_none(),
+    }
 }
 
 /// The run stands still until a person has looked. What is cordoned stays cordoned: the node is not known to work.

@@ -245,7 +245,12 @@ fn verify(
 }
 
 /// What keeps a node from being called upgraded and well.
-fn not_verified(node: &Node, target: &Version, observed: &Observed<'_>, now: Timestamp) -> Vec<Finding> {
+pub(super) fn not_verified(
+    node: &Node,
+    target: &Version,
+    observed: &Observed<'_>,
+    now: Timestamp,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     let name = || node.name.0.clone();
     if !observed.is_at_target(node, target) {

@@ -184,6 +184,9 @@ pub struct Attempted {
     pub attempt: u32,
     /// The next attempt may not start earlier.
     pub not_before: Timestamp,
+    /// In one of the attempts the node's change has begun, and is not known to be whole: it may be neither what it was
+    /// nor what it shall be.
+    pub begun: bool,
 }
 
 /// A step that is over.
@@ -243,6 +246,12 @@ impl State {
     #[must_use]
     pub fn attempted(&self, step: &Step) -> Option<&Attempted> {
         self.attempted.iter().find(|attempted| attempted.step == *step)
+    }
+
+    /// The step that has begun to change this node in an attempt that ended without success.
+    #[must_use]
+    pub fn begun_on(&self, node: &NodeName) -> Option<&Attempted> {
+        self.attempted.iter().find(|attempted| attempted.begun && attempted.step.node() == Some(node))
     }
 
     /// The record of a step that is over.

@@ -127,7 +127,12 @@ fn store_halted(it: &Halted) -> Halt {
 }
 
 fn store_attempted(it: &Attempted) -> AttemptedStep {
-    AttemptedStep { step: it.step.to_string(), attempt: it.attempt, not_before: it.not_before }
+    AttemptedStep {
+        step: it.step.to_string(),
+        attempt: it.attempt,
+        not_before: it.not_before,
+        begun: it.begun,
+    }
 }
 
 fn store_finished(it: &Finished) -> FinishedStep {

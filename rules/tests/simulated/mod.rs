@@ -221,6 +221,16 @@ impl Simulated {
         self.cordons_before.remove(name);
     }
 
+    /// As a person does who has looked at a node that the run holds: uncordoned, and our annotation taken off.
+    pub fn give_back_by_hand(&mut self, name: &str) {
+        let node = self.nodes.get_mut(name).unwrap();
+        (node.unschedulable, node.cordoned_by) = (false, None);
+    }
+
+    pub fn upgrade_by_hand(&mut self, name: &str) {
+        self.nodes.get_mut(name).unwrap().kubelet_version = Ok(TO.parse().unwrap());
+    }
+
     pub fn is_unschedulable(&self, name: &str) -> bool {
         self.nodes[name].unschedulable
     }
