@@ -246,6 +246,26 @@ fn a_run_deleted_before_another_attempt_has_begun_keeps_what_the_first_left() {
 }
 
 #[test]
+fn a_node_that_an_attempt_has_begun_to_change_stays_cordoned_when_the_next_is_held_for_too_long() {
+    for stage in ["cordon", "drain", "mutate"] {
+        let mut cluster = Simulated::new(1, 1, 29, Faults::default());
+        cluster.failing_node = Some("w-1".to_owned());
+        while !(cluster.stage() == Some(stage) && cluster.state().token().unwrap().attempt == 2) {
+            cluster.turn();
+        }
+        cluster.gate_is_shut = true;
+        cluster.failing_node = None;
+        while matches!(cluster.state().token(), Some(token) if token.attempt == 2) {
+            cluster.turn();
+            assert!(cluster.is_unschedulable("w-1"), "{stage}");
+        }
+        cluster.gate_is_shut = false;
+        cluster.run_to_the_end();
+        cluster.assert_upgraded_once_each();
+    }
+}
+
+#[test]
 fn the_lead_is_handed_over_before_our_own_node_is_touched_and_that_node_is_the_last_worker() {
     let mut cluster = Simulated::new(1, 2, 10, Faults::default());
     cluster.own_node = Some("w-1".into());

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::command::LedgerReading;
 use super::command::{CheckOrder, Checked, Command, Proof};
-use super::moves::{holds, linger};
+use super::moves::{fail, holds, linger};
 use super::observed::{Observed, Turn};
 use super::state::{Action, Active, Intended, NodeWork, Position, State, Work};
 use super::step::{Stage, Step};
@@ -144,7 +144,8 @@ pub(super) fn exempt(step: &Step, observed: &Observed<'_>) -> Vec<NodeName> {
 }
 
 /// Puts a node back as it was, as long as its mutation cannot have begun; else goes on waiting for what the node
-/// says. A step that holds no node has nothing to give back and goes on waiting, its progress kept.
+/// says. A step that holds no node has nothing to give back and goes on waiting, its progress kept. A node that an
+/// attempt before this one has begun to change is not as it was: it stays cordoned, and only the attempt is over.
 pub(super) fn put_back(
     mut state: State,
     it: &Active,
@@ -157,6 +158,9 @@ pub(super) fn put_back(
     };
     if work.stage > Stage::Mutate || !cannot_have_begun(it, observed, now) {
         return linger(state, vec![finding], now);
+    }
+    if state.begun_on(&work.before.name).is_some() {
+        return fail(state, it, finding, observed, now);
     }
     state.position = Position::active(Active {
         work: Work::OneNode(NodeWork { stage: Stage::Uncordon, returning: Some(finding), ..work.clone() }),
