@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use lockkeeper_rules::api::Retry;
 use lockkeeper_rules::name::Token;
-use lockkeeper_rules::run::Position;
+use lockkeeper_rules::run::{Action, Position};
 use proptest::prelude::*;
 use simulated::{Faults, Simulated};
 
@@ -175,6 +175,26 @@ fn a_deleted_run_finishes_the_node_whose_mutation_began() {
     assert!(!cluster.run.has_finalizer, "the finalizer is gone");
     assert!(!cluster.is_unschedulable("cp-1"));
     assert_eq!(cluster.version_of("cp-1"), "v1.36.3");
+}
+
+#[test]
+fn a_deleted_run_starts_no_mutation_that_it_has_only_written_down() {
+    for crashes in [false, true] {
+        let mut cluster = Simulated::new(1, 1, 30, Faults::default());
+        let is_written = |cluster: &Simulated| match cluster.state().position {
+            Position::Active(it) => it.intent.is_some_and(|intent| intent.action == Action::Unit),
+            _ => false,
+        };
+        while !(cluster.stage() == Some("mutate") && is_written(&cluster)) {
+            cluster.turn();
+        }
+        if crashes {
+            cluster.crash_now();
+        }
+        delete_and_wait(&mut cluster);
+        assert_eq!(cluster.upgrades_of("cp-1"), 0);
+        assert_let_go(&cluster, "cp-1");
+    }
 }
 
 /// Deletes the run and takes turns for a while, far longer than any attempt waits.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::active::active;
 use super::command::Command;
-use super::gated::{cannot_have_begun, put_back};
+use super::gated::{cannot_have_begun, put_back, run_deleted};
 use super::lock::LockView;
 use super::moves::{IDLE_SECONDS, hold, remember};
 use super::node_step::{not_verified, uncordon_order};
@@ -84,6 +84,5 @@ fn finish_node(state: &State, it: &Active, observed: &Observed<'_>, now: Timesta
     if state.begun_on(&work.before.name).is_some() {
         return None;
     }
-    let finding = Finding::new(Reason::Paused, "metadata.deletionTimestamp", "the run was deleted");
-    Some(put_back(state.clone(), it, finding, observed, now))
+    Some(put_back(state.clone(), it, run_deleted(), observed, now))
 }

@@ -172,6 +172,11 @@ pub(super) fn put_back(
     Turn::again(state)
 }
 
+/// Why a step that has not begun to change its node goes no further.
+pub(super) fn run_deleted() -> Finding {
+    Finding::new(Reason::Paused, "metadata.deletionTimestamp", "the run was deleted")
+}
+
 /// How long a reading that a node has not seen a token is worth something.
 pub(super) fn unseen_age_max(observed: &Observed<'_>) -> Duration {
     Duration::from_secs(observed.settings.unit_poll_seconds.saturating_mul(5).max(5))

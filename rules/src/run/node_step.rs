@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::command::{Command, CordonOrder, EvictOrder, UncordonOrder, UnitKind};
-use super::gated::{gated, held, put_back};
+use super::gated::{gated, held, put_back, run_deleted};
 use super::moves::{fail, finish, halt, linger, retry_later};
 use super::observed::{Observed, Turn};
 use super::state::{Action, Active, Intended, NodeWork, Position, State, Work};
@@ -205,9 +205,13 @@ fn mutate(
             fail(state, it, finding, observed, now)
         }
     };
-    // A gate may have held the unit for long, and pods have come to a node that somebody uncordoned meanwhile.
-    let barred = (!node.unschedulable)
-        .then(|| Finding::new(Reason::NodeUncordonedByHuman, node.name.0.clone(), "before its mutation"));
+    // A gate may have held the unit for long: the run was given up, or pods have come to a node that somebody uncordoned.
+    let barred = if observed.run.deleting {
+        Some(run_deleted())
+    } else {
+        (!node.unschedulable)
+            .then(|| Finding::new(Reason::NodeUncordonedByHuman, node.name.0.clone(), "before its mutation"))
+    };
     match follow(state.clone(), it, kind, node, barred, observed, now) {
         Followed::Turn(turn) => *turn,
         Followed::Ended { code: 0, .. } => enter(state, it, work, Stage::Verify, now),
