@@ -8,22 +8,19 @@ use serde_json::Value;
 
 #[test]
 fn every_query_names_only_metrics_and_labels_that_are_exported() {
-    for query in queries().unwrap() {
-        promql::known(&query.expr).unwrap_or_else(|error| panic!("{}: {error:#}", query.title));
-        assert!(!query.expr.contains('$'), "{}: a variable is left in {}", query.title, query.expr);
-        for selector in promql::selectors(&query.expr).unwrap() {
+    let annotations = overview().unwrap()["annotations"]["list"].clone();
+    let annotations = annotations.as_array().unwrap().iter();
+    let annotations =
+        annotations.map(|it| ("an annotation".to_owned(), substituted(it["expr"].as_str().unwrap())));
+    for (title, expr) in queries().unwrap().into_iter().map(|it| (it.title, it.expr)).chain(annotations) {
+        promql::known(&expr).unwrap_or_else(|error| panic!("{title}: {error:#}"));
+        assert!(!expr.contains('$'), "{title}: a variable is left in {expr}");
+        for selector in promql::selectors(&expr).unwrap() {
             let asked: BTreeSet<_> = selector.matchers.matchers.iter().map(|it| it.name.as_str()).collect();
-            assert!(asked.contains("cluster"), "{}: {selector}", query.title);
+            assert!(asked.contains("cluster"), "{title}: {selector}");
             let is_alert = selector.name.as_deref() == Some("ALERTS");
-            assert!(
-                is_alert || asked.is_superset(&["job", "instance"].into()),
-                "{}: {selector}",
-                query.title
-            );
+            assert!(is_alert || asked.is_superset(&["job", "instance"].into()), "{title}: {selector}");
         }
-    }
-    for annotation in overview().unwrap()["annotations"]["list"].as_array().unwrap() {
-        promql::known(&substituted(annotation["expr"].as_str().unwrap())).unwrap();
     }
 }
 

@@ -48,7 +48,11 @@ struct Closed {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_message_starts_a_step_while_the_gate_is_closed_and_each_is_counted_under_its_own_decision() {
-    let world = World::builder().settings(|settings| settings.idle_check_pause_seconds = 1);
+    let world = World::builder().settings(|settings| {
+        settings.idle_check_pause_seconds = 1;
+        // Longer than any wait here: a permit that nobody revokes must not end by itself meanwhile.
+        settings.permit_seconds = 600;
+    });
     let world = world.start().await.unwrap_or_else(|error| panic!("{error:#}"));
     let mut closed = close(world).await;
     let (before, counted) = (closed.state().await, closed.counted().await);
