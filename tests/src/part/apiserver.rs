@@ -26,7 +26,7 @@ pub enum User {
     Admin,
     /// The simulated kubelets.
     Kubelets,
-    /// The exporter: may only read.
+    /// The exporter.
     Exporter,
     /// The actuator.
     Actuator,
@@ -62,9 +62,10 @@ impl User {
 
     fn group(self) -> &'static str {
         match self {
-            Self::Admin | Self::Kubelets | Self::Actuator => "system:masters",
-            Self::Exporter => "lockkeeper:readers",
-            Self::ControllerManager | Self::Scheduler => "system:authenticated",
+            Self::Admin | Self::Kubelets => "system:masters",
+            Self::Exporter | Self::Actuator | Self::ControllerManager | Self::Scheduler => {
+                "system:authenticated"
+            }
         }
     }
 

@@ -2,27 +2,34 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node};
-use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Resource;
 use kube::api::{Api, ListParams, PostParams};
 use lockkeeper_actuator::leader::{LEASE_NAME, LEASE_NAMESPACE};
-use lockkeeper_rules::crd;
 use lockkeeper_rules::version::Version;
+use lockkeeper_rules::{crd, yaml};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::NAMESPACE;
+use crate::part::User;
 use crate::wait::wait_for;
 
 /// How long all nodes may take to be Ready.
 const NODES_SECONDS_MAX: u64 = 60;
 
-/// The namespace, the CRD, what the exporter may read, and kubeadm's own note of the version.
+/// What people install: the products have these rights here too and no other, so that one which is missing fails here.
+const RIGHTS: [(User, &str); 2] = [
+    (User::Exporter, include_str!("../../../deploy/base/exporter-rbac.yaml")),
+    (User::Actuator, include_str!("../../../deploy/base/actuator-rbac.yaml")),
+];
+
+/// The namespace, the CRD, the rights of both products, and kubeadm's own note of the version.
 pub(super) async fn prepare_cluster(kube: &kube::Client, version: &Version) -> Result<()> {
     create::<Namespace>(Api::all(kube.clone()), json!({"metadata": {"name": NAMESPACE}})).await?;
     create::<CustomResourceDefinition>(Api::all(kube.clone()), crd::upgrade_run()).await?;
@@ -30,18 +37,7 @@ pub(super) async fn prepare_cluster(kube: &kube::Client, version: &Version) -> R
     // for.
     let lease = json!({"metadata": {"name": LEASE_NAME}, "spec": {"holderIdentity": ""}});
     create::<Lease>(Api::namespaced(kube.clone(), LEASE_NAMESPACE), lease).await?;
-    let role = json!({
-        "metadata": {"name": "lockkeeper-readers"},
-        "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"]},
-                  {"nonResourceURLs": ["*"], "verbs": ["get"]}],
-    });
-    create::<ClusterRole>(Api::all(kube.clone()), role).await?;
-    let binding = json!({
-        "metadata": {"name": "lockkeeper-readers"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "lockkeeper-readers"},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "lockkeeper:readers"}],
-    });
-    create::<ClusterRoleBinding>(Api::all(kube.clone()), binding).await?;
+    grant_rights(kube).await?;
     let note = format!("kind: ClusterConfiguration\nkubernetesVersion: {version}\n");
     let note = json!({"metadata": {"name": "kubeadm-config"}, "data": {"ClusterConfiguration": note}});
     create::<ConfigMap>(Api::namespaced(kube.clone(), "kube-system"), note).await?;
@@ -54,6 +50,34 @@ pub(super) async fn prepare_cluster(kube: &kube::Client, version: &Version) -> R
         Ok(established.then_some(()))
     })
     .await
+}
+
+async fn grant_rights(kube: &kube::Client) -> Result<()> {
+    for (user, file) in RIGHTS {
+        for document in file.split("\n---\n") {
+            let mut object: Value = yaml::read(document)?;
+            if object.get("subjects").is_some() {
+                // The audit log tells them apart by these names; no service account speaks here.
+                let group = "rbac.authorization.k8s.io";
+                object["subjects"] = json!([{"apiGroup": group, "kind": "User", "name": user.name()}]);
+            }
+            grant(kube, object).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn grant(kube: &kube::Client, object: Value) -> Result<()> {
+    let kube = kube.clone();
+    let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
+    match object["kind"].as_str().context("an object without a kind")? {
+        "ClusterRole" => create::<ClusterRole>(Api::all(kube), object).await,
+        "ClusterRoleBinding" => create::<ClusterRoleBinding>(Api::all(kube), object).await,
+        "Role" => create::<Role>(Api::namespaced(kube, &namespace), object).await,
+        "RoleBinding" => create::<RoleBinding>(Api::namespaced(kube, &namespace), object).await,
+        "ServiceAccount" => Ok(()),
+        kind => bail!("a {kind} gives no right"),
+    }
 }
 
 async fn create<K>(api: Api<K>, object: Value) -> Result<()>
