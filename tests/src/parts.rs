@@ -68,8 +68,14 @@ pub fn own(program: &str) -> Result<PathBuf> {
     bail!("{program} is not beside {}: run `cargo build --workspace` first", running.display())
 }
 
+/// Where `tests/setup` puts a link to each part.
+#[must_use]
+pub fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/parts")
+}
+
 fn find(part: &str, program: &str, remedy: &str) -> Result<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/parts").join(part).join(program);
+    let path = folder().join(part).join(program);
     match path.canonicalize() {
         Ok(_) => Ok(path),
         Err(_) => bail!("{program} is missing ({}): run `{remedy}` first", path.display()),

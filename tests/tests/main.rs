@@ -14,6 +14,7 @@ mod hands;
 mod harness;
 mod listener;
 mod people;
+mod readme;
 mod rules;
 mod unreadable;
 mod upgrade;

@@ -31,10 +31,10 @@ pub(super) struct Args {
     /// The version to go to
     #[arg(long, default_value = "v1.36.3", value_name = "VERSION")]
     pub(super) to: Version,
-    /// End when the run is over; exit code 0 only if it succeeded
+    /// End when the run is over, or stands still for 5 minutes; exit code 0 only if it succeeded
     #[arg(long)]
     pub(super) exit: bool,
-    /// Start nothing from this step on, until you press Enter
+    /// Start nothing from this step on, until you press Enter or change the run as the screen says
     #[arg(long, value_name = "STEP")]
     pub(super) pause_before: Option<String>,
     /// Let a step fail: HOW is fail, fail-once, hang or kill
@@ -61,7 +61,7 @@ impl Args {
     /// The steps that the run will have.
     pub(super) fn steps(&self) -> Result<Vec<Step>> {
         if !(1..=WORKERS_MAX).contains(&self.workers) {
-            bail!("--workers {}: from 1 to {WORKERS_MAX}", self.workers);
+            bail!("--workers {}: choose a number from 1 to {WORKERS_MAX}", self.workers);
         }
         Ok(super::steps_of(self.workers))
     }
@@ -71,7 +71,8 @@ impl Args {
 pub(super) fn step_named<'a>(text: &str, steps: &'a [Step]) -> Result<(usize, &'a Step)> {
     let found = steps.iter().enumerate().find(|(_, step)| step.to_string() == text);
     let names: Vec<String> = steps.iter().map(Step::to_string).collect();
-    found.ok_or_else(|| anyhow::anyhow!("{text:?} is no step of this run: {}", names.join(", ")))
+    found
+        .ok_or_else(|| anyhow::anyhow!("{text:?} is no step of this run; choose one of {}", names.join(", ")))
 }
 
 /// What a person writes into a run so that it stands before a step, and what lets it go on.

@@ -36,6 +36,11 @@ pub(super) struct Line {
 impl Line {
     /// Whether it says something new beside the passing of time.
     pub(super) fn is_news(&self, before: &Self) -> bool {
+        self.has_moved(before) || self.held != before.held
+    }
+
+    /// Whether its step is further than before: another reason to hold is not.
+    fn has_moved(&self, before: &Self) -> bool {
         let is_same_state = match (&self.state, &before.state) {
             (State::Waiting { attempt, .. }, State::Waiting { attempt: old, .. }) => attempt == old,
             (State::Running { attempt, part, .. }, State::Running { attempt: old, part: old_part, .. }) => {
@@ -43,7 +48,7 @@ impl Line {
             }
             (new, old) => new == old,
         };
-        !is_same_state || self.held != before.held
+        !is_same_state
     }
 }
 
@@ -52,19 +57,35 @@ impl Line {
 pub(super) struct Board {
     pub(super) lines: Vec<Line>,
     now: Timestamp,
+    /// When a line last said something new.
+    moved_at: Timestamp,
     /// Since when the API server has not answered.
     silent_since: Option<Timestamp>,
 }
 
 impl Board {
-    pub(super) fn new(steps: &[Step]) -> Self {
+    pub(super) fn new(steps: &[Step], now: Timestamp) -> Self {
         let line = |step: &Step| Line { name: step.to_string(), state: State::Ahead, held: None };
-        Self { lines: steps.iter().map(line).collect(), now: Timestamp::UNIX_EPOCH, silent_since: None }
+        let lines = steps.iter().map(line).collect();
+        Self { lines, now, moved_at: now, silent_since: None }
     }
 
     /// Takes in what the run says now.
     pub(super) fn update(&mut self, status: &UpgradeRunStatus, now: Timestamp) {
+        let before = self.lines.clone();
         (self.now, self.silent_since) = (now, None);
+        self.update_lines(status, now);
+        if self.lines.iter().zip(&before).any(|(line, before)| line.has_moved(before)) {
+            self.moved_at = now;
+        }
+    }
+
+    /// For how long the run has stood where it stands.
+    pub(super) fn stands_seconds(&self, now: Timestamp) -> i64 {
+        now.duration_since(self.moved_at).as_secs()
+    }
+
+    fn update_lines(&mut self, status: &UpgradeRunStatus, now: Timestamp) {
         let at_work = at_work(status);
         let position = self.lines.iter().position(|line| Some(line.name.as_str()) == at_work);
         let done = match (status.phase, position) {
@@ -96,6 +117,15 @@ impl Board {
                 line.held = Some("the API server is away".to_owned());
             }
         }
+    }
+
+    /// The line of the step that waits, runs or has halted.
+    pub(super) fn at_work(&self) -> String {
+        let is_at_work = |line: &Line| !matches!(line.state, State::Ahead | State::Done(_));
+        self.lines
+            .iter()
+            .position(is_at_work)
+            .map_or_else(|| "no step is at work".to_owned(), |n| self.text(n))
     }
 
     /// A line for people.
@@ -211,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_step_goes_from_waiting_to_running_to_done() {
-        let mut board = Board::new(&super::super::steps_of(2));
+        let mut board = Board::new(&super::super::steps_of(2), at(0));
         let node = "worker/worker-1";
         board.update(&waiting(node, 10, json!([])), at(15));
         assert_eq!(board.text(4), "worker/worker-1          waiting   5 s for its permit");
@@ -230,7 +260,7 @@ mod tests {
 
     #[test]
     fn what_holds_for_longer_than_a_moment_is_named_and_the_cause_comes_first() {
-        let mut board = Board::new(&super::super::steps_of(1));
+        let mut board = Board::new(&super::super::steps_of(1), at(0));
         let hold = |reason: &str, subject: &str, since: i64| json!({"reason": reason, "subject": subject, "remedy": "", "since": at(since)});
         let holds = json!([
             hold("not_before", "soon", 10),
@@ -244,8 +274,21 @@ mod tests {
     }
 
     #[test]
+    fn a_run_stands_while_only_its_holds_change() {
+        let mut board = Board::new(&super::super::steps_of(1), at(0));
+        assert_eq!(board.stands_seconds(at(9)), 9, "nothing was seen yet");
+        board.update(&waiting("preflight", 10, json!([])), at(10));
+        let hold = json!([{"reason": "gate_firing", "subject": "X", "remedy": "", "since": at(10)}]);
+        board.update(&waiting("preflight", 10, hold), at(40));
+        assert_eq!(board.stands_seconds(at(50)), 40);
+        let active = json!({"step": "preflight", "token": "t", "startedAt": at(60), "stageSince": at(60)});
+        board.update(&status(json!({"active": [active]})), at(61));
+        assert_eq!(board.stands_seconds(at(70)), 9);
+    }
+
+    #[test]
     fn a_silent_api_server_is_told() {
-        let mut board = Board::new(&super::super::steps_of(1));
+        let mut board = Board::new(&super::super::steps_of(1), at(0));
         board.update(&waiting("preflight", 10, json!([])), at(11));
         for second in [12, 15] {
             board.not_updated(at(second));

@@ -26,13 +26,14 @@ pub(super) fn parse(text: &str, steps: &[Step]) -> Result<Order> {
     let (step, how) =
         text.rsplit_once('=').context("--fail wants STEP=HOW, such as worker/worker-1=fail-once")?;
     let (_, step) = step_named(step, steps).context("--fail")?;
-    let fault = fault_of(step).with_context(|| format!("--fail {text}: no program on a node does {step}"))?;
+    let fault = fault_of(step)
+        .with_context(|| format!("--fail {text}: no program on a node does {step}; choose another step"))?;
     let fault = match how {
         "fail" => fault,
         "fail-once" => fault.nth(1),
         "hang" => fault.nth(1).then(Then::Hang),
         "kill" => fault.nth(1).then(Then::Signal(KILL)),
-        other => bail!("--fail {text}: {other:?} is not one of fail, fail-once, hang, kill"),
+        other => bail!("--fail {text}: {other:?} is no way to fail; choose fail, fail-once, hang or kill"),
     };
     let node = step.node().map_or_else(|| CONTROL_PLANE.to_owned(), |node| node.0.clone());
     Ok(Order { step: step.clone(), how: how.to_owned(), node, fault })

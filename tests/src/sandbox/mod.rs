@@ -9,10 +9,12 @@ mod watch;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Parser;
 use lockkeeper_rules::api::{RunPhase, UpgradeRunStatus};
 use lockkeeper_rules::run::Step;
@@ -35,16 +37,32 @@ const PACE: Duration = Duration::from_secs(2);
 const HANG_SECONDS_MAX: u64 = 45;
 /// The exit code of what was interrupted.
 const INTERRUPTED: u8 = 130;
+/// The exit code of a command line that a person must mend.
+const USAGE: u8 = 3;
 
 /// What `make sandbox`, `make gate-close` and `make gate-open` start. The answer is the exit code.
 ///
 /// # Errors
 /// The World cannot be started, or ends in the middle.
 pub async fn main() -> Result<u8> {
-    let args = Args::parse();
-    match args.gate {
-        Some(gate) => control::tell(gate).await.map(|()| 0),
-        None => Sandbox::new(&args)?.show().await,
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            let is_wrong = error.use_stderr();
+            // Nobody is left to be told if the terminal is gone.
+            let _told = error.print();
+            return Ok(if is_wrong { USAGE } else { 0 });
+        }
+    };
+    if let Some(gate) = args.gate {
+        return control::tell(gate).await.map(|()| 0);
+    }
+    match Sandbox::new(&args) {
+        Ok(sandbox) => sandbox.show().await,
+        Err(error) => {
+            eprintln!("sandbox: {error:#}; --help tells more");
+            Ok(USAGE)
+        }
     }
 }
 
@@ -61,7 +79,7 @@ struct Sandbox<'a> {
 impl<'a> Sandbox<'a> {
     fn new(args: &'a Args) -> Result<Self> {
         if args.to <= args.from {
-            bail!("--to {} is not newer than --from {}", args.to, args.from);
+            bail!("--to {} is not newer than --from {}: choose a newer one", args.to, args.from);
         }
         let steps = args.steps()?;
         Ok(Self {
@@ -83,7 +101,7 @@ impl<'a> Sandbox<'a> {
         };
         screen.leave();
         shown.unwrap_or_else(|| {
-            println!("\n  Everything is ended.");
+            screen::print("\n  Everything is ended.\n");
             Ok(self.code.get())
         })
     }
@@ -161,11 +179,25 @@ fn get_parts(args: &Args) -> Result<()> {
         return Ok(());
     }
     let setup = concat!(env!("CARGO_MANIFEST_DIR"), "/setup");
-    let status = Command::new(setup).args([args.from.to_string(), args.to.to_string()]).status()?;
+    let status =
+        as_owner(&parts::folder(), setup)?.args([args.from.to_string(), args.to.to_string()]).status()?;
     if !status.success() {
         bail!("{setup} failed");
     }
     Ok(())
+}
+
+/// A program run as whoever a folder belongs to. With sudo we are root, and what root builds or caches in the folders of
+/// somebody else, they could neither change nor remove.
+fn as_owner(folder: &Path, program: &str) -> Result<Command> {
+    let owner = folder.metadata().with_context(|| format!("{}: run `make setup` first", folder.display()))?;
+    if !rustix::process::getuid().is_root() || owner.uid() == 0 {
+        return Ok(Command::new(program));
+    }
+    let mut command = Command::new("setpriv");
+    let (uid, gid) = (owner.uid().to_string(), owner.gid().to_string());
+    command.args(["--reuid", &uid, "--regid", &gid, "--init-groups", "--", program]);
+    Ok(command)
 }
 
 /// Every patch of both minors up to the target, as a repository has them.

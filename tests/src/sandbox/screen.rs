@@ -29,8 +29,15 @@ impl Spinner {
         if let Some(bar) = self.0 {
             bar.finish_and_clear();
         }
-        println!("  {what}, ready in {:.0} s", took.as_secs_f64());
+        print(&format!("  {what}, ready in {:.0} s\n", took.as_secs_f64()));
     }
+}
+
+/// Writes at once: it may be the last word for a long time, and it may go into a pipe. A reader who has left, such as
+/// `head`, or a terminal that was closed, is told nothing more; what was begun goes on all the same.
+pub(super) fn print(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _told = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
 
 /// A line of a bar. What does not fit the terminal is cut off: a line that wraps could not be replaced.
@@ -52,7 +59,7 @@ impl Screen {
 
     pub(super) fn spinner(&self, what: &str, usual: &str) -> Spinner {
         let Some(terminal) = &self.terminal else {
-            println!("  {what} ({usual})");
+            print(&format!("  {what} ({usual})\n"));
             return Spinner(None);
         };
         let bar = terminal.add(ProgressBar::new_spinner());
@@ -65,18 +72,15 @@ impl Screen {
     /// Says something above the lines that change.
     pub(super) fn say(&self, text: &str) {
         match &self.terminal {
-            Some(terminal) => terminal.suspend(|| print!("{text}")),
-            None => print!("{text}"),
+            Some(terminal) => terminal.suspend(|| print(text)),
+            None => print(text),
         }
-        // It may be the last word for a long time, and it may go into a pipe.
-        let _ = std::io::stdout().flush();
     }
 
     /// Takes back the line break that a person has typed, so that the lines are replaced where they are.
     pub(super) fn entered(&self) {
         if self.terminal.is_some() {
-            print!("\u{1b}[1A");
-            let _ = std::io::stdout().flush();
+            print("\u{1b}[1A");
         }
     }
 
@@ -106,7 +110,7 @@ impl Screen {
             bar.finish_and_clear();
         }
         for text in texts {
-            println!("  {text}");
+            print(&format!("  {text}\n"));
         }
     }
 
@@ -114,7 +118,7 @@ impl Screen {
         for (n, line) in board.lines.iter().enumerate() {
             let is_news = self.said.get(n).is_none_or(|said| line.is_news(said));
             if is_news && line.state != State::Ahead {
-                println!("  {}", board.text(n));
+                print(&format!("  {}\n", board.text(n)));
             }
         }
         self.said.clone_from(&board.lines);

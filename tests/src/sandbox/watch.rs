@@ -22,6 +22,9 @@ const LOOK: Duration = Duration::from_millis(250);
 /// How long one look may take: the API server is away for some seconds in the middle of a run.
 const LOOK_MAX: Duration = Duration::from_secs(2);
 
+/// How long a run may stand where it stands when nobody is there to look: much longer than any step here takes.
+const STANDS_SECONDS_MAX: i64 = 300;
+
 /// What is watched, and what a person has asked for.
 pub(super) struct Watch<'a> {
     pub(super) world: &'a World,
@@ -35,7 +38,7 @@ pub(super) struct Watch<'a> {
 impl Watch<'_> {
     /// Shows the run until it is over.
     pub(super) async fn follow(&self, screen: &mut Screen) -> Result<UpgradeRunStatus> {
-        let mut board = Board::new(self.steps);
+        let mut board = Board::new(self.steps, Timestamp::now());
         let mut entered = self.pause.and_then(|_| read_enter());
         let (mut told_pause, mut told_halt) = (false, None);
         loop {
@@ -64,6 +67,11 @@ impl Watch<'_> {
                 }
             }
             self.check_products()?;
+            let stands = board.stands_seconds(Timestamp::now());
+            if self.exit && stands > STANDS_SECONDS_MAX {
+                screen.leave();
+                bail!("the run has stood still for {stands} s: {}", board.at_work());
+            }
             if wait(&mut entered).await {
                 screen.entered();
                 self.go_on(told_pause).await?;

@@ -1,0 +1,118 @@
+//! What the README promises, word for word.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use lockkeeper_rules::api::UpgradeRunSpec;
+use lockkeeper_rules::version::Version;
+use lockkeeper_rules::yaml;
+use lockkeeper_tests::parts;
+use serde_json::Value;
+use tempfile::TempDir;
+
+const README: &str = include_str!("../../README.md");
+
+/// The YAML examples, in order: the exporter's file, the actuator's, a run.
+fn examples() -> [String; 3] {
+    let blocks = README.split("```yaml\n").skip(1).map(|rest| {
+        let block = rest.split("```").next().expect("a split has a first part");
+        // They stand in a list, so they are indented.
+        let lines = block.lines().map(|line| line.strip_prefix("   ").unwrap_or(line));
+        lines.collect::<Vec<_>>().join("\n")
+    });
+    blocks.collect::<Vec<_>>().try_into().expect("three examples")
+}
+
+fn said(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    text(&output.stdout) + &text(&output.stderr)
+}
+
+fn sandbox(args: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sandbox"));
+    command.args(args.split(' ')).output().unwrap()
+}
+
+#[test]
+fn the_configuration_files_are_good_as_they_are_shown() {
+    let [exporter, actuator, _] = examples();
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    for (name, text) in [
+        ("token", "a-token-that-nobody-guesses"),
+        ("web.yaml", "{}"),
+        ("id_ed25519", ""),
+        ("known_hosts", ""),
+    ] {
+        std::fs::write(path(name), text).unwrap();
+    }
+    for (product, config) in [("lockkeeper-exporter", exporter), ("lockkeeper-actuator", actuator)] {
+        let config = config.replace("/etc/lockkeeper-secrets", &folder.path().display().to_string());
+        std::fs::write(path("config.yaml"), config).unwrap();
+        let flag = format!("--config.file={}", path("config.yaml").display());
+        let checked =
+            Command::new(parts::own(product).unwrap()).args([&flag, "--check-config"]).output().unwrap();
+        assert!(checked.status.success(), "{product}: {}", said(&checked));
+    }
+}
+
+#[test]
+fn the_run_is_one_that_can_be_stored() {
+    let [.., run] = examples();
+    let run: Value = yaml::read(&run).unwrap();
+    assert_eq!(
+        run["apiVersion"],
+        format!("{}/{}", lockkeeper_rules::api::GROUP, lockkeeper_rules::api::VERSION)
+    );
+    let spec: UpgradeRunSpec = serde_json::from_value(run["spec"].clone()).unwrap();
+    spec.target.parse::<Version>().unwrap();
+}
+
+#[test]
+fn every_flag_of_the_sandbox_is_told_and_no_other() {
+    let help = said(&sandbox("--help"));
+    let flags = |text: &str| {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+        let mut flags: Vec<_> = words.filter(|word| word.starts_with("--")).map(str::to_owned).collect();
+        flags.sort();
+        flags.dedup();
+        flags
+    };
+    let told: String = README.lines().filter(|line| line.starts_with("| `--")).collect();
+    let shown: String = help.lines().filter(|line| line.trim_start().starts_with('-')).collect();
+    let mut shown = flags(&shown);
+    shown.retain(|flag| flag != "--help");
+    assert_eq!(flags(&told), shown);
+}
+
+#[test]
+fn every_path_it_names_is_there() {
+    for path in ["rules/generated/", "deploy/", "docs/", "dashboards/"] {
+        for (at, _) in README.match_indices(path) {
+            let end = README[at..].find(|c: char| !c.is_ascii_alphanumeric() && !"/._-".contains(c));
+            let named = README[at..at + end.unwrap_or(0)].trim_end_matches('.');
+            assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(named).exists(), "{named}");
+        }
+    }
+}
+
+#[test]
+fn a_command_line_that_is_wrong_starts_nothing_and_says_what_to_do() {
+    for (args, remedy) in [
+        ("--bogus", "--help"),
+        ("--workers none", "--help"),
+        ("--workers 0", "choose a number from 1 to 20"),
+        ("--from 1.36", "such as v1.36.1"),
+        ("--from v1.36.3 --to v1.36.1", "choose a newer one"),
+        ("--pause-before worker/worker-3", "choose one of preflight, snapshot"),
+        ("--fail preflight", "such as worker/worker-1=fail-once"),
+        ("--fail nothing=hang", "choose one of preflight, snapshot"),
+        ("--fail worker/worker-1=explode", "choose fail, fail-once, hang or kill"),
+        ("--fail postflight=fail", "choose another step"),
+    ] {
+        let output = sandbox(args);
+        assert_eq!(output.status.code(), Some(3), "{args}: {}", said(&output));
+        assert!(said(&output).contains(remedy), "{args}: {}", said(&output));
+        assert!(output.stdout.is_empty(), "{args}: {}", said(&output));
+    }
+}
