@@ -22,7 +22,7 @@ help: ## This list
 	@echo
 	@echo "  make sandbox ARGS='--workers 3 --exit'   passes flags; ARGS=--help lists them"
 
-setup: ## Get what is missing: sshd, etcd, Kubernetes, Prometheus, Alertmanager
+setup: ## Get what is missing: sshd, etcd, Kubernetes, Prometheus, Alertmanager (VERSIONS='v1.36.1 v1.36.3')
 	@tests/setup $(VERSIONS)
 
 build: ## Build both products and the harness
@@ -39,7 +39,7 @@ sandbox: setup ## Show a whole upgrade, live
 	@cargo build --locked --workspace --bins
 	@cargo run --locked --quiet --package lockkeeper-tests --bin sandbox -- $(ARGS)
 
-gate-close: ## Fire a gate alert in the sandbox that runs
+gate-close: ## Fire a gate alert in the sandbox that was started last
 	@cargo run --locked --quiet --package lockkeeper-tests --bin sandbox -- --gate close
 
 gate-open: ## Clear it again

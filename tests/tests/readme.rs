@@ -4,10 +4,11 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use lockkeeper_rules::api::UpgradeRunSpec;
+use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::version::Version;
 use lockkeeper_rules::yaml;
 use lockkeeper_tests::parts;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const README: &str = include_str!("../../README.md");
@@ -66,6 +67,46 @@ fn the_run_is_one_that_can_be_stored() {
     );
     let spec: UpgradeRunSpec = serde_json::from_value(run["spec"].clone()).unwrap();
     spec.target.parse::<Version>().unwrap();
+}
+
+#[test]
+fn what_is_deployed_is_found_by_the_rules_and_by_the_route() {
+    let [_, config, _] = examples();
+    let config: Value = yaml::read(&config).unwrap();
+    let settings = Settings::default();
+    let route = include_str!("../../rules/generated/alertmanager.yaml");
+    for (file, job, ports) in [
+        (include_str!("../../deploy/base/exporter.yaml"), settings.exporter_job, vec![("metrics", ":19440")]),
+        (
+            include_str!("../../deploy/base/actuator.yaml"),
+            settings.actuator_job,
+            ["webhook", "metrics"]
+                .map(|name| (name, config[name]["listenAddress"].as_str().unwrap()))
+                .to_vec(),
+        ),
+    ] {
+        let documents = file.split("\n---\n").map(|text| yaml::read::<Value>(text).unwrap());
+        let [service, deployment] = documents.collect::<Vec<_>>().try_into().unwrap();
+        // prometheus-operator takes the job from here.
+        assert_eq!(service["metadata"]["name"], job);
+        let pod = &deployment["spec"]["template"];
+        assert_eq!(service["spec"]["selector"], pod["metadata"]["labels"]);
+        assert_eq!(service["spec"]["selector"], service["metadata"]["labels"]);
+        let number = |address: &str| address.trim_start_matches(':').parse::<u16>().unwrap();
+        let listens: Vec<Value> =
+            ports.iter().map(|(name, at)| json!({"name": name, "containerPort": number(at)})).collect();
+        assert_eq!(pod["spec"]["containers"][0]["ports"], json!(listens));
+        let serves: Vec<Value> = ports
+            .iter()
+            .map(|(name, at)| json!({"name": name, "port": number(at), "targetPort": name}))
+            .collect();
+        assert_eq!(service["spec"]["ports"], json!(serves));
+        if let Some((_, at)) = ports.iter().find(|(name, _)| *name == "webhook") {
+            let namespace = service["metadata"]["namespace"].as_str().unwrap();
+            let url = format!("url: https://{job}.{namespace}.svc:{}/alertmanager/v4/", number(at));
+            assert_eq!(route.matches(&url).count(), 3, "{url}");
+        }
+    }
 }
 
 #[test]
