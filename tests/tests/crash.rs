@@ -16,6 +16,9 @@ use k8s_openapi::api::policy::v1::Eviction;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use lockkeeper_actuator::leader::{LEASE_NAME, LEASE_NAMESPACE};
 use lockkeeper_rules::api::ActiveStep;
+use lockkeeper_rules::name::{RunUid, Token};
+use lockkeeper_rules::node_script::{self, EtcdAccess, ScriptSettings};
+use lockkeeper_rules::run::{NodeTarget, Proof, UnitKind, UnitOrder};
 use lockkeeper_tests::World;
 use lockkeeper_tests::kubelet::PodPace;
 use lockkeeper_tests::machine::{Fault, Folder, Then};
@@ -205,6 +208,31 @@ async fn of_two_actuators_one_works_and_the_other_takes_over_with_a_higher_gener
     nothing_was_done_twice(&world).await;
     let used: Vec<u64> = generations_on(&world, "worker-1");
     assert!(used[0] == first_generation && used[1] > second_generation, "{used:?}: prepare, then upgrade");
+    let late = late_word(&world, "worker-1", second_generation).await;
+    assert_eq!(late, "refused generation_too_old", "a word of one that led before");
+}
+
+/// What a node answers to a unit of this generation, on a young check and under a token that it has not seen.
+async fn late_word(world: &World, node: &str, generation: u64) -> String {
+    let machine = world.machine(node);
+    let run = RunUid(world.runs().get(RUN).await.unwrap().metadata.uid.unwrap());
+    let token = Token { run, sequence: 99, attempt: 1, nonce: "00ff00ff00ff00ff".to_owned() };
+    let order = UnitOrder {
+        node: NodeTarget {
+            name: node.into(),
+            address: machine.spec.address.to_string(),
+            machine_id: machine.spec.machine_id.clone(),
+        },
+        kind: UnitKind::UpgradeNode,
+        token: token.clone(),
+        target: TARGET.parse().unwrap(),
+        generation,
+        proof: Proof { token, checked_at: jiff::Timestamp::now() },
+    };
+    let settings = ScriptSettings::new(&world.settings, EtcdAccess::default());
+    let launcher = node_script::launcher(&order, &settings).unwrap();
+    let answer = machine.ssh_with_input(&world.keys, "bash -s", &launcher).await.unwrap();
+    String::from_utf8_lossy(&answer.stdout).trim().to_owned()
 }
 
 /// A second actuator, and in front of both what a Service is in a cluster: Alertmanager knows only its address.

@@ -32,7 +32,11 @@ async fn metrics(world: &World) -> anyhow::Result<String> {
 async fn age(world: &World) -> f64 {
     let page = metrics(world).await.unwrap();
     let proven = value(&page, "k8s_upgrade_state_timestamp_seconds").expect("the state was proven once");
-    Timestamp::now().as_duration().as_secs_f64() - proven
+    seconds_now() - proven
+}
+
+fn seconds_now() -> f64 {
+    Timestamp::now().as_duration().as_secs_f64()
 }
 
 async fn wait_for_series(world: &World, series: &str, expected: Option<f64>) {
@@ -150,6 +154,7 @@ async fn an_outage_is_survived_and_the_age_of_the_state_tells_of_it() {
     let world = world().await;
     let version = world.from.clone();
     world.control_plane.lock().await.apiserver.service.kill();
+    let killed = seconds_now();
     wait_for_series(&world, "k8s_upgrade_source_up{source=\"kube_api\"}", Some(0.0)).await;
     world
         .wait_for("the age to grow past what a proof may take", 60, || async {
@@ -157,6 +162,12 @@ async fn an_outage_is_survived_and_the_age_of_the_state_tells_of_it() {
         })
         .await;
     let page = metrics(&world).await.unwrap();
+    // Each source by itself: the oldest proof alone would hide one that calls a failure a proof.
+    for source in ["kube_api", "nodes", "api_servers", "static_pods", "controller_leases", "runs"] {
+        let series = format!("k8s_upgrade_source_last_success_timestamp_seconds{{source=\"{source}\"}}");
+        let proven = value(&page, &series).expect("it was proven once");
+        assert!(proven <= killed, "{source} was proven {} s after the end", proven - killed);
+    }
     assert_eq!(
         value(&page, "k8s_upgrade_node_ready{node=\"worker-1\"}"),
         Some(1.0),
