@@ -66,10 +66,11 @@ pub(super) fn telemetry_missing_expr(settings: &Settings) -> String {
     arms.join("\nor ")
 }
 
-/// The state of an exporter that is young enough to be believed.
+/// The state of an exporter that is young enough to be believed. One from the future has no age: a clock is wrong.
 fn fresh(settings: &Settings) -> String {
     let state = Select::new(settings).all("k8s_upgrade_state_timestamp_seconds");
-    format!("{state} > time() - {}", settings.state_age_seconds_max)
+    let Settings { state_age_seconds_max, clock_skew_seconds_max, .. } = settings;
+    format!("{state} > time() - {state_age_seconds_max} < time() + {clock_skew_seconds_max}")
 }
 
 fn node_not_ready(settings: &Settings) -> AlertRule {

@@ -77,6 +77,11 @@ fn telemetry() -> Vec<Case> {
             well("the state no longer moves", "all")
                 .with(&series("k8s_upgrade_state_timestamp_seconds", ""), "0+5x60 300+0x100"),
         ),
+        closed(
+            well("the state is from the future", "all")
+                .with(&series("k8s_upgrade_state_timestamp_seconds", ""), "4+5x79 1000000+5x100"),
+        )
+        .fires(395, READY_ALERT),
         closed(well("no node is shown", "all").without("k8s_upgrade_node_info")),
         closed(
             well("a node's readiness is not shown", "all")

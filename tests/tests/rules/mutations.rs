@@ -29,7 +29,8 @@ fn must_be_noticed(groups: &[RuleGroup], cases: &[Case], by: &str, what: &str) {
 fn no_guard_of_the_ready_rule_can_be_lost_unnoticed() {
     const PENDING: &str = "k8s_upgrade_step_pending{gate_class=~\"all|start|mutating\"}";
     const NOT_BEFORE: &str = "k8s_upgrade_step_not_before_timestamp_seconds";
-    const FRESH: &str = "and on (instance, job) (k8s_upgrade_state_timestamp_seconds > time() - 60)";
+    const FRESH: &str =
+        "and on (instance, job) (k8s_upgrade_state_timestamp_seconds > time() - 60 < time() + 5)";
     const UP: &str = "and on (instance, job) (up{job=\"k8s-upgrade-exporter\"} == 1)";
     const COUNTED: &str = "and on () (count_over_time(ALERTS{alertname=\"K8sUpgradeWatchdog\",alertstate=\"firing\"}[300s]) >= 58)";
     const NEWEST: &str =
@@ -47,6 +48,8 @@ fn no_guard_of_the_ready_rule_can_be_lost_unnoticed() {
         (&due, &format!("unless on (instance, job, token) ({NOT_BEFORE} > time())"), "not without a time"),
         ("on (instance, job, token)", "on (instance, job)", "the time of another token does not count"),
         (FRESH, "", "a state of the exporter that no longer moves"),
+        ("> time() - 60 ", "", "a state of the exporter that no longer moves"),
+        (" < time() + 5", "", "a state of the exporter that is from the future"),
         (
             FRESH,
             &FRESH.replace("instance, job", "job"),
@@ -121,11 +124,12 @@ fn no_part_of_a_gate_alert_can_be_lost_unnoticed() {
     }
     let [not_ready, pressure] = ["K8sUpgradeNodeNotReady", "K8sUpgradeNodePressure"];
     let excused = "state=~\"upgrading|failed|skipped\"";
-    let fresh = "and on (instance, job) (k8s_upgrade_state_timestamp_seconds > time() - 60)";
+    let fresh = "and on (instance, job) (k8s_upgrade_state_timestamp_seconds > time() - 60 < time() + 5)";
     for (alert, part, instead, by) in [
         (not_ready, excused, "state=~\".+\"", "a node that is pending is not excused"),
         (not_ready, excused, "state=~\"upgrading|failed\"", "a node that is skipped is excused"),
         (not_ready, fresh, "", "an old word of a node being upgraded excuses nothing"),
+        (telemetry, " < time() + 5", "", "the state is from the future"),
         (
             not_ready,
             "min by (node)",

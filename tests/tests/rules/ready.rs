@@ -93,6 +93,10 @@ fn guards() -> Vec<Case> {
             .with(STATE, "0+5x60 300+0x100")
             .fires(355, READY_ALERT)
             .silent(360, READY_ALERT),
+        may_start("a state of the exporter that is from the future")
+            .with(STATE, "4+5x60 310+5x200")
+            .fires(300, READY_ALERT)
+            .silent(305, READY_ALERT),
         may_start("an exporter without a state")
             .without("k8s_upgrade_state_timestamp_seconds")
             .silent(400, READY_ALERT),
