@@ -352,6 +352,27 @@ fn a_node_that_is_skipped_after_its_step_failed_is_given_back() {
 }
 
 #[test]
+fn a_fresh_step_needs_its_own_node_ready_and_an_attempt_to_mend_a_broken_node_does_not() {
+    let mut cluster = Simulated::new(1, 1, 17, Faults::default());
+    while cluster.upgrades_of("cp-1") == 0 {
+        cluster.turn();
+    }
+    cluster.set_ready("w-1", false);
+    cluster.turns(2_000);
+    assert!(!cluster.started.contains(&"worker/w-1".to_owned()), "{:?}", cluster.started);
+    assert!(cluster.holds().contains(&"node_not_ready".to_owned()), "{:?}", cluster.holds());
+    cluster.set_ready("w-1", true);
+    cluster.failing_node = Some("w-1".to_owned());
+    while !cluster.is_unschedulable("w-1") {
+        cluster.turn();
+    }
+    // Its kubelet dies of the change: the attempts go on, and come to an end.
+    cluster.set_ready("w-1", false);
+    cluster.turns(20_000);
+    assert_eq!(cluster.halted(), Some("attempts_exhausted".to_owned()), "{:?}", cluster.holds());
+}
+
+#[test]
 fn a_finished_control_plane_node_is_not_touched_again_because_a_pod_of_it_is_unready() {
     let mut cluster = Simulated::new(1, 2, 16, Faults::default());
     while cluster.started.last().is_none_or(|step| step != "worker/w-1") {

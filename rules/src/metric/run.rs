@@ -7,7 +7,7 @@ use super::table::*;
 use crate::api::{Hold, RunPhase, UpgradeRun, UpgradeRunStatus};
 use crate::name::Token;
 use crate::reason::Finding;
-use crate::run::{Step, unreadable};
+use crate::run::{Step, is_in_hand, unreadable};
 use crate::snapshot::Node;
 use crate::version::Version;
 
@@ -145,13 +145,19 @@ pub(super) fn node_state(node: &Node, run: &UpgradeRun) -> &'static str {
     let status = run.status.as_ref();
     let is_of = |step: &str| step.parse::<Step>().is_ok_and(|step| step.node() == Some(&node.name));
     let halted = status.and_then(|status| status.halted.as_ref());
+    let is_run = || status.is_some_and(|status| status.active.iter().any(|active| is_of(&active.step)));
+    // A node that is broken half way must not close the gate of the attempt that would mend it.
+    let is_waited_for = || {
+        let (waiting, token) = status.and_then(waiting).map(|(it, _)| (it, it.token.parse::<Token>()))?;
+        Some(is_of(&waiting.step) && token.is_ok_and(|token| is_in_hand(run, &token, node)))
+    };
     let at_target = || {
         let target = run.spec.target.parse::<Version>().ok()?;
         Some(node.kubelet_version.as_ref().ok()?.cmp_precedence(&target).is_eq())
     };
     if halted.is_some_and(|halt| is_of(&halt.step)) {
         "failed"
-    } else if status.is_some_and(|status| status.active.iter().any(|active| is_of(&active.step))) {
+    } else if is_run() || is_waited_for().unwrap_or(false) {
         "upgrading"
     } else if run.spec.skip.contains(&node.name.0) {
         "skipped"
@@ -165,7 +171,7 @@ pub(super) fn node_state(node: &Node, run: &UpgradeRun) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{ActiveStep, Halt, StoredFinding, UpgradeRunSpec, WaitingStep};
+    use crate::api::{ActiveStep, CordonedNodes, Halt, StoredFinding, UpgradeRunSpec, WaitingStep};
     use crate::metric::TABLE;
     use crate::metric::{Boots, Sample, samples};
     use crate::settings::Settings;
@@ -349,6 +355,47 @@ mod tests {
             ["node_state{node=cp-1,state=pending} 1", "node_state{node=w-1,state=upgrading} 1"]
         );
         assert_eq!(ones(&shown(Vec::new())), Vec::<String>::new());
+    }
+
+    /// What is shown of w-1 while its step waits, cordoned as said, under a token of this attempt.
+    fn state_while_waiting(
+        cordoned_nodes: CordonedNodes,
+        attempt: u32,
+        cordon: Option<Option<&str>>,
+    ) -> String {
+        let token = format!("u.7.{attempt}.00ff00ff00ff00ff");
+        let mut run = run(RunPhase::Waiting, |status| {
+            status.waiting = waiting("worker/w-1").map(|it| WaitingStep { token, ..it });
+        });
+        run.spec.cordoned_nodes = cordoned_nodes;
+        let (snapshot, _) = healthy();
+        let mut node = snapshot.nodes.value.unwrap().into_iter().find(|node| node.name.0 == "w-1").unwrap();
+        node.unschedulable = cordon.is_some();
+        node.cordoned_by = cordon.flatten().map(str::to_owned);
+        node_state(&node, &run).to_owned()
+    }
+
+    #[test]
+    fn a_node_whose_next_attempt_waits_is_at_work_while_it_is_out_of_service_for_it_and_else_is_not() {
+        use CordonedNodes::{Hold, Upgrade};
+        let (ours, theirs) = (Some(Some("u.6.1.00ff00ff00ff00ff")), Some(None));
+        let of_another_run = Some(Some("v.6.1.00ff00ff00ff00ff"));
+        for (cordoned_nodes, attempt, cordon, expected) in [
+            (Hold, 2, ours, "upgrading"),
+            // Paused after the failure, and minted anew.
+            (Hold, 1, ours, "upgrading"),
+            (Upgrade, 2, theirs, "upgrading"),
+            // A fresh step needs its node Ready, and so does one whose node was put back.
+            (Hold, 1, None, "pending"),
+            (Hold, 2, None, "pending"),
+            (Upgrade, 2, None, "pending"),
+            (Upgrade, 1, theirs, "pending"),
+            (Hold, 2, theirs, "pending"),
+            (Hold, 2, of_another_run, "pending"),
+        ] {
+            let shown = state_while_waiting(cordoned_nodes, attempt, cordon);
+            assert_eq!(shown, expected, "{cordoned_nodes:?} {attempt} {cordon:?}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::clock::{set_right, soaks};
 use super::command::{CheckOrder, Command};
 use super::ending::ending;
 use super::gated::exempt;
+use super::in_hand::is_in_hand;
 use super::lock::LockView;
 use super::moves::{IDLE_SECONDS, hold, mint, remember};
 use super::next::{behind_workers, cordoned_by_others, next_step, stopped};
@@ -142,12 +143,15 @@ fn knock(state: State, it: &Waiting, nodes: &[Node], observed: &Observed<'_>, no
     let permit = observed.permit.filter(|permit| permit.covers(&it.token, now, settings));
     let check =
         observed.known.check.as_ref().filter(|c| c.report.token == it.token && c.report.form == Form::Start);
+    let at_work = it.step.node().filter(|name| {
+        nodes.iter().any(|node| node.name == **name && is_in_hand(observed.run, &it.token, node))
+    });
     let ask = Command::Check(CheckOrder {
         step: it.step.clone(),
         token: it.token.clone(),
         form: Form::Start,
         minted_at: it.minted_at,
-        exempt: exempt(&it.step, observed),
+        exempt: exempt(at_work, observed),
     });
     // What was found before stands, with its times, until there is another answer.
     let Some(check) = check else { return Turn::run(state, ask) };

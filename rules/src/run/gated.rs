@@ -9,7 +9,7 @@ use super::command::{CheckOrder, Checked, Command, Proof};
 use super::moves::{fail, holds, linger};
 use super::observed::{Observed, Turn};
 use super::state::{Action, Active, Intended, NodeWork, Position, State, Work};
-use super::step::{Stage, Step};
+use super::step::Stage;
 use crate::gate::Form;
 use crate::name::NodeName;
 use crate::reason::{Finding, Reason};
@@ -112,7 +112,7 @@ fn continue_check(it: &Active, observed: &Observed<'_>) -> Command {
         token: it.token.clone(),
         form: Form::Continue,
         minted_at: it.started_at,
-        exempt: exempt(&it.step, observed),
+        exempt: exempt(it.step.node(), observed),
     })
 }
 
@@ -137,10 +137,10 @@ pub(super) fn held(
     Turn::wait(state, 1)
 }
 
-/// The nodes that need not be Ready for a step to go on.
-pub(super) fn exempt(step: &Step, observed: &Observed<'_>) -> Vec<NodeName> {
+/// The nodes that need not be Ready for a step to go on: the one that is at work, and what people asked to leave.
+pub(super) fn exempt(at_work: Option<&NodeName>, observed: &Observed<'_>) -> Vec<NodeName> {
     let skipped = observed.run.spec.skip.iter().map(|name| NodeName(name.clone()));
-    step.node().cloned().into_iter().chain(skipped).collect()
+    at_work.cloned().into_iter().chain(skipped).collect()
 }
 
 /// Puts a node back as it was, as long as its mutation cannot have begun; else goes on waiting for what the node

@@ -16,6 +16,7 @@ mod command;
 mod decide;
 mod ending;
 mod gated;
+mod in_hand;
 mod judge;
 mod lease;
 mod lock;
@@ -33,6 +34,7 @@ mod visit;
 
 pub use command::*;
 pub use decide::decide;
+pub use in_hand::is_in_hand;
 pub use lease::*;
 pub use lock::{LOCK_NAME, LOCK_RUN_ANNOTATION, LockView, lock_view};
 pub use needs::{Needs, is_done, needs, rung_for};

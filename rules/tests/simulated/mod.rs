@@ -231,6 +231,10 @@ impl Simulated {
         self.nodes.get_mut(name).unwrap().kubelet_version = Ok(TO.parse().unwrap());
     }
 
+    pub fn set_ready(&mut self, name: &str, ready: bool) {
+        self.nodes.get_mut(name).unwrap().ready = ready;
+    }
+
     pub fn is_unschedulable(&self, name: &str) -> bool {
         self.nodes[name].unschedulable
     }
@@ -551,7 +555,10 @@ impl Simulated {
         let slow = self.slow_when.filter(|(stage, _)| self.stage() == Some(stage)).map(|(_, takes)| takes);
         self.pass(slow.unwrap_or(self.check_takes));
         let is_shut = self.gate_is_shut || self.chance(self.faults.gate_closed_percent);
-        let findings = if is_shut { vec![Finding::new(Reason::GateFiring, "Site", "")] } else { Vec::new() };
+        let mut findings =
+            if is_shut { vec![Finding::new(Reason::GateFiring, "Site", "")] } else { Vec::new() };
+        let unready = self.nodes.values().filter(|node| !node.ready && !order.exempt.contains(&node.name));
+        findings.extend(unready.map(|node| Finding::new(Reason::NodeNotReady, node.name.0.clone(), "")));
         self.memory.check =
             Some(Report { token: order.token.clone(), form: order.form, started_at, findings });
     }
