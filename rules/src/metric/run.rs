@@ -17,20 +17,32 @@ pub fn is_open(run: &UpgradeRun) -> bool {
     phase(run) != Some(RunPhase::Succeeded)
 }
 
-/// The open run that people mean by "the upgrade": the one that is furthest, then the oldest.
+/// Whether a run stands still until a person has looked. One that cannot be read is told of by that.
+fn is_halted(run: &UpgradeRun) -> bool {
+    let is_halt = |status: &UpgradeRunStatus| status.phase == RunPhase::Halted || status.halted.is_some();
+    run.status.as_ref().is_some_and(is_halt) && unreadable(run).is_none()
+}
+
+/// The open run that people mean by "the upgrade": the one that is furthest, then the oldest. One that has halted may
+/// hold a node half way, so it comes before one that only waits.
 #[must_use]
 pub fn current_run(runs: &[UpgradeRun]) -> Option<&UpgradeRun> {
     let rank = |run: &UpgradeRun| match phase(run) {
         Some(RunPhase::Running | RunPhase::Ending) => 0,
-        Some(RunPhase::Waiting) => 1,
-        Some(RunPhase::Halted) => 2,
-        Some(RunPhase::Queued) => 3,
-        None => 4,
-        Some(RunPhase::Succeeded) => 5,
+        Some(RunPhase::Halted) => 1,
+        // One that has begun has held the cluster.
+        Some(RunPhase::Waiting) => 3 - i32::from(has_begun(run)),
+        Some(RunPhase::Queued) => 4,
+        None => 5,
+        Some(RunPhase::Succeeded) => 6,
     };
     runs.iter()
         .filter(|run| is_open(run))
         .min_by_key(|run| (rank(run), run.created_at, &run.namespace, &run.name))
+}
+
+fn has_begun(run: &UpgradeRun) -> bool {
+    run.status.as_ref().is_some_and(|status| status.started_at.is_some())
 }
 
 fn phase(run: &UpgradeRun) -> Option<RunPhase> {
@@ -38,11 +50,12 @@ fn phase(run: &UpgradeRun) -> Option<RunPhase> {
 }
 
 impl Samples {
-    pub(super) fn run(&mut self, run: Option<&UpgradeRun>) {
+    /// The run that people mean by "the upgrade", and whether any has halted: none hides the halt of another.
+    pub(super) fn run(&mut self, runs: &[UpgradeRun]) {
+        let run = current_run(runs);
         let status = run.and_then(|run| run.status.as_ref());
         self.flag(&IN_FLIGHT, [], run.is_some());
-        let is_readable = run.is_none_or(|run| unreadable(run).is_none());
-        self.flag(&HALTED, [], is_readable && status.is_some_and(|status| status.halted.is_some()));
+        self.flag(&HALTED, [], runs.iter().filter(|run| is_open(run)).any(is_halted));
         let now = run.map_or("idle", run_phase);
         let ends = ["idle", "queued", "ending", "halted"];
         for phase in ends.into_iter().chain(Step::PHASES) {
@@ -326,6 +339,34 @@ mod tests {
         let fine = shown(vec![run(RunPhase::Waiting, |_| {})]);
         assert!(has(&fine, "run_unreadable{run=patch} 0"), "{fine:#?}");
         assert!(!shown(vec![run(RunPhase::Succeeded, |_| {})]).iter().any(|it| it.starts_with("run_unr")));
+    }
+
+    #[test]
+    fn no_other_run_hides_that_one_has_halted() {
+        let halted = run(RunPhase::Halted, |status| {
+            let halt = serde_json::json!({"step": "worker/w-1", "attempt": 3, "at": at(),
+                                          "finding": {"reason": "attempts_exhausted"}});
+            status.halted = Some(serde_json::from_value(halt).unwrap());
+        });
+        for phase in [RunPhase::Running, RunPhase::Waiting, RunPhase::Queued, RunPhase::Ending] {
+            let mut other = run(phase, |status| status.waiting = waiting("preflight"));
+            other.name = "a".to_owned();
+            let shown = shown(vec![other, halted.clone()]);
+            assert!(has(&shown, "halted{} 1"), "{phase:?}: {shown:#?}");
+            // Nothing is wrong with the node that another run is at work on.
+            let is_failed = has(&shown, "node_state{node=w-1,state=failed} 1");
+            assert_eq!(is_failed, !matches!(phase, RunPhase::Running | RunPhase::Ending), "{phase:?}");
+        }
+        let over = run(RunPhase::Succeeded, |status| status.halted = halted.status.unwrap().halted);
+        assert!(has(&shown(vec![over]), "halted{} 0"), "one that is over is no concern");
+    }
+
+    #[test]
+    fn a_run_that_has_begun_is_meant_rather_than_one_that_was_never_let_in() {
+        let mut other = run(RunPhase::Waiting, |status| status.waiting = waiting("preflight"));
+        other.name = "a".to_owned();
+        let begun = run(RunPhase::Waiting, |status| status.started_at = Some(at()));
+        assert_eq!(current_run(&[other, begun]).unwrap().name, "patch");
     }
 
     #[test]

@@ -30,8 +30,8 @@ pub fn samples(snapshot: &Snapshot, verdicts: &[Verdict], boots: &Boots) -> Vec<
     }
     out.versions(snapshot);
     // Before the runs were read, nobody knows whether one is open: nothing is said rather than 0.
-    if runs.is_some() {
-        out.run(run);
+    if let Some(runs) = runs {
+        out.run(runs);
     }
     out.unreadable(runs.unwrap_or_default());
     for run in runs.unwrap_or_default().iter().filter(|run| is_open(run)) {
