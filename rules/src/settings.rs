@@ -97,7 +97,7 @@ pub struct AlertSettings {
     pub unanswered_seconds: u64,
     /// How long one step may run.
     pub stalled_seconds: u64,
-    /// How long one step may wait.
+    /// How long a run may go without coming further.
     pub holding_seconds: u64,
     /// How long a run may be past its snapshot step without a snapshot.
     pub snapshot_missing_seconds: u64,

@@ -373,6 +373,26 @@ fn a_fresh_step_needs_its_own_node_ready_and_an_attempt_to_mend_a_broken_node_do
 }
 
 #[test]
+fn what_is_done_again_because_it_is_too_old_is_no_progress() {
+    let mut cluster = Simulated::new(1, 1, 18, Faults::default());
+    while cluster.started.last().is_none_or(|step| step != "snapshot") || cluster.state().step().is_some() {
+        cluster.turn();
+    }
+    let before = cluster.state().progressed_at;
+    assert!(before.is_some());
+    cluster.gate_is_shut = true;
+    cluster.turns(20_000);
+    cluster.gate_is_shut = false;
+    while cluster.started.len() < 4 || cluster.state().step().is_some() {
+        assert_eq!(cluster.state().progressed_at, before, "{:?}", cluster.started);
+        cluster.turn();
+    }
+    assert_eq!(cluster.started, ["preflight", "snapshot", "preflight", "snapshot"]);
+    cluster.run_to_the_end();
+    assert!(cluster.state().progressed_at > before);
+}
+
+#[test]
 fn a_finished_control_plane_node_is_not_touched_again_because_a_pod_of_it_is_unready() {
     let mut cluster = Simulated::new(1, 2, 16, Faults::default());
     while cluster.started.last().is_none_or(|step| step != "worker/w-1") {

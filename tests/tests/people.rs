@@ -101,7 +101,7 @@ async fn a_step_that_waits(world: &mut World) {
     world.site.close(SiteGate::All);
     // Without the control plane's node the run is at its first worker within seconds.
     world.create_run(RUN, json!({"target": "v1.36.3", "skip": ["cp-1"]})).await.unwrap();
-    let holding = [("alertname", "K8sUpgradeHolding"), ("run", RUN), ("step", "preflight")];
+    let holding = [("alertname", "K8sUpgradeHolding"), ("run", RUN)];
     until_told(world, "firing", &holding).await;
     assert_eq!(believed(world), ["K8sUpgradeHolding"]);
 

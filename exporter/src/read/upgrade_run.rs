@@ -161,6 +161,7 @@ fn unreadable(metadata: &ObjectMeta, stored_schema: Option<u64>, error: String) 
         active: Vec::new(),
         finished: Vec::new(),
         attempted: Vec::new(),
+        progressed_at: None,
         nodes_done: 0,
         soak_until: None,
         snapshot: None,

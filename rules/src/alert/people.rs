@@ -112,27 +112,20 @@ fn ready_unanswered(settings: &Settings) -> AlertRule {
     rule(settings, words, format!("max by (run, step) ({ready}) == 1"), settings.alerts.unanswered_seconds)
 }
 
-/// Counted from when the step may start: soak and quiet time are no hold. A short gap in the scrapes does not
-/// start the count anew.
+/// Counted from when the run last came further, not from its token: a step that fails again and again has another one
+/// each time, and a run that waits between two steps has none. A soak is no hold.
 fn holding(settings: &Settings) -> AlertRule {
     let words = Words {
         name: "K8sUpgradeHolding",
         severity: Severity::Warning,
-        summary: "A step of the upgrade waits for very long.",
-        description:
-            "Step {{ $labels.step }} of run {{ $labels.run }} still waits: /verdict and the run's status say \
-                      for what."
-                .to_owned(),
+        summary: "The upgrade has not come further for very long.",
+        description: "Run {{ $labels.run }} has stood still for {{ $value | humanizeDuration }}: /verdict and the run's \
+                      status say what it waits for."
+            .to_owned(),
     };
-    let select = Select::new(settings);
-    let gap_seconds = settings.unbroken_evaluation_seconds;
-    let pending = format!("max_over_time({}[{gap_seconds}s])", select.all("k8s_upgrade_step_pending"));
-    let not_before = select.all("k8s_upgrade_step_not_before_timestamp_seconds");
-    let expr = format!(
-        "max by (run, step) (\n  {pending}\n  and on (instance, job, token) \
-         (max_over_time({not_before}[{gap_seconds}s]) <= time())\n) == 1"
-    );
-    rule(settings, words, expr, settings.alerts.holding_seconds)
+    let progress = Select::new(settings).all("k8s_upgrade_progress_timestamp_seconds");
+    let limit_seconds = settings.alerts.holding_seconds;
+    rule(settings, words, format!("time() - max by (run) ({progress}) > {limit_seconds}"), 0)
 }
 
 fn node_unready(settings: &Settings) -> AlertRule {

@@ -157,6 +157,10 @@ pub struct UpgradeRunStatus {
     /// The steps that were tried without success and are not over, bounded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempted: Vec<AttemptedStep>,
+    /// When a step was last over that never was before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub progressed_at: Option<Timestamp>,
     /// How many node steps are over.
     #[serde(default)]
     pub nodes_done: u32,

@@ -11,6 +11,7 @@
 //! gone from the snapshot is gone from the samples; a node that has left leaves nothing behind.
 
 mod boots;
+mod progress;
 mod run;
 mod samples;
 mod table;

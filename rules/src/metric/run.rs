@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::progress::progressed_at;
 use super::samples::Samples;
 use super::table::*;
 use crate::api::{Hold, RunPhase, UpgradeRun, UpgradeRunStatus};
@@ -18,7 +19,7 @@ pub fn is_open(run: &UpgradeRun) -> bool {
 }
 
 /// Whether a run stands still until a person has looked. One that cannot be read is told of by that.
-fn is_halted(run: &UpgradeRun) -> bool {
+pub(super) fn is_halted(run: &UpgradeRun) -> bool {
     let is_halt = |status: &UpgradeRunStatus| status.phase == RunPhase::Halted || status.halted.is_some();
     run.status.as_ref().is_some_and(is_halt) && unreadable(run).is_none()
 }
@@ -93,9 +94,12 @@ impl Samples {
         }
     }
 
-    /// What waits and what runs. A run that has halted or cannot be read shows neither: nobody may ask for a permit
+    /// How far a run is, what waits and what runs. A run that has halted or cannot be read shows neither: nobody may ask for a permit
     /// for it.
-    pub(super) fn steps(&mut self, run: &UpgradeRun) {
+    pub(super) fn steps(&mut self, run: &UpgradeRun, runs: &[UpgradeRun]) {
+        if let Some(at) = progressed_at(run, runs) {
+            self.time(&PROGRESS, [&run.name], at);
+        }
         let Some(status) = &run.status else { return };
         let unreadable = unreadable(run);
         self.holds(&run.name, &status.holds, unreadable.as_ref());

@@ -32,10 +32,8 @@ pub fn samples(snapshot: &Snapshot, verdicts: &[Verdict], boots: &Boots) -> Vec<
     // Before the runs were read, nobody knows whether one is open: nothing is said rather than 0.
     if let Some(runs) = runs {
         out.run(runs);
-    }
-    out.unreadable(runs.unwrap_or_default());
-    for run in runs.unwrap_or_default().iter().filter(|run| is_open(run)) {
-        out.steps(run);
+        out.unreadable(runs);
+        runs.iter().filter(|run| is_open(run)).for_each(|run| out.steps(run, runs));
     }
     out.0
 }

@@ -170,6 +170,11 @@ pub(super) static HOLDING_SINCE: Metric = gauge(
     &["run"],
     "Since when the run waits for the reason that it has waited for longest; absent while it waits for nothing.",
 );
+pub(super) static PROGRESS: Metric = gauge(
+    "k8s_upgrade_progress_timestamp_seconds",
+    &["run"],
+    "When the run last came further than ever before, or the end of its soak; absent while it has halted, is queued behind another, or runs a step for the first time.",
+);
 pub(super) static SNAPSHOT_TAKEN: Metric =
     gauge("k8s_upgrade_snapshot_taken", &[], "1 if the open run has its own verified etcd snapshot.");
 pub(super) static SNAPSHOT_TIMESTAMP: Metric = gauge(
@@ -274,6 +279,7 @@ pub static TABLE: &[&Metric] = &[
     &STEP_RUNNING_SINCE,
     &HOLD_REASON,
     &HOLDING_SINCE,
+    &PROGRESS,
     &SNAPSHOT_TAKEN,
     &SNAPSHOT_TIMESTAMP,
     &SNAPSHOT_SIZE,

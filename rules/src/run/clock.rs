@@ -16,6 +16,9 @@ pub(super) fn set_right(mut state: State, observed: &Observed<'_>, now: Timestam
     if let Some(until) = &mut state.soak_until {
         cuts.cut("soakUntil", until, settings.soak_seconds);
     }
+    if let Some(at) = &mut state.progressed_at {
+        cuts.cut("progressedAt", at, 0);
+    }
     for it in &mut state.attempted {
         cuts.cut("attempted.notBefore", &mut it.not_before, settings.attempt_pause_seconds_max);
     }

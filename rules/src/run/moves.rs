@@ -32,6 +32,10 @@ pub(super) fn finish(mut state: State, it: &Active, observed: &Observed<'_>, now
     state.holds.clear();
     state.position = Position::Open;
     state.attempted.retain(|attempted| attempted.step != it.step);
+    // Preflight and snapshot are done again as often as they grow old: that brings nobody further.
+    if state.finished(&it.step).is_none() {
+        state.progressed_at = Some(now);
+    }
     if it.step.node().is_some() {
         state.nodes_done += 1;
         state.soak_until = now

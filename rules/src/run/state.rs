@@ -26,6 +26,8 @@ pub struct State {
     pub finished: Vec<Finished>,
     /// The steps that were tried without success and are not over.
     pub attempted: Vec<Attempted>,
+    /// When a step was last over that never was before.
+    pub progressed_at: Option<Timestamp>,
     /// How many node steps are over.
     pub nodes_done: u32,
     /// No step starts earlier.
@@ -213,6 +215,7 @@ impl State {
             position: Position::Open,
             finished: Vec::new(),
             attempted: Vec::new(),
+            progressed_at: None,
             nodes_done: 0,
             soak_until: None,
             snapshot: None,

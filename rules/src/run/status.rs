@@ -50,6 +50,7 @@ pub fn status(state: &State, shown: &Shown<'_>, now: Timestamp) -> UpgradeRunSta
         active,
         finished: state.finished.iter().map(store_finished).collect(),
         attempted: state.attempted.iter().map(store_attempted).collect(),
+        progressed_at: state.progressed_at,
         nodes_done: state.nodes_done,
         soak_until: state.soak_until,
         snapshot: state.snapshot.clone(),

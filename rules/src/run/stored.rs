@@ -28,6 +28,7 @@ impl State {
             position: position(status)?,
             finished: status.finished.iter().map(finished).collect::<Result<_, _>>()?,
             attempted: status.attempted.iter().map(attempted).collect::<Result<_, _>>()?,
+            progressed_at: status.progressed_at,
             nodes_done: status.nodes_done,
             soak_until: status.soak_until,
             snapshot: status.snapshot.clone(),

@@ -67,8 +67,7 @@ fn of_a_run() -> Vec<Case> {
 
 fn of_steps() -> Vec<Case> {
     let since = series("k8s_upgrade_step_running_since_timestamp_seconds", STEP);
-    let pending = series("k8s_upgrade_step_pending", &format!("{STEP},gate_class=\"mutating\""));
-    let due = series("k8s_upgrade_step_not_before_timestamp_seconds", "token=\"u.7.1.00ff\"");
+    let progress = series("k8s_upgrade_progress_timestamp_seconds", "run=\"spring\"");
     let ready = format!("ALERTS{{alertname=\"K8sUpgradeStepReady\",alertstate=\"firing\",{STEP}}}");
     let [stalled, holding, unanswered] =
         ["K8sUpgradeStalled", "K8sUpgradeHolding", "K8sUpgradeReadyUnanswered"];
@@ -81,19 +80,25 @@ fn of_steps() -> Vec<Case> {
             .with(&since, "0+0x60 stale")
             .with(&since.replace("w-1", "w-2"), "_x60 3600+0x60")
             .silent(2 * HOUR, stalled),
-        case("a step that waits for a day")
-            .with(&pending, "1+0x1500")
-            .with(&due, "0+0x1500")
-            .silent(24 * HOUR - MINUTE, holding)
-            .fires(24 * HOUR, holding),
-        case("a step that must rest for a day does not wait")
-            .with(&pending, "1+0x1500")
-            .with(&due, "86400+0x1500")
+        case("a run that waits for a day")
+            .with(&progress, "0+0x1500")
+            .silent(24 * HOUR, holding)
+            .fires(24 * HOUR + MINUTE, holding),
+        case("a run that comes further once a day")
+            .with(&progress, "0+0x1400 84060+0x1500")
+            .silent(24 * HOUR + MINUTE, holding)
+            .silent(46 * HOUR, holding)
+            .fires(48 * HOUR, holding),
+        case("a run that must soak for a day does not wait")
+            .with(&progress, "86400+0x1500")
             .silent(24 * HOUR + 30 * MINUTE, holding),
-        case("a short gap does not start the day anew")
-            .with(&pending, "1+0x700 stale _x2 1+0x800")
-            .with(&due, "0+0x700 stale _x2 0+0x800")
-            .fires(24 * HOUR, holding),
+        case("a gap in the scrapes does not start the day anew")
+            .with(&progress, "0+0x700 stale _x60 0+0x800")
+            .fires(24 * HOUR + MINUTE, holding),
+        attempts_without_end()
+            .silent(24 * HOUR, holding)
+            .fires(24 * HOUR + MINUTE, holding)
+            .fires(29 * HOUR + 7 * MINUTE, holding),
         case("a step that is ready and not started")
             .with(&ready, "1+0x60")
             .silent(9 * MINUTE, unanswered)
@@ -103,6 +108,24 @@ fn of_steps() -> Vec<Case> {
             .silent(10 * MINUTE, unanswered)
             .silent(HOUR, unanswered),
     ]
+}
+
+/// A preflight that fails whenever it is tried: each attempt waits ten minutes under a token of its own, and then runs
+/// for one.
+fn attempts_without_end() -> Case {
+    let mut case = case("a step that fails for ever")
+        .with(&series("k8s_upgrade_progress_timestamp_seconds", "run=\"spring\""), "0+0x1800");
+    for attempt in 0..160 {
+        let token = format!("token=\"u.{attempt}.{attempt}.00ff\"");
+        let waits = |value: u64| format!("_x{} {value}+0x9 stale", 11 * attempt);
+        let step =
+            format!("run=\"spring\",step=\"preflight\",phase=\"preflight\",{token},gate_class=\"start\"");
+        case = case.with(&series("k8s_upgrade_step_pending", &step), &waits(1)).with(
+            &series("k8s_upgrade_step_not_before_timestamp_seconds", &token),
+            &waits(600 + 660 * attempt),
+        );
+    }
+    case
 }
 
 fn of_the_path() -> Vec<Case> {
