@@ -118,7 +118,9 @@ impl Samples {
             };
             let labels = [&run.name, active.step.as_str(), step.phase(), &active.token];
             self.add(&STEP_RUNNING, labels, 1.0);
-            self.time(&STEP_RUNNING_SINCE, labels, active.started_at);
+            // One that goes from node to node does not stand still as long as the node changes.
+            let since = if active.node.is_some() { active.started_at } else { active.stage_since };
+            self.time(&STEP_RUNNING_SINCE, labels, since);
         }
     }
 
@@ -188,7 +190,9 @@ pub(super) fn node_state(node: &Node, run: &UpgradeRun) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{ActiveStep, CordonedNodes, Halt, StoredFinding, UpgradeRunSpec, WaitingStep};
+    use crate::api::{
+        ActiveStep, CordonedNodes, Halt, NodeBefore, StoredFinding, UpgradeRunSpec, WaitingStep,
+    };
     use crate::metric::TABLE;
     use crate::metric::{Boots, Sample, samples};
     use crate::settings::Settings;
@@ -371,6 +375,25 @@ mod tests {
         other.name = "a".to_owned();
         let begun = run(RunPhase::Waiting, |status| status.started_at = Some(at()));
         assert_eq!(current_run(&[other, begun]).unwrap().name, "patch");
+    }
+
+    #[test]
+    fn a_step_on_every_node_runs_since_its_node_and_a_step_of_one_node_since_it_began() {
+        let later = at() + jiff::SignedDuration::from_secs(60);
+        let since = |step: &str, node: Option<&str>| {
+            let node = node.map(|name| NodeBefore {
+                name: name.into(),
+                uid: String::new(),
+                kubelet_version: String::new(),
+                unschedulable: false,
+            });
+            let stage = node.as_ref().map(|_| "drain".to_owned());
+            let active = ActiveStep { node, stage, stage_since: later, ..active(step) };
+            let shown = shown(vec![run(RunPhase::Running, |status| status.active = vec![active])]);
+            let line = shown.iter().find(|line| line.starts_with("step_running_since")).unwrap();
+            line.rsplit(' ').next().unwrap().parse::<i64>().unwrap() - at().as_second()
+        };
+        assert_eq!((since("prepare", None), since("worker/w-1", Some("w-1"))), (60, 0));
     }
 
     #[test]

@@ -161,7 +161,7 @@ pub(super) static STEP_RUNNING: Metric =
 pub(super) static STEP_RUNNING_SINCE: Metric = gauge(
     "k8s_upgrade_step_running_since_timestamp_seconds",
     &["run", "step", "phase", "token"],
-    "Since when this step runs.",
+    "Since when this step runs; of one that visits every node, since when it is at its node.",
 );
 pub(super) static HOLD_REASON: Metric =
     gauge("k8s_upgrade_hold_reason", &["run", "reason"], "1 for each reason code that the run waits for.");
