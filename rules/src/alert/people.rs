@@ -83,19 +83,26 @@ fn snapshot_missing(settings: &Settings) -> AlertRule {
     rule(settings, words, expr, settings.alerts.snapshot_missing_seconds)
 }
 
+/// By the node and not by the run: one that waits or ends may hold a node for days, and one run must not hide what
+/// another has left. A node that has halted its run is told of by that.
 fn node_left_cordoned(settings: &Settings) -> AlertRule {
     let words = Words {
         name: "K8sUpgradeNodeLeftCordoned",
         severity: Severity::Warning,
-        summary: "A node is still cordoned by an upgrade that is over.",
-        description:
-            "{{ $labels.node }} was cordoned by an upgrade, and no run is open that would give it back."
-                .to_owned(),
+        summary: "A node is cordoned by an upgrade that does nothing with it.",
+        description: "{{ $labels.node }} was cordoned by an upgrade, and no step is at work on it: it is out of service for \
+                      nothing."
+            .to_owned(),
     };
     let select = Select::new(settings);
     let ours = select.all("k8s_upgrade_node_cordoned_by_run");
-    let in_flight = select.all("k8s_upgrade_in_flight");
-    let expr = format!("max by (node) ({ours}) == 1\nunless on () (max({in_flight}) == 1)");
+    let running = select.all("k8s_upgrade_step_running");
+    let failed = select.matching("k8s_upgrade_node_state", &["state=\"failed\""]);
+    let expr = format!(
+        "max by (node) ({ours}) == 1\n\
+         unless on (node) label_replace(max by (step) ({running}), \"node\", \"$1\", \"step\", \"[^/]+/(.+)\")\n\
+         unless on (node) ({failed} == 1)"
+    );
     rule(settings, words, expr, settings.alerts.gone_seconds)
 }
 

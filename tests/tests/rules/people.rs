@@ -25,6 +25,10 @@ fn of_a_run() -> Vec<Case> {
     let snapshot = series("k8s_upgrade_snapshot_taken", "");
     let in_flight = series("k8s_upgrade_in_flight", "");
     let cordoned = series("k8s_upgrade_node_cordoned_by_run", "node=\"w-1\"");
+    let failed = series("k8s_upgrade_node_state", "node=\"w-1\",state=\"failed\"");
+    let running = |step: &str| {
+        series("k8s_upgrade_step_running", &format!("run=\"spring\",step=\"{step}\",token=\"{step}\""))
+    };
     let missing = "EtcdPreUpgradeSnapshotMissing";
     let left = "K8sUpgradeNodeLeftCordoned";
     vec![
@@ -55,12 +59,29 @@ fn of_a_run() -> Vec<Case> {
             .silent(HOUR, missing),
         case("a node is left cordoned")
             .with(&cordoned, "1+0x60")
-            .with(&in_flight, "0+0x60")
+            .with(&failed, "0+0x60")
             .silent(14 * MINUTE, left)
             .fires(15 * MINUTE, left),
-        case("a node is cordoned in a run")
+        case("a run that is open does not hide that a node is cordoned for nothing")
             .with(&cordoned, "1+0x60")
             .with(&in_flight, "1+0x60")
+            .fires(15 * MINUTE, left),
+        case("a node is cordoned for the step that runs")
+            .with(&cordoned, "1+0x60")
+            .with(&running("worker/w-1"), "1+0x60")
+            .silent(HOUR, left),
+        case("a step that runs on another node, or on none, needs no node cordoned but its own")
+            .with(&cordoned, "1+0x60")
+            .with(&running("worker/w-2"), "1+0x60")
+            .with(&running("preflight"), "1+0x60")
+            .fires(15 * MINUTE, left),
+        case("the pause between two attempts is short enough")
+            .with(&cordoned, "1+0x60")
+            .with(&running("worker/w-1"), "1+0x10 stale _x12 1+0x40")
+            .silent(HOUR, left),
+        case("a node that has halted its run is told of by that")
+            .with(&cordoned, "1+0x60")
+            .with(&failed, "1+0x60")
             .silent(HOUR, left),
     ]
 }
