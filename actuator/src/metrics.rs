@@ -28,6 +28,7 @@ pub struct Metrics {
     webhook_at: Family<Labels, Seconds>,
     heartbeat_at: Seconds,
     permits_consumed: Counter,
+    turned_at: Seconds,
     leader: Gauge,
     paused: Family<Labels, Gauge>,
 }
@@ -52,6 +53,7 @@ impl Metrics {
             webhook_at: Family::default(),
             heartbeat_at: Seconds::default(),
             permits_consumed: Counter::default(),
+            turned_at: Seconds::default(),
             leader: Gauge::default(),
             paused: Family::default(),
         };
@@ -70,6 +72,7 @@ impl Metrics {
         register(registry, "k8s_upgrade_webhook_last_timestamp_seconds", self.webhook_at.clone());
         register(registry, "k8s_upgrade_pipeline_heartbeat_timestamp_seconds", self.heartbeat_at.clone());
         register(registry, "k8s_upgrade_permits_consumed_total", self.permits_consumed.clone());
+        register(registry, "k8s_upgrade_turn_timestamp_seconds", self.turned_at.clone());
         register(registry, "k8s_upgrade_leader", self.leader.clone());
         register(registry, "k8s_upgrade_paused", self.paused.clone());
     }
@@ -131,6 +134,11 @@ impl Metrics {
     /// Counts a permit that started a step.
     pub fn permit_consumed(&self) {
         self.permits_consumed.inc();
+    }
+
+    /// Notes that every run was looked after.
+    pub fn turned(&self, at: Timestamp) {
+        self.turned_at.set(seconds(at));
     }
 
     /// Notes whether this replica leads.

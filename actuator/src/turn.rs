@@ -68,6 +68,23 @@ struct Scene {
     generation: u64,
 }
 
+/// What one turn of one run came to.
+struct Turned {
+    /// When to look again.
+    pause: Duration,
+    /// The token that waits.
+    waiting: Option<Pending>,
+    /// What was decided is stored: the run is looked after.
+    is_kept: bool,
+}
+
+impl Turned {
+    /// Nothing is to be done for this run, whatever it asks for.
+    fn nothing() -> Self {
+        Self { pause: IDLE, waiting: None, is_kept: true }
+    }
+}
+
 impl Actuator {
     /// Takes turns until `stop`. A command that is being carried out is not cut off: its outcome would be unknown.
     pub async fn work(mut self, stop: impl Future<Output = ()>) {
@@ -124,34 +141,34 @@ impl Actuator {
         self.memories.retain(|uid, _| alive.contains(uid.as_str()));
         let mut pause = IDLE;
         let mut waiting = None;
+        let mut all_kept = true;
         for run in &runs {
-            let (next, token) = self.turn(run, &snapshot, generation).await;
-            pause = pause.min(next);
-            waiting = waiting.or(token);
+            let turned = self.turn(run, &snapshot, generation).await;
+            pause = pause.min(turned.pause);
+            waiting = waiting.or(turned.waiting);
+            all_kept &= turned.is_kept;
         }
         self.doorbell.set_pending(waiting);
+        if all_kept {
+            self.metrics.turned(Timestamp::now());
+        }
         pause
     }
 
-    /// One turn of one run: when to look again, and which token waits.
-    async fn turn(
-        &mut self,
-        run: &UpgradeRun,
-        snapshot: &Snapshot,
-        generation: u64,
-    ) -> (Duration, Option<Pending>) {
+    /// One turn of one run.
+    async fn turn(&mut self, run: &UpgradeRun, snapshot: &Snapshot, generation: u64) -> Turned {
         let state = match State::parse(run.status.as_ref()) {
             Ok(state) => state,
             Err(finding) => {
                 if self.memories.entry(run.uid.clone()).or_default().is_news(&run.resource_version) {
                     tell::unreadable(&self.hands.events, run, &finding);
                 }
-                return (IDLE, None);
+                return Turned::nothing();
             }
         };
         let lock = lock::view(&self.cluster.client, &run.uid, &snapshot.runs).await;
         if is_done(&state, run.deleting, &lock) {
-            return (IDLE, None);
+            return Turned::nothing();
         }
         let verdict = self.verdict(run, &state, snapshot);
         let scene = Scene { state, lock, verdict, generation };
@@ -159,7 +176,8 @@ impl Actuator {
         let before = scene.state;
         let waiting = |state: &State| rung_for(state, &scene.lock);
         if let Err(error) = self.keep(run, &before, &turn.state, shown).await {
-            return (self.not_kept(run, &error), waiting(&before));
+            let is_kept = matches!(error, StoreError::Gone);
+            return Turned { pause: self.not_kept(run, &error), waiting: waiting(&before), is_kept };
         }
         // The doorbell learns of a token as soon as it is stored: a webhook may come within the second.
         if scene.lock == LockView::Ours && before.position != turn.state.position {
@@ -173,7 +191,7 @@ impl Actuator {
                 if done { turn.pause } else { PAUSE }
             }
         };
-        (pause, waiting(&turn.state))
+        Turned { pause, waiting: waiting(&turn.state), is_kept: true }
     }
 
     /// What stands in the way by the verdict, of the checks that concern the step at hand.

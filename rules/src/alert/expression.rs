@@ -37,6 +37,11 @@ impl<'a> Select<'a> {
         self.matching("up", &[&format!("job={}", quoted(job))])
     }
 
+    /// A metric of the actuator, of the job by which it is scraped.
+    pub(super) fn of_actuator(&self, metric: &str) -> String {
+        self.matching(metric, &[&format!("job={}", quoted(&self.settings.actuator_job))])
+    }
+
     /// The firing alerts of one name.
     pub(super) fn firing(&self, alert: &str) -> String {
         self.matching("ALERTS", &[&format!("alertname=\"{alert}\""), "alertstate=\"firing\""])

@@ -155,33 +155,38 @@ fn telemetry_lost(settings: &Settings) -> AlertRule {
     rule(settings, words, telemetry_missing_expr(settings), settings.alerts.gone_seconds)
 }
 
+/// Asks for work and not for a process: one that is started again and again, that never leads, that may not store what
+/// it decides, or whose turns have ended while it still answers, is no better than none.
 fn actuator_down(settings: &Settings) -> AlertRule {
     let words = Words {
         name: "K8sUpgradeActuatorDown",
         severity: Severity::Warning,
-        summary: "The actuator is down.",
-        description: "No actuator is scraped, so no step starts, and none that runs is looked after."
-            .to_owned(),
+        summary: "The actuator does nothing.",
+        description:
+            "No actuator is scraped that leads and stores what it decides, so no step starts, and none that runs is \
+                      looked after."
+                .to_owned(),
     };
-    let up = Select::new(settings).up(&settings.actuator_job);
-    rule(settings, words, format!("absent({up} == 1)"), settings.alerts.gone_seconds)
+    let turn = Select::new(settings).of_actuator("k8s_upgrade_turn_timestamp_seconds");
+    let gone_seconds = settings.alerts.gone_seconds;
+    rule(settings, words, format!("absent({turn} > time() - {gone_seconds})"), gone_seconds)
 }
 
-/// Only while an actuator is up: otherwise that is what people are told.
+/// Only while an actuator leads, since no other listens: otherwise that is what people are told.
 fn pipeline_silent(settings: &Settings) -> AlertRule {
     let words = Words {
         name: "K8sUpgradePipelineSilent",
         severity: Severity::Warning,
         summary: "Alertmanager does not reach the actuator.",
         description:
-            "The actuator is up and has not heard the Watchdog: its route, address or token is wrong."
+            "The actuator leads and has not heard the Watchdog: its route, address or token is wrong."
                 .to_owned(),
     };
     let select = Select::new(settings);
-    let up = select.up(&settings.actuator_job);
+    let leads = select.of_actuator("k8s_upgrade_leader");
     let heard = select.all("k8s_upgrade_pipeline_heartbeat_timestamp_seconds");
     let age_seconds = settings.heartbeat_seconds_max;
-    let expr = format!("max({up}) == 1\nunless on () (max({heard}) > time() - {age_seconds})");
+    let expr = format!("max({leads}) == 1\nunless on () (max({heard}) > time() - {age_seconds})");
     rule(settings, words, expr, settings.alerts.gone_seconds)
 }
 

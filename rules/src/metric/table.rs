@@ -233,6 +233,11 @@ pub(super) static HEARTBEAT: Metric = of_actuator(gauge(
 ));
 pub(super) static PERMITS_CONSUMED: Metric =
     of_actuator(counter("k8s_upgrade_permits_consumed_total", &[], "Permits that started a step."));
+pub(super) static TURN: Metric = of_actuator(gauge(
+    "k8s_upgrade_turn_timestamp_seconds",
+    &[],
+    "When this replica last led, looked at every run and stored what it decided; 0 before that.",
+));
 pub(super) static LEADER: Metric =
     of_actuator(gauge("k8s_upgrade_leader", &[], "1 on the replica that leads."));
 pub(super) static PAUSED: Metric =
@@ -298,6 +303,7 @@ pub static TABLE: &[&Metric] = &[
     &WEBHOOK_LAST,
     &HEARTBEAT,
     &PERMITS_CONSUMED,
+    &TURN,
     &LEADER,
     &PAUSED,
 ];

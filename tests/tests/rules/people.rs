@@ -150,14 +150,17 @@ fn attempts_without_end() -> Case {
 }
 
 fn of_the_path() -> Vec<Case> {
-    let up = "up{instance=\"a:1\",job=\"k8s-upgrade-actuator\"}";
-    let heard =
-        "k8s_upgrade_pipeline_heartbeat_timestamp_seconds{instance=\"a:1\",job=\"k8s-upgrade-actuator\"}";
+    let of_actuator = |metric: &str| format!("{metric}{{instance=\"a:1\",job=\"k8s-upgrade-actuator\"}}");
+    let up = of_actuator("up");
+    let turn = of_actuator("k8s_upgrade_turn_timestamp_seconds");
+    let leads = of_actuator("k8s_upgrade_leader");
+    let heard = of_actuator("k8s_upgrade_pipeline_heartbeat_timestamp_seconds");
     let ready = series("k8s_upgrade_node_ready", "node=\"w-1\"");
     let [down, silent] = ["K8sUpgradeActuatorDown", "K8sUpgradePipelineSilent"];
     vec![
         case("an actuator that is down")
-            .with(up, "1+0x10 0+0x60")
+            .with(&up, "1+0x10 0+0x60")
+            .with(&turn, "0+60x10 stale")
             .silent(25 * MINUTE, down)
             .fires(26 * MINUTE, down),
         case("an actuator that nobody scrapes")
@@ -165,16 +168,39 @@ fn of_the_path() -> Vec<Case> {
             .fires(15 * MINUTE, down)
             .silent(HOUR, silent),
         case("an actuator that is replaced")
-            .with(up, "1+0x10 0+0x8 1+0x60")
+            .with(&turn, "0+60x10 stale _x8 1200+60x60")
             .silent(25 * MINUTE, down)
             .silent(HOUR, down),
+        case("an actuator that stands by beside one that works")
+            .with(&up, "1+0x60")
+            .with(&turn, "0+0x60")
+            .with(&turn.replace("a:1", "a:2"), "0+60x60")
+            .silent(HOUR, down),
+        case("an actuator that is up and never gets through a turn")
+            .with(&up, "1+0x60")
+            .with(&turn, "0+0x60")
+            .fires(31 * MINUTE, down),
+        case("an actuator that is started again and again and never gets through a turn")
+            .with(&up, "1 0 1 0 1 0 1 0 1 0 1 0 1 0 1 0 1 0 1 0 1 0 1 0 1 0 1 0 1 0 1 0 1 0 1 0 1 0 1")
+            .with(&turn, "0 stale 0 stale 0 stale 0 stale 0 stale 0 stale 0 stale 0 stale 0 stale 0+0x40")
+            .fires(31 * MINUTE, down),
+        case("an actuator whose turns have ended while it still answers")
+            .with(&up, "1+0x60")
+            .with(&turn, "0+60x10 600+0x50")
+            .silent(39 * MINUTE, down)
+            .fires(41 * MINUTE, down),
         case("a heartbeat that has stopped")
-            .with(up, "1+0x60")
-            .with(heard, "0+60x10 600+0x60")
+            .with(&leads, "1+0x60")
+            .with(&heard, "0+60x10 600+0x60")
             .silent(26 * MINUTE, silent)
             .fires(27 * MINUTE, silent),
-        case("a heartbeat that never came").with(up, "1+0x60").fires(15 * MINUTE, silent),
-        case("a heartbeat that beats").with(up, "1+0x60").with(heard, "0+60x60").silent(HOUR, silent),
+        case("a heartbeat that never came").with(&leads, "1+0x60").fires(15 * MINUTE, silent),
+        case("a heartbeat that beats").with(&leads, "1+0x60").with(&heard, "0+60x60").silent(HOUR, silent),
+        case("an actuator that does not lead hears nothing, and is not deaf")
+            .with(&up, "1+0x60")
+            .with(&leads, "0+0x60")
+            .with(&heard, "0+0x60")
+            .silent(HOUR, silent),
         case("a node that is not Ready")
             .with(&ready, "0+0x60")
             .silent(14 * MINUTE, "K8sUpgradeNodeUnready")
