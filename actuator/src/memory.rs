@@ -45,9 +45,14 @@ impl Memory {
         self.check = None;
     }
 
-    /// Remembers what a node's ledger said.
-    pub fn ledger_read(&mut self, order: LedgerOrder, result: Result<LedgerReading, Finding>) {
-        self.ledger = Some((order, result, Instant::now()));
+    /// Remembers what a node's ledger said. It is as old as the question: what came after that may be missing in it.
+    pub fn ledger_read(
+        &mut self,
+        order: LedgerOrder,
+        result: Result<LedgerReading, Finding>,
+        asked: Instant,
+    ) {
+        self.ledger = Some((order, result, asked));
     }
 
     /// Remembers what the nodes said of themselves.

@@ -157,9 +157,10 @@ impl Hands {
                 Vec::new()
             }
             Command::ReadLedger(order) => {
+                let asked = Instant::now();
                 let result = kubeadm::read_ledger(&self.ssh, order).await;
                 let findings = result.as_ref().err().cloned().into_iter().collect();
-                memory.ledger_read(order.clone(), result);
+                memory.ledger_read(order.clone(), result, asked);
                 findings
             }
             Command::StartUnit(order) => {

@@ -98,6 +98,7 @@ pub enum Reason {
     TokenAlreadySeen,
     GenerationTooOld,
     NodeBusy,
+    UnitNotBegun,
     UnitVanished,
     UnitFailed,
     UnitDeadline,
@@ -515,11 +516,16 @@ impl Reason {
             Self::GenerationTooOld => entry(
                 "generation_too_old",
                 "the node has seen a newer leader",
-                "nothing; the newer leader goes on",
+                "nothing; the leader of now sends it under a new token",
             ),
             Self::NodeBusy => {
                 entry("node_busy", "another unit is at work on the node", "wait until it has ended")
             }
+            Self::UnitNotBegun => entry(
+                "unit_not_begun",
+                "the unit that was sent to the node did not begin there in time",
+                "nothing; it is sent again under a new token",
+            ),
             Self::UnitVanished => entry(
                 "unit_vanished",
                 "the unit on the node started and is gone without a result",
@@ -671,6 +677,7 @@ impl Reason {
         Self::TokenAlreadySeen,
         Self::GenerationTooOld,
         Self::NodeBusy,
+        Self::UnitNotBegun,
         Self::UnitVanished,
         Self::UnitFailed,
         Self::UnitDeadline,

@@ -208,7 +208,7 @@ pub struct LedgerRead {
     pub node: NodeName,
     /// About which token.
     pub token: Token,
-    /// How old it is now.
+    /// How long ago it was asked for.
     pub age: Duration,
     /// What it says.
     pub result: Result<LedgerReading, Finding>,

@@ -61,7 +61,10 @@ pub(super) fn gated(
                 refused.iter().any(|new| new.reason == old.reason && new.subject == old.subject)
             });
             let held_since = it.held_since.filter(|_| failure.is_some());
-            state.position = Position::active(Active { held_since, ..it.clone() });
+            // A unit is waited for from when it is sent, also by whoever takes over from us.
+            let at = if intent.action == Action::Unit { now } else { intent.at };
+            let intent = Some(Intended { at, ..intent.clone() });
+            state.position = Position::active(Active { held_since, intent, ..it.clone() });
             Turn::run(state, act(proof))
         }
         Some(check) => {
@@ -177,23 +180,29 @@ pub(super) fn run_deleted() -> Finding {
     Finding::new(Reason::Paused, "metadata.deletionTimestamp", "the run was deleted")
 }
 
-/// How long a reading that a node has not seen a token is worth something.
-pub(super) fn unseen_age_max(observed: &Observed<'_>) -> Duration {
-    Duration::from_secs(observed.settings.unit_poll_seconds.saturating_mul(5).max(5))
-}
-
-/// Whether the mutation of a step cannot have begun: nothing was written down, or the node has not seen the token
-/// long after it could have been sent.
+/// Whether the mutation of a step cannot have begun and never will: nothing was written down, the node has refused
+/// it, or the node had not seen it when it was asked, so long after it could have been sent that it refuses it now.
 pub(super) fn cannot_have_begun(it: &Active, observed: &Observed<'_>, now: Timestamp) -> bool {
     let Some(intent) = it.intent.as_ref().filter(|intent| intent.action == Action::Unit) else { return true };
-    let patience = observed.settings.unit_start_seconds_max;
-    let age = u64::try_from(now.duration_since(intent.at).as_secs()).unwrap_or(0);
     let read =
         observed.known.ledger.as_ref().filter(|read| read.token == it.token && read.node == intent.node);
-    let is_unseen = read
-        .is_some_and(|read| read.result == Ok(LedgerReading::Unseen) && read.age < unseen_age_max(observed));
-    let sent_lately = observed.known.act.as_ref().is_some_and(|acted| {
-        matches!(&acted.command, Command::StartUnit(_)) && acted.age < Duration::from_secs(patience)
-    });
-    is_unseen && !sent_lately && age >= patience
+    let Some(read) = read else { return false };
+    match &read.result {
+        Ok(LedgerReading::Refused(reason)) => never_begins(*reason),
+        Ok(LedgerReading::Unseen) => {
+            let patience = Duration::from_secs(observed.settings.unit_start_seconds_max);
+            let is_after = |age: Duration| age >= patience.saturating_add(read.age);
+            let sent = observed.known.act.as_ref();
+            let sent = sent.filter(|acted| matches!(acted.command, Command::StartUnit(_)));
+            // Whoever sent it before us wrote that down first.
+            is_after(Duration::try_from(now.duration_since(intent.at)).unwrap_or_default())
+                && sent.is_none_or(|acted| is_after(acted.age))
+        }
+        Ok(LedgerReading::Started { .. } | LedgerReading::Ended { .. }) | Err(_) => false,
+    }
+}
+
+/// Whether a node that refused a token for this reason had not begun it. A token that was refused is never begun.
+pub(super) fn never_begins(refused_for: Reason) -> bool {
+    matches!(refused_for, Reason::CheckExpired | Reason::NodeBusy | Reason::GenerationTooOld)
 }

@@ -216,7 +216,12 @@ fn mutate(
         Followed::Turn(turn) => *turn,
         Followed::Ended { code: 0, .. } => enter(state, it, work, Stage::Verify, now),
         Followed::Ended { code, output, .. } => failed(state, unit_failed(&node.name, code, &output)),
-        Followed::Vanished => failed(state, unit_vanished(&node.name, observed)),
+        Followed::Vanished => failed(state, unit_vanished(&node.name)),
+        Followed::NotBegun(_) if observed.is_at_target(node, target) => {
+            enter(state, it, work, Stage::Verify, now)
+        }
+        // Nothing of the node was changed: it need not stay out of service until the next attempt may begin.
+        Followed::NotBegun(finding) => put_back(state, it, finding, observed, now),
     }
 }
 
@@ -301,15 +306,7 @@ fn uncordon(
         return give_back(state, it, node, annotation, observed, now);
     }
     match &work.returning {
-        Some(finding)
-            if matches!(
-                finding.reason,
-                Reason::HoldDeadline | Reason::DrainDeadline | Reason::NodeUncordonedByHuman
-            ) =>
-        {
-            fail(state, it, finding.clone(), observed, now)
-        }
-        Some(finding) => retry_later(state, it, vec![finding.clone()], observed, now),
+        Some(finding) => fail(state, it, finding.clone(), observed, now),
         None => finish(state, it, observed, now),
     }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::command::LedgerReading;
 use super::command::{Command, LedgerOrder, UnitKind, UnitOrder};
-use super::gated::{gated, put_back, unseen_age_max};
+use super::gated::{cannot_have_begun, gated, never_begins, put_back};
 use super::moves::{fail, finish, halt, linger};
 use super::observed::{Observed, Turn};
 use super::state::{Action, Active, Position, State, Work};
@@ -18,6 +18,9 @@ use crate::snapshot::{Node, Role};
 /// How much longer than it may work a unit is waited for: it takes a while to be started and to be ended, and its own
 /// end says more than our deadline.
 const UNIT_SLACK_SECONDS: u64 = 180;
+/// How long ago at most a node is asked again whether it has seen a token, while something keeps its unit from being
+/// sent.
+const UNSEEN_SECONDS_MAX: u64 = 8;
 
 /// Where a unit stands.
 pub(super) enum Followed {
@@ -27,6 +30,8 @@ pub(super) enum Followed {
     Ended { code: i32, report: Vec<(String, String)>, output: String },
     /// It started and is gone without a result.
     Vanished,
+    /// It did not begin, and is certain not to begin any more.
+    NotBegun(Finding),
 }
 
 /// Brings a unit to its end, one turn at a time. The node's ledger is read before anything is sent, so that a
@@ -82,20 +87,26 @@ pub(super) fn follow(
         Ok(LedgerReading::Started { alive: true, .. }) => {
             turn(in_time(state, it, Vec::new(), observed, now, look_again))
         }
-        Ok(LedgerReading::Refused(reason)) => turn(refused(state, it, *reason, node, observed, now)),
-        // A unit is sent once: while it may be on its way the node is asked again, after that another attempt has
-        // another token, which is bounded.
-        Ok(LedgerReading::Unseen) if let Some(sent_ago) = sent_ago(it, observed) => {
-            if sent_ago < Duration::from_secs(observed.settings.unit_start_seconds_max)
-                || read.age >= sent_ago
-            {
-                turn(look_again(state))
+        Ok(LedgerReading::Refused(reason)) => {
+            let finding = Finding::new(*reason, node.name.0.clone(), "the node refused the unit");
+            // What another attempt can mend is tried again under a new token.
+            if never_begins(*reason) {
+                Followed::NotBegun(finding)
             } else {
-                Followed::Vanished
+                turn(halt(state, it, finding, now))
             }
         }
-        // While something stands in the way the reading grows old, and the node can be put back only on a young one.
-        Ok(LedgerReading::Unseen) if read.age * 5 >= unseen_age_max(observed) * 4 => {
+        // A unit is sent once: while it may be on its way the node is asked again, after that another attempt has
+        // another token, which is bounded.
+        Ok(LedgerReading::Unseen) if was_sent(it, observed) => {
+            if cannot_have_begun(it, observed, now) {
+                Followed::NotBegun(unit_not_begun(&node.name, observed))
+            } else {
+                turn(look_again(state))
+            }
+        }
+        // While something stands in the way, only a node that was asked late enough can be put back.
+        Ok(LedgerReading::Unseen) if read.age >= Duration::from_secs(UNSEEN_SECONDS_MAX) => {
             turn(Turn::run(state, Command::ReadLedger(order)))
         }
         Ok(LedgerReading::Unseen) => turn(start(state)),
@@ -103,32 +114,12 @@ pub(super) fn follow(
     }
 }
 
-/// How long ago this process sent the unit of this token, if it did. The node refuses one that comes later than
-/// `unit_start_seconds_max` after its check.
-fn sent_ago(it: &Active, observed: &Observed<'_>) -> Option<Duration> {
-    let acted = observed.known.act.as_ref()?;
-    let is_ours = matches!(&acted.command, Command::StartUnit(order) if order.token == it.token);
+/// Whether this process sent the unit of this token.
+fn was_sent(it: &Active, observed: &Observed<'_>) -> bool {
     let node = it.intent.as_ref().map(|intent| &intent.node);
-    let is_here = matches!(&acted.command, Command::StartUnit(order) if Some(&order.node.name) == node);
-    (is_ours && is_here).then_some(acted.age)
-}
-
-/// The node said no. What another attempt can mend is tried again under a new token.
-fn refused(
-    state: State,
-    it: &Active,
-    reason: Reason,
-    node: &Node,
-    observed: &Observed<'_>,
-    now: Timestamp,
-) -> Turn {
-    let finding = Finding::new(reason, node.name.0.clone(), "the node refused the unit");
-    match reason {
-        // A newer leader is at work, and goes on.
-        Reason::GenerationTooOld => linger(state, vec![finding], now),
-        Reason::CheckExpired | Reason::NodeBusy => fail(state, it, finding, observed, now),
-        _ => halt(state, it, finding, now),
-    }
+    observed.known.act.as_ref().is_some_and(|acted| {
+        matches!(&acted.command, Command::StartUnit(order) if order.token == it.token && Some(&order.node.name) == node)
+    })
 }
 
 fn in_time(
@@ -163,7 +154,8 @@ pub(super) fn snapshot(mut state: State, it: &Active, observed: &Observed<'_>, n
     };
     match follow(state.clone(), it, UnitKind::Snapshot, node, None, observed, now) {
         Followed::Turn(turn) => *turn,
-        Followed::Vanished => fail(state, it, unit_vanished(&node.name, observed), observed, now),
+        Followed::Vanished => fail(state, it, unit_vanished(&node.name), observed, now),
+        Followed::NotBegun(finding) => fail(state, it, finding, observed, now),
         Followed::Ended { code: 0, report, .. } => match record(&report, &node.name, now) {
             Ok(record) => {
                 state.snapshot = Some(record);
@@ -198,11 +190,16 @@ fn record(report: &[(String, String)], node: &NodeName, now: Timestamp) -> Resul
     })
 }
 
-/// A unit that is gone without a result, with what went wrong when it was sent.
-pub(super) fn unit_vanished(node: &NodeName, observed: &Observed<'_>) -> Finding {
+/// A unit that is gone without a result.
+pub(super) fn unit_vanished(node: &NodeName) -> Finding {
+    Finding::new(Reason::UnitVanished, node.0.clone(), "")
+}
+
+/// A unit that the node has not begun, with what went wrong when it was sent.
+fn unit_not_begun(node: &NodeName, observed: &Observed<'_>) -> Finding {
     let sent = observed.known.act.as_ref().filter(|acted| matches!(acted.command, Command::StartUnit(_)));
     let why = sent.and_then(|acted| acted.findings.first()).map(ToString::to_string).unwrap_or_default();
-    Finding::new(Reason::UnitVanished, node.0.clone(), why)
+    Finding::new(Reason::UnitNotBegun, node.0.clone(), why)
 }
 
 /// A unit that failed, with the end of what it said.
@@ -232,7 +229,8 @@ pub(super) fn prepare(
     let Some(node) = next else { return finish(state, it, observed, now) };
     match follow(state.clone(), it, UnitKind::Prepare, node, None, observed, now) {
         Followed::Turn(turn) => *turn,
-        Followed::Vanished => fail(state, it, unit_vanished(&node.name, observed), observed, now),
+        Followed::Vanished => fail(state, it, unit_vanished(&node.name), observed, now),
+        Followed::NotBegun(finding) => fail(state, it, finding, observed, now),
         Followed::Ended { code: 0, .. } => {
             let work = Work::EveryNode { cursor: Some(node.name.clone()) };
             state.position = Position::active(Active { work, intent: None, stage_since: now, ..it.clone() });

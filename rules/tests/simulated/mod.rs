@@ -34,7 +34,9 @@ pub struct Faults {
 
 struct Unit {
     order: UnitOrder,
+    /// Until then it is on its way; one that comes too late is refused.
     started_at: Timestamp,
+    refused: bool,
     ends_at: Timestamp,
     code: i32,
     applied: bool,
@@ -70,6 +72,8 @@ pub struct Simulated {
     pub cordons_are_refused: bool,
     /// The static pods of this node are not Ready.
     pub unready_static_pods: Option<String>,
+    /// Whatever is sent to a node takes so long to begin there.
+    pub units_take: Duration,
     /// Whatever is sent to a node is lost.
     pub units_never_start: bool,
     /// A budget refuses every eviction.
@@ -129,6 +133,7 @@ impl Simulated {
             check_takes: Duration::ZERO,
             cordons_are_refused: false,
             unready_static_pods: None,
+            units_take: Duration::ZERO,
             units_never_start: false,
             evictions_are_refused: false,
             own_node: None,
@@ -257,11 +262,18 @@ impl Simulated {
         self.nodes[name].kubelet_version.as_ref().unwrap().to_string()
     }
 
+    /// Whether a unit that upgrades this node has been sent.
+    pub fn is_sent(&self, name: &str) -> bool {
+        let is_upgrade = |kind| matches!(kind, UnitKind::UpgradeFirst | UnitKind::UpgradeNode);
+        self.units.iter().any(|u| u.order.node.name.0 == name && is_upgrade(u.order.kind))
+    }
+
     pub fn upgrades_of(&self, name: &str) -> usize {
         let is_upgrade = |kind| matches!(kind, UnitKind::UpgradeFirst | UnitKind::UpgradeNode);
         self.units
             .iter()
-            .filter(|u| u.order.node.name.0 == name && is_upgrade(u.order.kind) && u.code == 0)
+            .filter(|u| u.order.node.name.0 == name && is_upgrade(u.order.kind))
+            .filter(|u| u.code == 0 && !u.refused)
             .count()
     }
 
@@ -320,7 +332,7 @@ impl Simulated {
             node.lease_renewed_at = Some(now);
         }
         self.pods.retain(|(_, gone_at)| gone_at.is_none_or(|at| now < at));
-        for unit in self.units.iter_mut().filter(|u| !u.applied && u.ends_at <= now) {
+        for unit in self.units.iter_mut().filter(|u| !u.applied && !u.refused && u.ends_at <= now) {
             unit.applied = true;
             if unit.code == 0 && matches!(unit.order.kind, UnitKind::UpgradeFirst | UnitKind::UpgradeNode) {
                 let node = self.nodes.get_mut(&unit.order.node.name.0).unwrap();
@@ -591,14 +603,20 @@ impl Simulated {
         let is_upgrade = matches!(order.kind, UnitKind::UpgradeFirst | UnitKind::UpgradeNode);
         let fails = is_upgrade && self.failing_node.as_ref() == Some(&order.node.name.0);
         let code = i32::from(fails || self.chance(self.faults.unit_fails_percent));
-        let ends_at = self.now + SignedDuration::from_secs(10);
-        self.units.push(Unit { order: order.clone(), started_at: self.now, ends_at, code, applied: false });
+        let started_at = self.now + SignedDuration::try_from(self.units_take).unwrap();
+        let not_after = order.proof.checked_at
+            + SignedDuration::from_secs(self.settings.unit_start_seconds_max.try_into().unwrap());
+        let refused = started_at > not_after;
+        let ends_at = started_at + SignedDuration::from_secs(10);
+        self.units.push(Unit { order: order.clone(), started_at, refused, ends_at, code, applied: false });
     }
 
     fn reading(&self, node: &NodeName, token: &Token) -> LedgerReading {
         let unit = self.units.iter().find(|u| u.order.token == *token && u.order.node.name == *node);
         match unit {
             None => LedgerReading::Unseen,
+            Some(unit) if self.now < unit.started_at => LedgerReading::Unseen,
+            Some(unit) if unit.refused => LedgerReading::Refused(Reason::CheckExpired),
             Some(unit) if self.now < unit.ends_at => {
                 LedgerReading::Started { at: unit.started_at, alive: true }
             }
