@@ -111,6 +111,23 @@ pub struct AlertSettings {
     pub runbooks: String,
 }
 
+impl Settings {
+    /// How long after its check a unit may still be begun, by the node's own clock: as long as the check is worth
+    /// something, and what the two clocks may differ by.
+    #[must_use]
+    pub fn unit_begin_seconds_max(&self) -> u64 {
+        self.check_seconds_max.saturating_add(self.clock_skew_seconds_max)
+    }
+
+    /// How long a unit that was sent is waited for before it is certain not to begin: never less than the node may
+    /// take by a clock that is behind.
+    #[must_use]
+    pub fn unit_patience_seconds(&self) -> u64 {
+        self.unit_start_seconds_max
+            .max(self.unit_begin_seconds_max().saturating_add(self.clock_skew_seconds_max))
+    }
+}
+
 impl Default for AlertSettings {
     fn default() -> Self {
         Self {

@@ -315,7 +315,7 @@ fn units_that_never_start_give_the_node_back_and_end_in_a_halt() {
     let cluster = || Simulated::new(1, 1, 11, Faults::default());
     sent_in_vain(cluster(), |it| it.units_never_start = true);
     // These come to the node when it takes them no more.
-    sent_in_vain(cluster(), |it| it.units_take = Duration::from_secs(61));
+    sent_in_vain(cluster(), |it| it.units_take = Duration::from_secs(11));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use jiff::{SignedDuration, Timestamp};
 use lockkeeper_rules::ledger::parse;
 use lockkeeper_rules::name::Token;
 use lockkeeper_rules::node_script::{
@@ -15,6 +16,7 @@ use lockkeeper_rules::node_script::{
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::LedgerReading;
 use lockkeeper_rules::run::{LedgerOrder, NodeTarget, Proof, SurveyOrder, UnitKind, UnitOrder};
+use lockkeeper_rules::settings::Settings;
 
 const RUN: &str = "0b9f3c6e-1111-4222-8333-444455556666";
 
@@ -272,6 +274,33 @@ fn a_lower_generation_is_refused_and_the_same_or_a_higher_is_not() {
     }
     let order = UnitOrder { generation: 9, ..order(UnitKind::UpgradeNode, 5) };
     assert_eq!(refused(machine.launch(&order)), Reason::GenerationTooOld, "9 is lower than 10, not higher");
+}
+
+#[test]
+fn a_unit_that_comes_when_its_check_is_worth_nothing_any_more_is_refused() {
+    for (age_seconds, expected) in [(0, Ok(())), (12, Err(Reason::CheckExpired))] {
+        let machine = Machine::new();
+        let mut order = order(UnitKind::UpgradeNode, 1);
+        order.proof.checked_at = Timestamp::now() - SignedDuration::from_secs(age_seconds);
+        let product = ScriptSettings::new(&Settings::default(), EtcdAccess::default());
+        let settings = ScriptSettings { root: machine.settings().root, ..product };
+        let output = machine.bash(&launcher(&order, &settings).unwrap());
+        let answer = launch_answer(&order.node.name, &String::from_utf8_lossy(&output.stdout), "");
+        assert_eq!(answer.map_err(|finding| finding.reason), expected, "{age_seconds} s");
+        // A launcher that was under way for long after its own look: the unit looks again.
+        let script = machine.path(&format!("var/lib/lockkeeper/{}.sh", order.token));
+        if expected.is_ok() {
+            let text = fs::read_to_string(&script).unwrap();
+            let old = text.replace(
+                &format!("not_after='{}'", order.proof.checked_at.as_second() + 10),
+                "not_after='1'",
+            );
+            assert!(old != text, "it carries its last moment");
+            machine.write("var/lib/lockkeeper/ledger", "");
+            machine.bash(&old);
+            assert_eq!(machine.ledger(&order), LedgerReading::Refused(Reason::CheckExpired));
+        }
+    }
 }
 
 #[test]

@@ -44,7 +44,7 @@ pub struct ScriptSettings {
     /// How long the work of a unit may take.
     pub unit_seconds_max: u64,
     /// How long after its check a unit may be begun, by the node's clock: a script that was under way for longer comes
-    /// to a node that may have been given back.
+    /// without a check that is worth anything, and to a node that may have been given back.
     pub start_seconds_max: i64,
     /// How etcd is reached on a control-plane node.
     pub etcd: EtcdAccess,
@@ -83,7 +83,7 @@ impl ScriptSettings {
         Self {
             root: String::new(),
             unit_seconds_max: settings.unit_seconds_max,
-            start_seconds_max: i64::try_from(settings.unit_start_seconds_max).unwrap_or(i64::MAX),
+            start_seconds_max: i64::try_from(settings.unit_begin_seconds_max()).unwrap_or(i64::MAX),
             etcd,
         }
     }

@@ -190,7 +190,7 @@ pub(super) fn cannot_have_begun(it: &Active, observed: &Observed<'_>, now: Times
     match &read.result {
         Ok(LedgerReading::Refused(reason)) => never_begins(*reason),
         Ok(LedgerReading::Unseen) => {
-            let patience = Duration::from_secs(observed.settings.unit_start_seconds_max);
+            let patience = Duration::from_secs(observed.settings.unit_patience_seconds());
             let is_after = |age: Duration| age >= patience.saturating_add(read.age);
             let sent = observed.known.act.as_ref();
             let sent = sent.filter(|acted| matches!(acted.command, Command::StartUnit(_)));

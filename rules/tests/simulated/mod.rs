@@ -605,7 +605,7 @@ impl Simulated {
         let code = i32::from(fails || self.chance(self.faults.unit_fails_percent));
         let started_at = self.now + SignedDuration::try_from(self.units_take).unwrap();
         let not_after = order.proof.checked_at
-            + SignedDuration::from_secs(self.settings.unit_start_seconds_max.try_into().unwrap());
+            + SignedDuration::from_secs(self.settings.unit_begin_seconds_max().try_into().unwrap());
         let refused = started_at > not_after;
         let ends_at = started_at + SignedDuration::from_secs(10);
         self.units.push(Unit { order: order.clone(), started_at, refused, ends_at, code, applied: false });
