@@ -22,6 +22,8 @@ pub struct Memory {
     survey: Option<(Surveyed, Instant)>,
     /// The last mutation.
     act: Option<(Command, Vec<Finding>, Instant)>,
+    /// The last command of any kind but a check, if it failed.
+    failed: Option<(Command, Vec<Finding>, Instant)>,
     /// When the last step of a node was over.
     node_finished: Option<Instant>,
     /// The version of the run that was said to be unreadable.
@@ -65,6 +67,11 @@ impl Memory {
         self.act = Some((command, findings, Instant::now()));
     }
 
+    /// Remembers a command that failed; one that went well takes the place of the failure before it.
+    pub fn ended(&mut self, command: &Command, findings: &[Finding]) {
+        self.failed = (!findings.is_empty()).then(|| (command.clone(), findings.to_vec(), Instant::now()));
+    }
+
     /// Remembers that a node's step is over.
     pub fn node_finished(&mut self) {
         self.node_finished = Some(Instant::now());
@@ -87,12 +94,13 @@ impl Memory {
                 result: result.clone(),
             }),
             survey: self.survey.as_ref().map(|(survey, at)| Surveyed { age: at.elapsed(), ..survey.clone() }),
-            act: self.act.as_ref().map(|(command, findings, at)| Acted {
-                command: command.clone(),
-                age: at.elapsed(),
-                findings: findings.clone(),
-            }),
+            act: self.act.as_ref().map(acted),
+            failed: self.failed.as_ref().map(acted),
             node_finished_ago: self.node_finished.map(|at| at.elapsed()),
         }
     }
+}
+
+fn acted((command, findings, at): &(Command, Vec<Finding>, Instant)) -> Acted {
+    Acted { command: command.clone(), age: at.elapsed(), findings: findings.clone() }
 }

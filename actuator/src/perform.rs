@@ -61,9 +61,7 @@ impl Hands {
         if let Err(finding) = self.may(command, run, snapshot, generation, memory) {
             tracing::error!(run = run.name, %finding, "a command was refused");
             self.log.end(command, std::slice::from_ref(&finding));
-            if is_mutation(command) {
-                memory.acted(command.clone(), vec![finding.clone()]);
-            }
+            remember(memory, command, std::slice::from_ref(&finding));
             self.events.tell(run, Weight::Warning, "run", "CommandRefused", &finding.to_string());
             return false;
         }
@@ -75,9 +73,7 @@ impl Hands {
         let findings = self.act(command, run, generation, memory).await;
         self.log.end(command, &findings);
         let done = findings.is_empty();
-        if is_mutation(command) {
-            memory.acted(command.clone(), findings);
-        }
+        remember(memory, command, &findings);
         done
     }
 
@@ -171,6 +167,13 @@ impl Hands {
             Command::Evict(order) => evict(client, order, warrant(Some(&order.proof))).await,
         }
     }
+}
+
+fn remember(memory: &mut Memory, command: &Command, findings: &[Finding]) {
+    if is_mutation(command) {
+        memory.acted(command.clone(), findings.to_vec());
+    }
+    memory.ended(command, findings);
 }
 
 fn is_mutation(command: &Command) -> bool {

@@ -186,8 +186,10 @@ pub struct Known {
     pub ledger: Option<LedgerRead>,
     /// The last survey.
     pub survey: Option<Surveyed>,
-    /// The last thing that was done and how it went.
+    /// The last mutation and how it went.
     pub act: Option<Acted>,
+    /// The last command of any kind but a check, if it failed.
+    pub failed: Option<Acted>,
     /// How long ago, by a clock that nobody can set, the last step of a node was over.
     pub node_finished_ago: Option<Duration>,
 }

@@ -1,5 +1,7 @@
 //! The one function that moves a run. A process that has just started enters it like one that has run for days.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::active::active;
@@ -24,7 +26,35 @@ use crate::snapshot::Node;
 /// the next observation.
 #[must_use]
 pub fn decide(state: &State, observed: &Observed<'_>, now: Timestamp) -> Turn {
-    let state = set_right(state.clone(), observed, now);
+    paced(chosen(set_right(state.clone(), observed, now), observed, now), observed, now)
+}
+
+/// What was refused a moment ago is shown, and tried again and again, but not at once. Mutations under a check have
+/// holds and deadlines of their own; these have none, because nothing but they can come next.
+fn paced(turn: Turn, observed: &Observed<'_>, now: Timestamp) -> Turn {
+    let pause = Duration::from_secs(observed.settings.eviction_pause_seconds);
+    let failed = observed.known.failed.as_ref().filter(|failed| failed.age < pause);
+    match (&turn.command, failed) {
+        (Some(command), Some(failed)) if is_same(command, &failed.command) => {
+            hold(turn.state, failed.findings.clone(), now)
+        }
+        _ => turn,
+    }
+}
+
+/// Whether a command that needs no check is the one that failed.
+fn is_same(command: &Command, failed: &Command) -> bool {
+    match (command, failed) {
+        (Command::Uncordon(this), Command::Uncordon(that)) => this.node == that.node,
+        (
+            Command::TakeLock | Command::ReleaseLock | Command::AddFinalizer | Command::RemoveFinalizer,
+            that,
+        ) => command == that,
+        _ => false,
+    }
+}
+
+fn chosen(state: State, observed: &Observed<'_>, now: Timestamp) -> Turn {
     if observed.run.deleting {
         return ending(state, observed, now);
     }
@@ -170,7 +200,7 @@ fn knock(state: State, it: &Waiting, nodes: &[Node], observed: &Observed<'_>, no
     if check.age.as_secs() >= pause {
         return Turn::run(turn.state, ask);
     }
-    Turn { pause: std::time::Duration::from_millis(500), ..turn }
+    Turn { pause: Duration::from_millis(500), ..turn }
 }
 
 fn start(mut state: State, it: &Waiting, nodes: &[Node], observed: &Observed<'_>, now: Timestamp) -> Turn {

@@ -303,7 +303,7 @@ fn uncordon(
     now: Timestamp,
 ) -> Turn {
     if let Some(annotation) = observed.our_annotation(node) {
-        return give_back(state, it, node, annotation, observed, now);
+        return give_back(state, it, node, annotation, now);
     }
     match &work.returning {
         Some(finding) => fail(state, it, finding.clone(), observed, now),
@@ -312,33 +312,14 @@ fn uncordon(
 }
 
 /// Restoring is written down like every change, and never gated.
-fn give_back(
-    mut state: State,
-    it: &Active,
-    node: &Node,
-    annotation: String,
-    observed: &Observed<'_>,
-    now: Timestamp,
-) -> Turn {
+fn give_back(mut state: State, it: &Active, node: &Node, annotation: String, now: Timestamp) -> Turn {
     let is_written = it.intent.as_ref().is_some_and(|i| i.action == Action::Uncordon && i.node == node.name);
     if !is_written {
         let intent = Some(Intended { action: Action::Uncordon, node: node.name.clone(), at: now });
         state.position = Position::active(Active { intent, ..it.clone() });
         return Turn::again(state);
     }
-    let order = uncordon_order(node, annotation);
-    match failed_uncordon(node, observed) {
-        Some(findings) => linger(state, findings, now),
-        None => Turn::run(state, Command::Uncordon(order)),
-    }
-}
-
-/// Why giving this node back failed a moment ago: it is tried again and again, but not at once.
-fn failed_uncordon(node: &Node, observed: &Observed<'_>) -> Option<Vec<Finding>> {
-    let acted = observed.known.act.as_ref().filter(|acted| !acted.findings.is_empty())?;
-    let is_this = matches!(&acted.command, Command::Uncordon(order) if order.node == node.name);
-    let is_young = acted.age < Duration::from_secs(observed.settings.eviction_pause_seconds);
-    (is_this && is_young).then(|| acted.findings.clone())
+    Turn::run(state, Command::Uncordon(uncordon_order(node, annotation)))
 }
 
 /// The order that gives a node back.

@@ -14,9 +14,9 @@ use lockkeeper_rules::name::{NodeName, Token};
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::LedgerReading;
 use lockkeeper_rules::run::{
-    Acted, CheckOrder, Checked, Command, Known, KubeadmSurvey, LedgerRead, LockView, Needs, NodeSurvey,
-    NodeTarget, Observed, Position, Shown, State, SurveyOrder, Surveyed, Turn, UnitKind, UnitOrder, Work,
-    decide, needs, outlook, status,
+    Acted, CheckOrder, Checked, Command, Known, KubeadmSurvey, LedgerOrder, LedgerRead, LockView, Needs,
+    NodeSurvey, NodeTarget, Observed, Position, Shown, State, SurveyOrder, Surveyed, Turn, UnitKind,
+    UnitOrder, Work, decide, needs, outlook, status,
 };
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::{ApiServer, Node, Role, Snapshot, Source, StaticPod};
@@ -49,6 +49,7 @@ struct Memory {
     ledger: Option<(LedgerRead, Timestamp)>,
     survey: Option<Surveyed>,
     act: Option<(Acted, Timestamp)>,
+    failed: Option<(Acted, Timestamp)>,
     permit: Option<Permit>,
     node_finished: Option<Timestamp>,
 }
@@ -62,6 +63,9 @@ pub struct Simulated {
     pub close_gate_when: Option<&'static str>,
     pub delete_when: Option<&'static str>,
     cordons_tried: usize,
+    /// The API server refuses every command of this name.
+    pub refused: Option<&'static str>,
+    pub refused_count: usize,
     /// While a node's step is in this stage, live checks take so long.
     pub slow_when: Option<(&'static str, Duration)>,
     /// Every upgrade of this node fails.
@@ -128,6 +132,8 @@ impl Simulated {
             close_gate_when: None,
             delete_when: None,
             cordons_tried: 0,
+            refused: None,
+            refused_count: 0,
             slow_when: None,
             failing_node: None,
             check_takes: Duration::ZERO,
@@ -199,7 +205,7 @@ impl Simulated {
         let memory = &mut self.memory;
         (memory.check, memory.permit) = (None, None);
         memory.ledger.iter_mut().for_each(|(_, at)| *at += by);
-        memory.act.iter_mut().for_each(|(_, at)| *at += by);
+        memory.act.iter_mut().chain(&mut memory.failed).for_each(|(_, at)| *at += by);
         memory.node_finished.iter_mut().for_each(|at| *at += by);
         self.pass(Duration::ZERO);
     }
@@ -377,6 +383,7 @@ impl Simulated {
             ledger: memory.ledger.clone().map(|(read, at)| LedgerRead { age: age(at), ..read }),
             survey: memory.survey.clone(),
             act: memory.act.clone().map(|(acted, at)| Acted { age: age(at), ..acted }),
+            failed: memory.failed.clone().map(|(acted, at)| Acted { age: age(at), ..acted }),
             node_finished_ago: memory.node_finished.map(age),
         }
     }
@@ -496,6 +503,13 @@ impl Simulated {
         self.pass(Duration::from_millis(300));
         let started_at = self.now;
         self.pass(Duration::from_millis(200));
+        self.memory.failed = None;
+        if self.refused.is_some_and(|name| format!("{command:?}").starts_with(name)) {
+            self.refused_count += 1;
+            let findings = vec![Finding::new(Reason::ApiUnreachable, "", "denied by a webhook")];
+            self.memory.failed = Some((Acted { command, age: Duration::ZERO, findings }, self.now));
+            return;
+        }
         let mut refused = Vec::new();
         match &command {
             Command::TakeLock => self.lock_is_ours = true,
@@ -506,20 +520,7 @@ impl Simulated {
             Command::Check(order) => self.check(order, started_at),
             Command::Survey(order) => self.survey(order, started_at),
             Command::StartUnit(order) => self.start(order),
-            Command::ReadLedger(order) => {
-                let result = if self.chance(self.faults.lost_answer_percent) {
-                    Err(Finding::new(Reason::SshUnreachable, order.node.name.0.clone(), ""))
-                } else {
-                    Ok(self.reading(&order.node.name, &order.token))
-                };
-                let read = LedgerRead {
-                    node: order.node.name.clone(),
-                    token: order.token.clone(),
-                    age: Duration::ZERO,
-                    result,
-                };
-                self.memory.ledger = Some((read, self.now));
-            }
+            Command::ReadLedger(order) => self.read_ledger(order),
             Command::Cordon(order) if self.cordons_are_refused => {
                 self.cordons_tried += 1;
                 let findings =
@@ -561,6 +562,21 @@ impl Simulated {
         ) {
             self.memory.act = Some((Acted { command, age: Duration::ZERO, findings: refused }, self.now));
         }
+    }
+
+    fn read_ledger(&mut self, order: &LedgerOrder) {
+        let result = if self.chance(self.faults.lost_answer_percent) {
+            Err(Finding::new(Reason::SshUnreachable, order.node.name.0.clone(), ""))
+        } else {
+            Ok(self.reading(&order.node.name, &order.token))
+        };
+        let read = LedgerRead {
+            node: order.node.name.clone(),
+            token: order.token.clone(),
+            age: Duration::ZERO,
+            result,
+        };
+        self.memory.ledger = Some((read, self.now));
     }
 
     fn check(&mut self, order: &CheckOrder, started_at: Timestamp) {
