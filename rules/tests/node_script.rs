@@ -40,6 +40,7 @@ case $1 in show) ;; *) exit 0 ;; esac
 for unit; do :; done
 load=not-found active=inactive sub=dead
 if [ -e "$M/units/$unit" ]; then load=loaded active=active sub=exited; fi
+if [ -e "$M/on-show" ]; then . "$M/on-show"; fi
 case "$*" in
     *--value*) echo "$load" ;;
     *) echo "LoadState=$load"; echo "ActiveState=$active"; echo "SubState=$sub" ;;
@@ -227,6 +228,47 @@ fn the_first_control_plane_node_applies() {
     let order = order(UnitKind::UpgradeFirst, 1);
     machine.launch(&order).unwrap();
     assert_eq!(machine.calls("kubeadm upgrade"), ["kubeadm upgrade apply -y v1.36.3"]);
+}
+
+#[test]
+fn a_unit_that_starts_or_ends_while_it_is_asked_for_is_not_called_gone() {
+    let fact = |fact: &str| {
+        let line = format!("{fact} 1763717000 {} 7 upgrade-node v1.36.3 x .", token(1));
+        format!("echo '{line}' >>\"$M/var/lib/lockkeeper/ledger\"\n")
+    };
+    let (start, exit) = (fact("start"), fact("exit").replace(" 7 ", " 0 "));
+    // What systemd says the first time, with what happens right after it, and what it says then.
+    let running = "load=loaded active=active sub=running\n";
+    let begins = format!("if [ -e \"$M/asked\" ]; then {running}else : >\"$M/asked\"; {start}fi\n");
+    let ends = format!(
+        "if [ -e \"$M/asked\" ]; then load=loaded active=active sub=exited\nelse : >\"$M/asked\"; {running}{exit}fi\n"
+    );
+    for (before, on_show, is_over) in [("", &begins, false), (&*start, &ends, true)] {
+        let machine = Machine::new();
+        fs::create_dir_all(machine.path("var/lib/lockkeeper")).unwrap();
+        machine.bash(before);
+        machine.write("on-show", on_show);
+        match machine.ledger(&order(UnitKind::UpgradeNode, 1)) {
+            LedgerReading::Started { alive: true, .. } => assert!(!is_over),
+            LedgerReading::Ended { code: 0, .. } => assert!(is_over),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_ledger_that_never_stands_still_is_no_answer() {
+    let machine = Machine::new();
+    fs::create_dir_all(machine.path("var/lib/lockkeeper")).unwrap();
+    machine.write(
+        "on-show",
+        &format!("echo \"did $RANDOM {} kubeadm v1.36.3 .\" >>\"$M/var/lib/lockkeeper/ledger\"\n", token(1)),
+    );
+    let UnitOrder { node, token, .. } = order(UnitKind::UpgradeNode, 1);
+    let order = LedgerOrder { node, token };
+    let output = machine.bash(&reader(&order, &machine.settings()).unwrap());
+    let answer = parse(&String::from_utf8_lossy(&output.stdout), &order);
+    assert_eq!(answer.unwrap_err().reason, Reason::LedgerUnreadable);
 }
 
 #[test]
