@@ -179,7 +179,8 @@ fn order_of_roles(nodes: &[Node], about: &NodeName, scene: &Scene<'_>) -> Option
         return None;
     }
     let behind = nodes.iter().find(|other| {
-        let is_left = scene.skip.contains(&other.name.0);
+        // One that is being deleted is upgraded no more; what it still serves must do for the workers.
+        let is_left = scene.skip.contains(&other.name.0) || other.deleting;
         other.role == Role::ControlPlane
             && (!is_left && other.kubelet_version.as_ref() != Ok(scene.target) || serves_less(other, scene))
     })?;

@@ -64,6 +64,26 @@ fn a_run_that_leaves_the_control_plane_as_it_is_upgrades_the_workers() {
 }
 
 #[test]
+fn a_control_plane_node_that_is_being_deleted_holds_no_patch_up_but_a_minor() {
+    for (target, workers_follow) in [("v1.36.3", true), ("v1.37.0", false)] {
+        let mut cluster = Simulated::new(2, 1, 39, Faults::default());
+        cluster.run.spec.target = target.to_owned();
+        while cluster.started.last().is_none_or(|step| step != "control-plane/cp-1") {
+            cluster.turn();
+        }
+        cluster.is_being_deleted("cp-2");
+        if workers_follow {
+            cluster.run_to_the_end();
+            assert_eq!((cluster.upgrades_of("cp-2"), cluster.upgrades_of("w-1")), (0, 1));
+        } else {
+            cluster.turns(2_000);
+            assert_eq!((cluster.upgrades_of("cp-1"), cluster.upgrades_of("w-1")), (1, 0));
+            assert!(cluster.holds().contains(&"kubelet_ahead".to_owned()), "{:?}", cluster.holds());
+        }
+    }
+}
+
+#[test]
 fn no_worker_gets_a_minor_that_an_api_server_left_behind_does_not_have() {
     let mut cluster = Simulated::new(2, 1, 24, Faults::default());
     cluster.run.spec.target = "v1.37.0".to_owned();

@@ -218,7 +218,7 @@ pub(super) fn postflight(state: State, it: &Active, observed: &Observed<'_>, now
         (Err(finding), _) | (_, Err(finding)) => return linger(state, vec![finding], now),
     };
     let mut findings = Vec::new();
-    for node in nodes.iter().filter(|node| !observed.is_skipped(&node.name)) {
+    for node in nodes.iter().filter(|node| observed.takes(node)) {
         if !observed.is_at_target(node, &target) {
             findings.push(Finding::new(
                 Reason::VersionUnexpected,

@@ -48,7 +48,7 @@ fn is_young(finished: &Finished, observed: &Observed<'_>, now: Timestamp) -> boo
 pub(super) fn remaining(observed: &Observed<'_>, nodes: &[Node], target: &Version) -> Vec<Step> {
     let mut left: Vec<&Node> = nodes
         .iter()
-        .filter(|node| !observed.is_skipped(&node.name) && !node.deleting)
+        .filter(|node| observed.takes(node))
         .filter(|node| !observed.is_at_target(node, target) || observed.is_ours(node))
         .collect();
     left.sort_by_key(|node| {

@@ -108,6 +108,11 @@ impl<'a> Observed<'a> {
         self.run.spec.skip.contains(&node.0)
     }
 
+    /// Whether this run upgrades a node: not one that people left out, and not one that is being deleted.
+    pub(super) fn takes(&self, node: &Node) -> bool {
+        !self.is_skipped(&node.name) && !node.deleting
+    }
+
     /// Whether a node is cordoned by this run.
     pub(super) fn is_ours(&self, node: &Node) -> bool {
         let token = node.cordoned_by.as_deref().and_then(|text| text.parse::<Token>().ok());

@@ -238,6 +238,11 @@ impl Simulated {
         (node.unschedulable, node.cordoned_by) = (false, None);
     }
 
+    /// Somebody deletes a node, and a finalizer keeps it for now.
+    pub fn is_being_deleted(&mut self, name: &str) {
+        self.nodes.get_mut(name).unwrap().deleting = true;
+    }
+
     pub fn upgrade_by_hand(&mut self, name: &str) {
         self.nodes.get_mut(name).unwrap().kubelet_version = Ok(TO.parse().unwrap());
     }
