@@ -157,7 +157,7 @@ impl Actuator {
 
     /// One turn of one run.
     async fn turn(&mut self, run: &UpgradeRun, snapshot: &Snapshot, generation: u64) -> Turned {
-        let state = match State::parse(run.status.as_ref()) {
+        let state = match State::parse(run.status.as_ref(), &run.uid) {
             Ok(state) => state,
             Err(finding) => {
                 if self.memories.entry(run.uid.clone()).or_default().is_news(&run.resource_version) {

@@ -6,9 +6,10 @@ mod simulated;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use lockkeeper_rules::api::Retry;
+use lockkeeper_rules::api::{Retry, UpgradeRunStatus};
 use lockkeeper_rules::name::Token;
-use lockkeeper_rules::run::{Action, Position};
+use lockkeeper_rules::reason::Reason;
+use lockkeeper_rules::run::{Action, Position, State};
 use proptest::prelude::*;
 use simulated::{Faults, Simulated};
 
@@ -412,6 +413,39 @@ fn refuse_for_a_while(cluster: &mut Simulated, name: &'static str) {
     let seconds = usize::try_from(cluster.now().duration_since(began).as_secs()).unwrap();
     assert!(cluster.refused_count <= 2 + seconds / 5, "{name}: {} in {seconds} s", cluster.refused_count);
     (cluster.refused, cluster.refused_count) = (None, 0);
+}
+
+#[test]
+fn a_status_that_names_two_nodes_or_another_run_is_no_state() {
+    let mut cluster = Simulated::new(1, 1, 40, Faults::default());
+    while !cluster
+        .run
+        .status
+        .as_ref()
+        .is_some_and(|it| it.active.iter().any(|it| it.intent.is_some() && it.node.is_some()))
+    {
+        cluster.turn();
+    }
+    let (status, uid) = (cluster.run.status.clone().unwrap(), cluster.run.uid.clone());
+    let parse = |change: &dyn Fn(&mut UpgradeRunStatus)| {
+        let mut status = status.clone();
+        change(&mut status);
+        State::parse(Some(&status), &uid).map_err(|finding| (finding.reason, finding.subject))
+    };
+    assert!(parse(&|_| ()).is_ok());
+    let of_another = |token: &str| token.replace(&uid, "another-run");
+    type Change<'a> = (&'a str, &'a dyn Fn(&mut UpgradeRunStatus));
+    let changes: [Change<'_>; 6] = [
+        ("status.active.node.name", &|it| it.active[0].node.as_mut().unwrap().name = "w-1".into()),
+        ("status.active.node.name", &|it| it.active[0].step = "worker/w-1".to_owned()),
+        ("status.active.intent.node", &|it| it.active[0].intent.as_mut().unwrap().node = "w-1".into()),
+        ("status", &|it| it.active[0].token = of_another(&it.active[0].token)),
+        ("status", &|it| it.finished[0].token = of_another(&it.finished[0].token)),
+        ("status.sequence", &|it| it.sequence = 1),
+    ];
+    for (field, change) in changes {
+        assert_eq!(parse(change).unwrap_err(), (Reason::StatusMalformed, field.to_owned()));
+    }
 }
 
 #[test]

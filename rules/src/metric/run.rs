@@ -207,14 +207,14 @@ mod tests {
     }
 
     fn run(phase: RunPhase, change: impl FnOnce(&mut UpgradeRunStatus)) -> UpgradeRun {
-        let status = serde_json::json!({"schemaVersion": 1, "phase": "Queued"});
+        let status = serde_json::json!({"schemaVersion": 1, "phase": "Queued", "sequence": 7});
         let mut status: UpgradeRunStatus = serde_json::from_value(status).unwrap();
         status.phase = phase;
         change(&mut status);
         UpgradeRun {
             namespace: "k8s-upgrade".to_owned(),
             name: "patch".to_owned(),
-            uid: "u".to_owned(),
+            uid: TOKEN.split('.').next().unwrap().to_owned(),
             resource_version: "1".to_owned(),
             generation: 1,
             created_at: Some(at()),

@@ -9,19 +9,21 @@ use crate::api::{
     ActiveStep, AttemptedStep, FinishedStep, Halt, Intent, StoredFinding, UpgradeRun, UpgradeRunStatus,
     WaitingStep,
 };
+use crate::name::NodeName;
 use crate::reason::{Finding, Reason};
 
 impl State {
     /// Reads what is stored.
     ///
     /// # Errors
-    /// The status was written by a newer version, or contradicts itself; the finding names the field.
-    pub fn parse(status: Option<&UpgradeRunStatus>) -> Result<Self, Finding> {
+    /// The status was written by a newer version, contradicts itself, or is of another run than the one with this uid;
+    /// the finding names the field.
+    pub fn parse(status: Option<&UpgradeRunStatus>, uid: &str) -> Result<Self, Finding> {
         let Some(status) = status else { return Ok(Self::new()) };
         if status.schema_version != SCHEMA_VERSION {
             return Err(other_schema(status));
         }
-        Ok(Self {
+        let state = Self {
             from: status.from.as_deref().map(|text| read("status.from", text)).transpose()?,
             started_at: status.started_at,
             sequence: status.sequence,
@@ -40,7 +42,44 @@ impl State {
                 })
                 .collect::<Result<_, Finding>>()?,
             history: status.history.clone(),
-        })
+        };
+        are_of(uid, &state)?;
+        one_node(&state)?;
+        Ok(state)
+    }
+}
+
+/// Every token is one that this run has given out. One of another run would be a step that this run never started.
+fn are_of(uid: &str, state: &State) -> Result<(), Finding> {
+    let tokens = state.finished.iter().map(|it| &it.token).chain(state.token());
+    for token in tokens {
+        if token.run.0 != uid {
+            return Err(malformed("status", format!("{token} is a token of another run")));
+        }
+        if token.sequence > state.sequence {
+            return Err(malformed("status.sequence", format!("it is {}, after {token}", state.sequence)));
+        }
+    }
+    Ok(())
+}
+
+/// What runs on a node is about the node that its step names: else one would be judged and another one changed.
+fn one_node(state: &State) -> Result<(), Finding> {
+    let Position::Active(it) = &state.position else { return Ok(()) };
+    let Work::OneNode(work) = &it.work else { return Ok(()) };
+    let is_it = |name: &NodeName| it.step.node() == Some(name);
+    if !is_it(&work.before.name) {
+        return Err(malformed(
+            "status.active.node.name",
+            format!("it is {}, the step is {}", work.before.name, it.step),
+        ));
+    }
+    match &it.intent {
+        Some(intent) if !is_it(&intent.node) => Err(malformed(
+            "status.active.intent.node",
+            format!("it is {}, the step is {}", intent.node, it.step),
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -48,7 +87,7 @@ impl State {
 /// what it holds is not known.
 #[must_use]
 pub fn unreadable(run: &UpgradeRun) -> Option<Finding> {
-    State::parse(run.status.as_ref()).err()
+    State::parse(run.status.as_ref(), &run.uid).err()
 }
 
 fn other_schema(status: &UpgradeRunStatus) -> Finding {

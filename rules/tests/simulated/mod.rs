@@ -164,7 +164,7 @@ impl Simulated {
     }
 
     pub fn state(&self) -> State {
-        State::parse(self.run.status.as_ref()).unwrap()
+        State::parse(self.run.status.as_ref(), &self.run.uid).unwrap()
     }
 
     pub fn is_over(&self) -> bool {
@@ -456,7 +456,11 @@ impl Simulated {
             ending: self.run.deleting,
         };
         let stored = status(&turn.state, &shown, self.now);
-        assert_eq!(State::parse(Some(&stored)).as_ref(), Ok(&turn.state), "what is stored is what is read");
+        assert_eq!(
+            State::parse(Some(&stored), &self.run.uid).as_ref(),
+            Ok(&turn.state),
+            "what is stored is what is read"
+        );
         if let Some(command) = &turn.command {
             self.ask_the_checker(command, &snapshot, &known);
         }
