@@ -45,7 +45,7 @@ mod tests {
     }
 
     fn run(uid: &str, status: &Value) -> UpgradeRun {
-        let mut whole = json!({"schemaVersion": 1});
+        let mut whole = json!({"schemaVersion": 1, "sequence": 9});
         whole.as_object_mut().unwrap().extend(status.as_object().cloned().unwrap_or_default());
         UpgradeRun {
             namespace: "a".to_owned(),
