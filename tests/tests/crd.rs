@@ -164,7 +164,9 @@ async fn what_people_install_is_taken_as_it_is_and_gives_no_right_too_many() {
         server.kubectl(&[&["auth", "can-i", &who], what].concat()).is_ok_and(|said| said.trim() == "yes")
     };
     for (what, exporter, actuator) in [
-        (&["watch", "nodes"][..], true, true),
+        (&["list", "nodes"][..], true, true),
+        (&["watch", "nodes"], true, false),
+        (&["get", "nodes"], false, true),
         (&["patch", "nodes"], false, true),
         (&["delete", "nodes"], false, false),
         (&["list", "pods", "-n", "kube-system"], true, true),
@@ -176,8 +178,13 @@ async fn what_people_install_is_taken_as_it_is_and_gives_no_right_too_many() {
         (&["update", "leases.coordination.k8s.io/lockkeeper-actuator", "-n", "kube-system"], false, true),
         (&["list", "poddisruptionbudgets.policy", "-A"], false, true),
         (&["update", "upgraderuns.lockkeeper.dev", "--subresource=status", "-n", "default"], false, true),
+        (&["patch", "upgraderuns.lockkeeper.dev", "--subresource=status", "-n", "default"], false, false),
+        (&["patch", "upgraderuns.lockkeeper.dev", "-n", "default"], false, true),
+        (&["watch", "upgraderuns.lockkeeper.dev", "-A"], true, false),
         (&["create", "upgraderuns.lockkeeper.dev", "-n", "default"], false, false),
         (&["create", "events.events.k8s.io", "-n", "default"], false, true),
+        (&["patch", "events.events.k8s.io", "-n", "default"], false, false),
+        (&["get", "pods", "-n", "kube-system"], false, false),
         (&["get", "secrets", "-A"], false, false),
         (&["get", "/readyz"], true, true),
     ] {

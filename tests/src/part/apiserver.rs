@@ -26,9 +26,9 @@ pub enum User {
     Admin,
     /// The simulated kubelets.
     Kubelets,
-    /// The exporter.
+    /// The exporter, with the rights that people give it.
     Exporter,
-    /// The actuator.
+    /// The actuator, with the rights that people give it.
     Actuator,
     /// kube-controller-manager.
     ControllerManager,
@@ -63,6 +63,7 @@ impl User {
     fn group(self) -> &'static str {
         match self {
             Self::Admin | Self::Kubelets => "system:masters",
+            // These two have the rights of deploy/base and no other.
             Self::Exporter | Self::Actuator | Self::ControllerManager | Self::Scheduler => {
                 "system:authenticated"
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
@@ -10,26 +10,20 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::Resource;
 use kube::api::{Api, ListParams, PostParams};
 use lockkeeper_actuator::leader::{LEASE_NAME, LEASE_NAMESPACE};
+use lockkeeper_rules::crd;
 use lockkeeper_rules::version::Version;
-use lockkeeper_rules::{crd, yaml};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::NAMESPACE;
-use crate::part::User;
+use crate::deploy;
 use crate::wait::wait_for;
 
 /// How long all nodes may take to be Ready.
 const NODES_SECONDS_MAX: u64 = 60;
 
-/// What people install: the products have these rights here too and no other, so that one which is missing fails here.
-const RIGHTS: [(User, &str); 2] = [
-    (User::Exporter, include_str!("../../../deploy/base/exporter-rbac.yaml")),
-    (User::Actuator, include_str!("../../../deploy/base/actuator-rbac.yaml")),
-];
-
-/// The namespace, the CRD, the rights of both products, and kubeadm's own note of the version.
+/// The namespace, the CRD, what the products may do, and kubeadm's own note of the version.
 pub(super) async fn prepare_cluster(kube: &kube::Client, version: &Version) -> Result<()> {
     create::<Namespace>(Api::all(kube.clone()), json!({"metadata": {"name": NAMESPACE}})).await?;
     create::<CustomResourceDefinition>(Api::all(kube.clone()), crd::upgrade_run()).await?;
@@ -52,32 +46,30 @@ pub(super) async fn prepare_cluster(kube: &kube::Client, version: &Version) -> R
     .await
 }
 
+/// The rights that people give to the products, bound to the users that these are here.
 async fn grant_rights(kube: &kube::Client) -> Result<()> {
-    for (user, file) in RIGHTS {
-        for document in file.split("\n---\n") {
-            let mut object: Value = yaml::read(document)?;
-            if object.get("subjects").is_some() {
-                // The audit log tells them apart by these names; no service account speaks here.
-                let group = "rbac.authorization.k8s.io";
-                object["subjects"] = json!([{"apiGroup": group, "kind": "User", "name": user.name()}]);
+    for mut object in deploy::objects()? {
+        if let Some(subjects) = object.get_mut("subjects").and_then(Value::as_array_mut) {
+            for subject in subjects {
+                let account = subject["name"].as_str().unwrap_or_default();
+                let user = account.strip_prefix("lockkeeper-").context("an account of somebody else")?;
+                *subject = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user});
             }
-            grant(kube, object).await?;
+        }
+        let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
+        match object["kind"].as_str() {
+            Some("ClusterRole") => create::<ClusterRole>(Api::all(kube.clone()), object).await?,
+            Some("ClusterRoleBinding") => {
+                create::<ClusterRoleBinding>(Api::all(kube.clone()), object).await?
+            }
+            Some("Role") => create::<Role>(Api::namespaced(kube.clone(), &namespace), object).await?,
+            Some("RoleBinding") => {
+                create::<RoleBinding>(Api::namespaced(kube.clone(), &namespace), object).await?;
+            }
+            _ => {}
         }
     }
     Ok(())
-}
-
-async fn grant(kube: &kube::Client, object: Value) -> Result<()> {
-    let kube = kube.clone();
-    let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
-    match object["kind"].as_str().context("an object without a kind")? {
-        "ClusterRole" => create::<ClusterRole>(Api::all(kube), object).await,
-        "ClusterRoleBinding" => create::<ClusterRoleBinding>(Api::all(kube), object).await,
-        "Role" => create::<Role>(Api::namespaced(kube, &namespace), object).await,
-        "RoleBinding" => create::<RoleBinding>(Api::namespaced(kube, &namespace), object).await,
-        "ServiceAccount" => Ok(()),
-        kind => bail!("a {kind} gives no right"),
-    }
 }
 
 async fn create<K>(api: Api<K>, object: Value) -> Result<()>

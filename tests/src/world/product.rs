@@ -60,6 +60,11 @@ impl Product {
         }
     }
 
+    /// Puts one more word on its command line, from the next start on.
+    pub fn add_arg(&mut self, word: &str) {
+        self.args.push(word.to_owned());
+    }
+
     /// Its configuration file.
     #[must_use]
     pub fn config_file(&self) -> PathBuf {
