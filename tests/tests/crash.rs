@@ -236,7 +236,7 @@ async fn late_word(world: &World, node: &str, generation: u64) -> String {
 }
 
 /// A second actuator, and in front of both what a Service is in a cluster: Alertmanager knows only its address.
-async fn second_actuator(world: &mut World) -> Product {
+pub(crate) async fn second_actuator(world: &mut World) -> Product {
     let center = world.folder.address(1);
     let fresh = || format!("{center}:{}", free_port(center).unwrap());
     let known = world.actuator.config["webhook"]["listenAddress"].as_str().unwrap().to_owned();
@@ -271,7 +271,7 @@ async fn balance(listener: TcpListener, to: [SocketAddr; 2]) {
     }
 }
 
-async fn leads(world: &World, actuator: &Product) {
+pub(crate) async fn leads(world: &World, actuator: &Product) {
     world
         .wait_for("an actuator to lead", 60, || async {
             let page = actuator.get("/metrics").await?;
@@ -280,7 +280,7 @@ async fn leads(world: &World, actuator: &Product) {
         .await;
 }
 
-fn decisions_of(actuator: &Product) -> Vec<Value> {
+pub(crate) fn decisions_of(actuator: &Product) -> Vec<Value> {
     Folder::lines(std::path::Path::new(actuator.config["decisionLog"].as_str().unwrap()))
 }
 

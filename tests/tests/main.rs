@@ -10,6 +10,7 @@ mod deploy;
 mod exporter;
 mod gate;
 mod gate_live;
+mod hand_over;
 mod hands;
 mod harness;
 mod listener;

@@ -1,0 +1,34 @@
+//! Two replicas, each on a node of the cluster that they upgrade: each leaves its own node to the other.
+
+use lockkeeper_tests::World;
+use lockkeeper_tests::world::Product;
+use serde_json::json;
+
+use crate::crash::{decisions_of, leads, second_actuator};
+
+const RUN: &str = "to-1-36-3";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lead_is_handed_over_before_the_node_of_the_leader_is_upgraded() {
+    // Whoever hands over leaves the Lease alone for twice its time.
+    let builder = World::builder().settings(|settings| settings.lease_seconds = 3).without_products();
+    let mut world = builder.start().await.unwrap_or_else(|error| panic!("{error:#}"));
+    let mut second = second_actuator(&mut world).await;
+    world.actuator.add_arg("--node-name=worker-1");
+    second.add_arg("--node-name=worker-2");
+    world.start_products().await.unwrap_or_else(|error| panic!("{error:#}"));
+    leads(&world, &world.actuator).await;
+    second.start().await.unwrap();
+    world.create_run(RUN, json!({"target": "v1.36.3"})).await.unwrap();
+    world.wait_until_succeeded(RUN, 240).await;
+
+    assert_eq!(cordoned_by(&world.actuator), ["cp-1", "worker-2"], "its own node would have been the last");
+    assert_eq!(cordoned_by(&second), ["worker-1"]);
+}
+
+/// The nodes that an actuator took out of service, in order.
+fn cordoned_by(actuator: &Product) -> Vec<String> {
+    let begun = decisions_of(actuator).into_iter();
+    let begun = begun.filter(|line| line["kind"] == "begin" && line["command"] == "cordon");
+    begun.map(|line| line["order"]["Cordon"]["node"].as_str().unwrap().to_owned()).collect()
+}
