@@ -588,16 +588,6 @@ impl Simulated {
         self.memory.ledger = Some((read, self.now));
     }
 
-    fn read_ledger(&mut self, node: &NodeName, token: &Token) {
-        let result = if self.chance(self.faults.lost_answer_percent) {
-            Err(Finding::new(Reason::SshUnreachable, node.0.clone(), ""))
-        } else {
-            Ok(self.reading(node, token))
-        };
-        let read = LedgerRead { node: node.clone(), token: token.clone(), age: Duration::ZERO, result };
-        self.memory.ledger = Some((read, self.now));
-    }
-
     fn check(&mut self, order: &CheckOrder, started_at: Timestamp) {
         let slow = self.slow_when.filter(|(stage, _)| self.stage() == Some(stage)).map(|(_, takes)| takes);
         self.pass(slow.unwrap_or(self.check_takes));
