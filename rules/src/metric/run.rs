@@ -446,7 +446,8 @@ mod tests {
     #[test]
     fn a_node_whose_next_attempt_waits_is_at_work_while_it_is_out_of_service_for_it_and_else_is_not() {
         use CordonedNodes::{Hold, Upgrade};
-        let (ours, theirs) = (Some(Some("0b9f3c6e-1111-4222-8333-444455556666.6.1.00ff00ff00ff00ff")), Some(None));
+        let (ours, theirs) =
+            (Some(Some("0b9f3c6e-1111-4222-8333-444455556666.6.1.00ff00ff00ff00ff")), Some(None));
         let of_another_run = Some(Some("v.6.1.00ff00ff00ff00ff"));
         for (cordoned_nodes, attempt, cordon, expected) in [
             (Hold, 2, ours, "upgrading"),
