@@ -51,7 +51,7 @@ async fn no_message_starts_a_step_while_the_gate_is_closed_and_each_is_counted_u
     let world = World::builder().settings(|settings| {
         settings.idle_check_pause_seconds = 1;
         // Longer than any wait here: a permit that nobody revokes must not end by itself meanwhile.
-        settings.permit_seconds = 600;
+        settings.permit_seconds = 300;
     });
     let world = world.start().await.unwrap_or_else(|error| panic!("{error:#}"));
     let mut closed = close(world).await;
