@@ -23,6 +23,7 @@ pub mod gate;
 pub mod generated;
 pub mod invariant;
 pub mod ledger;
+pub mod matrix;
 pub mod metric;
 pub mod name;
 pub mod node_script;

@@ -70,6 +70,7 @@ pub enum Reason {
     SourceUnreadable,
     SourceStale,
     VerdictStale,
+    MatrixStale,
     // The run.
     Paused,
     StopAfter,
@@ -406,6 +407,11 @@ impl Reason {
                 "the verdict is older than its time to live",
                 "nothing; it is computed again",
             ),
+            Self::MatrixStale => entry(
+                "matrix_stale",
+                "what is known of versions is missing or too old to be trusted",
+                "get newer data and set its as_of, or allow more with max_age_days",
+            ),
             Self::Paused => entry("paused", "spec.paused is set", "set spec.paused to false"),
             Self::StopAfter => entry(
                 "stop_after",
@@ -651,6 +657,7 @@ impl Reason {
         Self::SourceUnreadable,
         Self::SourceStale,
         Self::VerdictStale,
+        Self::MatrixStale,
         Self::Paused,
         Self::StopAfter,
         Self::NotBefore,

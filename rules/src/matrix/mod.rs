@@ -1,0 +1,212 @@
+//! What is known of versions beyond the cluster: which add-on fits which minor, what a minor removes, what a node must
+//! run. Facts with a source and a date, in files that people may replace.
+//!
+//! ```text
+//!   rules/data/*.yaml ──▶ built in ─┐
+//!   the operator's files ───────────┴─▶ Matrix ──▶ verdict
+//! ```
+//!
+//! A file has `schema: 2`, the date `as_of` of its facts, and any of the sections. A section that an operator's file
+//! has takes the place of the built-in one, or is joined with it row by row where [`Section::join`] says so. A
+//! section that is older than its `max_age_days` says nothing: the checks that need it are unknown.
+
+pub mod hand;
+mod release;
+pub mod tree;
+
+use jiff::{SignedDuration, Timestamp, civil::Date};
+
+use self::hand::{Fields, Hand, Mistake, Notes};
+use self::tree::Tree;
+use crate::reason::{Finding, Reason};
+use crate::version::{Minor, Version};
+
+pub use release::{Release, Releases};
+
+/// The files that are built in, by name.
+const BUILT_IN: [(&str, &str); 1] = [("releases.yaml", include_str!("../../data/releases.yaml"))];
+/// How old facts may be where their file does not say.
+const MAX_AGE_DAYS: u32 = 180;
+
+/// Everything that is known, section by section.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Matrix {
+    /// Until when each minor gets patches.
+    pub releases: Part<Releases>,
+}
+
+/// A section with where it comes from and how old it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Part<T> {
+    /// The file it was read from; empty if no file has it.
+    pub file: String,
+    /// The date of its facts, the oldest if they come from several files.
+    pub as_of: Option<Date>,
+    /// How old the facts may be.
+    pub max_age_days: u32,
+    /// The facts.
+    pub value: T,
+}
+
+/// A kind of facts: a key of a file.
+pub(crate) trait Section: Sized + Default {
+    /// The key.
+    const KEY: &'static str;
+
+    /// Reads it; what is wrong has been noted where nothing comes back.
+    fn read(hand: &Hand<'_>) -> Option<Self>;
+
+    /// What holds if a later file has the section too: that file's.
+    fn join(self, later: Self) -> Self {
+        later
+    }
+}
+
+impl Matrix {
+    /// What is built in.
+    #[must_use]
+    pub fn built_in() -> Self {
+        Self::load(&[]).expect("a test reads the files that are built in")
+    }
+
+    /// What is built in, with `files` (name and text) over it, in their order.
+    ///
+    /// # Errors
+    /// Every mistake of every file.
+    pub fn load(files: &[(&str, &str)]) -> Result<Self, Vec<Mistake>> {
+        let mut matrix = Self::default();
+        let mut mistakes = Vec::new();
+        for (name, text) in BUILT_IN.iter().chain(files) {
+            let notes = Notes::new(name);
+            match Tree::parse(name, text) {
+                Ok(tree) => matrix.read(name, &tree.hand(&notes)),
+                Err(mistake) => mistakes.push(mistake),
+            }
+            mistakes.extend(notes.into_mistakes());
+        }
+        if mistakes.is_empty() { Ok(matrix) } else { Err(mistakes) }
+    }
+
+    fn read(&mut self, file: &str, hand: &Hand<'_>) {
+        let Some(fields) = hand.fields() else { return };
+        let schema = fields.required("schema").and_then(|hand| Some((hand.count()?, hand)));
+        if let Some((schema, hand)) = schema
+            && schema != 2
+        {
+            hand.wrong("2, the only schema of this version");
+        }
+        let head = Head {
+            file,
+            as_of: fields.required("as_of").and_then(|hand| date(&hand)),
+            max_age_days: fields.optional("max_age_days").map_or(Some(MAX_AGE_DAYS), |hand| hand.count()),
+        };
+        head.section(&fields, &mut self.releases);
+        fields.finish();
+    }
+}
+
+/// What the head of a file says of all its sections.
+struct Head<'a> {
+    file: &'a str,
+    as_of: Option<Date>,
+    max_age_days: Option<u32>,
+}
+
+impl Head<'_> {
+    fn section<T: Section>(&self, fields: &Fields<'_>, part: &mut Part<T>) {
+        let Some(later) = fields.optional(T::KEY).and_then(|hand| T::read(&hand)) else { return };
+        let is_first = part.file.is_empty();
+        part.value = std::mem::take(&mut part.value).join(later);
+        part.as_of = if is_first { self.as_of } else { part.as_of.min(self.as_of) };
+        part.max_age_days = self.max_age_days.unwrap_or_default();
+        part.file = if is_first { self.file.to_owned() } else { format!("{}, {}", part.file, self.file) };
+    }
+}
+
+impl<T> Part<T> {
+    /// The facts, if they are young enough to say anything.
+    ///
+    /// # Errors
+    /// There are none, or they are too old.
+    pub fn fresh(&self, now: Timestamp) -> Result<&T, Finding> {
+        let stale = |why: String| Err(Finding::new(Reason::MatrixStale, self.file.clone(), why));
+        let Some(as_of) = self.as_of else { return stale("there are no facts".to_owned()) };
+        let max_age = SignedDuration::from_hours(24 * i64::from(self.max_age_days));
+        let began = as_of.to_zoned(jiff::tz::TimeZone::UTC).map(|at| at.timestamp());
+        match began {
+            Ok(began) if now.duration_since(began) <= max_age => Ok(&self.value),
+            Ok(_) | Err(_) => {
+                stale(format!("its facts are of {as_of}, at most {} days are allowed", self.max_age_days))
+            }
+        }
+    }
+}
+
+/// A day such as `2026-08-11`.
+pub(crate) fn date(hand: &Hand<'_>) -> Option<Date> {
+    hand.parsed("a day such as \"2026-08-11\"", |text| text.parse().ok())
+}
+
+/// A minor such as `1.36`.
+pub(crate) fn minor(hand: &Hand<'_>) -> Option<Minor> {
+    hand.parsed("a minor such as \"1.36\"", |text| {
+        let is_short = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        format!("{text}.0").parse::<Version>().ok().filter(|_| is_short).map(|version| version.minor())
+    })
+}
+
+/// Where a fact comes from.
+pub(crate) fn source(hand: &Hand<'_>) -> Option<String> {
+    hand.parsed("the address of a page, such as \"https://…\"", |text| {
+        (text.starts_with("https://") && text.len() > 12).then(|| text.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(text: &str) -> Vec<String> {
+        Matrix::load(&[("mine.yaml", text)]).unwrap_err().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_is_built_in_can_be_read_and_has_every_section() {
+        let matrix = Matrix::load(&[]).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+        let Matrix { releases } = &matrix;
+        assert!(!releases.value.0.is_empty() && releases.as_of.is_some());
+    }
+
+    #[test]
+    fn a_file_says_what_it_is_and_how_old() {
+        assert_eq!(
+            said("{}"),
+            [
+                "mine.yaml:1:1: the file: found no schema, expected the field schema",
+                "mine.yaml:1:1: the file: found no as_of, expected the field as_of"
+            ]
+        );
+        assert_eq!(
+            said("schema: 3\nas_of: 2026-13-01\nrelease: []\n"),
+            [
+                "mine.yaml:1:9: schema: found the number 3, expected 2, the only schema of this version",
+                "mine.yaml:2:8: as_of: found the text \"2026-13-01\", expected a day such as \"2026-08-11\"",
+                "mine.yaml:3:10: release: found the field release, expected no field of that name"
+            ]
+        );
+    }
+
+    #[test]
+    fn old_facts_say_nothing() {
+        let part = Part {
+            file: "f".to_owned(),
+            as_of: Some(Date::constant(2026, 8, 11)),
+            max_age_days: 10,
+            value: (),
+        };
+        for (now, is_fresh) in [("2026-08-21T00:00:00Z", true), ("2026-08-21T00:00:01Z", false)] {
+            assert_eq!(part.fresh(now.parse().unwrap()).is_ok(), is_fresh, "{now}");
+        }
+        assert!(Part::<()>::default().fresh("2026-08-21T00:00:00Z".parse().unwrap()).is_err());
+    }
+}

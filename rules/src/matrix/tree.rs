@@ -1,0 +1,171 @@
+//! A data file as a tree of values that know where they stand.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_yaml::Spanned;
+
+use super::hand::{Hand, Mistake, Notes, Place};
+
+/// How much text a data file may have.
+const TEXT_BYTES_MAX: usize = 8 << 20;
+/// How much of a wrong value is shown.
+const SHOWN_CHARS_MAX: usize = 60;
+
+/// A whole file.
+#[derive(Debug)]
+pub struct Tree {
+    root: Value,
+}
+
+#[derive(Debug)]
+pub(super) struct Value {
+    pub(super) place: Place,
+    pub(super) kind: Kind,
+}
+
+#[derive(Debug)]
+pub(super) enum Kind {
+    Null,
+    Bool(bool),
+    Number(String),
+    Text(String),
+    List(Vec<Value>),
+    /// In the order of the file; keys are unique.
+    Map(Vec<(String, Value)>),
+}
+
+impl Tree {
+    /// Reads a file; JSON is YAML too.
+    ///
+    /// # Errors
+    /// The text is no YAML, has a key twice, or is too large.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Mistake> {
+        let mistake = |place, found: String, expected: &str| Mistake {
+            file: file.to_owned(),
+            place,
+            field: "the file".to_owned(),
+            found,
+            expected: expected.to_owned(),
+        };
+        let start = Place { line: 1, column: 1 };
+        if text.len() > TEXT_BYTES_MAX {
+            let expected = format!("at most {TEXT_BYTES_MAX}");
+            return Err(mistake(start, format!("{} bytes", text.len()), &expected));
+        }
+        // `yes` would otherwise be a boolean: a version or a name must never turn into one.
+        let options = serde_yaml::options! { strict_booleans: true, with_snippet: false };
+        match serde_yaml::from_str_with_options::<Value>(text, options) {
+            Ok(root) => Ok(Self { root }),
+            Err(error) => {
+                let place =
+                    error.location().map_or(start, |at| Place { line: at.line(), column: at.column() });
+                let said = error.to_string();
+                let said = said.rsplit_once(" at line ").map_or(said.as_str(), |(what, _place)| what);
+                Err(mistake(place, said.to_owned(), "YAML or JSON with each key once"))
+            }
+        }
+    }
+
+    /// A hand on the whole file.
+    #[must_use]
+    pub fn hand<'a>(&'a self, notes: &'a Notes) -> Hand<'a> {
+        Hand::new(notes, &self.root)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("nothing"),
+            Self::Bool(value) => write!(f, "the truth value {value}"),
+            Self::Number(text) => write!(f, "the number {text}"),
+            Self::Text(text) => {
+                let shown: String = text.chars().take(SHOWN_CHARS_MAX).collect();
+                let more = if shown.len() < text.len() { "…" } else { "" };
+                write!(f, "the text {shown:?}{more}")
+            }
+            Self::List(values) => write!(f, "a list of {}", values.len()),
+            Self::Map(entries) => write!(f, "a mapping of {}", entries.len()),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Spanned { value: kind, referenced, .. } = Spanned::<Kind>::deserialize(deserializer)?;
+        Ok(Self { place: Place { line: referenced.line(), column: referenced.column() }, kind })
+    }
+}
+
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+
+        impl<'de> Visitor<'de> for Any {
+            type Value = Kind;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("any value")
+            }
+
+            fn visit_bool<E>(self, value: bool) -> Result<Kind, E> {
+                Ok(Kind::Bool(value))
+            }
+
+            fn visit_i64<E>(self, value: i64) -> Result<Kind, E> {
+                Ok(Kind::Number(value.to_string()))
+            }
+
+            fn visit_u64<E>(self, value: u64) -> Result<Kind, E> {
+                Ok(Kind::Number(value.to_string()))
+            }
+
+            fn visit_i128<E>(self, value: i128) -> Result<Kind, E> {
+                Ok(Kind::Number(value.to_string()))
+            }
+
+            fn visit_u128<E>(self, value: u128) -> Result<Kind, E> {
+                Ok(Kind::Number(value.to_string()))
+            }
+
+            fn visit_f64<E>(self, value: f64) -> Result<Kind, E> {
+                Ok(Kind::Number(value.to_string()))
+            }
+
+            fn visit_str<E>(self, value: &str) -> Result<Kind, E> {
+                Ok(Kind::Text(value.to_owned()))
+            }
+
+            fn visit_string<E>(self, value: String) -> Result<Kind, E> {
+                Ok(Kind::Text(value))
+            }
+
+            fn visit_unit<E>(self) -> Result<Kind, E> {
+                Ok(Kind::Null)
+            }
+
+            fn visit_none<E>(self) -> Result<Kind, E> {
+                Ok(Kind::Null)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Kind, A::Error> {
+                let mut values = Vec::new();
+                while let Some(value) = seq.next_element()? {
+                    values.push(value);
+                }
+                Ok(Kind::List(values))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Kind, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Kind::Map(entries))
+            }
+        }
+
+        deserializer.deserialize_any(Any)
+    }
+}
