@@ -22,6 +22,7 @@ pub mod drain;
 pub mod gate;
 pub mod generated;
 pub mod invariant;
+pub mod inventory;
 pub mod ledger;
 pub mod matrix;
 pub mod metric;

@@ -71,6 +71,8 @@ pub enum Reason {
     SourceStale,
     VerdictStale,
     MatrixStale,
+    StoredVersionUnserved,
+    StoredVersionOld,
     // The run.
     Paused,
     StopAfter,
@@ -407,6 +409,16 @@ impl Reason {
                 "the verdict is older than its time to live",
                 "nothing; it is computed again",
             ),
+            Self::StoredVersionUnserved => entry(
+                "stored_version_unserved",
+                "objects may be stored in a version that the API server does not serve",
+                "serve that version again, rewrite the objects, then take it out of status.storedVersions",
+            ),
+            Self::StoredVersionOld => entry(
+                "stored_version_old",
+                "objects may still be stored in an older version",
+                "rewrite the objects before the add-on drops that version",
+            ),
             Self::MatrixStale => entry(
                 "matrix_stale",
                 "what is known of versions is missing or too old to be trusted",
@@ -658,6 +670,8 @@ impl Reason {
         Self::SourceStale,
         Self::VerdictStale,
         Self::MatrixStale,
+        Self::StoredVersionUnserved,
+        Self::StoredVersionOld,
         Self::Paused,
         Self::StopAfter,
         Self::NotBefore,

@@ -195,9 +195,8 @@ mod tests {
     };
     use crate::metric::TABLE;
     use crate::metric::{Boots, Sample, samples};
-    use crate::settings::Settings;
     use crate::snapshot::{Snapshot, Source};
-    use crate::verdict::{healthy, verdict};
+    use crate::verdict::healthy;
     use jiff::Timestamp;
 
     const TOKEN: &str = "0b9f3c6e-1111-4222-8333-444455556666.7.2.00ff00ff00ff00ff";
@@ -237,10 +236,10 @@ mod tests {
 
     /// Every series as text, for the runs given.
     fn shown(runs: Vec<UpgradeRun>) -> Vec<String> {
-        let (mut snapshot, now) = healthy();
-        snapshot.runs = Source::read(runs, now);
-        let verdicts = [verdict("v1.36.3", &snapshot, &Settings::default(), now)];
-        samples(&snapshot, &verdicts, &Boots::default()).iter().map(text).collect()
+        let mut cluster = healthy();
+        cluster.snapshot.runs = Source::read(runs, cluster.now);
+        let verdicts = [cluster.verdict("v1.36.3")];
+        samples(&cluster.snapshot, &verdicts, &Boots::default()).iter().map(text).collect()
     }
 
     fn text(sample: &Sample) -> String {
@@ -478,11 +477,11 @@ mod tests {
 
     #[test]
     fn no_series_stands_twice_and_every_metric_is_in_the_table() {
-        let (mut snapshot, now) = healthy();
-        snapshot.runs =
-            Source::read(vec![run(RunPhase::Waiting, |status| status.waiting = waiting("preflight"))], now);
-        let verdicts = [verdict("v1.36.3", &snapshot, &Settings::default(), now)];
-        let samples = samples(&snapshot, &verdicts, &Boots::default());
+        let mut cluster = healthy();
+        let waits = vec![run(RunPhase::Waiting, |status| status.waiting = waiting("preflight"))];
+        cluster.snapshot.runs = Source::read(waits, cluster.now);
+        let verdicts = [cluster.verdict("v1.36.3")];
+        let samples = samples(&cluster.snapshot, &verdicts, &Boots::default());
         let series: std::collections::BTreeSet<_> =
             samples.iter().map(|it| (it.metric.name, &it.labels)).collect();
         assert_eq!(series.len(), samples.len());

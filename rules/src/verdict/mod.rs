@@ -24,6 +24,8 @@ mod check;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::inventory::Inventory;
+use crate::matrix::Matrix;
 use crate::reason::{Finding, Reason};
 use crate::run::Step;
 use crate::settings::Settings;
@@ -32,7 +34,7 @@ use crate::version::Version;
 
 pub use check::CHECK_IDS;
 #[cfg(test)]
-pub(crate) use check::tests::healthy;
+pub(crate) use check::tests::{Healthy, healthy};
 
 /// The verdict in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -129,6 +131,8 @@ pub struct Check {
     pub evidence: Vec<Evidence>,
     /// Everything that is in the way or could not be read.
     pub findings: Vec<Finding>,
+    /// What is good to know and in nobody's way.
+    pub notes: Vec<Finding>,
     /// A block of this check stands whatever an unread source would say.
     #[serde(rename = "final")]
     pub is_final: bool,
@@ -147,11 +151,26 @@ pub struct Verdict {
     pub checks: Vec<Check>,
 }
 
+/// Everything that a verdict is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'a> {
+    /// What runs.
+    pub snapshot: &'a Snapshot,
+    /// What else lives in the cluster.
+    pub inventory: &'a Inventory,
+    /// What is known of versions.
+    pub matrix: &'a Matrix,
+    /// The thresholds.
+    pub settings: &'a Settings,
+    /// When.
+    pub now: Timestamp,
+}
+
 /// Judges `target` for this cluster.
 #[must_use]
-pub fn verdict(target: &str, snapshot: &Snapshot, settings: &Settings, now: Timestamp) -> Verdict {
-    let facts = check::Facts { target: target.parse(), snapshot, settings, now };
-    Verdict::of(target.to_owned(), now, check::all(&facts))
+pub fn verdict(target: &str, case: &Case<'_>) -> Verdict {
+    let facts = check::Facts { target: target.parse(), case };
+    Verdict::of(target.to_owned(), case.now, check::all(&facts))
 }
 
 /// Whether a control-plane node is already at the target, which freezes the checks of [`Scope::Cluster`].
@@ -248,7 +267,15 @@ mod tests {
     use crate::snapshot::Source;
 
     fn check(status: Status, is_final: bool) -> Check {
-        Check { id: "x", status, scope: Scope::Cluster, evidence: Vec::new(), findings: Vec::new(), is_final }
+        Check {
+            id: "x",
+            status,
+            scope: Scope::Cluster,
+            evidence: Vec::new(),
+            findings: Vec::new(),
+            notes: Vec::new(),
+            is_final,
+        }
     }
 
     #[test]
@@ -269,10 +296,10 @@ mod tests {
 
     #[test]
     fn a_target_that_can_never_be_gone_to_is_blocked_and_the_blind_checks_stay_in_sight() {
-        let unread = Snapshot::unread();
-        let now = Timestamp::UNIX_EPOCH;
+        let mut cluster = healthy();
+        cluster.snapshot = Snapshot::unread();
         for target in ["nonsense", "", "v1.37.0-rc.1"] {
-            let verdict = verdict(target, &unread, &Settings::default(), now);
+            let verdict = cluster.verdict(target);
             assert_eq!(verdict.verdict, Answer::Blocked, "{target}");
             assert!(verdict.blind().count() > 0, "{target}");
         }
@@ -280,30 +307,30 @@ mod tests {
 
     #[test]
     fn nothing_read_is_unknown_and_allows_nothing() {
-        let now = Timestamp::UNIX_EPOCH;
-        let verdict = verdict("v1.36.3", &Snapshot::unread(), &Settings::default(), now);
+        let mut cluster = healthy();
+        cluster.snapshot = Snapshot::unread();
+        let verdict = cluster.verdict("v1.36.3");
         assert_eq!(verdict.verdict, Answer::Unknown);
-        assert!(!verdict.allows(now, &Settings::default()).unwrap_err().is_empty());
+        assert!(!verdict.allows(cluster.now, &cluster.settings).unwrap_err().is_empty());
     }
 
     #[test]
     fn losing_any_source_never_makes_it_safe_and_every_pass_names_its_evidence() {
-        let (snapshot, now) = check::tests::healthy();
-        let settings = Settings::default();
-        let whole = verdict("v1.36.3", &snapshot, &settings, now);
+        let whole = healthy().verdict("v1.36.3");
         assert_eq!(whole.verdict, Answer::Safe, "{whole:#?}");
         assert!(whole.checks.iter().all(|check| !check.evidence.is_empty()));
-        type Loss = fn(&mut Snapshot);
-        let losses: [(&str, Loss); 4] = [
-            ("nodes", |snapshot| snapshot.nodes = Source::failed("gone")),
-            ("api_servers", |snapshot| snapshot.api_servers = Source::failed("gone")),
-            ("static_pods", |snapshot| snapshot.static_pods = Source::failed("gone")),
-            ("packages", |snapshot| snapshot.packages = Source::failed("gone")),
+        type Loss = fn(&mut Healthy);
+        let losses: [(&str, Loss); 5] = [
+            ("nodes", |cluster| cluster.snapshot.nodes = Source::failed("gone")),
+            ("api_servers", |cluster| cluster.snapshot.api_servers = Source::failed("gone")),
+            ("static_pods", |cluster| cluster.snapshot.static_pods = Source::failed("gone")),
+            ("packages", |cluster| cluster.snapshot.packages = Source::failed("gone")),
+            ("definitions", |cluster| cluster.inventory.definitions = Source::failed("gone")),
         ];
         for (source, lose) in losses {
-            let mut less = snapshot.clone();
+            let mut less = healthy();
             lose(&mut less);
-            let verdict = verdict("v1.36.3", &less, &settings, now);
+            let verdict = less.verdict("v1.36.3");
             assert_eq!(verdict.verdict, Answer::Unknown, "{source}");
             assert!(verdict.findings().any(|finding| finding.subject == source), "{source}: {verdict:#?}");
         }
@@ -311,23 +338,23 @@ mod tests {
 
     #[test]
     fn a_verdict_allows_within_its_time_to_live_only() {
-        let (snapshot, now) = check::tests::healthy();
-        let settings = Settings::default();
-        let verdict = verdict("v1.36.3", &snapshot, &settings, now);
+        let cluster = healthy();
+        let (settings, now) = (&cluster.settings, cluster.now);
+        let verdict = cluster.verdict("v1.36.3");
         let after = |seconds| now + jiff::SignedDuration::from_secs(seconds);
-        assert_eq!(verdict.allows(after(60), &settings), Ok(()));
-        assert_eq!(verdict.allows(after(61), &settings).unwrap_err()[0].reason, Reason::VerdictStale);
+        assert_eq!(verdict.allows(after(60), settings), Ok(()));
+        assert_eq!(verdict.allows(after(61), settings).unwrap_err()[0].reason, Reason::VerdictStale);
         assert!(
-            verdict.allows(after(-1), &settings).is_err(),
+            verdict.allows(after(-1), settings).is_err(),
             "a verdict from the future: the clock was set back"
         );
     }
 
     #[test]
     fn checks_of_the_whole_cluster_are_frozen_once_the_control_plane_has_begun() {
-        let (mut snapshot, now) = check::tests::healthy();
-        snapshot.packages = Source::failed("gone");
-        let verdict = verdict("v1.36.3", &snapshot, &Settings::default(), now);
+        let mut cluster = healthy();
+        cluster.snapshot.packages = Source::failed("gone");
+        let verdict = cluster.verdict("v1.36.3");
         let worker = Step::Worker("w-1".into());
         assert_eq!(verdict.for_step(&worker, false).verdict, Answer::Unknown);
         assert_eq!(verdict.for_step(&worker, true).verdict, Answer::Safe);

@@ -12,7 +12,7 @@ use crate::version::{Minor, Version};
 const CONTROLLERS: [&str; 2] = ["kube-controller-manager", "kube-scheduler"];
 
 pub(super) fn check(facts: &Facts<'_>) -> Outcome {
-    let snapshot = facts.snapshot;
+    let snapshot = facts.case.snapshot;
     let read = facts
         .state("api_servers", &snapshot.api_servers)
         .and_then(|servers| Ok((servers, facts.state("static_pods", &snapshot.static_pods)?)));
@@ -77,25 +77,24 @@ fn refusal(pod: &StaticPod, controller: Minor, own: Minor, newest: Minor) -> Opt
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{api_server, outcome, pod};
+    use super::super::tests::{Healthy, api_server, outcome, pod};
     use super::*;
-    use crate::snapshot::Snapshot;
     use crate::verdict::Status;
 
     fn control_plane(
         servers: &'static [&'static str],
         controller: &'static str,
-    ) -> impl FnOnce(&mut Snapshot) {
-        move |snapshot| {
+    ) -> impl FnOnce(&mut Healthy) {
+        move |cluster| {
             let named = |(index, version): (usize, &&str)| api_server(&format!("cp-{index}"), version);
-            snapshot.api_servers.value = Some(servers.iter().enumerate().map(named).collect());
+            cluster.snapshot.api_servers.value = Some(servers.iter().enumerate().map(named).collect());
             let mut pods: Vec<_> = servers
                 .iter()
                 .enumerate()
                 .map(|(index, version)| pod("kube-apiserver", &format!("cp-{index}"), version))
                 .collect();
             pods.push(pod("kube-scheduler", "cp-0", controller));
-            snapshot.static_pods.value = Some(pods);
+            cluster.snapshot.static_pods.value = Some(pods);
         }
     }
 
@@ -122,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_control_plane_without_static_pods_is_judged_by_its_api_servers() {
-        let none = |snapshot: &mut Snapshot| snapshot.static_pods.value = Some(Vec::new());
+        let none = |cluster: &mut Healthy| cluster.snapshot.static_pods.value = Some(Vec::new());
         assert_eq!(outcome(check, "v1.36.3", none), (Status::Pass, vec![]));
     }
 }

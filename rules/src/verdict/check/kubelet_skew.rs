@@ -16,7 +16,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Outcome {
         Ok(target) => target,
         Err(outcome) => return outcome,
     };
-    let snapshot = facts.snapshot;
+    let snapshot = facts.case.snapshot;
     let read = facts.state("nodes", &snapshot.nodes).and_then(|nodes| {
         let servers = facts.state("api_servers", &snapshot.api_servers)?;
         let pods = facts.state("static_pods", &snapshot.static_pods)?;
@@ -78,13 +78,12 @@ fn refusal(node: &Node, kubelet: &Version, target: Minor, server: Option<Minor>)
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{api_server, node, outcome, pod};
+    use super::super::tests::{Healthy, api_server, node, outcome, pod};
     use super::*;
-    use crate::snapshot::Snapshot;
     use crate::verdict::Status;
 
-    fn worker(kubelet: &'static str) -> impl FnOnce(&mut Snapshot) {
-        move |snapshot| snapshot.nodes.value = Some(vec![node("w-1", Role::Worker, kubelet)])
+    fn worker(kubelet: &'static str) -> impl FnOnce(&mut Healthy) {
+        move |cluster| cluster.snapshot.nodes.value = Some(vec![node("w-1", Role::Worker, kubelet)])
     }
 
     #[test]
@@ -104,25 +103,25 @@ mod tests {
 
     #[test]
     fn no_nodes_is_unknown() {
-        let none = |snapshot: &mut Snapshot| snapshot.nodes.value = Some(Vec::new());
+        let none = |cluster: &mut Healthy| cluster.snapshot.nodes.value = Some(Vec::new());
         assert_eq!(outcome(check, "v1.36.3", none), (Status::Unknown, vec!["no_nodes"]));
     }
 
     /// Halfway through three control-plane nodes of a minor upgrade: the first one's kubelet is newer than the
     /// second one's API server, as kubeadm does it.
-    fn halfway(first_worker: &'static str) -> impl FnOnce(&mut Snapshot) {
-        move |snapshot| {
+    fn halfway(first_worker: &'static str) -> impl FnOnce(&mut Healthy) {
+        move |cluster| {
             let nodes = vec![
                 node("cp-1", Role::ControlPlane, "v1.37.0"),
                 node("cp-2", Role::ControlPlane, "v1.36.1"),
                 node("w-1", Role::Worker, first_worker),
             ];
-            snapshot.nodes.value = Some(nodes);
-            snapshot.api_servers.value =
+            cluster.snapshot.nodes.value = Some(nodes);
+            cluster.snapshot.api_servers.value =
                 Some(vec![api_server("cp-1", "v1.37.0"), api_server("cp-2", "v1.36.1")]);
             let pods =
                 vec![pod("kube-apiserver", "cp-1", "v1.37.0"), pod("kube-apiserver", "cp-2", "v1.36.1")];
-            snapshot.static_pods.value = Some(pods);
+            cluster.snapshot.static_pods.value = Some(pods);
         }
     }
 

@@ -4,22 +4,20 @@ mod control_plane_skew;
 mod kubelet_skew;
 mod offered;
 mod path;
+mod stored_versions;
 mod target;
 
 use jiff::Timestamp;
 
-use super::{Check, Evidence, Scope, Status};
+use super::{Case, Check, Evidence, Scope, Status};
 use crate::reason::{Finding, Reason};
-use crate::settings::Settings;
-use crate::snapshot::{Snapshot, Source, Unusable};
+use crate::snapshot::{Source, Unusable};
 use crate::version::{Version, VersionError};
 
 /// What a check may look at.
 pub(super) struct Facts<'a> {
     pub(super) target: Result<Version, VersionError>,
-    pub(super) snapshot: &'a Snapshot,
-    pub(super) settings: &'a Settings,
-    pub(super) now: Timestamp,
+    pub(super) case: &'a Case<'a>,
 }
 
 /// What a check says, built only through its constructors so that nothing passes without evidence.
@@ -27,6 +25,7 @@ pub(super) struct Outcome {
     status: Status,
     evidence: Vec<Evidence>,
     findings: Vec<Finding>,
+    notes: Vec<Finding>,
 }
 
 impl Outcome {
@@ -36,12 +35,18 @@ impl Outcome {
             status: Status::Pass,
             evidence: std::iter::once(first).chain(rest).collect(),
             findings: Vec::new(),
+            notes: Vec::new(),
         }
+    }
+
+    /// With what is good to know and in nobody's way.
+    fn noting(self, notes: Vec<Finding>) -> Self {
+        Self { notes, ..self }
     }
 
     /// Something could not be read.
     fn unknown(finding: Finding) -> Self {
-        Self { status: Status::Unknown, evidence: Vec::new(), findings: vec![finding] }
+        Self { status: Status::Unknown, evidence: Vec::new(), findings: vec![finding], notes: Vec::new() }
     }
 
     /// Blocks if there are blockers, else is unknown if something could not be read, else passes. All of it is told.
@@ -52,7 +57,7 @@ impl Outcome {
             (true, false) => Status::Unknown,
         };
         let findings = blockers.into_iter().chain(unknowns).collect();
-        Self { status, evidence: std::iter::once(first).chain(rest).collect(), findings }
+        Self { status, evidence: std::iter::once(first).chain(rest).collect(), findings, notes: Vec::new() }
     }
 }
 
@@ -63,7 +68,7 @@ struct Definition {
     check: fn(&Facts<'_>) -> Outcome,
 }
 
-const TABLE: [Definition; 5] = [
+const TABLE: [Definition; 6] = [
     Definition { id: "target", scope: Scope::Cluster, is_final: true, check: target::check },
     Definition { id: "path", scope: Scope::Cluster, is_final: true, check: path::check },
     Definition { id: "offered", scope: Scope::Cluster, is_final: false, check: offered::check },
@@ -73,6 +78,12 @@ const TABLE: [Definition; 5] = [
         scope: Scope::Node,
         is_final: false,
         check: control_plane_skew::check,
+    },
+    Definition {
+        id: "stored_versions",
+        scope: Scope::Cluster,
+        is_final: false,
+        check: stored_versions::check,
     },
 ];
 
@@ -90,9 +101,9 @@ pub const CHECK_IDS: [&str; TABLE.len()] = {
 /// Makes every check.
 pub(super) fn all(facts: &Facts<'_>) -> Vec<Check> {
     let make = |definition: &Definition| {
-        let Outcome { status, evidence, findings } = (definition.check)(facts);
+        let Outcome { status, evidence, findings, notes } = (definition.check)(facts);
         let Definition { id, scope, is_final, check: _ } = *definition;
-        Check { id, status, scope, evidence, findings, is_final }
+        Check { id, status, scope, evidence, findings, notes, is_final }
     };
     TABLE.iter().map(make).collect()
 }
@@ -111,8 +122,8 @@ impl Facts<'_> {
         name: &'static str,
         source: &'a Source<Vec<T>>,
     ) -> Result<(&'a [T], Evidence), Finding> {
-        let value = usable(name, source, self.now, self.settings.state_age_seconds_max)?;
-        let age_seconds = source.age_seconds(self.now).unwrap_or_default();
+        let value = usable(name, source, self.case.now, self.case.settings.state_age_seconds_max)?;
+        let age_seconds = source.age_seconds(self.case.now).unwrap_or_default();
         Ok((value, Evidence { source: name, count: value.len(), age_seconds }))
     }
 }
@@ -140,7 +151,11 @@ fn unreadable_version(component: &str, written: &str) -> Finding {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::snapshot::{ApiServer, Node, Packages, Role, StaticPod};
+    use crate::inventory::Inventory;
+    use crate::matrix::Matrix;
+    use crate::settings::Settings;
+    use crate::snapshot::{ApiServer, Node, Packages, Role, Snapshot, StaticPod};
+    use crate::verdict::{Verdict, verdict};
 
     pub(in super::super) fn version(text: &str) -> Result<Version, String> {
         text.parse().map_err(|_not_a_version| text.to_owned())
@@ -181,9 +196,29 @@ pub(super) mod tests {
         }
     }
 
+    /// A cluster with all that a verdict is made from.
+    pub(crate) struct Healthy {
+        pub(crate) snapshot: Snapshot,
+        pub(crate) inventory: Inventory,
+        pub(crate) matrix: Matrix,
+        pub(crate) settings: Settings,
+        pub(crate) now: Timestamp,
+    }
+
+    impl Healthy {
+        pub(crate) fn case(&self) -> Case<'_> {
+            let Self { snapshot, inventory, matrix, settings, now } = self;
+            Case { snapshot, inventory, matrix, settings, now: *now }
+        }
+
+        pub(crate) fn verdict(&self, target: &str) -> Verdict {
+            verdict(target, &self.case())
+        }
+    }
+
     /// One control-plane node and one worker at v1.36.1, v1.36.3 and v1.37.0 on offer; v1.36.3 is safe.
-    pub(crate) fn healthy() -> (Snapshot, Timestamp) {
-        let now: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+    pub(crate) fn healthy() -> Healthy {
+        let now: Timestamp = "2026-09-02T03:04:05Z".parse().unwrap();
         let versions: Vec<Version> =
             ["1.36.1", "1.36.3", "1.37.0"].iter().map(|text| text.parse().unwrap()).collect();
         let packages =
@@ -204,19 +239,19 @@ pub(super) mod tests {
             packages: Source::read(packages, now),
             runs: Source::read(Vec::new(), now),
         };
-        (snapshot, now)
+        let inventory = Inventory { definitions: Source::read(Vec::new(), now) };
+        Healthy { snapshot, inventory, matrix: Matrix::built_in(), settings: Settings::default(), now }
     }
 
     /// The status and the reason codes of one check for a target and a changed healthy cluster.
     pub(super) fn outcome(
         check: fn(&Facts<'_>) -> Outcome,
         target: &str,
-        change: impl FnOnce(&mut Snapshot),
+        change: impl FnOnce(&mut Healthy),
     ) -> (Status, Vec<&'static str>) {
-        let (mut snapshot, now) = healthy();
-        change(&mut snapshot);
-        let settings = Settings::default();
-        let outcome = check(&Facts { target: target.parse(), snapshot: &snapshot, settings: &settings, now });
+        let mut cluster = healthy();
+        change(&mut cluster);
+        let outcome = check(&Facts { target: target.parse(), case: &cluster.case() });
         assert!(outcome.status != Status::Pass || !outcome.evidence.is_empty(), "a pass names its evidence");
         assert_eq!(
             outcome.status == Status::Pass,

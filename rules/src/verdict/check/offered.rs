@@ -12,15 +12,15 @@ pub(super) fn check(facts: &Facts<'_>) -> Outcome {
         Ok(target) => target,
         Err(outcome) => return outcome,
     };
-    let source = &facts.snapshot.packages;
-    let packages = match usable("packages", source, facts.now, INDEX_AGE_SECONDS_MAX) {
+    let source = &facts.case.snapshot.packages;
+    let packages = match usable("packages", source, facts.case.now, INDEX_AGE_SECONDS_MAX) {
         Ok(packages) => packages,
         Err(finding) => return Outcome::unknown(finding),
     };
     let evidence = Evidence {
         source: "packages",
         count: packages.versions.len(),
-        age_seconds: source.age_seconds(facts.now).unwrap_or_default(),
+        age_seconds: source.age_seconds(facts.case.now).unwrap_or_default(),
     };
     let blocker = (!packages.versions.contains(target)).then(|| {
         let newest = packages.versions.last().map_or("nothing".to_owned(), ToString::to_string);
@@ -35,7 +35,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::outcome;
+    use super::super::tests::{Healthy, outcome};
     use super::*;
     use crate::snapshot::Source;
     use crate::verdict::Status;
@@ -54,11 +54,11 @@ mod tests {
 
     #[test]
     fn an_index_that_cannot_be_read_or_is_old_says_nothing() {
-        let lost = |snapshot: &mut crate::snapshot::Snapshot| snapshot.packages = Source::failed("404");
+        let lost = |cluster: &mut Healthy| cluster.snapshot.packages = Source::failed("404");
         assert_eq!(outcome(check, "v1.36.3", lost), (Status::Unknown, vec!["source_unreadable"]));
-        let old = |snapshot: &mut crate::snapshot::Snapshot| {
+        let old = |cluster: &mut Healthy| {
             let age = jiff::SignedDuration::from_secs(6 * 3_600 + 1);
-            snapshot.packages.proven_at = snapshot.packages.proven_at.map(|at| at - age);
+            cluster.snapshot.packages.proven_at = cluster.snapshot.packages.proven_at.map(|at| at - age);
         };
         assert_eq!(outcome(check, "v1.36.3", old), (Status::Unknown, vec!["source_stale"]));
     }

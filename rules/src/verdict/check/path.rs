@@ -13,7 +13,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Outcome {
     };
     let (mut blockers, mut unknowns) = (Vec::new(), Vec::new());
     let mut evidence = Vec::new();
-    match facts.state("api_servers", &facts.snapshot.api_servers) {
+    match facts.state("api_servers", &facts.case.snapshot.api_servers) {
         Ok((servers, read)) => {
             for server in servers {
                 match &server.version {
@@ -32,7 +32,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Outcome {
         }
         Err(finding) => unknowns.push(finding),
     }
-    match facts.state("nodes", &facts.snapshot.nodes) {
+    match facts.state("nodes", &facts.case.snapshot.nodes) {
         Ok((nodes, read)) => {
             for node in nodes {
                 match &node.kubelet_version {
@@ -65,9 +65,9 @@ fn refusal(target: &Version, running: &Version, who: &str, counts_minors: bool) 
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{api_server, node, outcome};
+    use super::super::tests::{Healthy, api_server, node, outcome};
     use super::*;
-    use crate::snapshot::{Role, Snapshot, Source};
+    use crate::snapshot::{Role, Source};
     use crate::verdict::Status;
 
     #[test]
@@ -90,17 +90,17 @@ mod tests {
 
     #[test]
     fn one_old_api_server_is_enough_to_refuse_the_minor_after_the_next() {
-        let mixed = |snapshot: &mut Snapshot| {
+        let mixed = |cluster: &mut Healthy| {
             let servers = vec![api_server("cp-1", "v1.37.0"), api_server("cp-2", "v1.36.1")];
-            snapshot.api_servers.value = Some(servers);
+            cluster.snapshot.api_servers.value = Some(servers);
         };
         assert_eq!(outcome(check, "v1.38.0", mixed), (Status::Block, vec!["target_skips_minor"]));
     }
 
     #[test]
     fn a_kubelet_beyond_the_target_is_a_downgrade_and_one_far_behind_is_not_this_check_s() {
-        let ahead = |snapshot: &mut Snapshot| {
-            snapshot.nodes.value =
+        let ahead = |cluster: &mut Healthy| {
+            cluster.snapshot.nodes.value =
                 Some(vec![node("w-1", Role::Worker, "v1.36.4"), node("w-2", Role::Worker, "v1.34.0")]);
         };
         assert_eq!(outcome(check, "v1.36.3", ahead), (Status::Block, vec!["target_downgrade"]));
@@ -108,15 +108,15 @@ mod tests {
 
     #[test]
     fn build_metadata_does_not_make_a_downgrade() {
-        let vendor = |snapshot: &mut Snapshot| {
-            snapshot.api_servers.value = Some(vec![api_server("cp-1", "v1.36.3+vendor1")]);
+        let vendor = |cluster: &mut Healthy| {
+            cluster.snapshot.api_servers.value = Some(vec![api_server("cp-1", "v1.36.3+vendor1")]);
         };
         assert_eq!(outcome(check, "v1.36.3", vendor), (Status::Pass, vec![]));
     }
 
     #[test]
     fn what_is_proven_blocks_although_another_source_is_unknown() {
-        let blind = |snapshot: &mut Snapshot| snapshot.nodes = Source::failed("gone");
+        let blind = |cluster: &mut Healthy| cluster.snapshot.nodes = Source::failed("gone");
         assert_eq!(
             outcome(check, "v1.35.0", blind),
             (Status::Block, vec!["target_downgrade", "source_unreadable"])
@@ -126,9 +126,10 @@ mod tests {
 
     #[test]
     fn no_api_server_and_unreadable_versions_are_unknown() {
-        let none = |snapshot: &mut Snapshot| snapshot.api_servers.value = Some(Vec::new());
+        let none = |cluster: &mut Healthy| cluster.snapshot.api_servers.value = Some(Vec::new());
         assert_eq!(outcome(check, "v1.36.3", none), (Status::Unknown, vec!["source_unreadable"]));
-        let odd = |snapshot: &mut Snapshot| snapshot.api_servers.value = Some(vec![api_server("cp-1", "?")]);
+        let odd =
+            |cluster: &mut Healthy| cluster.snapshot.api_servers.value = Some(vec![api_server("cp-1", "?")]);
         assert_eq!(outcome(check, "v1.36.3", odd), (Status::Unknown, vec!["source_unreadable"]));
     }
 }
