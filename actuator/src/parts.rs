@@ -16,6 +16,8 @@ pub(crate) struct Parts {
     pub(crate) lease: JoinHandle<()>,
     /// Reads what the package repository offers.
     pub(crate) packages: JoinHandle<()>,
+    /// Watches what else lives in the cluster; ends with the first watch that does.
+    pub(crate) watches: JoinHandle<()>,
     /// Hears Alertmanager.
     pub(crate) webhook: JoinHandle<()>,
     /// Shows our own metrics.
@@ -37,11 +39,12 @@ impl Parts {
     /// Resolves with the first part that ends. None of them does before it is told to, but by a panic, which the
     /// runtime would keep to itself.
     pub(crate) async fn first_to_end(&mut self) -> Ended {
-        let Self { turns, lease, packages, webhook, metrics } = self;
+        let Self { turns, lease, packages, watches, webhook, metrics } = self;
         let mut parts = [
             ("the loop of turns", turns),
             ("the keeper of the Lease", lease),
             ("the reader of packages", packages),
+            ("the watches", watches),
             ("the webhook's listener", webhook),
             ("the metrics' listener", metrics),
         ];
@@ -66,6 +69,7 @@ mod tests {
             turns: endless(),
             lease: endless(),
             packages: endless(),
+            watches: endless(),
             webhook: endless(),
             metrics: endless(),
         }
@@ -78,6 +82,7 @@ mod tests {
             ("turns", (|parts| &mut parts.turns) as fn(&mut Parts) -> &mut JoinHandle<()>),
             ("Lease", |parts| &mut parts.lease),
             ("packages", |parts| &mut parts.packages),
+            ("watches", |parts| &mut parts.watches),
             ("webhook", |parts| &mut parts.webhook),
             ("metrics", |parts| &mut parts.metrics),
         ] {

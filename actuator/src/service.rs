@@ -12,13 +12,16 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use lockkeeper_exporter::kube_client::Cluster;
 use lockkeeper_exporter::read::alertmanager::Alertmanager;
+use lockkeeper_exporter::read::inventory::Inventories;
 use lockkeeper_exporter::read::packages::Repository;
 use lockkeeper_exporter::read::prometheus::Prometheus;
 use lockkeeper_exporter::serve::http::{Handler, Limits, Listener, reply, text};
+use lockkeeper_rules::matrix::Matrix;
 use lockkeeper_rules::name::NodeName;
 use lockkeeper_rules::node_script::{EtcdAccess, ScriptSettings};
 use lockkeeper_rules::snapshot::{Packages, Source};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
 
 use crate::config::Config;
 use crate::decision_log::DecisionLog;
@@ -71,6 +74,7 @@ impl Service {
         let leader = Leader::new(cluster.client.clone(), LEASE_NAMESPACE, &identity, settings.lease_seconds);
         let hands = hands(config, &cluster, &leader, &metrics, identity, own_node)?;
         let (sender, packages) = watch::channel(Source::unread());
+        let inventories = Arc::new(Inventories::new(&Arc::new(Notify::new())));
         let actuator = Actuator {
             cluster,
             settings,
@@ -78,6 +82,8 @@ impl Service {
             doorbell: doorbell.clone(),
             hands,
             packages,
+            inventories,
+            matrix: Arc::new(Matrix::built_in()),
             metrics: Arc::clone(&metrics),
             leading_since: None,
             memories: BTreeMap::new(),
@@ -99,11 +105,14 @@ impl Service {
         let metrics = Arc::clone(&actuator.metrics);
         let leader = actuator.leader.clone();
         let cluster = Arc::clone(&actuator.cluster);
+        let mut watches = JoinSet::new();
+        actuator.inventories.open(&cluster, &mut watches);
         let (end_lease, lease_ends) = watch::channel(false);
         let mut parts = Parts {
             turns: tokio::spawn(actuator.work(stopped(stopping.clone()))),
             lease: tokio::spawn(async move { leader.keep(stopped(lease_ends)).await }),
             packages: tokio::spawn(crate::packages::keep(cluster, repository, packages_pause, packages)),
+            watches: tokio::spawn(async move { drop(watches.join_next().await) }),
             webhook: tokio::spawn(webhook.serve(receiver.handler(), stopped(stopping.clone()))),
             metrics: tokio::spawn(scrape.serve(scrape_handler(metrics), stopped(stopping))),
         };
@@ -118,6 +127,7 @@ impl Service {
         let _keeper_hears_it = end_lease.send(true);
         parts.lease.await.context("the Lease")?;
         parts.packages.abort();
+        parts.watches.abort();
         parts.webhook.await.context("the webhook's listener")?;
         parts.metrics.await.context("the metrics' listener")?;
         Ok(())

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lockkeeper_exporter::kube_client::Cluster;
+use lockkeeper_exporter::read::inventory::Inventories;
 use lockkeeper_exporter::read::now::snapshot_now;
 use lockkeeper_rules::api::UpgradeRun;
 use lockkeeper_rules::gate::{self, Pending};
+use lockkeeper_rules::matrix::Matrix;
 use lockkeeper_rules::reason::Finding;
 use lockkeeper_rules::run::{
     LockView, Needs, Observed, Position, Shown, State, Turn, decide, is_done, needs, outlook, rung_for,
@@ -17,7 +19,7 @@ use lockkeeper_rules::run::{
 };
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::{Packages, Snapshot, Source};
-use lockkeeper_rules::verdict;
+use lockkeeper_rules::verdict::{self, Case};
 use tokio::sync::watch;
 
 use crate::execute::{all_pods, budgets, pods_on};
@@ -52,6 +54,10 @@ pub struct Actuator {
     pub hands: Hands,
     /// What the package repository offers, read beside the turns.
     pub packages: watch::Receiver<Source<Packages>>,
+    /// What lives in the cluster beside nodes and runs, watched beside the turns.
+    pub inventories: Arc<Inventories>,
+    /// What is known of versions.
+    pub matrix: Arc<Matrix>,
     /// Our own metrics.
     pub metrics: Arc<Metrics>,
     /// Since when we lead without a break.
@@ -197,7 +203,10 @@ impl Actuator {
     /// What stands in the way by the verdict, of the checks that concern the step at hand.
     fn verdict(&self, run: &UpgradeRun, state: &State, snapshot: &Snapshot) -> Vec<Finding> {
         let now = Timestamp::now();
-        let whole = verdict::verdict(&run.spec.target, snapshot, &self.settings, now);
+        let inventory = self.inventories.inventory();
+        let case =
+            Case { snapshot, inventory: &inventory, matrix: &self.matrix, settings: &self.settings, now };
+        let whole = verdict::verdict(&run.spec.target, &case);
         whole.standing_in_the_way(state.step(), snapshot, &self.settings, now)
     }
 

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use futures::FutureExt as _;
 use jiff::Timestamp;
+use lockkeeper_rules::matrix::Matrix;
 use lockkeeper_rules::route::RouteOptions;
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::{alert, crd, route};
@@ -174,7 +175,7 @@ async fn run(args: RunArgs, config: Config) -> Result<(), Failure> {
     let mut tasks = eyes.open(Arc::new(cluster), repository, config.packages.pause());
     let first = Arc::new(view::empty(&config.settings, Timestamp::now()));
     let (views, shown) = watch::channel(first);
-    tasks.spawn(view::keep(eyes, config.settings.clone(), views));
+    tasks.spawn(view::keep(eyes, Arc::new(Matrix::built_in()), config.settings.clone(), views));
 
     let site = Site {
         telemetry_path: args.telemetry_path,

@@ -69,6 +69,31 @@ impl<T> Source<T> {
     }
 }
 
+/// How a source was read last, without its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading<'a> {
+    /// Its name.
+    pub source: &'static str,
+    /// When it was last proven to be current.
+    pub proven_at: Option<Timestamp>,
+    /// Why the newest read failed.
+    pub error: Option<&'a str>,
+}
+
+impl<'a> Reading<'a> {
+    /// How `read` was read.
+    #[must_use]
+    pub fn of<T>(source: &'static str, read: &'a Source<T>) -> Self {
+        Self { source, proven_at: read.proven_at, error: read.error.as_deref() }
+    }
+
+    /// Whether the newest read succeeded.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.proven_at.is_some() && self.error.is_none()
+    }
+}
+
 /// Why the value of a source may not be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
@@ -114,6 +139,20 @@ impl Snapshot {
             packages: Source::unread(),
             runs: Source::unread(),
         }
+    }
+
+    /// How each source was read.
+    #[must_use]
+    pub fn readings(&self) -> Vec<Reading<'_>> {
+        let Self { nodes, api_servers, static_pods, controller_leases, packages, runs } = self;
+        vec![
+            Reading::of("nodes", nodes),
+            Reading::of("api_servers", api_servers),
+            Reading::of("static_pods", static_pods),
+            Reading::of("controller_leases", controller_leases),
+            Reading::of("packages", packages),
+            Reading::of("runs", runs),
+        ]
     }
 
     /// When everything that a decision needs was last proven: the oldest proof of nodes, API servers and runs.

@@ -9,14 +9,16 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1 as core;
 use kube::Api;
 use lockkeeper_rules::api::UpgradeRun;
+use lockkeeper_rules::inventory::Inventory;
 use lockkeeper_rules::snapshot::{ApiServer, ControllerLease, Node, Packages, Snapshot, Source, StaticPod};
 use lockkeeper_rules::version::Version;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use super::inventory::Inventories;
 use super::packages::Repository;
 use super::upgrade_run::RawUpgradeRun;
-use super::watch::{Counts, Watch, Watched, keep};
+use super::watch::{Counts, Watch, Watched, keep, values};
 use super::{convert, now};
 use crate::kube_client::Cluster;
 use crate::telemetry::chain;
@@ -37,6 +39,7 @@ pub struct Eyes {
     static_pods: Arc<Watched<StaticPod>>,
     controller_leases: Arc<Watched<ControllerLease>>,
     runs: Arc<Watched<UpgradeRun>>,
+    inventories: Inventories,
     api_servers: Polled<Vec<ApiServer>>,
     packages: Polled<Packages>,
 }
@@ -85,6 +88,7 @@ impl Eyes {
             static_pods: Arc::new(Watched::new(Arc::clone(&changed))),
             controller_leases: Arc::new(Watched::new(Arc::clone(&changed))),
             runs: Arc::new(Watched::new(Arc::clone(&changed))),
+            inventories: Inventories::new(&changed),
             api_servers: Polled::new(),
             packages: Polled::new(),
             changed,
@@ -131,6 +135,7 @@ impl Eyes {
         tasks.spawn(keep(static_pods, Arc::clone(&self.static_pods)));
         tasks.spawn(keep(controller_leases, Arc::clone(&self.controller_leases)));
         tasks.spawn(keep(runs, Arc::clone(&self.runs)));
+        self.inventories.open(&cluster, &mut tasks);
         tasks.spawn(Arc::clone(self).poll_api_servers(cluster));
         tasks.spawn(Arc::clone(self).poll_packages(repository, packages_pause));
         tasks
@@ -154,16 +159,22 @@ impl Eyes {
         }
     }
 
-    /// What has happened to each watch, by resource.
+    /// What lives in the cluster beside nodes and runs.
     #[must_use]
-    pub fn watches(&self) -> [(&'static str, Counts); 5] {
-        [
+    pub fn inventory(&self) -> Inventory {
+        self.inventories.inventory()
+    }
+
+    /// What has happened to each watch, by resource.
+    pub fn watches(&self) -> impl Iterator<Item = (&'static str, Counts)> {
+        let own = [
             ("nodes", self.nodes.counts()),
             ("node_leases", self.node_leases.counts()),
             ("static_pods", self.static_pods.counts()),
             ("controller_leases", self.controller_leases.counts()),
             ("runs", self.runs.counts()),
-        ]
+        ];
+        own.into_iter().chain(self.inventories.watches())
     }
 
     /// How often each polled source failed.
@@ -221,11 +232,6 @@ impl Eyes {
             tokio::time::sleep(Duration::from_secs(1).min(pause)).await;
         }
     }
-}
-
-fn values<T>(source: Source<BTreeMap<String, T>>) -> Source<Vec<T>> {
-    let Source { value, proven_at, error } = source;
-    Source { value: value.map(|objects| objects.into_values().collect()), proven_at, error }
 }
 
 /// Nodes with their Leases: no better proven than the worse of both.

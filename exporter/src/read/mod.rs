@@ -4,6 +4,7 @@ pub mod alertmanager;
 pub mod backend;
 pub mod convert;
 pub mod eyes;
+pub mod inventory;
 pub mod list;
 pub mod now;
 pub mod packages;

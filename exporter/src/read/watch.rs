@@ -349,6 +349,12 @@ impl Pause {
     }
 }
 
+/// The objects without their keys.
+pub fn values<T>(source: Source<BTreeMap<String, T>>) -> Source<Vec<T>> {
+    let Source { value, proven_at, error } = source;
+    Source { value: value.map(|objects| objects.into_values().collect()), proven_at, error }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

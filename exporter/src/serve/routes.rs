@@ -7,7 +7,6 @@ use http_body_util::Full;
 use jiff::Timestamp;
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::Snapshot;
-use lockkeeper_rules::verdict::verdict;
 
 use super::http::{reply, text};
 use super::view::View;
@@ -90,7 +89,7 @@ fn judged(request: &Parts, view: &View, site: &Site, now: Timestamp) -> Response
         Err(why) => return text(StatusCode::BAD_REQUEST, why),
     };
     let verdicts = match asked {
-        Some(target) => vec![verdict(&target, &view.snapshot, &site.settings, now)],
+        Some(target) => vec![view.judge(&target, &site.settings, now)],
         None => view.verdicts.clone(),
     };
     if accepts(&request.headers, "application/json") {
@@ -133,7 +132,7 @@ fn ready(view: &View) -> Response<Full<Bytes>> {
 
 fn unread(view: &View) -> String {
     let failing = |source: status::SourceStatus| Some(format!("{}: {}", source.source, source.error?));
-    let sources: Vec<String> = status::sources(&view.snapshot).into_iter().filter_map(failing).collect();
+    let sources: Vec<String> = status::sources(view).into_iter().filter_map(failing).collect();
     format!("not everything has been read yet\n{}\n", sources.join("\n"))
 }
 
@@ -187,6 +186,10 @@ fn running(snapshot: &Snapshot) -> String {
 mod tests {
     use super::*;
     use http_body_util::BodyExt;
+    use std::sync::Arc;
+
+    use lockkeeper_rules::inventory::Inventory;
+    use lockkeeper_rules::matrix::Matrix;
     use lockkeeper_rules::metric::Boots;
     use lockkeeper_rules::snapshot::{ApiServer, Packages, Source};
     use lockkeeper_rules::version::Version;
@@ -222,7 +225,9 @@ mod tests {
             packages: Source::read(packages, now()),
             runs: Source::read(vec![run.into()], now()),
         };
-        View::new(snapshot, Vec::new(), &Boots::default(), &settings, now())
+        let inventory = Inventory { definitions: Source::read(Vec::new(), now()) };
+        let matrix = Arc::new(Matrix::built_in());
+        View::new(snapshot, inventory, matrix, Vec::new(), &Boots::default(), &settings, now())
     }
 
     struct Got {

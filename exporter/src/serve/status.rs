@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use lockkeeper_rules::api::{Hold, RunPhase, UpgradeRun};
 use lockkeeper_rules::metric::is_open;
 use lockkeeper_rules::run::unreadable;
-use lockkeeper_rules::snapshot::{Snapshot, Source};
+use lockkeeper_rules::snapshot::{Reading, Snapshot};
 use serde::Serialize;
 
+use super::view::View;
 use super::words::{ago, plain};
 
 /// One source as it is now.
@@ -45,19 +46,15 @@ pub struct RunStatus {
 
 /// Every source.
 #[must_use]
-pub fn sources(snapshot: &Snapshot) -> Vec<SourceStatus> {
-    fn status<T>(source: &'static str, read: &Source<T>) -> SourceStatus {
-        SourceStatus { source, proven_at: read.proven_at, error: read.error.clone() }
-    }
-    let Snapshot { nodes, api_servers, static_pods, controller_leases, packages, runs } = snapshot;
-    vec![
-        status("nodes", nodes),
-        status("api_servers", api_servers),
-        status("static_pods", static_pods),
-        status("controller_leases", controller_leases),
-        status("packages", packages),
-        status("runs", runs),
-    ]
+pub fn sources(view: &View) -> Vec<SourceStatus> {
+    let readings = view.snapshot.readings().into_iter().chain(view.inventory.readings());
+    readings
+        .map(|Reading { source, proven_at, error }| SourceStatus {
+            source,
+            proven_at,
+            error: error.map(str::to_owned),
+        })
+        .collect()
 }
 
 /// Every run that is open.
@@ -89,13 +86,13 @@ fn run_status(run: &UpgradeRun) -> RunStatus {
 
 /// Runs and sources as lines for a terminal.
 #[must_use]
-pub fn text(snapshot: &Snapshot, now: Timestamp) -> String {
+pub fn text(view: &View, now: Timestamp) -> String {
     let mut out = String::new();
-    for run in runs(snapshot) {
+    for run in runs(&view.snapshot) {
         run_text(&mut out, &run, now);
     }
     out.push_str("sources\n");
-    for SourceStatus { source, proven_at, error } in sources(snapshot) {
+    for SourceStatus { source, proven_at, error } in sources(view) {
         let age = proven_at.map_or("never proven".to_owned(), |at| format!("proven {} ago", ago(at, now)));
         let error = error.map(|error| format!("; FAILS: {}", plain(&error))).unwrap_or_default();
         line(&mut out, &format!("  {source:<18} {age}{error}"));

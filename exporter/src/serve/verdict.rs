@@ -40,7 +40,7 @@ pub fn json(verdicts: &[Verdict], view: &View) -> String {
     let document = Document {
         verdicts: shown.collect(),
         runs: status::runs(&view.snapshot),
-        sources: status::sources(&view.snapshot),
+        sources: status::sources(view),
     };
     let mut text = serde_json::to_string_pretty(&document).expect("names are strings and numbers are finite");
     text.push('\n');
@@ -59,7 +59,7 @@ pub fn text(verdicts: &[Verdict], view: &View, now: Timestamp) -> String {
     for verdict in verdicts {
         one(&mut out, verdict);
     }
-    out.push_str(&status::text(&view.snapshot, now));
+    out.push_str(&status::text(view, now));
     out
 }
 

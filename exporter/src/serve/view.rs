@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use lockkeeper_rules::inventory::Inventory;
+use lockkeeper_rules::matrix::Matrix;
 use lockkeeper_rules::metric::{
     BUILD_INFO, Boots, SOURCE_ERRORS, Sample, WATCH_EVENTS, WATCH_RESTARTS, current_run, samples,
 };
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::Snapshot;
-use lockkeeper_rules::verdict::{Verdict, verdict};
+use lockkeeper_rules::verdict::{Case, Verdict, verdict};
 use lockkeeper_rules::version::Version;
 use tokio::sync::watch;
 
@@ -29,6 +31,10 @@ pub struct View {
     pub at: Timestamp,
     /// What was read.
     pub snapshot: Snapshot,
+    /// What lives in the cluster beside it.
+    pub inventory: Inventory,
+    /// What is known of versions.
+    pub matrix: Arc<Matrix>,
     /// The verdicts on the newest patch, the next minor and the open run's target.
     pub verdicts: Vec<Verdict>,
     /// The metrics.
@@ -40,16 +46,25 @@ impl View {
     #[must_use]
     pub fn new(
         snapshot: Snapshot,
+        inventory: Inventory,
+        matrix: Arc<Matrix>,
         counted: Vec<Sample>,
         boots: &Boots,
         settings: &Settings,
         at: Timestamp,
     ) -> Self {
-        let judge = |target: &String| verdict(target, &snapshot, settings, at);
-        let verdicts: Vec<Verdict> = targets(&snapshot).iter().map(judge).collect();
-        let mut all = samples(&snapshot, &verdicts, boots);
+        let case = Case { snapshot: &snapshot, inventory: &inventory, matrix: &matrix, settings, now: at };
+        let verdicts: Vec<Verdict> = targets(&snapshot).iter().map(|target| verdict(target, &case)).collect();
+        let mut all = samples(&snapshot, &inventory, &verdicts, boots);
         all.extend(counted);
-        Self { at, verdicts, page: Page::new(all), snapshot }
+        Self { at, verdicts, page: Page::new(all), snapshot, inventory, matrix }
+    }
+
+    /// What is seen here on any target.
+    #[must_use]
+    pub fn judge(&self, target: &str, settings: &Settings, now: Timestamp) -> Verdict {
+        let Self { snapshot, inventory, matrix, .. } = self;
+        verdict(target, &Case { snapshot, inventory, matrix, settings, now })
     }
 
     /// Whether every source has been read once: before that there is nothing to say.
@@ -93,7 +108,7 @@ fn written(target: &str) -> String {
 }
 
 /// Makes a view whenever something has changed, at most once a second, for ever.
-pub async fn keep(eyes: Arc<Eyes>, settings: Settings, views: watch::Sender<Arc<View>>) {
+pub async fn keep(eyes: Arc<Eyes>, matrix: Arc<Matrix>, settings: Settings, views: watch::Sender<Arc<View>>) {
     let mut boots = Boots::default();
     loop {
         let now = Timestamp::now();
@@ -101,7 +116,15 @@ pub async fn keep(eyes: Arc<Eyes>, settings: Settings, views: watch::Sender<Arc<
         if let Some(nodes) = &snapshot.nodes.value {
             boots.observe(nodes, now);
         }
-        let view = View::new(snapshot, counted(&eyes), &boots, &settings, now);
+        let view = View::new(
+            snapshot,
+            eyes.inventory(),
+            Arc::clone(&matrix),
+            counted(&eyes),
+            &boots,
+            &settings,
+            now,
+        );
         views.send_replace(Arc::new(view));
         tokio::time::sleep(VIEW_PAUSE).await;
         let _changed_or_old = tokio::time::timeout(VIEW_AGE_MAX, eyes.changed()).await;
@@ -111,7 +134,9 @@ pub async fn keep(eyes: Arc<Eyes>, settings: Settings, views: watch::Sender<Arc<
 /// A view of nothing, for the time before the first one.
 #[must_use]
 pub fn empty(settings: &Settings, now: Timestamp) -> View {
-    View::new(Snapshot::unread(), vec![build_info()], &Boots::default(), settings, now)
+    let matrix = Arc::new(Matrix::default());
+    let (snapshot, inventory) = (Snapshot::unread(), Inventory::unread());
+    View::new(snapshot, inventory, matrix, vec![build_info()], &Boots::default(), settings, now)
 }
 
 fn build_info() -> Sample {

@@ -5,7 +5,7 @@ mod definition;
 
 use serde::{Deserialize, Serialize};
 
-use crate::snapshot::Source;
+use crate::snapshot::{Reading, Source};
 
 pub use definition::{Definition, ServedVersion};
 
@@ -21,5 +21,12 @@ impl Inventory {
     #[must_use]
     pub fn unread() -> Self {
         Self { definitions: Source::unread() }
+    }
+
+    /// How each source was read.
+    #[must_use]
+    pub fn readings(&self) -> Vec<Reading<'_>> {
+        let Self { definitions } = self;
+        vec![Reading::of("definitions", definitions)]
     }
 }

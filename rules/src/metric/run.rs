@@ -193,6 +193,7 @@ mod tests {
     use crate::api::{
         ActiveStep, CordonedNodes, Halt, NodeBefore, StoredFinding, UpgradeRunSpec, WaitingStep,
     };
+    use crate::inventory::Inventory;
     use crate::metric::TABLE;
     use crate::metric::{Boots, Sample, samples};
     use crate::snapshot::{Snapshot, Source};
@@ -239,7 +240,10 @@ mod tests {
         let mut cluster = healthy();
         cluster.snapshot.runs = Source::read(runs, cluster.now);
         let verdicts = [cluster.verdict("v1.36.3")];
-        samples(&cluster.snapshot, &verdicts, &Boots::default()).iter().map(text).collect()
+        samples(&cluster.snapshot, &cluster.inventory, &verdicts, &Boots::default())
+            .iter()
+            .map(text)
+            .collect()
     }
 
     fn text(sample: &Sample) -> String {
@@ -435,8 +439,8 @@ mod tests {
             status.waiting = waiting("worker/w-1").map(|it| WaitingStep { token, ..it });
         });
         run.spec.cordoned_nodes = cordoned_nodes;
-        let (snapshot, _) = healthy();
-        let mut node = snapshot.nodes.value.unwrap().into_iter().find(|node| node.name.0 == "w-1").unwrap();
+        let cluster = healthy();
+        let mut node = cluster.snapshot.nodes.value.unwrap().into_iter().find(|node| node.name.0 == "w-1").unwrap();
         node.unschedulable = cordon.is_some();
         node.cordoned_by = cordon.flatten().map(str::to_owned);
         node_state(&node, &run).to_owned()
@@ -468,7 +472,10 @@ mod tests {
 
     #[test]
     fn before_anything_is_read_nothing_is_claimed() {
-        let shown: Vec<_> = samples(&Snapshot::unread(), &[], &Boots::default()).iter().map(text).collect();
+        let shown: Vec<_> = samples(&Snapshot::unread(), &Inventory::unread(), &[], &Boots::default())
+            .iter()
+            .map(text)
+            .collect();
         assert!(has(&shown, "source_up{source=kube_api} 0"), "{shown:#?}");
         for claim in ["state_timestamp", "in_flight", "node_", "step_", "phase"] {
             assert!(!shown.iter().any(|line| line.starts_with(claim)), "{claim}");
@@ -481,7 +488,7 @@ mod tests {
         let waits = vec![run(RunPhase::Waiting, |status| status.waiting = waiting("preflight"))];
         cluster.snapshot.runs = Source::read(waits, cluster.now);
         let verdicts = [cluster.verdict("v1.36.3")];
-        let samples = samples(&cluster.snapshot, &verdicts, &Boots::default());
+        let samples = samples(&cluster.snapshot, &cluster.inventory, &verdicts, &Boots::default());
         let series: std::collections::BTreeSet<_> =
             samples.iter().map(|it| (it.metric.name, &it.labels)).collect();
         assert_eq!(series.len(), samples.len());

@@ -7,16 +7,22 @@ use super::run::{current_run, is_open, node_state};
 use super::table::*;
 use super::{Metric, Sample};
 use crate::api::UpgradeRun;
+use crate::inventory::Inventory;
 use crate::skew::{self, Skew};
-use crate::snapshot::{Node, Pressure, Role, Snapshot, Source};
+use crate::snapshot::{Node, Pressure, Reading, Role, Snapshot};
 use crate::verdict::{Answer, Status, Verdict};
 use crate::version::{Minor, Version};
 
 /// Every sample of this state. Verdicts are those that were computed for it.
 #[must_use]
-pub fn samples(snapshot: &Snapshot, verdicts: &[Verdict], boots: &Boots) -> Vec<Sample> {
+pub fn samples(
+    snapshot: &Snapshot,
+    inventory: &Inventory,
+    verdicts: &[Verdict],
+    boots: &Boots,
+) -> Vec<Sample> {
     let mut out = Samples(Vec::new());
-    out.sources(snapshot);
+    out.sources(snapshot, inventory);
     out.packages(snapshot);
     out.verdicts(snapshot, verdicts);
     let runs = snapshot.runs.value.as_deref();
@@ -53,16 +59,13 @@ impl Samples {
         self.add(metric, labels, at.as_duration().as_secs_f64());
     }
 
-    fn sources(&mut self, snapshot: &Snapshot) {
-        let Snapshot { nodes, api_servers, static_pods, controller_leases, packages, runs } = snapshot;
-        let api = [up(nodes), up(api_servers), up(runs)].into_iter().all(|up| up);
-        self.source("kube_api", api, snapshot.proven_at());
-        self.source("nodes", up(nodes), nodes.proven_at);
-        self.source("api_servers", up(api_servers), api_servers.proven_at);
-        self.source("static_pods", up(static_pods), static_pods.proven_at);
-        self.source("controller_leases", up(controller_leases), controller_leases.proven_at);
-        self.source("packages", up(packages), packages.proven_at);
-        self.source("runs", up(runs), runs.proven_at);
+    fn sources(&mut self, snapshot: &Snapshot, inventory: &Inventory) {
+        let readings = snapshot.readings();
+        let needed = readings.iter().filter(|one| ["nodes", "api_servers", "runs"].contains(&one.source));
+        self.source("kube_api", needed.clone().all(Reading::is_up), snapshot.proven_at());
+        for reading in readings.iter().chain(&inventory.readings()) {
+            self.source(reading.source, reading.is_up(), reading.proven_at);
+        }
         if let Some(at) = snapshot.proven_at() {
             self.time(&STATE_TIMESTAMP, [], at);
         }
@@ -199,10 +202,6 @@ impl Samples {
         }
         self.flag(&SKEW_SUPPORTED, [node, component], supported);
     }
-}
-
-fn up<T>(source: &Source<T>) -> bool {
-    source.value.is_some() && source.error.is_none()
 }
 
 fn minors(count: i64) -> f64 {

@@ -1,0 +1,87 @@
+//! What lives in the cluster beside nodes and runs, kept by watching. A new kind is a line in [`Inventories`], one in
+//! each of its functions, a conversion, and its right in `deploy/base`.
+
+use std::sync::Arc;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as extensions;
+use kube::Api;
+use lockkeeper_rules::inventory::{Definition, Inventory, ServedVersion};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use super::watch::{Counts, Watch, Watched, keep, values};
+use crate::kube_client::Cluster;
+
+/// Every kind that is watched.
+#[derive(Debug)]
+pub struct Inventories {
+    definitions: Arc<Watched<Definition>>,
+}
+
+impl Inventories {
+    /// Nothing has been seen yet. `changed` is told of every change.
+    #[must_use]
+    pub fn new(changed: &Arc<Notify>) -> Self {
+        Self { definitions: Arc::new(Watched::new(Arc::clone(changed))) }
+    }
+
+    /// Begins to watch. The tasks end when the set is dropped.
+    pub fn open(&self, cluster: &Cluster, tasks: &mut JoinSet<()>) {
+        let definitions = Watch {
+            api: Api::<extensions::CustomResourceDefinition>::all(cluster.client.clone()),
+            labels: None,
+            convert: |definition| Some(convert(definition)),
+        };
+        tasks.spawn(keep(definitions, Arc::clone(&self.definitions)));
+    }
+
+    /// Everything as it is known now.
+    #[must_use]
+    pub fn inventory(&self) -> Inventory {
+        Inventory { definitions: values(self.definitions.source()) }
+    }
+
+    /// What has happened to each watch, by resource.
+    #[must_use]
+    pub fn watches(&self) -> [(&'static str, Counts); 1] {
+        [("definitions", self.definitions.counts())]
+    }
+}
+
+fn convert(object: &extensions::CustomResourceDefinition) -> Definition {
+    let version = |version: &extensions::CustomResourceDefinitionVersion| ServedVersion {
+        name: version.name.clone(),
+        served: version.served,
+        storage: version.storage,
+    };
+    let status = object.status.as_ref();
+    Definition {
+        name: object.metadata.name.clone().unwrap_or_default(),
+        versions: object.spec.versions.iter().map(version).collect(),
+        stored: status.and_then(|status| status.stored_versions.clone()).unwrap_or_default(),
+        has_conversion_webhook: object.spec.conversion.as_ref().is_some_and(|it| it.strategy == "Webhook"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_definition_is_its_versions_and_what_is_stored() {
+        let object = serde_json::json!({
+            "metadata": {"name": "widgets.example.com"},
+            "spec": {"group": "example.com", "scope": "Namespaced", "names": {"kind": "Widget", "plural": "widgets"},
+                "conversion": {"strategy": "Webhook"},
+                "versions": [{"name": "v1beta1", "served": false, "storage": false}, {"name": "v1", "served": true, "storage": true}]},
+            "status": {"storedVersions": ["v1beta1", "v1"]}});
+        let definition = convert(&serde_json::from_value(object).unwrap());
+        assert_eq!(definition.name, "widgets.example.com");
+        assert_eq!(
+            definition.versions.iter().map(|v| (v.served, v.storage)).collect::<Vec<_>>(),
+            [(false, false), (true, true)]
+        );
+        assert_eq!(definition.stored, ["v1beta1", "v1"]);
+        assert!(definition.has_conversion_webhook);
+    }
+}
