@@ -12,6 +12,7 @@
 
 pub mod hand;
 mod release;
+mod removed_api;
 pub mod tree;
 
 use jiff::{SignedDuration, Timestamp, civil::Date};
@@ -22,9 +23,13 @@ use crate::reason::{Finding, Reason};
 use crate::version::{Minor, Version};
 
 pub use release::{Release, Releases};
+pub use removed_api::{RemovedApi, RemovedApis};
 
 /// The files that are built in, by name.
-const BUILT_IN: [(&str, &str); 1] = [("releases.yaml", include_str!("../../data/releases.yaml"))];
+const BUILT_IN: [(&str, &str); 2] = [
+    ("releases.yaml", include_str!("../../data/releases.yaml")),
+    ("removed-apis.yaml", include_str!("../../data/removed-apis.yaml")),
+];
 /// How old facts may be where their file does not say.
 const MAX_AGE_DAYS: u32 = 180;
 
@@ -33,6 +38,8 @@ const MAX_AGE_DAYS: u32 = 180;
 pub struct Matrix {
     /// Until when each minor gets patches.
     pub releases: Part<Releases>,
+    /// What API servers stop to serve.
+    pub removed_apis: Part<RemovedApis>,
 }
 
 /// A section with where it comes from and how old it is.
@@ -101,6 +108,7 @@ impl Matrix {
             max_age_days: fields.optional("max_age_days").map_or(Some(MAX_AGE_DAYS), |hand| hand.count()),
         };
         head.section(&fields, &mut self.releases);
+        head.section(&fields, &mut self.removed_apis);
         fields.finish();
     }
 }
@@ -173,8 +181,9 @@ mod tests {
     #[test]
     fn what_is_built_in_can_be_read_and_has_every_section() {
         let matrix = Matrix::load(&[]).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
-        let Matrix { releases } = &matrix;
+        let Matrix { releases, removed_apis } = &matrix;
         assert!(!releases.value.0.is_empty() && releases.as_of.is_some());
+        assert!(!removed_apis.value.0.is_empty() && removed_apis.as_of.is_some());
     }
 
     #[test]

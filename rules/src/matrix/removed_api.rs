@@ -1,0 +1,116 @@
+//! Kinds that an API server stops to serve.
+
+use super::hand::Hand;
+use super::{Section, minor, source};
+use crate::version::Minor;
+
+/// Kinds of one group and version that go together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemovedApi {
+    /// The group; empty for the core group.
+    pub group: String,
+    /// The version.
+    pub version: String,
+    /// The kinds.
+    pub kinds: Vec<String>,
+    /// The first minor whose API server does not serve them.
+    pub removed: Minor,
+    /// Where that is said.
+    pub source: String,
+}
+
+/// Every kind that is known to go.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RemovedApis(pub Vec<RemovedApi>);
+
+impl RemovedApis {
+    /// The first minor that does not serve a kind, if it is known to go.
+    #[must_use]
+    pub fn of_kind(&self, group: &str, version: &str, kind: &str) -> Option<&RemovedApi> {
+        self.of(group, version, |known| known == kind)
+    }
+
+    /// The same by the plural name under which the API server serves it, such as `ingresses`.
+    #[must_use]
+    pub fn of_resource(&self, group: &str, version: &str, resource: &str) -> Option<&RemovedApi> {
+        self.of(group, version, |known| plural(known) == resource)
+    }
+
+    fn of(&self, group: &str, version: &str, is_it: impl Fn(&str) -> bool) -> Option<&RemovedApi> {
+        let fits = |api: &&RemovedApi| {
+            api.group == group && api.version == version && api.kinds.iter().any(|kind| is_it(kind))
+        };
+        self.0.iter().filter(fits).min_by_key(|api| api.removed)
+    }
+}
+
+/// The name under which a kind is served.
+fn plural(kind: &str) -> String {
+    let lower = kind.to_ascii_lowercase();
+    match lower.strip_suffix('y') {
+        Some(stem) if !stem.ends_with(['a', 'e', 'i', 'o', 'u']) => format!("{stem}ies"),
+        _ if lower.ends_with('s') => format!("{lower}es"),
+        _ => format!("{lower}s"),
+    }
+}
+
+impl Section for RemovedApis {
+    const KEY: &'static str = "removed_apis";
+
+    fn read(hand: &Hand<'_>) -> Option<Self> {
+        let fields = hand.fields()?;
+        let source = fields.required("source").and_then(|hand| source(&hand));
+        let rows = fields.required("kinds").and_then(|hand| hand.list()).unwrap_or_default();
+        let rows: Vec<Option<RemovedApi>> =
+            rows.iter().map(|row| removed_api(row, source.as_deref())).collect();
+        fields.finish();
+        rows.into_iter().collect::<Option<_>>().map(Self)
+    }
+}
+
+fn removed_api(hand: &Hand<'_>, all_from: Option<&str>) -> Option<RemovedApi> {
+    let fields = hand.fields()?;
+    let text = |name: &str| fields.required(name).and_then(|hand| hand.text().map(str::to_owned));
+    let (group, version) = (text("group"), text("version"));
+    let kinds = fields.required("kinds").and_then(|hand| hand.list()).unwrap_or_default();
+    let kinds: Option<Vec<String>> = kinds.iter().map(|hand| hand.text().map(str::to_owned)).collect();
+    let removed = fields.required("removed").and_then(|hand| minor(&hand));
+    let gone = fields.optional("gone").map(|hand| minor(&hand));
+    let own = fields.optional("source").map(|hand| source(&hand));
+    fields.finish();
+    let removed = match gone {
+        Some(gone) => removed?.min(gone?),
+        None => removed?,
+    };
+    let source = own.unwrap_or_else(|| all_from.map(str::to_owned))?;
+    Some(RemovedApi { group: group?, version: version?, kinds: kinds?, removed, source })
+}
+
+#[cfg(test)]
+mod tests {
+
+    use crate::matrix::Matrix;
+
+    #[test]
+    fn the_smaller_of_declared_and_real_counts() {
+        let known = Matrix::built_in().removed_apis.value;
+        for (group, version, resource, removed) in [
+            ("extensions", "v1beta1", "ingresses", Some(22)),
+            ("extensions", "v1beta1", "networkpolicies", Some(16)),
+            ("networking.k8s.io", "v1beta1", "ingressclasses", Some(22)),
+            ("flowcontrol.apiserver.k8s.io", "v1beta1", "flowschemas", Some(26)),
+            ("autoscaling", "v2beta2", "horizontalpodautoscalers", Some(26)),
+            ("storage.k8s.io", "v1beta1", "csistoragecapacities", Some(27)),
+            ("networking.k8s.io", "v1alpha1", "clustercidrs", Some(29)),
+            ("storagemigration.k8s.io", "v1alpha1", "storageversionmigrations", Some(35)),
+            ("resource.k8s.io", "v1alpha3", "resourceclaims", Some(34)),
+            ("resource.k8s.io", "v1alpha3", "devicetaintrules", Some(39)),
+            ("apiextensions.k8s.io", "v1beta1", "customresourcedefinitions", Some(22)),
+            ("apps", "v1", "deployments", None),
+        ] {
+            let found = known.of_resource(group, version, resource).map(|api| api.removed.minor);
+            assert_eq!(found, removed, "{group}/{version} {resource}");
+        }
+        assert!(known.of_kind("policy", "v1beta1", "PodDisruptionBudget").is_some());
+    }
+}
