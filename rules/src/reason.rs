@@ -71,6 +71,13 @@ pub enum Reason {
     SourceStale,
     VerdictStale,
     MatrixStale,
+    RuntimeTooOld,
+    RuntimeNotRecommended,
+    RuntimeUnknown,
+    KernelUnsupported,
+    KernelUnknown,
+    EtcdTooOld,
+    EtcdUnseen,
     StoredVersionUnserved,
     StoredVersionOld,
     // The run.
@@ -409,6 +416,39 @@ impl Reason {
                 "the verdict is older than its time to live",
                 "nothing; it is computed again",
             ),
+            Self::RuntimeTooOld => entry(
+                "runtime_too_old",
+                "a kubelet of the target does not start on this container runtime",
+                "upgrade the container runtime of the node first",
+            ),
+            Self::RuntimeNotRecommended => entry(
+                "runtime_not_recommended",
+                "the container runtime is older than its project recommends for the target",
+                "upgrade the container runtime of the node first, or accept the risk by name",
+            ),
+            Self::RuntimeUnknown => entry(
+                "runtime_unknown",
+                "nobody knows whether the container runtime of a node fits the target",
+                "look at the node; add what is known of its runtime to the data",
+            ),
+            Self::KernelUnsupported => entry(
+                "kernel_unsupported",
+                "the kernel of a node is none that kubeadm's preflight accepts",
+                "upgrade the node's kernel first",
+            ),
+            Self::KernelUnknown => {
+                entry("kernel_unknown", "the kernel of a node cannot be read", "look at the node's status")
+            }
+            Self::EtcdTooOld => entry(
+                "etcd_too_old",
+                "etcd must be upgraded inside its minor before the target's etcd may come",
+                "upgrade etcd to the release that is named, on every member",
+            ),
+            Self::EtcdUnseen => entry(
+                "etcd_unseen",
+                "no etcd is seen in the cluster",
+                "look at the version of the etcd that you run yourself, then accept the risk by name",
+            ),
             Self::StoredVersionUnserved => entry(
                 "stored_version_unserved",
                 "objects may be stored in a version that the API server does not serve",
@@ -670,6 +710,13 @@ impl Reason {
         Self::SourceStale,
         Self::VerdictStale,
         Self::MatrixStale,
+        Self::RuntimeTooOld,
+        Self::RuntimeNotRecommended,
+        Self::RuntimeUnknown,
+        Self::KernelUnsupported,
+        Self::KernelUnknown,
+        Self::EtcdTooOld,
+        Self::EtcdUnseen,
         Self::StoredVersionUnserved,
         Self::StoredVersionOld,
         Self::Paused,

@@ -194,6 +194,8 @@ pub struct Node {
     pub kubelet_version: Result<Version, String>,
     /// `nodeInfo.containerRuntimeVersion`, such as `containerd://2.1.9`.
     pub container_runtime: String,
+    /// `nodeInfo.kernelVersion`, such as `6.1.0-18-amd64`.
+    pub kernel_version: String,
     /// `spec.unschedulable`.
     pub unschedulable: bool,
     /// The annotation `lockkeeper.dev/cordoned-by`, as written.

@@ -50,6 +50,12 @@ impl Version {
         self.0.patch
     }
 
+    /// The release without what follows the patch number.
+    #[must_use]
+    pub fn release(&self) -> Self {
+        Self::new(self.0.major, self.0.minor, self.0.patch)
+    }
+
     /// Whether this is an alpha, beta or release candidate.
     #[must_use]
     pub fn is_prerelease(&self) -> bool {

@@ -64,6 +64,7 @@ pub fn node(node: &core::Node, lease_renewed_at: Option<Timestamp>) -> Node {
         boot_id: info.boot_id,
         kubelet_version: version(&info.kubelet_version),
         container_runtime: info.container_runtime_version,
+        kernel_version: info.kernel_version,
         unschedulable: node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false),
         cordoned_by: annotation(CORDONED_BY_ANNOTATION),
         ready: ready.is_some_and(|condition| condition.status == "True"),

@@ -11,22 +11,26 @@
 //! section that is older than its `max_age_days` says nothing: the checks that need it are unknown.
 
 pub mod hand;
+mod node;
 mod release;
 mod removed_api;
 pub mod tree;
 
-use jiff::{SignedDuration, Timestamp, civil::Date};
+use jiff::Timestamp;
+use jiff::civil::Date;
 
 use self::hand::{Fields, Hand, Mistake, Notes};
 use self::tree::Tree;
 use crate::reason::{Finding, Reason};
 use crate::version::{Minor, Version};
 
+pub use node::{EtcdFloors, Floor, Kernels, Recommended, Runtimes};
 pub use release::{Release, Releases};
 pub use removed_api::{RemovedApi, RemovedApis};
 
 /// The files that are built in, by name.
-const BUILT_IN: [(&str, &str); 2] = [
+const BUILT_IN: [(&str, &str); 3] = [
+    ("nodes.yaml", include_str!("../../data/nodes.yaml")),
     ("releases.yaml", include_str!("../../data/releases.yaml")),
     ("removed-apis.yaml", include_str!("../../data/removed-apis.yaml")),
 ];
@@ -38,6 +42,12 @@ const MAX_AGE_DAYS: u32 = 180;
 pub struct Matrix {
     /// Until when each minor gets patches.
     pub releases: Part<Releases>,
+    /// Container runtimes for each minor.
+    pub runtimes: Part<Runtimes>,
+    /// Kernels that work.
+    pub kernels: Part<Kernels>,
+    /// Releases of etcd that an upgrade may begin from.
+    pub etcd: Part<EtcdFloors>,
     /// What API servers stop to serve.
     pub removed_apis: Part<RemovedApis>,
 }
@@ -109,6 +119,9 @@ impl Matrix {
         };
         head.section(&fields, &mut self.releases);
         head.section(&fields, &mut self.removed_apis);
+        head.section(&fields, &mut self.runtimes);
+        head.section(&fields, &mut self.kernels);
+        head.section(&fields, &mut self.etcd);
         fields.finish();
     }
 }
@@ -139,14 +152,22 @@ impl<T> Part<T> {
     pub fn fresh(&self, now: Timestamp) -> Result<&T, Finding> {
         let stale = |why: String| Err(Finding::new(Reason::MatrixStale, self.file.clone(), why));
         let Some(as_of) = self.as_of else { return stale("there are no facts".to_owned()) };
-        let max_age = SignedDuration::from_hours(24 * i64::from(self.max_age_days));
-        let began = as_of.to_zoned(jiff::tz::TimeZone::UTC).map(|at| at.timestamp());
-        match began {
-            Ok(began) if now.duration_since(began) <= max_age => Ok(&self.value),
-            Ok(_) | Err(_) => {
-                stale(format!("its facts are of {as_of}, at most {} days are allowed", self.max_age_days))
-            }
+        if self.age_seconds(now) > u64::from(self.max_age_days) * 86_400 {
+            return stale(format!(
+                "its facts are of {as_of}, at most {} days are allowed",
+                self.max_age_days
+            ));
         }
+        Ok(&self.value)
+    }
+
+    /// How old the facts are; those of tomorrow are new.
+    #[must_use]
+    pub fn age_seconds(&self, now: Timestamp) -> u64 {
+        let began = self.as_of.and_then(|as_of| as_of.to_zoned(jiff::tz::TimeZone::UTC).ok());
+        began.map_or(u64::MAX, |began| {
+            u64::try_from(now.duration_since(began.timestamp()).as_secs()).unwrap_or(0)
+        })
     }
 }
 
@@ -181,8 +202,10 @@ mod tests {
     #[test]
     fn what_is_built_in_can_be_read_and_has_every_section() {
         let matrix = Matrix::load(&[]).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
-        let Matrix { releases, removed_apis } = &matrix;
+        let Matrix { releases, runtimes, kernels, etcd, removed_apis } = &matrix;
         assert!(!releases.value.0.is_empty() && releases.as_of.is_some());
+        assert!(!runtimes.value.containerd_recommended.is_empty() && runtimes.as_of.is_some());
+        assert!(!kernels.value.branches.is_empty() && !etcd.value.0.is_empty());
         assert!(!removed_apis.value.0.is_empty() && removed_apis.as_of.is_some());
     }
 

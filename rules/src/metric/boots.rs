@@ -55,6 +55,7 @@ mod tests {
             boot_id: boot_id.to_owned(),
             kubelet_version: Err(String::new()),
             container_runtime: String::new(),
+            kernel_version: String::new(),
             unschedulable: false,
             cordoned_by: None,
             ready: true,

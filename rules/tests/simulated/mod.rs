@@ -668,6 +668,7 @@ fn node(name: &str, role: Role, now: Timestamp) -> Node {
         boot_id: String::new(),
         kubelet_version: Ok(FROM.parse().unwrap()),
         container_runtime: String::new(),
+        kernel_version: String::new(),
         unschedulable: false,
         cordoned_by: None,
         ready: true,

@@ -130,7 +130,7 @@ impl Kubelet {
             "nodeInfo": {
                 "machineID": self.spec.machine_id, "systemUUID": self.spec.machine_id, "bootID": shown.boot_id,
                 "kernelVersion": "6.1.0", "osImage": "Debian GNU/Linux 12 (bookworm)",
-                "containerRuntimeVersion": "containerd://2.1.9", "kubeletVersion": shown.version,
+                "containerRuntimeVersion": "containerd://2.2.0", "kubeletVersion": shown.version,
                 "kubeProxyVersion": "", "operatingSystem": "linux", "architecture": "amd64",
             },
         })

@@ -271,6 +271,7 @@ fn cluster(now: Timestamp) -> Snapshot {
         boot_id: String::new(),
         kubelet_version: Ok("v1.36.1".parse().expect("it is a version")),
         container_runtime: String::new(),
+        kernel_version: String::new(),
         unschedulable: false,
         cordoned_by: None,
         ready: true,

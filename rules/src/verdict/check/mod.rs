@@ -1,15 +1,19 @@
 //! The checks: one file each, with its table of cases. A new one is a file and a line in [`TABLE`].
 
 mod control_plane_skew;
+mod etcd;
+mod kernel;
 mod kubelet_skew;
 mod offered;
 mod path;
+mod runtime;
 mod stored_versions;
 mod target;
 
 use jiff::Timestamp;
 
 use super::{Case, Check, Evidence, Scope, Status};
+use crate::matrix::Part;
 use crate::reason::{Finding, Reason};
 use crate::snapshot::{Source, Unusable};
 use crate::version::{Version, VersionError};
@@ -68,7 +72,7 @@ struct Definition {
     check: fn(&Facts<'_>) -> Outcome,
 }
 
-const TABLE: [Definition; 6] = [
+const TABLE: [Definition; 9] = [
     Definition { id: "target", scope: Scope::Cluster, is_final: true, check: target::check },
     Definition { id: "path", scope: Scope::Cluster, is_final: true, check: path::check },
     Definition { id: "offered", scope: Scope::Cluster, is_final: false, check: offered::check },
@@ -79,6 +83,9 @@ const TABLE: [Definition; 6] = [
         is_final: false,
         check: control_plane_skew::check,
     },
+    Definition { id: "runtime", scope: Scope::Node, is_final: false, check: runtime::check },
+    Definition { id: "kernel", scope: Scope::Node, is_final: false, check: kernel::check },
+    Definition { id: "etcd", scope: Scope::Cluster, is_final: false, check: etcd::check },
     Definition {
         id: "stored_versions",
         scope: Scope::Cluster,
@@ -114,6 +121,12 @@ impl Facts<'_> {
         self.target
             .as_ref()
             .map_err(|error| Outcome::unknown(Finding::new(Reason::TargetNotAVersion, "", error.to_string())))
+    }
+
+    /// What is known of versions with its evidence, or why it cannot be used.
+    fn known<'a, T>(&self, part: &'a Part<T>) -> Result<(&'a T, Evidence), Finding> {
+        let age_seconds = part.age_seconds(self.case.now);
+        Ok((part.fresh(self.case.now)?, Evidence { source: "matrix", count: 1, age_seconds }))
     }
 
     /// A source of the cluster's state with its evidence, or why it cannot be used.
@@ -171,7 +184,8 @@ pub(super) mod tests {
             machine_id: String::new(),
             boot_id: String::new(),
             kubelet_version: version(kubelet),
-            container_runtime: String::new(),
+            container_runtime: "containerd://2.2.0".to_owned(),
+            kernel_version: "6.1.0-18-amd64".to_owned(),
             unschedulable: false,
             cordoned_by: None,
             ready: true,
@@ -230,9 +244,12 @@ pub(super) mod tests {
             ),
             api_servers: Source::read(vec![api_server("cp-1", "v1.36.1")], now),
             static_pods: Source::read(
-                ["kube-apiserver", "kube-controller-manager", "kube-scheduler"]
-                    .map(|component| pod(component, "cp-1", "v1.36.1"))
-                    .to_vec(),
+                vec![
+                    pod("etcd", "cp-1", "v3.6.6-0"),
+                    pod("kube-apiserver", "cp-1", "v1.36.1"),
+                    pod("kube-controller-manager", "cp-1", "v1.36.1"),
+                    pod("kube-scheduler", "cp-1", "v1.36.1"),
+                ],
                 now,
             ),
             controller_leases: Source::read(Vec::new(), now),

@@ -242,6 +242,7 @@ pub(super) fn node(name: &str, role: Role) -> Node {
         boot_id: "b".to_owned(),
         kubelet_version: Ok("v1.36.1".parse().unwrap()),
         container_runtime: "containerd://2.1.9".to_owned(),
+        kernel_version: String::new(),
         unschedulable: false,
         cordoned_by: None,
         ready: true,

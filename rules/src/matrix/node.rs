@@ -1,0 +1,189 @@
+//! What a node must run below its kubelet, and the control plane below its API server.
+
+use super::hand::Hand;
+use super::{Section, minor, source};
+use crate::version::{Minor, Version};
+
+/// Releases of a runtime that are recommended for one minor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recommended {
+    /// The minor of Kubernetes.
+    pub kubernetes: Minor,
+    /// The first good patch of each branch.
+    pub releases: Vec<Version>,
+    /// Where that is said.
+    pub source: String,
+}
+
+/// A release below which something breaks, from a minor of Kubernetes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Floor {
+    /// The first minor of Kubernetes that needs it.
+    pub from: Minor,
+    /// The lowest release that works.
+    pub release: Version,
+    /// Where that is said.
+    pub source: String,
+}
+
+/// What is known of container runtimes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Runtimes {
+    /// What containerd's project recommends, by minor.
+    pub containerd_recommended: Vec<Recommended>,
+    /// Below these releases of containerd a kubelet does not start.
+    pub containerd_hard: Vec<Floor>,
+    /// How many minors CRI-O may be behind the kubelet, and where that is said.
+    pub cri_o_behind_max: Option<(u32, String)>,
+    /// The first minor that cannot use Docker, and where that is said.
+    pub docker_removed: Option<(Minor, String)>,
+}
+
+impl Runtimes {
+    /// What is recommended for a minor: its own row, else that of the nearest lower one. The second value says whether
+    /// it is the minor's own.
+    #[must_use]
+    pub fn recommended(&self, kubernetes: Minor) -> Option<(&Recommended, bool)> {
+        let rows = self.containerd_recommended.iter().filter(|row| row.kubernetes <= kubernetes);
+        rows.max_by_key(|row| row.kubernetes).map(|row| (row, row.kubernetes == kubernetes))
+    }
+
+    /// The floor of containerd that a minor cannot do without.
+    #[must_use]
+    pub fn hard(&self, kubernetes: Minor) -> Option<&Floor> {
+        self.containerd_hard.iter().filter(|floor| floor.from <= kubernetes).max_by_key(|floor| floor.from)
+    }
+}
+
+impl Recommended {
+    /// Whether a release is at or above the first good patch of its branch, or of a branch newer than all of them.
+    #[must_use]
+    pub fn has(&self, running: &Version) -> bool {
+        let own = self.releases.iter().find(|release| release.minor() == running.minor());
+        match own {
+            Some(first) => running >= first,
+            None => self.releases.iter().all(|release| release < running),
+        }
+    }
+}
+
+/// Kernels that the node validator of kubeadm accepts.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Kernels {
+    /// Long-term branches.
+    pub branches: Vec<Minor>,
+    /// Every branch from this one on.
+    pub from: Option<Minor>,
+    /// Where that is said.
+    pub source: String,
+}
+
+/// Releases of etcd from which an upgrade may begin.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EtcdFloors(pub Vec<Floor>);
+
+impl Section for Runtimes {
+    const KEY: &'static str = "runtimes";
+
+    fn read(hand: &Hand<'_>) -> Option<Self> {
+        let fields = hand.fields()?;
+        let mut runtimes = Self::default();
+        if let Some(containerd) = fields.required("containerd").and_then(|hand| hand.fields()) {
+            runtimes.containerd_recommended = rows(containerd.required("recommended"), recommended)?;
+            runtimes.containerd_hard = rows(containerd.required("hard"), |hand| floor(hand, "from"))?;
+            containerd.finish();
+        }
+        if let Some(cri_o) = fields.required("cri_o").and_then(|hand| hand.fields()) {
+            let behind_max = cri_o.required("behind_max").and_then(|hand| hand.count());
+            runtimes.cri_o_behind_max =
+                behind_max.zip(cri_o.required("source").and_then(|hand| source(&hand)));
+            cri_o.finish();
+        }
+        if let Some(docker) = fields.required("docker").and_then(|hand| hand.fields()) {
+            let removed = docker.required("removed").and_then(|hand| minor(&hand));
+            runtimes.docker_removed = removed.zip(docker.required("source").and_then(|hand| source(&hand)));
+            docker.finish();
+        }
+        fields.finish();
+        Some(runtimes)
+    }
+}
+
+impl Section for Kernels {
+    const KEY: &'static str = "kernel";
+
+    fn read(hand: &Hand<'_>) -> Option<Self> {
+        let fields = hand.fields()?;
+        let branches = rows(fields.required("branches"), minor);
+        let from = fields.required("from").and_then(|hand| minor(&hand));
+        let source = fields.required("source").and_then(|hand| source(&hand));
+        fields.finish();
+        Some(Self { branches: branches?, from: Some(from?), source: source? })
+    }
+}
+
+impl Section for EtcdFloors {
+    const KEY: &'static str = "etcd";
+
+    fn read(hand: &Hand<'_>) -> Option<Self> {
+        rows(Some(hand.clone()), |hand| floor(hand, "target_from")).map(Self)
+    }
+}
+
+/// Every row of a list, if all of them can be read; each is looked at, so that every mistake is told.
+fn rows<T>(list: Option<Hand<'_>>, read: impl Fn(&Hand<'_>) -> Option<T>) -> Option<Vec<T>> {
+    let rows: Vec<Option<T>> = list?.list()?.iter().map(read).collect();
+    rows.into_iter().collect()
+}
+
+fn release(hand: &Hand<'_>) -> Option<Version> {
+    hand.parsed("a release such as \"2.1.3\"", |text| text.parse().ok())
+}
+
+fn recommended(hand: &Hand<'_>) -> Option<Recommended> {
+    let fields = hand.fields()?;
+    let kubernetes = fields.required("kubernetes").and_then(|hand| minor(&hand));
+    let releases = rows(fields.required("releases"), release);
+    let source = fields.required("source").and_then(|hand| source(&hand));
+    fields.finish();
+    Some(Recommended { kubernetes: kubernetes?, releases: releases?, source: source? })
+}
+
+fn floor(hand: &Hand<'_>, from: &str) -> Option<Floor> {
+    let fields = hand.fields()?;
+    let from = fields.required(from).and_then(|hand| minor(&hand));
+    let release = fields.required("release").and_then(|hand| release(&hand));
+    let source = fields.required("source").and_then(|hand| source(&hand));
+    fields.finish();
+    Some(Floor { from: from?, release: release?, source: source? })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::matrix::Matrix;
+    use crate::version::{Minor, Version};
+
+    #[test]
+    fn each_branch_has_its_own_first_good_patch() {
+        let runtimes = Matrix::built_in().runtimes.value;
+        let (row, is_own) = runtimes.recommended(Minor { major: 1, minor: 34 }).unwrap();
+        assert!(is_own);
+        for (running, good) in [
+            ("2.1.3", true),
+            ("2.1.2", false),
+            ("2.0.6", true),
+            ("1.7.28", true),
+            ("1.7.27", false),
+            ("1.6.39", true),
+            ("1.5.99", false),
+            ("2.2.0", true),
+            ("2.1.3-rc.1", false),
+        ] {
+            assert_eq!(row.has(&running.parse::<Version>().unwrap()), good, "{running}");
+        }
+        assert!(runtimes.recommended(Minor { major: 1, minor: 39 }).is_some_and(|(_, is_own)| !is_own));
+        assert!(runtimes.recommended(Minor { major: 1, minor: 20 }).is_none());
+        assert!(runtimes.hard(Minor { major: 1, minor: 37 }).is_none());
+        assert!(runtimes.hard(Minor { major: 1, minor: 39 }).is_some());
+    }
+}

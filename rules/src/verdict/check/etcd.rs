@@ -1,0 +1,73 @@
+//! etcd is new enough for the etcd that the target brings.
+
+use super::{Facts, Outcome, unreadable_version};
+use crate::reason::{Finding, Reason};
+
+pub(super) fn check(facts: &Facts<'_>) -> Outcome {
+    let target = match facts.version() {
+        Ok(target) => target.minor(),
+        Err(outcome) => return outcome,
+    };
+    let read = facts.state("static_pods", &facts.case.snapshot.static_pods);
+    let read = read.and_then(|(pods, read)| Ok((pods, read, facts.known(&facts.case.matrix.etcd)?)));
+    let (pods, pods_read, (floors, known)) = match read {
+        Ok(read) => read,
+        Err(finding) => return Outcome::unknown(finding),
+    };
+    let floor = floors.0.iter().filter(|floor| floor.from <= target).max_by_key(|floor| &floor.release);
+    let (mut blockers, mut unknowns) = (Vec::new(), Vec::new());
+    let mut members = pods.iter().filter(|pod| pod.component == "etcd").peekable();
+    if members.peek().is_none() {
+        let detail = "no static pod of etcd is seen; look at the version of your own";
+        unknowns.push(Finding::new(Reason::EtcdUnseen, "etcd", detail));
+    }
+    for member in members {
+        let name = format!("etcd on {}", member.node);
+        match &member.version {
+            Err(written) => unknowns.push(unreadable_version(&name, written)),
+            // The tag of the image has a number of its own behind the version, which is no pre-release.
+            Ok(running) => {
+                blockers.extend(floor.filter(|floor| running.release() < floor.release).map(|floor| {
+                    let detail =
+                        format!("it runs {running}; for {target} it must be {} first", floor.release);
+                    Finding::new(Reason::EtcdTooOld, name, detail)
+                }))
+            }
+        }
+    }
+    Outcome::judge(pods_read, vec![known], blockers, unknowns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Healthy, outcome, pod};
+    use super::*;
+    use crate::verdict::Status;
+
+    #[test]
+    fn an_etcd_that_loses_members_on_the_way_blocks() {
+        for (etcd, target, status, reason) in [
+            ("v3.5.26-0", "v1.36.3", Status::Pass, None),
+            ("v3.6.6-0", "v1.36.3", Status::Pass, None),
+            ("v3.5.25-0", "v1.36.3", Status::Block, Some("etcd_too_old")),
+            ("v3.5.15-0", "v1.33.9", Status::Pass, None),
+            ("latest", "v1.36.3", Status::Unknown, Some("source_unreadable")),
+        ] {
+            let on = |cluster: &mut Healthy| {
+                let pods = cluster.snapshot.static_pods.value.as_mut().unwrap();
+                pods.retain(|pod| pod.component != "etcd");
+                pods.push(pod("etcd", "cp-1", etcd));
+            };
+            assert_eq!(outcome(check, target, on), (status, reason.into_iter().collect()), "{etcd} {target}");
+        }
+    }
+
+    #[test]
+    fn an_etcd_that_is_not_seen_is_unknown() {
+        let none = |cluster: &mut Healthy| {
+            let pods = cluster.snapshot.static_pods.value.as_mut().unwrap();
+            pods.retain(|pod| pod.component != "etcd");
+        };
+        assert_eq!(outcome(check, "v1.36.3", none), (Status::Unknown, vec!["etcd_unseen"]));
+    }
+}

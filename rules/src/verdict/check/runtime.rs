@@ -1,0 +1,175 @@
+//! Each node's container runtime fits the kubelet of the target.
+
+use super::{Facts, Outcome};
+use crate::matrix::Runtimes;
+use crate::reason::{Finding, Reason};
+use crate::snapshot::Node;
+use crate::version::{Minor, Version};
+
+/// What stands against one node.
+enum Against {
+    Nothing,
+    Blocks(Finding),
+    Unknown(Finding),
+}
+
+pub(super) fn check(facts: &Facts<'_>) -> Outcome {
+    let target = match facts.version() {
+        Ok(target) => target.minor(),
+        Err(outcome) => return outcome,
+    };
+    let read = facts.state("nodes", &facts.case.snapshot.nodes);
+    let read = read.and_then(|(nodes, read)| Ok((nodes, read, facts.known(&facts.case.matrix.runtimes)?)));
+    let (nodes, nodes_read, (runtimes, known)) = match read {
+        Ok(read) => read,
+        Err(finding) => return Outcome::unknown(finding),
+    };
+    let (mut blockers, mut unknowns) = (Vec::new(), Vec::new());
+    if nodes.is_empty() {
+        unknowns.push(Finding::new(Reason::NoNodes, "nodes", "the list is empty"));
+    }
+    for node in nodes {
+        match against(node, target, runtimes) {
+            Against::Nothing => {}
+            Against::Blocks(finding) => blockers.push(finding),
+            Against::Unknown(finding) => unknowns.push(finding),
+        }
+    }
+    Outcome::judge(nodes_read, vec![known], blockers, unknowns)
+}
+
+fn against(node: &Node, target: Minor, runtimes: &Runtimes) -> Against {
+    let about = |reason, detail: String| Finding::new(reason, node.name.0.clone(), detail);
+    let runtime = node.container_runtime.as_str();
+    let unread = || Against::Unknown(about(Reason::RuntimeUnknown, format!("it runs {runtime:?}")));
+    let Some((name, release)) = runtime.split_once("://") else { return unread() };
+    match name {
+        "containerd" => match self::release(release) {
+            Some(running) => containerd(&running, target, runtimes, about),
+            None => unread(),
+        },
+        "cri-o" => match self::release(release) {
+            Some(running) => cri_o(running.minor(), target, runtimes, about),
+            None => unread(),
+        },
+        "docker" => match &runtimes.docker_removed {
+            Some((removed, _)) if target >= *removed => Against::Blocks(about(
+                Reason::RuntimeTooOld,
+                format!("kubelets from {removed} on cannot use Docker"),
+            )),
+            Some(_) => Against::Nothing,
+            None => unread(),
+        },
+        _ => unread(),
+    }
+}
+
+fn containerd(
+    running: &Version,
+    target: Minor,
+    runtimes: &Runtimes,
+    about: impl Fn(Reason, String) -> Finding,
+) -> Against {
+    if let Some(floor) = runtimes.hard(target)
+        && *running < floor.release
+    {
+        let detail = format!("containerd {running}; kubelets from {} on need {}", floor.from, floor.release);
+        return Against::Blocks(about(Reason::RuntimeTooOld, detail));
+    }
+    let Some((row, is_own)) = runtimes.recommended(target) else {
+        return Against::Unknown(about(
+            Reason::RuntimeUnknown,
+            format!("nothing is known of containerd for {target}"),
+        ));
+    };
+    if !row.has(running) {
+        let good: Vec<String> = row.releases.iter().map(ToString::to_string).collect();
+        let detail =
+            format!("containerd {running}; recommended for {} is {}", row.kubernetes, good.join(" or "));
+        return Against::Blocks(about(Reason::RuntimeNotRecommended, detail));
+    }
+    if is_own {
+        return Against::Nothing;
+    }
+    let detail =
+        format!("containerd {running} is good for {}; nothing is known for {target}", row.kubernetes);
+    Against::Unknown(about(Reason::RuntimeUnknown, detail))
+}
+
+/// Its minors are those of Kubernetes.
+fn cri_o(
+    running: Minor,
+    target: Minor,
+    runtimes: &Runtimes,
+    about: impl Fn(Reason, String) -> Finding,
+) -> Against {
+    let Some((behind_max, _)) = &runtimes.cri_o_behind_max else {
+        return Against::Unknown(about(Reason::RuntimeUnknown, "nothing is known of CRI-O".to_owned()));
+    };
+    match target.ahead_of(running) {
+        Some(ahead) if (0..=i64::from(*behind_max)).contains(&ahead) => Against::Nothing,
+        Some(ahead) if ahead > 0 => {
+            let detail = format!("CRI-O {running} is more than {behind_max} minors behind {target}");
+            Against::Blocks(about(Reason::RuntimeTooOld, detail))
+        }
+        Some(_) | None => {
+            let detail = format!("CRI-O {running} is newer than {target}; nothing is known of such a pair");
+            Against::Unknown(about(Reason::RuntimeUnknown, detail))
+        }
+    }
+}
+
+/// A release as a node writes it. What a distribution adds after `~` changes nothing.
+fn release(text: &str) -> Option<Version> {
+    text.split('~').next().unwrap_or_default().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Healthy, outcome};
+    use super::*;
+    use crate::snapshot::Source;
+    use crate::verdict::Status;
+
+    fn on(runtime: &'static str) -> impl Fn(&mut Healthy) {
+        move |cluster| {
+            let nodes = cluster.snapshot.nodes.value.as_mut().unwrap();
+            nodes.truncate(1);
+            nodes[0].container_runtime = runtime.to_owned();
+        }
+    }
+
+    #[test]
+    fn each_runtime_is_judged_by_its_own_rule() {
+        for (runtime, target, status, reason) in [
+            ("containerd://2.2.0", "v1.36.3", Status::Pass, None),
+            ("containerd://2.4.1", "v1.36.3", Status::Pass, None),
+            ("containerd://2.1.9", "v1.36.3", Status::Block, Some("runtime_not_recommended")),
+            ("containerd://1.7.28~ds1", "v1.36.3", Status::Block, Some("runtime_not_recommended")),
+            ("containerd://1.7.28+azure", "v1.38.0", Status::Block, Some("runtime_too_old")),
+            ("containerd://2.2.0", "v1.37.0", Status::Unknown, Some("runtime_unknown")),
+            ("containerd://2.1.9", "v1.37.0", Status::Block, Some("runtime_not_recommended")),
+            ("containerd://unknown", "v1.36.3", Status::Unknown, Some("runtime_unknown")),
+            ("", "v1.36.3", Status::Unknown, Some("runtime_unknown")),
+            ("docker://20.10.7", "v1.36.3", Status::Block, Some("runtime_too_old")),
+            ("cri-o://1.36.1", "v1.36.3", Status::Pass, None),
+            ("cri-o://1.34.0", "v1.36.3", Status::Pass, None),
+            ("cri-o://1.33.9", "v1.36.3", Status::Block, Some("runtime_too_old")),
+            ("cri-o://1.37.0", "v1.36.3", Status::Unknown, Some("runtime_unknown")),
+            ("other://1.0.0", "v1.36.3", Status::Unknown, Some("runtime_unknown")),
+        ] {
+            let expected = (status, reason.into_iter().collect());
+            assert_eq!(outcome(check, target, on(runtime)), expected, "{runtime} {target}");
+        }
+    }
+
+    #[test]
+    fn no_nodes_and_old_facts_are_unknown() {
+        let none = |cluster: &mut Healthy| cluster.snapshot.nodes.value = Some(Vec::new());
+        assert_eq!(outcome(check, "v1.36.3", none), (Status::Unknown, vec!["no_nodes"]));
+        let lost = |cluster: &mut Healthy| cluster.snapshot.nodes = Source::failed("gone");
+        assert_eq!(outcome(check, "v1.36.3", lost), (Status::Unknown, vec!["source_unreadable"]));
+        let old = |cluster: &mut Healthy| cluster.matrix.runtimes.max_age_days = 1;
+        assert_eq!(outcome(check, "v1.36.3", old), (Status::Unknown, vec!["matrix_stale"]));
+    }
+}
