@@ -3,26 +3,36 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as extensions;
 use kube::Api;
-use lockkeeper_rules::inventory::{Definition, Inventory, ServedVersion};
+use lockkeeper_rules::inventory::{Definition, Inventory, ServedVersion, Workload};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::watch::{Counts, Watch, Watched, keep, values};
+use super::workload;
 use crate::kube_client::Cluster;
 
 /// Every kind that is watched.
 #[derive(Debug)]
 pub struct Inventories {
     definitions: Arc<Watched<Definition>>,
+    deployments: Arc<Watched<Workload>>,
+    daemon_sets: Arc<Watched<Workload>>,
+    stateful_sets: Arc<Watched<Workload>>,
 }
 
 impl Inventories {
     /// Nothing has been seen yet. `changed` is told of every change.
     #[must_use]
     pub fn new(changed: &Arc<Notify>) -> Self {
-        Self { definitions: Arc::new(Watched::new(Arc::clone(changed))) }
+        Self {
+            definitions: Arc::new(Watched::new(Arc::clone(changed))),
+            deployments: Arc::new(Watched::new(Arc::clone(changed))),
+            daemon_sets: Arc::new(Watched::new(Arc::clone(changed))),
+            stateful_sets: Arc::new(Watched::new(Arc::clone(changed))),
+        }
     }
 
     /// Begins to watch. The tasks end when the set is dropped.
@@ -32,19 +42,38 @@ impl Inventories {
             labels: None,
             convert: |definition| Some(convert(definition)),
         };
+        let client = || cluster.client.clone();
+        let deployments =
+            Watch { api: Api::<Deployment>::all(client()), labels: None, convert: workload::deployment };
+        let daemon_sets =
+            Watch { api: Api::<DaemonSet>::all(client()), labels: None, convert: workload::daemon_set };
+        let stateful_sets =
+            Watch { api: Api::<StatefulSet>::all(client()), labels: None, convert: workload::stateful_set };
         tasks.spawn(keep(definitions, Arc::clone(&self.definitions)));
+        tasks.spawn(keep(deployments, Arc::clone(&self.deployments)));
+        tasks.spawn(keep(daemon_sets, Arc::clone(&self.daemon_sets)));
+        tasks.spawn(keep(stateful_sets, Arc::clone(&self.stateful_sets)));
     }
 
     /// Everything as it is known now.
     #[must_use]
     pub fn inventory(&self) -> Inventory {
-        Inventory { definitions: values(self.definitions.source()) }
+        let workloads = [&self.deployments, &self.daemon_sets, &self.stateful_sets];
+        Inventory {
+            definitions: values(self.definitions.source()),
+            workloads: workload::joined(workloads.map(|kind| values(kind.source()))),
+        }
     }
 
     /// What has happened to each watch, by resource.
     #[must_use]
-    pub fn watches(&self) -> [(&'static str, Counts); 1] {
-        [("definitions", self.definitions.counts())]
+    pub fn watches(&self) -> [(&'static str, Counts); 4] {
+        [
+            ("definitions", self.definitions.counts()),
+            ("deployments", self.deployments.counts()),
+            ("daemon_sets", self.daemon_sets.counts()),
+            ("stateful_sets", self.stateful_sets.counts()),
+        ]
     }
 }
 

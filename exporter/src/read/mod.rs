@@ -12,3 +12,4 @@ pub mod prometheus;
 pub mod shown;
 pub mod upgrade_run;
 pub mod watch;
+mod workload;

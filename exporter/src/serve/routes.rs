@@ -225,7 +225,10 @@ mod tests {
             packages: Source::read(packages, now()),
             runs: Source::read(vec![run.into()], now()),
         };
-        let inventory = Inventory { definitions: Source::read(Vec::new(), now()) };
+        let inventory = Inventory {
+            definitions: Source::read(Vec::new(), now()),
+            workloads: Source::read(Vec::new(), now()),
+        };
         let matrix = Arc::new(Matrix::built_in());
         View::new(snapshot, inventory, matrix, Vec::new(), &Boots::default(), &settings, now())
     }

@@ -53,7 +53,7 @@ impl Notes {
     #[must_use]
     pub fn into_mistakes(self) -> Vec<Mistake> {
         let mut mistakes = self.mistakes.into_inner();
-        mistakes.sort_by(|one, other| one.place.cmp(&other.place));
+        mistakes.sort_by_key(|mistake| mistake.place);
         mistakes.truncate(MISTAKES_MAX);
         mistakes
     }

@@ -10,8 +10,10 @@
 //! has takes the place of the built-in one, or is joined with it row by row where [`Section::join`] says so. A
 //! section that is older than its `max_age_days` says nothing: the checks that need it are unknown.
 
+mod addon;
 pub mod hand;
 mod node;
+mod policy;
 mod release;
 mod removed_api;
 pub mod tree;
@@ -24,12 +26,18 @@ use self::tree::Tree;
 use crate::reason::{Finding, Reason};
 use crate::version::{Minor, Version};
 
+pub use addon::{
+    Addon, AddonVersion, Addons, Agree, CeilingRaisedBy, Claim, Coverage, Detection, Fit, Floors, IfAbsent,
+    ImagePattern, Lifecycle, NotAnAddonVersion, Pin, Reading, Requires, Support, VersionRange, Window,
+};
 pub use node::{EtcdFloors, Floor, Kernels, Recommended, Runtimes};
+pub use policy::{Beyond, NewerAddon, NewerKubernetes, NotCovered, Policy};
 pub use release::{Release, Releases};
 pub use removed_api::{RemovedApi, RemovedApis};
 
 /// The files that are built in, by name.
-const BUILT_IN: [(&str, &str); 3] = [
+const BUILT_IN: [(&str, &str); 4] = [
+    ("addons.yaml", include_str!("../../data/addons.yaml")),
     ("nodes.yaml", include_str!("../../data/nodes.yaml")),
     ("releases.yaml", include_str!("../../data/releases.yaml")),
     ("removed-apis.yaml", include_str!("../../data/removed-apis.yaml")),
@@ -50,6 +58,10 @@ pub struct Matrix {
     pub etcd: Part<EtcdFloors>,
     /// What API servers stop to serve.
     pub removed_apis: Part<RemovedApis>,
+    /// Which release of which add-on fits which minor.
+    pub addons: Part<Addons>,
+    /// What an operator wants where facts leave a choice. Wishes do not age.
+    pub policy: Part<Policy>,
 }
 
 /// A section with where it comes from and how old it is.
@@ -119,6 +131,8 @@ impl Matrix {
         };
         head.section(&fields, &mut self.releases);
         head.section(&fields, &mut self.removed_apis);
+        head.section(&fields, &mut self.addons);
+        head.section(&fields, &mut self.policy);
         head.section(&fields, &mut self.runtimes);
         head.section(&fields, &mut self.kernels);
         head.section(&fields, &mut self.etcd);
@@ -164,11 +178,30 @@ impl<T> Part<T> {
     /// How old the facts are; those of tomorrow are new.
     #[must_use]
     pub fn age_seconds(&self, now: Timestamp) -> u64 {
-        let began = self.as_of.and_then(|as_of| as_of.to_zoned(jiff::tz::TimeZone::UTC).ok());
-        began.map_or(u64::MAX, |began| {
-            u64::try_from(now.duration_since(began.timestamp()).as_secs()).unwrap_or(0)
-        })
+        self.as_of.map_or(u64::MAX, |as_of| age_seconds(as_of, now))
     }
+}
+
+impl Part<Addons> {
+    /// Whether a row is young enough to say anything. What is retired does not change any more.
+    ///
+    /// # Errors
+    /// It is too old.
+    pub fn young(&self, addon: &Addon, now: Timestamp) -> Result<(), Finding> {
+        let Some(as_of) = addon.as_of.filter(|_| addon.lifecycle == Lifecycle::Active) else { return Ok(()) };
+        if age_seconds(as_of, now) <= u64::from(self.max_age_days) * 86_400 {
+            return Ok(());
+        }
+        let why = format!("its row is of {as_of}, at most {} days are allowed", self.max_age_days);
+        Err(Finding::new(Reason::MatrixStale, &addon.name, why))
+    }
+}
+
+/// How old facts of a day are; those of tomorrow are new.
+fn age_seconds(as_of: Date, now: Timestamp) -> u64 {
+    as_of
+        .to_zoned(jiff::tz::TimeZone::UTC)
+        .map_or(u64::MAX, |began| u64::try_from(now.duration_since(began.timestamp()).as_secs()).unwrap_or(0))
 }
 
 /// A day such as `2026-08-11`.
@@ -202,7 +235,8 @@ mod tests {
     #[test]
     fn what_is_built_in_can_be_read_and_has_every_section() {
         let matrix = Matrix::load(&[]).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
-        let Matrix { releases, runtimes, kernels, etcd, removed_apis } = &matrix;
+        let Matrix { releases, runtimes, kernels, etcd, removed_apis, addons, policy: _ } = &matrix;
+        assert_eq!(addons.value.0.len(), 18);
         assert!(!releases.value.0.is_empty() && releases.as_of.is_some());
         assert!(!runtimes.value.containerd_recommended.is_empty() && runtimes.as_of.is_some());
         assert!(!kernels.value.branches.is_empty() && !etcd.value.0.is_empty());

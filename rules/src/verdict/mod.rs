@@ -32,9 +32,9 @@ use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::version::Version;
 
-pub use check::CHECK_IDS;
 #[cfg(test)]
 pub(crate) use check::tests::{Healthy, healthy};
+pub use check::{CHECK_IDS, not_covered};
 
 /// The verdict in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -320,12 +320,13 @@ mod tests {
         assert_eq!(whole.verdict, Answer::Safe, "{whole:#?}");
         assert!(whole.checks.iter().all(|check| !check.evidence.is_empty()));
         type Loss = fn(&mut Healthy);
-        let losses: [(&str, Loss); 5] = [
+        let losses: [(&str, Loss); 6] = [
             ("nodes", |cluster| cluster.snapshot.nodes = Source::failed("gone")),
             ("api_servers", |cluster| cluster.snapshot.api_servers = Source::failed("gone")),
             ("static_pods", |cluster| cluster.snapshot.static_pods = Source::failed("gone")),
             ("packages", |cluster| cluster.snapshot.packages = Source::failed("gone")),
             ("definitions", |cluster| cluster.inventory.definitions = Source::failed("gone")),
+            ("workloads", |cluster| cluster.inventory.workloads = Source::failed("gone")),
         ];
         for (source, lose) in losses {
             let mut less = healthy();

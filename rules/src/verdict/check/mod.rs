@@ -1,5 +1,6 @@
 //! The checks: one file each, with its table of cases. A new one is a file and a line in [`TABLE`].
 
+mod addons;
 mod control_plane_skew;
 mod etcd;
 mod kernel;
@@ -11,6 +12,8 @@ mod stored_versions;
 mod target;
 
 use jiff::Timestamp;
+
+pub use addons::not_covered;
 
 use super::{Case, Check, Evidence, Scope, Status};
 use crate::matrix::Part;
@@ -65,6 +68,21 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// Where one check judges many things: unknown if one of them is, else held, else blocked, as for whole verdicts.
+    /// All of it is told.
+    fn weigh(first: Evidence, rest: Vec<Evidence>, [blockers, holds, unknowns]: [Vec<Finding>; 3]) -> Self {
+        let status = match (unknowns.is_empty(), holds.is_empty(), blockers.is_empty()) {
+            (true, true, true) => return Self::pass(first, rest),
+            (false, _, _) => Status::Unknown,
+            (true, false, _) => Status::Hold,
+            (true, true, false) => Status::Block,
+        };
+        let findings = blockers.into_iter().chain(holds).chain(unknowns).collect();
+        Self { status, evidence: std::iter::once(first).chain(rest).collect(), findings, notes: Vec::new() }
+    }
+}
+
 struct Definition {
     id: &'static str,
     scope: Scope,
@@ -72,7 +90,7 @@ struct Definition {
     check: fn(&Facts<'_>) -> Outcome,
 }
 
-const TABLE: [Definition; 9] = [
+const TABLE: [Definition; 10] = [
     Definition { id: "target", scope: Scope::Cluster, is_final: true, check: target::check },
     Definition { id: "path", scope: Scope::Cluster, is_final: true, check: path::check },
     Definition { id: "offered", scope: Scope::Cluster, is_final: false, check: offered::check },
@@ -86,6 +104,7 @@ const TABLE: [Definition; 9] = [
     Definition { id: "runtime", scope: Scope::Node, is_final: false, check: runtime::check },
     Definition { id: "kernel", scope: Scope::Node, is_final: false, check: kernel::check },
     Definition { id: "etcd", scope: Scope::Cluster, is_final: false, check: etcd::check },
+    Definition { id: "addons", scope: Scope::Cluster, is_final: false, check: addons::check },
     Definition {
         id: "stored_versions",
         scope: Scope::Cluster,
@@ -256,7 +275,10 @@ pub(super) mod tests {
             packages: Source::read(packages, now),
             runs: Source::read(Vec::new(), now),
         };
-        let inventory = Inventory { definitions: Source::read(Vec::new(), now) };
+        let inventory = Inventory {
+            definitions: Source::read(Vec::new(), now),
+            workloads: Source::read(Vec::new(), now),
+        };
         Healthy { snapshot, inventory, matrix: Matrix::built_in(), settings: Settings::default(), now }
     }
 

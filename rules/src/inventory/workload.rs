@@ -1,0 +1,117 @@
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A workload that keeps pods running: where add-ons live.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Workload {
+    /// What it is.
+    pub kind: WorkloadKind,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The labels of [`Workload::LABELS`] that it has.
+    pub labels: BTreeMap<String, String>,
+    /// `priorityClassName` of its pods.
+    pub priority_class: String,
+    /// The containers of its template.
+    pub containers: Vec<Container>,
+    /// The init containers of its template.
+    pub init_containers: Vec<Container>,
+    /// How far its pods follow its template.
+    pub rollout: Rollout,
+}
+
+/// What a workload is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkloadKind {
+    /// A Deployment.
+    Deployment,
+    /// A DaemonSet.
+    DaemonSet,
+    /// A StatefulSet.
+    StatefulSet,
+}
+
+/// A container of a template.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Container {
+    /// Its name.
+    pub name: String,
+    /// Its image, as written.
+    pub image: String,
+}
+
+/// How far the pods of a workload follow its template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Rollout {
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// `status.observedGeneration`.
+    pub observed: i64,
+    /// How many pods there should be.
+    pub desired: i32,
+    /// How many there are.
+    pub current: i32,
+    /// How many of these follow the template.
+    pub updated: i32,
+}
+
+impl Workload {
+    /// The label that says which version it is.
+    pub const VERSION_LABEL: &str = "app.kubernetes.io/version";
+    /// The labels that are kept: what tells which application a workload is, and of which version.
+    pub const LABELS: [&str; 4] =
+        [Self::VERSION_LABEL, "app.kubernetes.io/name", "app.kubernetes.io/part-of", "helm.sh/chart"];
+
+    /// The containers, and the init containers behind them.
+    pub fn all_containers(&self) -> impl Iterator<Item = &Container> {
+        self.containers.iter().chain(&self.init_containers)
+    }
+}
+
+impl fmt::Display for Workload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}/{}", self.kind, self.namespace, self.name)
+    }
+}
+
+impl fmt::Display for WorkloadKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Deployment => "Deployment",
+            Self::DaemonSet => "DaemonSet",
+            Self::StatefulSet => "StatefulSet",
+        })
+    }
+}
+
+impl Rollout {
+    /// Whether every pod follows the template: only then does the template say what runs.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.observed >= self.generation && self.updated == self.desired && self.current == self.desired
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_speaks_for_the_pods_only_once_all_of_them_follow_it() {
+        let settled = Rollout { generation: 2, observed: 2, desired: 3, current: 3, updated: 3 };
+        for (rollout, is_settled) in [
+            (settled, true),
+            (Rollout { observed: 1, ..settled }, false),
+            (Rollout { updated: 2, ..settled }, false),
+            (Rollout { current: 4, ..settled }, false),
+            (Rollout { desired: 0, current: 0, updated: 0, ..settled }, true),
+        ] {
+            assert_eq!(rollout.is_settled(), is_settled, "{rollout:?}");
+        }
+    }
+}

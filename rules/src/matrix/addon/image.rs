@@ -1,0 +1,119 @@
+use regex::bytes::{Captures, Regex, RegexBuilder};
+
+use super::AddonVersion;
+
+/// How large a compiled pattern may become.
+const PATTERN_BYTES_MAX: usize = 1 << 20;
+/// How a word behind the version begins where the release is none yet.
+const PRERELEASES: [&str; 8] = ["alpha", "beta", "rc", "pre", "dev", "snapshot", "nightly", "canary"];
+
+/// A pattern that reads a version from `repository:tag`, in its first group.
+///
+/// References are ASCII, and so are the digits that `\d` means here.
+#[derive(Debug, Clone)]
+pub struct ImagePattern(Regex);
+
+impl PartialEq for ImagePattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+impl ImagePattern {
+    /// Compiles a pattern.
+    ///
+    /// # Errors
+    /// It is none (look-around and back-references are not supported), or it has no group.
+    pub fn new(text: &str) -> Result<Self, String> {
+        let built = RegexBuilder::new(text).unicode(false).size_limit(PATTERN_BYTES_MAX).build();
+        let regex = built.map_err(|error| error.to_string().lines().last().unwrap_or_default().to_owned())?;
+        if regex.captures_len() < 2 {
+            return Err("it has no group that captures the version".to_owned());
+        }
+        Ok(Self(regex))
+    }
+
+    /// Whether images of this repository are meant, whatever their tag.
+    #[must_use]
+    pub fn names(&self, repository: &str) -> bool {
+        let any_tag = [":v0.0.0", ":0.0.0"].map(|tag| format!("{repository}{tag}"));
+        any_tag.iter().any(|tagged| self.find(tagged).is_some())
+    }
+
+    /// The version in `repository:tag`; nothing if another image is meant.
+    ///
+    /// # Errors
+    /// Why what was captured is no version.
+    pub fn version(&self, tagged: &str) -> Result<Option<AddonVersion>, String> {
+        let Some(captures) = self.find(tagged) else { return Ok(None) };
+        let Some(group) = captures.get(1) else { return Err("nothing was captured".to_owned()) };
+        let version = String::from_utf8_lossy(group.as_bytes()).parse::<AddonVersion>();
+        let version = version.map_err(|error| error.to_string())?;
+        // Behind a whole version there is a whole character.
+        suffix(&tagged[group.end()..]).map(|()| Some(version))
+    }
+
+    /// The first match that begins where a part of the name begins: `my-node` is not `node`.
+    fn find<'t>(&self, tagged: &'t str) -> Option<Captures<'t>> {
+        let bytes = tagged.as_bytes();
+        let begins = |at: usize| at == 0 || bytes[at - 1] == b'/' || bytes.get(at) == Some(&b'/');
+        self.0
+            .captures_iter(bytes)
+            .find(|captures| captures.get(0).is_some_and(|whole| begins(whole.start())))
+    }
+}
+
+/// What may stand behind a version: nothing, or a word that names a build of the same release.
+fn suffix(rest: &str) -> Result<(), String> {
+    let Some(first) = rest.chars().next() else { return Ok(()) };
+    if !matches!(first, '-' | '_' | '+') {
+        return Err(format!("{rest:?} follows what was captured"));
+    }
+    let word = rest[1..].to_ascii_lowercase();
+    let is_prerelease =
+        word.split(['-', '_', '.', '+']).any(|part| PRERELEASES.iter().any(|name| part.starts_with(name)));
+    if is_prerelease { Err(format!("{rest:?} marks a pre-release")) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_that_cannot_be_used_is_refused() {
+        for pattern in [r"node:v\d+", r"(?<=node:)v(\d+)", r"(node):\1", "(", r"(\w{1000}){1000}"] {
+            assert!(ImagePattern::new(pattern).is_err(), "{pattern}");
+        }
+        assert!(ImagePattern::new(r"node:v(?P<v>\d+\.\d+)").is_ok());
+    }
+
+    #[test]
+    fn only_the_named_repository_is_read() {
+        let pattern = ImagePattern::new(r"calico/node:v(\d+\.\d+(?:\.\d+)?)").unwrap();
+        let version = |text: &str| Ok(Some(text.parse::<AddonVersion>().unwrap()));
+        for (tagged, expected) in [
+            ("calico/node:v3.30.1", version("3.30.1")),
+            ("mirror/calico/node:v3.30", version("3.30")),
+            ("calico/node:v3.30.1-amd64", version("3.30.1")),
+            ("calico/node:v3.30.1_fips", version("3.30.1")),
+            ("notcalico/node:v3.30.1", Ok(None)),
+            ("calico/node-driver:v3.30.1", Ok(None)),
+            ("calico/node:latest", Ok(None)),
+        ] {
+            assert_eq!(pattern.version(tagged), expected, "{tagged}");
+        }
+        for tagged in ["calico/node:v3.30.1-rc.1", "calico/node:v3.30.1-0.dev-ab12", "calico/node:v3.30.1.4"]
+        {
+            assert!(pattern.version(tagged).is_err(), "{tagged}");
+        }
+        assert!(pattern.names("mirror/calico/node") && !pattern.names("calico/typha"));
+    }
+
+    #[test]
+    fn what_is_captured_must_be_a_version() {
+        let loose = ImagePattern::new(r"node:(\w+)").unwrap();
+        assert!(loose.version("node:latest").is_err());
+        let optional = ImagePattern::new(r"node:v(\d+\.\d+)?").unwrap();
+        assert!(optional.version("node:vnext").is_err());
+    }
+}

@@ -1,0 +1,160 @@
+//! Which release of which add-on fits which minor, and how an add-on is recognised in a cluster.
+
+mod image;
+mod read;
+mod support;
+mod version;
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+
+use crate::inventory::WorkloadKind;
+use crate::reason::Reason;
+
+pub use image::ImagePattern;
+pub use support::{Claim, Coverage, Fit, Floors, Support, Window};
+pub use version::{AddonVersion, NotAnAddonVersion, VersionRange};
+
+/// The add-ons that are known. A later file's row takes the place of an earlier one of the same name.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Addons(pub Vec<Addon>);
+
+/// One add-on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Addon {
+    /// Its name.
+    pub name: String,
+    /// How it is found, and its version read.
+    pub detection: Detection,
+    /// Which minors its releases fit.
+    pub support: Support,
+    /// What else it asks of a cluster.
+    pub requires: Requires,
+    /// What raises its ceiling.
+    pub ceiling_raised_by: CeilingRaisedBy,
+    /// Whether it still gets releases.
+    pub lifecycle: Lifecycle,
+    /// Somebody wants it to stay as it is.
+    pub pin: Option<Pin>,
+    /// Where its windows are stated.
+    pub source: String,
+    /// The date of its facts, where that is not the file's.
+    pub as_of: Option<Date>,
+}
+
+/// How an add-on is found, and its version read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Detection {
+    /// What it usually is.
+    pub kind: WorkloadKind,
+    /// Where it usually is.
+    pub namespace: String,
+    /// What it is usually called.
+    pub resource: String,
+    /// Reads the version from an image; nothing where images do not tell it.
+    pub image: Option<ImagePattern>,
+    /// The container to read; nothing for every one whose image is meant.
+    pub container: Option<String>,
+    /// Whether init containers are read too.
+    pub init_containers: bool,
+    /// What absence means.
+    pub if_absent: IfAbsent,
+    /// What else tells the version.
+    pub also_read: Vec<Reading>,
+    /// Whether all readings must say the same.
+    pub agree: Agree,
+    /// The versions behind digests, for images without a tag.
+    pub digests: BTreeMap<String, AddonVersion>,
+    /// Where its publisher's own manifest or chart confirms this; nothing if nobody has looked.
+    pub verified: Option<String>,
+}
+
+/// What it means that an add-on is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfAbsent {
+    /// It should be there: something is hidden.
+    Unknown,
+    /// It need not be there.
+    NotApplicable,
+    /// The cluster needs it.
+    Required,
+}
+
+/// A second reading of a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reading {
+    /// A label of the workload.
+    Label(String),
+    /// The chart of a Helm release. Not read yet.
+    HelmChart(String),
+    /// A query. Not read yet.
+    Promql(String),
+}
+
+/// How several readings are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Agree {
+    /// The first that says something holds.
+    Any,
+    /// Each must say something, and all the same.
+    All,
+}
+
+/// What else an add-on asks of a cluster. Not checked: people are told.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Requires {
+    /// Versions of the nodes' kernel.
+    pub kernel: Option<String>,
+    /// The window holds for some operating systems only.
+    pub os_table: bool,
+}
+
+/// What raises the ceiling of an add-on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CeilingRaisedBy {
+    /// A release.
+    Release,
+    /// A change of its documentation, sometimes long after the release.
+    Docs,
+}
+
+/// Whether an add-on still gets releases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lifecycle {
+    /// It does.
+    Active,
+    /// It does not, and never will.
+    Retired {
+        /// What takes its place.
+        replacement: String,
+    },
+}
+
+/// Somebody wants an add-on to stay as it is for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pin {
+    /// Why.
+    pub reason: String,
+    /// Who.
+    pub by: String,
+    /// Until which day, that day included.
+    pub until: Date,
+}
+
+impl Addon {
+    /// Whether somebody wants it to stay as it is on this day.
+    #[must_use]
+    pub fn is_pinned(&self, today: Date) -> bool {
+        self.pin.as_ref().is_some_and(|pin| today <= pin.until)
+    }
+
+    /// Why nobody can do anything but wait for another release.
+    #[must_use]
+    pub fn waiting(&self) -> Reason {
+        match self.ceiling_raised_by {
+            CeilingRaisedBy::Release => Reason::AddonWaitingUnreleased,
+            CeilingRaisedBy::Docs => Reason::AddonWaitingDocsLag,
+        }
+    }
+}

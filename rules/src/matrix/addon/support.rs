@@ -1,0 +1,174 @@
+use super::{AddonVersion, VersionRange};
+use crate::version::Minor;
+
+/// What a vendor says by a table of versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// It mends mistakes there.
+    Supported,
+    /// It tests there.
+    Tested,
+    /// It believes that it works.
+    Expected,
+    /// It states a lower bound only.
+    MinOnly,
+    /// The client library decides.
+    ClientGo,
+    /// It states nothing.
+    None,
+}
+
+impl Claim {
+    /// Every claim with its word.
+    pub const WORDS: [(&str, Self); 6] = [
+        ("supported", Self::Supported),
+        ("tested", Self::Tested),
+        ("expected", Self::Expected),
+        ("min-only", Self::MinOnly),
+        ("client-go", Self::ClientGo),
+        ("none", Self::None),
+    ];
+
+    /// The word, as in files.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, claim)| *claim == self).map_or("", |(word, _)| word)
+    }
+}
+
+/// Minors from releases on: each holds until the next one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Floors(Vec<(AddonVersion, Minor)>);
+
+impl Floors {
+    /// In order, whatever the order of the file.
+    #[must_use]
+    pub fn new(mut floors: Vec<(AddonVersion, Minor)>) -> Self {
+        floors.sort_unstable();
+        Self(floors)
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn of(&self, version: AddonVersion) -> Option<Minor> {
+        self.0.iter().rev().find(|(floor, _)| *floor <= version).map(|(_, minor)| *minor)
+    }
+}
+
+/// What holds for some releases whatever the floors say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    /// Which releases.
+    pub versions: VersionRange,
+    /// Their oldest minor.
+    pub min: Option<Minor>,
+    /// Their newest minor.
+    pub max: Option<Minor>,
+    /// What the vendor says by it, where that differs.
+    pub claim: Option<Claim>,
+}
+
+/// Which minors the releases of an add-on fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Support {
+    /// The oldest minor from a release on.
+    pub min: Floors,
+    /// The newest minor from a release on; empty where the vendor declares none.
+    pub max: Floors,
+    /// Exceptions; the first that matches holds.
+    pub windows: Vec<Window>,
+    /// What the vendor says by all that.
+    pub claim: Claim,
+}
+
+/// The minors that one release fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fit {
+    /// The oldest, if one is declared.
+    pub min: Option<Minor>,
+    /// The newest, if one is declared.
+    pub max: Option<Minor>,
+    /// What the vendor says by it.
+    pub claim: Claim,
+}
+
+/// What is known of a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coverage {
+    /// What it fits.
+    Known(Fit),
+    /// It is older than every row.
+    Older,
+    /// It is newer than every row.
+    Newer,
+}
+
+impl Fit {
+    /// Whether the release fits this minor.
+    #[must_use]
+    pub fn admits(&self, minor: Minor) -> bool {
+        self.min.is_none_or(|min| min <= minor) && self.max.is_none_or(|max| minor <= max)
+    }
+}
+
+impl Support {
+    /// What is known of a release.
+    #[must_use]
+    pub fn of(&self, version: AddonVersion) -> Coverage {
+        let window = self.windows.iter().find(|window| window.versions.contains(version));
+        if window.is_none() && self.newest().is_some_and(|newest| newest.line() < version.line()) {
+            return Coverage::Newer;
+        }
+        let min = window.and_then(|window| window.min).or_else(|| self.min.of(version));
+        let max = window.and_then(|window| window.max).or_else(|| self.max.of(version));
+        // Without a bound that other releases have, nothing is said about this one.
+        let is_silent = if self.has_ceiling() { max.is_none() } else { min.is_none() };
+        if is_silent {
+            return Coverage::Older;
+        }
+        let claim = window.and_then(|window| window.claim).unwrap_or(self.claim);
+        Coverage::Known(Fit { min, max, claim })
+    }
+
+    /// Whether any release has a newest minor.
+    #[must_use]
+    pub fn has_ceiling(&self) -> bool {
+        !self.max.is_empty() || self.windows.iter().any(|window| window.max.is_some())
+    }
+
+    /// As if every later release were like the newest that is known.
+    #[must_use]
+    pub fn of_newest(&self) -> Coverage {
+        self.newest().map_or(Coverage::Older, |newest| self.of(newest))
+    }
+
+    /// The releases that are known to exist, in order.
+    #[must_use]
+    pub fn known(&self) -> Vec<AddonVersion> {
+        let floors = self.min.0.iter().chain(&self.max.0).map(|(floor, _)| *floor);
+        let windows = self.windows.iter().filter_map(|window| window.versions.first());
+        let mut known: Vec<AddonVersion> = floors.chain(windows).collect();
+        known.sort_unstable();
+        known.dedup();
+        known
+    }
+
+    /// The newest release that is known.
+    #[must_use]
+    pub fn newest(&self) -> Option<AddonVersion> {
+        self.known().pop()
+    }
+
+    /// The known releases that fit every one of these minors, in order.
+    pub fn fitting(&self, minors: &[Minor]) -> impl Iterator<Item = AddonVersion> {
+        let fits = move |version: &AddonVersion| match self.of(*version) {
+            Coverage::Known(fit) => minors.iter().all(|minor| fit.admits(*minor)),
+            Coverage::Older | Coverage::Newer => false,
+        };
+        self.known().into_iter().filter(fits)
+    }
+}

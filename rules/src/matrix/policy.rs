@@ -1,0 +1,147 @@
+//! What an operator wants where the facts leave a choice.
+
+use super::Section;
+use super::addon::Claim;
+use super::hand::Hand;
+
+/// The choices. What a file leaves out is as it is by default.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Which claims of a vendor may let an add-on pass.
+    pub accept_claims: Vec<Claim>,
+    /// An add-on that is newer than every row.
+    pub newer_addon_than_matrix: NewerAddon,
+    /// A target that is newer than a row's ceiling.
+    pub newer_k8s_than_row: NewerKubernetes,
+    /// What looks like an add-on and has no row.
+    pub not_covered: NotCovered,
+    /// A patch of the minor that runs, beyond the ceiling of an add-on.
+    pub patch_beyond_ceiling: Beyond,
+    /// A run that goes on after its control plane has reached a minor beyond the ceiling of an add-on.
+    pub resume_beyond_ceiling: Beyond,
+}
+
+/// What an add-on that is newer than every row is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NewerAddon {
+    /// Unknown.
+    Unknown,
+    /// Like the newest release that is known.
+    AssumeHighest,
+}
+
+/// What a target beyond a ceiling is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NewerKubernetes {
+    /// In the way.
+    Block,
+    /// Unknown: vendors say of many that they may work.
+    Unknown,
+}
+
+/// What becomes of an add-on without a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotCovered {
+    /// It is noted.
+    Warn,
+    /// It makes the verdict unknown.
+    Unknown,
+}
+
+/// What becomes of an add-on that is beyond its ceiling already, which the step at hand does not change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beyond {
+    /// It is noted.
+    Note,
+    /// It is judged like any other.
+    Judge,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            accept_claims: vec![Claim::Supported, Claim::Tested, Claim::ClientGo, Claim::MinOnly],
+            newer_addon_than_matrix: NewerAddon::Unknown,
+            newer_k8s_than_row: NewerKubernetes::Block,
+            not_covered: NotCovered::Warn,
+            patch_beyond_ceiling: Beyond::Note,
+            resume_beyond_ceiling: Beyond::Judge,
+        }
+    }
+}
+
+const BEYOND: [(&str, Beyond); 2] = [("note", Beyond::Note), ("judge", Beyond::Judge)];
+
+impl Section for Policy {
+    const KEY: &'static str = "policy";
+
+    fn read(hand: &Hand<'_>) -> Option<Self> {
+        let fields = hand.fields()?;
+        let usual = Self::default();
+        let accept_claims = fields.optional("accept_claims").map_or(Some(usual.accept_claims), |hand| {
+            let claim = |hand: &Hand<'_>| hand.one_of(&Claim::WORDS);
+            hand.list()?.iter().map(claim).collect::<Vec<_>>().into_iter().collect()
+        });
+        let newer_addon_than_matrix =
+            fields.optional("newer_addon_than_matrix").map_or(Some(usual.newer_addon_than_matrix), |hand| {
+                hand.one_of(&[
+                    ("unknown", NewerAddon::Unknown),
+                    ("assume-highest", NewerAddon::AssumeHighest),
+                ])
+            });
+        let newer_k8s_than_row =
+            fields.optional("newer_k8s_than_row").map_or(Some(usual.newer_k8s_than_row), |hand| {
+                hand.one_of(&[("block", NewerKubernetes::Block), ("unknown", NewerKubernetes::Unknown)])
+            });
+        let not_covered = fields.optional("not_covered").map_or(Some(usual.not_covered), |hand| {
+            hand.one_of(&[("warn", NotCovered::Warn), ("unknown", NotCovered::Unknown)])
+        });
+        let beyond =
+            |name: &str, usual| fields.optional(name).map_or(Some(usual), |hand| hand.one_of(&BEYOND));
+        let patch_beyond_ceiling = beyond("patch_beyond_ceiling", usual.patch_beyond_ceiling);
+        let resume_beyond_ceiling = beyond("resume_beyond_ceiling", usual.resume_beyond_ceiling);
+        fields.finish();
+        Some(Self {
+            accept_claims: accept_claims?,
+            newer_addon_than_matrix: newer_addon_than_matrix?,
+            newer_k8s_than_row: newer_k8s_than_row?,
+            not_covered: not_covered?,
+            patch_beyond_ceiling: patch_beyond_ceiling?,
+            resume_beyond_ceiling: resume_beyond_ceiling?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::matrix::Matrix;
+
+    fn load(policy: &str) -> Result<Policy, String> {
+        let text = format!("schema: 2\nas_of: \"2026-08-22\"\npolicy: {policy}\n");
+        let loaded = Matrix::load(&[("mine.yaml", &text)]);
+        loaded.map(|matrix| matrix.policy.value).map_err(|mistakes| mistakes[0].to_string())
+    }
+
+    #[test]
+    fn what_is_left_out_is_as_usual_and_what_is_wrong_is_told() {
+        assert_eq!(load("{}"), Ok(Policy::default()));
+        let some = load("{accept_claims: [tested], not_covered: unknown}").unwrap();
+        let expected = Policy {
+            accept_claims: vec![Claim::Tested],
+            not_covered: NotCovered::Unknown,
+            ..Policy::default()
+        };
+        assert_eq!(some, expected);
+        for (policy, told) in [
+            ("{accept_claims: [all]}", "policy.accept_claims[0]"),
+            ("{newer_addon_than_matrix: pass}", "one of unknown, assume-highest"),
+            ("{newer_k8s_than_row: pass}", "one of block, unknown"),
+            ("{patch_beyond_ceiling: true}", "expected a text"),
+            ("{resume: note}", "no field of that name"),
+        ] {
+            let said = load(policy).unwrap_err();
+            assert!(said.contains(told), "{said}");
+        }
+    }
+}

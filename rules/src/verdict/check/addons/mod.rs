@@ -1,0 +1,151 @@
+//! Every add-on fits the minor that runs and the one that is asked for.
+//!
+//! ```text
+//!   rows, workloads ──▶ find ──▶ version ──▶ fit ─┬─▶ fits               silent, or a note
+//!                        │          │             ├─▶ a release does     block: upgrade it first
+//!                        │          │             ├─▶ none does yet      hold: unreleased, or its docs lag
+//!                        │          │             ├─▶ pinned             hold, until the pin expires
+//!                        │          │             └─▶ retired            block: replace it
+//!                        └──────────┴─▶ unknown   not there, no version, several, rolling out, no row
+//! ```
+//!
+//! Unknown hides neither a hold nor a block: all findings are told, and the word is the most careful one.
+
+mod covered;
+mod find;
+mod fit;
+#[cfg(test)]
+mod tests;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use super::{Facts, Outcome};
+use crate::inventory::Workload;
+use crate::matrix::{Addon, Beyond, IfAbsent, NotCovered, Policy};
+use crate::reason::{Finding, Reason};
+use crate::version::{Minor, Version};
+
+pub use self::covered::not_covered;
+use self::find::Found;
+
+/// How many workloads without a row are named; the rest is counted.
+const NOT_COVERED_NAMED_MAX: usize = 40;
+
+/// What was found out, by what it means.
+#[derive(Debug, Default)]
+struct Tally {
+    blockers: Vec<Finding>,
+    holds: Vec<Finding>,
+    unknowns: Vec<Finding>,
+    notes: Vec<Finding>,
+}
+
+/// What every row is judged against.
+struct Question<'a> {
+    /// The oldest minor that an API server serves.
+    running: Minor,
+    /// The minor that is asked for.
+    target: Minor,
+    /// What an add-on beyond its ceiling is.
+    beyond: Beyond,
+    policy: &'a Policy,
+    today: Date,
+}
+
+pub(super) fn check(facts: &Facts<'_>) -> Outcome {
+    judge(facts).unwrap_or_else(Outcome::unknown)
+}
+
+fn judge(facts: &Facts<'_>) -> Result<Outcome, Finding> {
+    let case = facts.case;
+    let target = facts
+        .target
+        .as_ref()
+        .map_err(|error| Finding::new(Reason::TargetNotAVersion, "", error.to_string()))?;
+    let (addons, matrix_read) = facts.known(&case.matrix.addons)?;
+    let (workloads, workloads_read) = facts.state("workloads", &case.inventory.workloads)?;
+    let (running, servers_read) = running(facts)?;
+    let policy = &case.matrix.policy.value;
+    let question = Question {
+        running,
+        target: target.minor(),
+        beyond: beyond(facts, target, running, policy)?,
+        policy,
+        today: case.now.to_zoned(TimeZone::UTC).date(),
+    };
+    let mut tally = Tally::default();
+    for addon in &addons.0 {
+        one(addon, workloads, &question, facts, &mut tally);
+    }
+    tell_not_covered(&not_covered(workloads, addons), policy, &mut tally);
+    let Tally { blockers, holds, unknowns, notes } = tally;
+    let rest = vec![servers_read, matrix_read];
+    Ok(Outcome::weigh(workloads_read, rest, [blockers, holds, unknowns]).noting(notes))
+}
+
+/// The oldest minor that an API server serves: a step changes the cluster from there.
+fn running(facts: &Facts<'_>) -> Result<(Minor, super::Evidence), Finding> {
+    let (servers, read) = facts.state("api_servers", &facts.case.snapshot.api_servers)?;
+    let minor = |server: &crate::snapshot::ApiServer| match &server.version {
+        Ok(version) => Ok(version.minor()),
+        Err(written) => Err(super::unreadable_version(&server.name, written)),
+    };
+    let minors = servers.iter().map(minor).collect::<Result<Vec<_>, _>>()?;
+    let none = || Finding::new(Reason::SourceUnreadable, "api_servers", "no API server is known");
+    Ok((minors.into_iter().min().ok_or_else(none)?, read))
+}
+
+/// What an add-on beyond its ceiling is. Once every API server serves the target's minor, the step at hand brings no
+/// add-on any further beyond it: a patch, or the rest of a run whose target is recorded.
+fn beyond(facts: &Facts<'_>, target: &Version, running: Minor, policy: &Policy) -> Result<Beyond, Finding> {
+    if running != target.minor() {
+        return Ok(Beyond::Judge);
+    }
+    let (nodes, _read) = facts.state("nodes", &facts.case.snapshot.nodes)?;
+    let is_behind = |node: &crate::snapshot::Node| {
+        node.kubelet_version.as_ref().map_or(true, |kubelet| kubelet.minor() < target.minor())
+    };
+    if !nodes.iter().any(is_behind) {
+        return Ok(policy.patch_beyond_ceiling);
+    }
+    let (runs, _read) = facts.state("runs", &facts.case.snapshot.runs)?;
+    let is_recorded = runs.iter().any(|run| run.spec.target.parse().as_ref() == Ok(target));
+    Ok(if is_recorded { policy.resume_beyond_ceiling } else { Beyond::Judge })
+}
+
+/// One row.
+fn one(addon: &Addon, workloads: &[Workload], question: &Question<'_>, facts: &Facts<'_>, tally: &mut Tally) {
+    let found = match find::find(addon, workloads) {
+        Found::Nowhere => return absent(addon, tally),
+        Found::Version(version) => version,
+        Found::Unknown(finding) => return tally.unknowns.push(finding),
+    };
+    if let Err(finding) = facts.case.matrix.addons.young(addon, facts.case.now) {
+        return tally.unknowns.push(finding);
+    }
+    fit::judge(addon, found, question, tally);
+}
+
+fn absent(addon: &Addon, tally: &mut Tally) {
+    let place = &addon.detection;
+    let detail = format!("no {} {}/{}, nor any of its image", place.kind, place.namespace, place.resource);
+    let finding = Finding::new(Reason::AddonMissing, &addon.name, detail);
+    match place.if_absent {
+        IfAbsent::NotApplicable => {}
+        IfAbsent::Unknown => tally.unknowns.push(finding),
+        IfAbsent::Required => tally.blockers.push(finding),
+    }
+}
+
+fn tell_not_covered(workloads: &[&Workload], policy: &Policy, tally: &mut Tally) {
+    let told = match policy.not_covered {
+        NotCovered::Warn => &mut tally.notes,
+        NotCovered::Unknown => &mut tally.unknowns,
+    };
+    let named = workloads.iter().take(NOT_COVERED_NAMED_MAX);
+    told.extend(named.map(|workload| Finding::new(Reason::AddonNotCovered, workload.to_string(), "")));
+    if let Some(more) = workloads.len().checked_sub(NOT_COVERED_NAMED_MAX).filter(|more| *more > 0) {
+        told.push(Finding::new(Reason::AddonNotCovered, "", format!("and {more} more")));
+    }
+}

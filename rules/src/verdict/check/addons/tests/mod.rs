@@ -1,0 +1,278 @@
+//! The rows of the strict mode that concern add-ons, by their number. The cluster runs 1.36.1; 1.37.0 is the next minor.
+
+use super::super::tests::{Healthy, api_server, healthy, node, outcome};
+use super::*;
+use crate::inventory::{Container, Rollout, WorkloadKind};
+use crate::matrix::Matrix;
+use crate::snapshot::{Role, Source};
+use crate::verdict::{Check, Status};
+
+mod find;
+
+const NET: &str = r#"{name: net, namespace: net-system, kind: ds, resource: net-node, image_re: 'net/node:v(\d+\.\d+(?:\.\d+)?)', source: "https://example.com/net""#;
+const WIDE: &str = r#"claim: tested, min_k8s: {"1.0": "1.30"}, max_k8s: {"1.0": "1.36", "1.1": "1.37"}"#;
+const STAYS: &str = r#"claim: tested, max_k8s: {"1.0": "1.36"}"#;
+
+fn file(row: &str) -> String {
+    format!("schema: 2\nas_of: \"2026-08-22\"\naddons:\n  - {NET}, {row}}}\n")
+}
+
+fn workload(kind: WorkloadKind, namespace: &str, name: &str, images: &[&str]) -> Workload {
+    let container = |(index, image): (usize, &&str)| {
+        let name = if index == 0 { "main".to_owned() } else { format!("side-{index}") };
+        Container { name, image: (*image).to_owned() }
+    };
+    Workload {
+        kind,
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        labels: std::collections::BTreeMap::new(),
+        priority_class: String::new(),
+        containers: images.iter().enumerate().map(container).collect(),
+        init_containers: Vec::new(),
+        rollout: Rollout { generation: 1, observed: 1, desired: 2, current: 2, updated: 2 },
+    }
+}
+
+fn net(image: &str) -> Workload {
+    workload(WorkloadKind::DaemonSet, "net-system", "net-node", &[image])
+}
+
+fn set(cluster: &mut Healthy, text: &str, workloads: Vec<Workload>) {
+    cluster.matrix = Matrix::load(&[("mine.yaml", text)]).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+    cluster.inventory.workloads.value = Some(workloads);
+}
+
+fn said(target: &str, row: &str, workloads: Vec<Workload>) -> (Status, Vec<&'static str>) {
+    outcome(check, target, |cluster| set(cluster, &file(row), workloads))
+}
+
+fn checked(target: &str, text: &str, workloads: Vec<Workload>, change: impl FnOnce(&mut Healthy)) -> Check {
+    let mut cluster = healthy();
+    set(&mut cluster, text, workloads);
+    change(&mut cluster);
+    cluster.verdict(target).checks.into_iter().find(|check| check.id == "addons").unwrap()
+}
+
+fn reasons(findings: &[Finding]) -> Vec<&'static str> {
+    findings.iter().map(|finding| finding.reason.code()).collect()
+}
+
+#[test]
+fn an_addon_inside_its_window_passes() {
+    assert_eq!(said("v1.37.0", WIDE, vec![net("q.io/net/node:v1.1.0")]), (Status::Pass, vec![]));
+    let check = checked("v1.37.0", &file(WIDE), vec![net("net/node:v1.1.0")], |_| {});
+    assert_eq!(
+        check.evidence.iter().map(|it| it.source).collect::<Vec<_>>(),
+        ["workloads", "api_servers", "matrix"]
+    );
+}
+
+#[test]
+fn beyond_its_ceiling_it_blocks_where_a_release_fits_and_holds_where_none_does() {
+    let check = checked("v1.37.0", &file(WIDE), vec![net("net/node:v1.0.4")], |_| {});
+    assert_eq!((check.status, reasons(&check.findings)), (Status::Block, vec!["addon_upgrade_needed"]));
+    assert!(check.findings[0].detail.contains("upgrade it to >= 1.1.0"), "{}", check.findings[0]);
+    for (row, reason) in [
+        (STAYS.to_owned(), "addon_waiting_unreleased"),
+        (format!("{STAYS}, ceiling_raised_by: docs"), "addon_waiting_docs_lag"),
+    ] {
+        assert_eq!(said("v1.37.0", &row, vec![net("net/node:v1.0.4")]), (Status::Hold, vec![reason]));
+    }
+}
+
+#[test]
+fn a_release_that_fits_only_the_target_is_no_remedy() {
+    let row =
+        r#"claim: tested, min_k8s: {"1.0": "1.30", "2.0": "1.37"}, max_k8s: {"1.0": "1.36", "2.0": "1.38"}"#;
+    let check = checked("v1.37.0", &file(row), vec![net("net/node:v1.0.4")], |_| {});
+    assert_eq!(reasons(&check.findings), ["addon_waiting_unreleased"]);
+    assert!(check.findings[0].detail.contains("2.0.0 does but not 1.36"), "{}", check.findings[0]);
+}
+
+#[test]
+fn l02_patch_ceilings_are_read_at_full_precision() {
+    let row = r#"claim: tested, max_k8s: {"1.18.0": "1.36", "1.18.2": "1.37"}"#;
+    assert_eq!(said("v1.37.0", row, vec![net("net/node:v1.18.4")]), (Status::Pass, vec![]));
+    assert_eq!(said("v1.37.0", row, vec![net("net/node:v1.18.1")]).0, Status::Block);
+}
+
+#[test]
+fn s33_a_newer_patch_of_the_same_minor_is_a_remedy() {
+    for row in [
+        r#"claim: tested, max_k8s: {"1.18.0": "1.36", "1.18.2": "1.37"}"#,
+        r#"claim: tested, max_k8s: {"1.18": "1.36"}, windows: [{version: ">=1.18.2 <1.19", max_k8s: "1.37"}]"#,
+    ] {
+        let check = checked("v1.37.0", &file(row), vec![net("net/node:v1.18.0")], |_| {});
+        assert_eq!((check.status, reasons(&check.findings)), (Status::Block, vec!["addon_upgrade_needed"]));
+        assert!(check.findings[0].detail.contains(">= 1.18.2"), "{}", check.findings[0]);
+    }
+}
+
+#[test]
+fn s18_an_addon_newer_than_every_row_is_unknown_unless_the_policy_says_else() {
+    let newer = || vec![net("net/node:v1.2.0")];
+    assert_eq!(said("v1.37.0", WIDE, newer()), (Status::Unknown, vec!["addon_newer_than_matrix"]));
+    assert_eq!(said("v1.37.0", WIDE, vec![net("net/node:v1.1.9")]).0, Status::Pass, "a patch is no new row");
+    let text = format!("{}policy: {{newer_addon_than_matrix: assume-highest}}\n", file(WIDE));
+    assert_eq!(checked("v1.37.0", &text, newer(), |_| {}).status, Status::Pass);
+}
+
+#[test]
+fn an_addon_older_than_every_row_is_unknown_where_no_release_fits() {
+    let old = || vec![net("net/node:v0.9.0")];
+    assert_eq!(said("v1.37.0", WIDE, old()), (Status::Block, vec!["addon_upgrade_needed"]));
+    assert_eq!(said("v1.37.0", STAYS, old()), (Status::Unknown, vec!["addon_older_than_matrix"]));
+}
+
+#[test]
+fn s19_below_its_floor_it_blocks_at_the_running_minor_and_at_the_target() {
+    let row = r#"claim: tested, min_k8s: {"1.0": "1.30", "2.0": "1.37", "3.0": "1.38"}, max_k8s: {"1.0": "1.37", "2.0": "1.39"}"#;
+    for (target, version) in [("v1.37.0", "2.0.0"), ("v1.36.3", "2.0.0"), ("v1.37.0", "3.0.0")] {
+        let check = checked(target, &file(row), vec![net(&format!("net/node:v{version}"))], |_| {});
+        assert_eq!(
+            (check.status, reasons(&check.findings)),
+            (Status::Block, vec!["addon_needs_newer_kubernetes"])
+        );
+        assert!(check.findings[0].detail.contains("1.0.0 fits both"), "{}", check.findings[0]);
+    }
+}
+
+#[test]
+fn s27_stale_rows_are_unknown_and_retired_ones_never_grow_stale() {
+    let old = format!("{WIDE}, as_of: \"2026-01-01\"");
+    assert_eq!(said("v1.37.0", &old, vec![net("net/node:v1.1.0")]), (Status::Unknown, vec!["matrix_stale"]));
+    assert_eq!(said("v1.37.0", &format!("{old}, if_absent: not-applicable"), vec![]), (Status::Pass, vec![]));
+    let retired = format!("{old}, lifecycle: {{status: retired, replacement: other}}");
+    assert_eq!(said("v1.37.0", &retired, vec![net("net/node:v1.1.0")]).0, Status::Pass);
+    let section = |cluster: &mut Healthy| cluster.now = "2028-01-01T00:00:00Z".parse().unwrap();
+    let check = checked("v1.37.0", &file(WIDE), vec![net("net/node:v1.1.0")], section);
+    assert_eq!((check.status, reasons(&check.findings)), (Status::Unknown, vec!["matrix_stale"]));
+}
+
+#[test]
+fn s31_a_pin_holds_until_it_expires() {
+    let pinned = |until: &str| format!("{STAYS}, pin: {{reason: slow, by: ops, until: \"{until}\"}}");
+    let held = vec![net("net/node:v1.0.0")];
+    assert_eq!(said("v1.37.0", &pinned("2026-09-02"), held.clone()), (Status::Hold, vec!["addon_pinned"]));
+    assert_eq!(said("v1.37.0", &pinned("2026-09-01"), held), (Status::Block, vec!["addon_pin_expired"]));
+    let fits = format!("{WIDE}, pin: {{reason: slow, by: ops, until: \"2026-09-02\"}}");
+    assert_eq!(said("v1.37.0", &fits, vec![net("net/node:v1.1.0")]), (Status::Pass, vec![]));
+    let newer = checked("v1.37.0", &file(&fits), vec![net("net/node:v1.0.0")], |_| {});
+    assert_eq!(reasons(&newer.findings), ["addon_pinned"]);
+    assert!(
+        newer.findings[0].detail.contains("ops pinned it until 2026-09-02: slow; upgrade it to >= 1.1.0")
+    );
+}
+
+#[test]
+fn s32_a_retired_addon_blocks_beyond_its_ceiling_and_is_noted_inside() {
+    let row = |row: &str| format!("{row}, lifecycle: {{status: retired, replacement: other}}");
+    let check = checked("v1.37.0", &file(&row(STAYS)), vec![net("net/node:v1.0.0")], |_| {});
+    assert_eq!((check.status, reasons(&check.findings)), (Status::Block, vec!["addon_retired"]));
+    assert!(check.findings[0].detail.contains("replace it by other"));
+    let inside = checked("v1.37.0", &file(&row(WIDE)), vec![net("net/node:v1.1.0")], |_| {});
+    assert_eq!((inside.status, reasons(&inside.notes)), (Status::Pass, vec!["addon_retired"]));
+}
+
+#[test]
+fn l03_what_runs_beyond_its_ceiling_already_is_noted_only_where_the_policy_says_so() {
+    let text = |policy: &str| {
+        format!("{}policy: {{{policy}}}\n", file(r#"claim: tested, max_k8s: {"1.0": "1.35"}"#))
+    };
+    let beyond = || vec![net("net/node:v1.0.0")];
+    let patch = checked("v1.36.3", &text(""), beyond(), |_| {});
+    assert_eq!((patch.status, reasons(&patch.notes)), (Status::Pass, vec!["addon_beyond_ceiling"]));
+    let strict = checked("v1.36.3", &text("patch_beyond_ceiling: judge"), beyond(), |_| {});
+    assert_eq!(strict.status, Status::Hold);
+    let half_done = |cluster: &mut Healthy| {
+        cluster.snapshot.api_servers.value = Some(vec![api_server("cp-1", "v1.36.3")]);
+        cluster.snapshot.nodes.value =
+            Some(vec![node("cp-1", Role::ControlPlane, "v1.36.3"), node("w-1", Role::Worker, "v1.35.4")]);
+    };
+    for (policy, is_recorded, status) in [
+        ("", true, Status::Hold),
+        ("resume_beyond_ceiling: note", false, Status::Hold),
+        ("resume_beyond_ceiling: note", true, Status::Pass),
+    ] {
+        let change = |cluster: &mut Healthy| {
+            half_done(cluster);
+            let runs = if is_recorded { vec![run("v1.36.3")] } else { Vec::new() };
+            cluster.snapshot.runs.value = Some(runs);
+        };
+        let check = checked("v1.36.3", &text(policy), beyond(), change);
+        assert_eq!(check.status, status, "{policy} {is_recorded}");
+        assert_eq!(check.notes.len() + check.findings.len(), 1, "never silent");
+    }
+}
+
+fn run(target: &str) -> crate::api::UpgradeRun {
+    crate::api::UpgradeRun {
+        namespace: "n".to_owned(),
+        name: "r".to_owned(),
+        uid: "u".to_owned(),
+        resource_version: "1".to_owned(),
+        generation: 1,
+        created_at: None,
+        deleting: false,
+        has_finalizer: false,
+        spec: crate::api::UpgradeRunSpec { target: target.to_owned(), ..Default::default() },
+        status: None,
+    }
+}
+
+#[test]
+fn only_an_accepted_claim_lets_an_addon_pass() {
+    for (claim, status) in [
+        ("supported", Status::Pass),
+        ("client-go", Status::Pass),
+        ("expected", Status::Unknown),
+        ("none", Status::Unknown),
+    ] {
+        let row = WIDE.replace("tested", claim);
+        assert_eq!(said("v1.37.0", &row, vec![net("net/node:v1.1.0")]).0, status, "{claim}");
+    }
+    let open = r#"claim: min-only, min_k8s: {"1.0": "1.30"}, no_declared_ceiling: true"#;
+    let check = checked("v1.37.0", &file(open), vec![net("net/node:v1.0.0")], |_| {});
+    assert_eq!((check.status, reasons(&check.notes)), (Status::Pass, vec!["addon_no_ceiling"]));
+    let text = format!("{}policy: {{accept_claims: [tested]}}\n", file(open));
+    let refused = checked("v1.37.0", &text, vec![net("net/node:v1.0.0")], |_| {});
+    assert_eq!(reasons(&refused.findings), ["addon_claim_not_accepted"]);
+}
+
+#[test]
+fn a_ceiling_may_be_unknown_instead_of_in_the_way() {
+    let text = format!("{}policy: {{newer_k8s_than_row: unknown}}\n", file(WIDE));
+    let check = checked("v1.37.0", &text, vec![net("net/node:v1.0.0")], |_| {});
+    assert_eq!((check.status, reasons(&check.findings)), (Status::Unknown, vec!["addon_upgrade_needed"]));
+}
+
+#[test]
+fn s26_an_unknown_hides_no_hold_and_a_hold_no_block() {
+    let row = |name: &str, row: &str| {
+        let net = NET.replace("name: net,", &format!("name: {name},"));
+        format!("  - {}, {row}}}\n", net.replace("resource: net-node", &format!("resource: {name}")))
+    };
+    let named =
+        format!("schema: 2\nas_of: \"2026-08-22\"\naddons:\n{}{}", row("one", WIDE), row("two", STAYS));
+    let at = |name: &str, image: &str| Workload { name: name.to_owned(), ..net(image) };
+    let all = vec![at("one", "net/node:v1.0.0"), at("two", "net/node:v1.0.0")];
+    let check = checked("v1.37.0", &named, all.clone(), |_| {});
+    assert_eq!(reasons(&check.findings), ["addon_upgrade_needed", "addon_waiting_unreleased"]);
+    assert_eq!(check.status, Status::Hold);
+    let mut blind = all;
+    blind[1].containers[0].image = "net/node:latest".to_owned();
+    assert_eq!(checked("v1.37.0", &named, blind, |_| {}).status, Status::Unknown);
+}
+
+#[test]
+fn without_workloads_or_api_servers_it_is_unknown() {
+    let lost: [fn(&mut Healthy); 3] = [
+        |cluster| cluster.inventory.workloads = Source::failed("forbidden"),
+        |cluster| cluster.snapshot.api_servers = Source::failed("gone"),
+        |cluster| cluster.snapshot.api_servers.value = Some(Vec::new()),
+    ];
+    for lose in lost {
+        assert_eq!(outcome(check, "v1.37.0", lose), (Status::Unknown, vec!["source_unreadable"]));
+    }
+}
