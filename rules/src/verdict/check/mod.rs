@@ -13,7 +13,7 @@ mod target;
 
 use jiff::Timestamp;
 
-pub use addons::not_covered;
+pub use addons::{Way, not_covered, way};
 
 use super::{Case, Check, Evidence, Scope, Status};
 use crate::matrix::Part;

@@ -16,6 +16,7 @@ mod find;
 mod fit;
 #[cfg(test)]
 mod tests;
+mod way;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -28,6 +29,7 @@ use crate::version::{Minor, Version};
 
 pub use self::covered::not_covered;
 use self::find::Found;
+pub use self::way::{Way, way};
 
 /// How many workloads without a row are named; the rest is counted.
 const NOT_COVERED_NAMED_MAX: usize = 40;

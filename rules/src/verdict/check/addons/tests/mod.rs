@@ -276,3 +276,29 @@ fn without_workloads_or_api_servers_it_is_unknown() {
         assert_eq!(outcome(check, "v1.37.0", lose), (Status::Unknown, vec!["source_unreadable"]));
     }
 }
+
+#[test]
+fn the_way_leads_every_addon_along_and_names_what_it_cannot_judge() {
+    let rows =
+        r#"claim: tested, min_k8s: {"1.0": "1.30", "1.1": "1.36"}, max_k8s: {"1.0": "1.36", "1.1": "1.38"}"#;
+    let mut cluster = healthy();
+    let stale = NET.replace("name: net,", "name: old,").replace("net-node", "old");
+    let text = format!("{}  - {stale}, {rows}, as_of: \"2026-01-01\"}}\n", file(rows));
+    let old = Workload { name: "old".to_owned(), ..net("net/node:v1.0.0") };
+    set(&mut cluster, &text, vec![net("net/node:v1.0.0"), old]);
+    let way = |cluster: &Healthy, target: &str| super::way(&target.parse().unwrap(), &cluster.case());
+    let found = way(&cluster, "v1.38.0").unwrap();
+    assert_eq!(
+        serde_json::to_value(&found.bridge).unwrap(),
+        serde_json::json!({"plan": [
+            {"addon": {"name": "net", "from": "1.0.0", "to": "1.1.0"}},
+            {"kubernetes": {"from": "1.36", "to": "1.37"}},
+            {"kubernetes": {"from": "1.37", "to": "1.38"}},
+        ]})
+    );
+    assert_eq!(reasons(&found.unknown), ["matrix_stale"]);
+    let none = serde_json::to_value(way(&cluster, "v1.39.0").unwrap().bridge).unwrap();
+    assert_eq!(none["no_plan"][0]["stays_at"], "1.38");
+    cluster.inventory.workloads = Source::failed("forbidden");
+    assert_eq!(way(&cluster, "v1.38.0").unwrap_err().subject, "workloads");
+}
