@@ -69,7 +69,7 @@ pub struct Matrix {
 pub struct Part<T> {
     /// The file it was read from; empty if no file has it.
     pub file: String,
-    /// The date of its facts, the oldest if they come from several files.
+    /// The date of its facts. Of several files it is the oldest, or the newest where each row has its own.
     pub as_of: Option<Date>,
     /// How old the facts may be.
     pub max_age_days: u32,
@@ -88,6 +88,14 @@ pub(crate) trait Section: Sized + Default {
     /// What holds if a later file has the section too: that file's.
     fn join(self, later: Self) -> Self {
         later
+    }
+
+    /// Whether each row has a date of its own, so that files of different age may be joined and only old rows are.
+    const ROWS_ARE_DATED: bool = false;
+
+    /// Dates the rows that have no date of their own.
+    fn date(self, _as_of: Option<Date>) -> Self {
+        self
     }
 }
 
@@ -151,8 +159,12 @@ impl Head<'_> {
     fn section<T: Section>(&self, fields: &Fields<'_>, part: &mut Part<T>) {
         let Some(later) = fields.optional(T::KEY).and_then(|hand| T::read(&hand)) else { return };
         let is_first = part.file.is_empty();
-        part.value = std::mem::take(&mut part.value).join(later);
-        part.as_of = if is_first { self.as_of } else { part.as_of.min(self.as_of) };
+        part.value = std::mem::take(&mut part.value).join(later.date(self.as_of));
+        part.as_of = match (is_first, T::ROWS_ARE_DATED) {
+            (true, _) => self.as_of,
+            (false, true) => part.as_of.max(self.as_of),
+            (false, false) => part.as_of.min(self.as_of),
+        };
         part.max_age_days = self.max_age_days.unwrap_or_default();
         part.file = if is_first { self.file.to_owned() } else { format!("{}, {}", part.file, self.file) };
     }

@@ -39,7 +39,7 @@ pub struct Addon {
     pub pin: Option<Pin>,
     /// Where its windows are stated.
     pub source: String,
-    /// The date of its facts, where that is not the file's.
+    /// The date of its facts: its own, or the file's.
     pub as_of: Option<Date>,
 }
 

@@ -1,5 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::civil::Date;
+
 use super::{
     Addon, AddonVersion, Addons, Agree, CeilingRaisedBy, Claim, Coverage, Detection, Floors, IfAbsent,
     ImagePattern, Lifecycle, Pin, Reading, Requires, Support, VersionRange, Window,
@@ -26,6 +28,15 @@ impl Section for Addons {
             is_new.then_some(addon)
         };
         hand.list()?.iter().map(&mut read).collect::<Vec<_>>().into_iter().collect::<Option<_>>().map(Self)
+    }
+
+    const ROWS_ARE_DATED: bool = true;
+
+    fn date(mut self, as_of: Option<Date>) -> Self {
+        for row in &mut self.0 {
+            row.as_of = row.as_of.or(as_of);
+        }
+        self
     }
 
     /// Row by row: a later file's row takes the place of the one of its name.
@@ -395,6 +406,19 @@ mod tests {
         let calico = known.iter().find(|row| row.name == "calico").unwrap();
         assert_eq!(calico.detection.namespace, "n");
         assert_eq!(load(&[ROW.to_owned()]).unwrap().addons.value.0.len(), built_in.len() + 1);
+    }
+
+    #[test]
+    fn a_new_file_makes_its_own_rows_young_and_no_others() {
+        let text = format!("schema: 2\nas_of: \"2027-12-01\"\naddons:\n  - {ROW}\n");
+        let addons = Matrix::load(&[("mine.yaml", &text)]).unwrap().addons;
+        let now = "2027-12-24T00:00:00Z".parse().unwrap();
+        assert!(addons.fresh(now).is_ok());
+        for (name, is_young) in [("net", true), ("calico", false), ("ingress-nginx", true)] {
+            let row = addons.value.0.iter().find(|row| row.name == name).unwrap();
+            assert_eq!(addons.young(row, now).is_ok(), is_young, "{name}");
+        }
+        assert!(Matrix::built_in().addons.fresh(now).is_err());
     }
 
     #[test]
