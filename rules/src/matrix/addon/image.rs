@@ -11,11 +11,16 @@ const PRERELEASES: [&str; 8] = ["alpha", "beta", "rc", "pre", "dev", "snapshot",
 ///
 /// References are ASCII, and so are the digits that `\d` means here.
 #[derive(Debug, Clone)]
-pub struct ImagePattern(Regex);
+pub struct ImagePattern {
+    regex: Regex,
+    /// What every repository that is meant ends with, where the pattern says it plainly. Most repositories are not
+    /// meant, and this is told without the pattern.
+    tail: Option<String>,
+}
 
 impl PartialEq for ImagePattern {
     fn eq(&self, other: &Self) -> bool {
-        self.0.as_str() == other.0.as_str()
+        self.regex.as_str() == other.regex.as_str()
     }
 }
 
@@ -30,14 +35,18 @@ impl ImagePattern {
         if regex.captures_len() < 2 {
             return Err("it has no group that captures the version".to_owned());
         }
-        Ok(Self(regex))
+        Ok(Self { tail: tail(text), regex })
     }
 
     /// Whether images of this repository are meant, whatever their tag.
     #[must_use]
     pub fn names(&self, repository: &str) -> bool {
-        let any_tag = [":v0.0.0", ":0.0.0"].map(|tag| format!("{repository}{tag}"));
-        any_tag.iter().any(|tagged| self.find(tagged).is_some())
+        if self.tail.as_ref().is_some_and(|tail| !repository.ends_with(tail.as_str())) {
+            return false;
+        }
+        let any_tag = format!("{repository}:v0.0.0");
+        let is_named = |tagged: &str| self.find(tagged).is_some();
+        is_named(&any_tag) || is_named(&any_tag.replacen(":v", ":", 1))
     }
 
     /// The version in `repository:tag`; nothing if another image is meant.
@@ -57,10 +66,20 @@ impl ImagePattern {
     fn find<'t>(&self, tagged: &'t str) -> Option<Captures<'t>> {
         let bytes = tagged.as_bytes();
         let begins = |at: usize| at == 0 || bytes[at - 1] == b'/' || bytes.get(at) == Some(&b'/');
-        self.0
+        self.regex
             .captures_iter(bytes)
             .find(|captures| captures.get(0).is_some_and(|whole| begins(whole.start())))
     }
+}
+
+/// What stands before the colon, if the pattern begins with plain letters up to one and goes one way only: a
+/// repository has no colon of its own.
+fn tail(pattern: &str) -> Option<String> {
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || matches!(it, '/' | '-' | '_');
+    let (plain, rest) = pattern.split_once(':')?;
+    let is_optional = rest.starts_with(['?', '*', '{']);
+    let is_one_way = plain.chars().all(is_plain) && !pattern.contains('|') && !is_optional;
+    is_one_way.then(|| plain.to_owned())
 }
 
 /// What may stand behind a version: nothing, or a word that names a build of the same release.
@@ -107,6 +126,28 @@ mod tests {
             assert!(pattern.version(tagged).is_err(), "{tagged}");
         }
         assert!(pattern.names("mirror/calico/node") && !pattern.names("calico/typha"));
+    }
+
+    #[test]
+    fn a_plain_beginning_is_a_shortcut_and_changes_no_answer() {
+        for (pattern, plain) in [
+            (r"calico/node:v(\d+)", Some("calico/node")),
+            (r"/pilot:(\d+)", Some("/pilot")),
+            (r"a/b:v(\d+)|c/d:v(\d+)", None),
+            (r"no.e:v(\d+)", None),
+            (r"node:?v(\d+)", None),
+            (r"(?i)node:v(\d+)", None),
+            (r"node@(\d+)", None),
+        ] {
+            let short = ImagePattern::new(pattern).unwrap();
+            assert_eq!(short.tail.as_deref(), plain, "{pattern}");
+            let long = ImagePattern { tail: None, ..short.clone() };
+            for repository in
+                ["calico/node", "m/calico/node", "xcalico/node", "istio/pilot", "pilot", "c/d", "node"]
+            {
+                assert_eq!(short.names(repository), long.names(repository), "{pattern} {repository}");
+            }
+        }
     }
 
     #[test]

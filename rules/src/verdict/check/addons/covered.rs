@@ -1,9 +1,11 @@
 //! What looks like an add-on and is not judged, because it has no row.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::inventory::{ImageReference, Workload, WorkloadKind};
 use crate::matrix::Addons;
 
-use super::find::places;
+use super::find::Survey;
 
 /// What kubeadm itself upgrades.
 const OF_KUBEADM: [(&str, &str); 2] = [("kube-system", "coredns"), ("kube-system", "kube-proxy")];
@@ -11,11 +13,29 @@ const OF_KUBEADM: [(&str, &str); 2] = [("kube-system", "coredns"), ("kube-system
 /// The workloads that look like add-ons and are judged by no row.
 #[must_use]
 pub fn not_covered<'a>(workloads: &'a [Workload], addons: &Addons) -> Vec<&'a Workload> {
-    let judged: Vec<&Workload> =
-        addons.0.iter().flat_map(|addon| places(&addon.detection, workloads)).collect();
-    let is_covered = |workload: &Workload| {
-        let is_of_kubeadm = OF_KUBEADM.contains(&(workload.namespace.as_str(), workload.name.as_str()));
-        is_of_kubeadm || judged.iter().any(|one| is_part_of(workload, one))
+    let survey = Survey::of(workloads);
+    let judged = addons.0.iter().flat_map(|addon| survey.places(&addon.detection));
+    beside(workloads, judged)
+}
+
+/// The same beside those that are known to be judged.
+pub(super) fn beside<'a>(
+    workloads: &'a [Workload],
+    judged: impl Iterator<Item = &'a Workload>,
+) -> Vec<&'a Workload> {
+    let mut names = BTreeSet::new();
+    let mut tags_by_namespace: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for one in judged {
+        names.insert((one.kind, one.namespace.as_str(), one.name.as_str()));
+        tags_by_namespace.entry(&one.namespace).or_default().extend(tags(one));
+    }
+    // One with an image of the same tag beside the one that is judged is another part of its release.
+    let is_covered = |it: &Workload| {
+        OF_KUBEADM.contains(&(it.namespace.as_str(), it.name.as_str()))
+            || names.contains(&(it.kind, it.namespace.as_str(), it.name.as_str()))
+            || tags_by_namespace
+                .get(it.namespace.as_str())
+                .is_some_and(|judged| tags(it).any(|tag| judged.contains(tag)))
     };
     workloads.iter().filter(|workload| is_addon(workload) && !is_covered(workload)).collect()
 }
@@ -28,15 +48,7 @@ fn is_addon(workload: &Workload) -> bool {
         || workload.priority_class.starts_with("system-")
 }
 
-/// The one that is judged, or one beside it with an image of the same tag: the other parts of one release.
-fn is_part_of(workload: &Workload, judged: &Workload) -> bool {
-    if workload.namespace != judged.namespace {
-        return false;
-    }
-    let tags = |workload: &Workload| -> Vec<String> {
-        let references = workload.containers.iter().filter_map(|it| ImageReference::parse(&it.image));
-        references.filter_map(|reference| reference.tag.map(str::to_owned)).collect()
-    };
-    let is_same = workload.kind == judged.kind && workload.name == judged.name;
-    is_same || tags(workload).iter().any(|tag| tags(judged).contains(tag))
+fn tags(workload: &Workload) -> impl Iterator<Item = &str> {
+    let references = workload.containers.iter().filter_map(|it| ImageReference::parse(&it.image));
+    references.filter_map(|reference| reference.tag)
 }

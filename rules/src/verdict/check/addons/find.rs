@@ -1,8 +1,8 @@
 //! Where an add-on is, and in which version.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::inventory::{Container, ImageReference, Workload};
+use crate::inventory::{Container, ImageReference, Workload, WorkloadKind};
 use crate::matrix::{Addon, AddonVersion, Agree, Detection, Reading};
 use crate::reason::{Finding, Reason};
 
@@ -12,14 +12,68 @@ pub(super) enum Found {
     Unknown(Finding),
 }
 
-/// The version of an add-on, if one can be told.
-pub(super) fn find(addon: &Addon, workloads: &[Workload]) -> Found {
-    let places = places(&addon.detection, workloads);
+/// All workloads, so that many rows are looked up without looking at each workload for each row.
+pub(super) struct Survey<'a> {
+    by_name: HashMap<(WorkloadKind, &'a str, &'a str), &'a Workload>,
+    by_repository: BTreeMap<&'a str, Vec<Use<'a>>>,
+    by_digest: HashMap<&'a str, Vec<Use<'a>>>,
+}
+
+/// A workload that uses an image.
+#[derive(Clone, Copy)]
+struct Use<'a> {
+    workload: &'a Workload,
+    in_init_container: bool,
+}
+
+impl<'a> Survey<'a> {
+    pub(super) fn of(workloads: &'a [Workload]) -> Self {
+        let named = |it: &'a Workload| ((it.kind, it.namespace.as_str(), it.name.as_str()), it);
+        let by_name = workloads.iter().map(named).collect();
+        let mut survey = Self { by_name, by_repository: BTreeMap::new(), by_digest: HashMap::new() };
+        for workload in workloads {
+            survey.add(workload, &workload.containers, false);
+            survey.add(workload, &workload.init_containers, true);
+        }
+        survey
+    }
+
+    fn add(&mut self, workload: &'a Workload, containers: &'a [Container], in_init_container: bool) {
+        let used = Use { workload, in_init_container };
+        for reference in containers.iter().filter_map(|it| ImageReference::parse(&it.image)) {
+            self.by_repository.entry(reference.repository).or_default().push(used);
+            if let Some(digest) = reference.digest {
+                self.by_digest.entry(digest).or_default().push(used);
+            }
+        }
+    }
+
+    /// Where an add-on is: where its row says, or else wherever its image is.
+    pub(super) fn places(&self, detection: &Detection) -> Vec<&'a Workload> {
+        let usual = (detection.kind, detection.namespace.as_str(), detection.resource.as_str());
+        if let Some(usual) = self.by_name.get(&usual) {
+            return vec![usual];
+        }
+        let is_named =
+            |repository: &str| detection.image.as_ref().is_some_and(|pattern| pattern.names(repository));
+        let named = self.by_repository.iter().filter(|(repository, _)| is_named(repository));
+        let known = detection.digests.keys().filter_map(|digest| self.by_digest.get(digest.as_str()));
+        let uses = named.map(|(_, uses)| uses).chain(known).flatten();
+        let read = uses.filter(|used| detection.init_containers || !used.in_init_container);
+        let places: BTreeMap<_, _> = read
+            .map(|Use { workload, .. }| ((workload.kind, &workload.namespace, &workload.name), *workload))
+            .collect();
+        places.into_values().collect()
+    }
+}
+
+/// The version of an add-on that is in these places, if one can be told.
+pub(super) fn find(addon: &Addon, places: &[&Workload]) -> Found {
     if places.is_empty() {
         return Found::Nowhere;
     }
     let mut versions = BTreeSet::new();
-    for workload in &places {
+    for workload in places {
         match version(addon, workload) {
             Ok(version) => drop(versions.insert(version)),
             Err(finding) => return Found::Unknown(finding),
@@ -30,23 +84,12 @@ pub(super) fn find(addon: &Addon, workloads: &[Workload]) -> Found {
         (Some(version), None) => Found::Version(version),
         (first, second) => {
             let told: Vec<_> =
-                first.into_iter().chain(second).chain(versions).map(|v| v.to_string()).collect();
+                first.into_iter().chain(second).chain(versions).map(|it| it.to_string()).collect();
             let places: Vec<_> = places.iter().map(ToString::to_string).collect();
             let detail = format!("{} in {}", told.join(", "), places.join(", "));
             Found::Unknown(Finding::new(Reason::AddonVersionsDiffer, &addon.name, detail))
         }
     }
-}
-
-/// Where an add-on is: where its row says, or else wherever its image is.
-pub(super) fn places<'a>(detection: &Detection, workloads: &'a [Workload]) -> Vec<&'a Workload> {
-    if let Some(usual) = workloads.iter().find(|workload| is_usual(detection, workload)) {
-        return vec![usual];
-    }
-    workloads
-        .iter()
-        .filter(|workload| containers(detection, workload).any(|it| is_meant(detection, it)))
-        .collect()
 }
 
 fn is_usual(detection: &Detection, workload: &Workload) -> bool {

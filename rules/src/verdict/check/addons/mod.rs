@@ -28,7 +28,7 @@ use crate::reason::{Finding, Reason};
 use crate::version::{Minor, Version};
 
 pub use self::covered::not_covered;
-use self::find::Found;
+use self::find::{Found, Survey};
 pub use self::way::{Way, way};
 
 /// How many workloads without a row are named; the rest is counted.
@@ -77,10 +77,13 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Finding> {
         today: case.now.to_zoned(TimeZone::UTC).date(),
     };
     let mut tally = Tally::default();
-    for addon in &addons.0 {
-        one(addon, workloads, &question, facts, &mut tally);
+    let survey = Survey::of(workloads);
+    let places: Vec<_> = addons.0.iter().map(|addon| survey.places(&addon.detection)).collect();
+    for (addon, places) in addons.0.iter().zip(&places) {
+        one(addon, places, &question, facts, &mut tally);
     }
-    tell_not_covered(&not_covered(workloads, addons), policy, &mut tally);
+    let not_covered = covered::beside(workloads, places.into_iter().flatten());
+    tell_not_covered(&not_covered, policy, &mut tally);
     let Tally { blockers, holds, unknowns, notes } = tally;
     let rest = vec![servers_read, matrix_read];
     Ok(Outcome::weigh(workloads_read, rest, [blockers, holds, unknowns]).noting(notes))
@@ -117,8 +120,8 @@ fn beyond(facts: &Facts<'_>, target: &Version, running: Minor, policy: &Policy) 
 }
 
 /// One row.
-fn one(addon: &Addon, workloads: &[Workload], question: &Question<'_>, facts: &Facts<'_>, tally: &mut Tally) {
-    let found = match find::find(addon, workloads) {
+fn one(addon: &Addon, places: &[&Workload], question: &Question<'_>, facts: &Facts<'_>, tally: &mut Tally) {
+    let found = match find::find(addon, places) {
         Found::Nowhere => return absent(addon, tally),
         Found::Version(version) => version,
         Found::Unknown(finding) => return tally.unknowns.push(finding),

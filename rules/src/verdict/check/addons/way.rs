@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::find::{Found, find};
+use super::find::{Found, Survey, find};
 use super::running;
 use crate::bridge::{Bridge, Traveller, plan};
 use crate::reason::Finding;
@@ -30,9 +30,10 @@ pub fn way(target: &Version, case: &Case<'_>) -> Result<Way, Finding> {
     let (workloads, _read) = facts.state("workloads", &case.inventory.workloads)?;
     let (running, _read) = running(&facts)?;
     let today = case.now.to_zoned(TimeZone::UTC).date();
+    let survey = Survey::of(workloads);
     let (mut travellers, mut unknown) = (Vec::new(), Vec::new());
     for addon in &addons.0 {
-        match find(addon, workloads) {
+        match find(addon, &survey.places(&addon.detection)) {
             Found::Nowhere => {}
             Found::Unknown(finding) => unknown.push(finding),
             Found::Version(version) => match case.matrix.addons.young(addon, case.now) {
