@@ -1,5 +1,6 @@
 //! Every test on the real parts, in one program: they run side by side, each in a World of its own, and are linked once.
 
+mod addons;
 mod bad_input;
 mod blind;
 mod cordoned;
