@@ -77,6 +77,17 @@ pub struct Part<T> {
     pub value: T,
 }
 
+/// How old a section is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Age {
+    /// Its key.
+    pub section: &'static str,
+    /// The date of its facts; nothing if no file has it.
+    pub as_of: Option<Date>,
+    /// How old the facts may be.
+    pub max_age_days: u32,
+}
+
 /// A kind of facts: a key of a file.
 pub(crate) trait Section: Sized + Default {
     /// The key.
@@ -124,6 +135,13 @@ impl Matrix {
         if mistakes.is_empty() { Ok(matrix) } else { Err(mistakes) }
     }
 
+    /// The date of the facts of each section and how old they may be, for people and metrics. Wishes have none.
+    #[must_use]
+    pub fn ages(&self) -> Vec<Age> {
+        let Self { releases, runtimes, kernels, etcd, removed_apis, addons, policy: _ } = self;
+        vec![age(releases), age(runtimes), age(kernels), age(etcd), age(removed_apis), age(addons)]
+    }
+
     fn read(&mut self, file: &str, hand: &Hand<'_>) {
         let Some(fields) = hand.fields() else { return };
         let schema = fields.required("schema").and_then(|hand| Some((hand.count()?, hand)));
@@ -168,6 +186,10 @@ impl Head<'_> {
         part.max_age_days = self.max_age_days.unwrap_or_default();
         part.file = if is_first { self.file.to_owned() } else { format!("{}, {}", part.file, self.file) };
     }
+}
+
+fn age<T: Section>(part: &Part<T>) -> Age {
+    Age { section: T::KEY, as_of: part.as_of, max_age_days: part.max_age_days }
 }
 
 impl<T> Part<T> {
@@ -253,6 +275,14 @@ mod tests {
         assert!(!runtimes.value.containerd_recommended.is_empty() && runtimes.as_of.is_some());
         assert!(!kernels.value.branches.is_empty() && !etcd.value.0.is_empty());
         assert!(!removed_apis.value.0.is_empty() && removed_apis.as_of.is_some());
+    }
+
+    #[test]
+    fn every_section_of_facts_tells_its_age() {
+        let ages = Matrix::built_in().ages();
+        assert_eq!(ages.len(), 6);
+        assert!(ages.iter().all(|age| age.as_of.is_some() && age.max_age_days > 0), "{ages:?}");
+        assert!(Matrix::default().ages().iter().all(|age| age.as_of.is_none()));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 mod image;
 mod read;
 mod support;
+#[cfg(test)]
+mod tests;
 mod version;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,120 @@
+use super::{AddonVersion, Coverage};
+use crate::matrix::Matrix;
+
+const ROW: &str = r#"{name: net, namespace: n, kind: ds, resource: r, image_re: 'net:v(\d+\.\d+)', claim: tested, max_k8s: {"1.0": "1.36"}, source: "https://example.com/net"}"#;
+
+fn load(rows: &[String]) -> Result<Matrix, Vec<String>> {
+    let rows: String = rows.iter().map(|row| format!("  - {row}\n")).collect();
+    let text = format!("schema: 2\nas_of: \"2026-08-22\"\naddons:\n{rows}");
+    let loaded = Matrix::load(&[("mine.yaml", &text)]);
+    loaded.map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect())
+}
+
+fn with(from: &str, to: &str) -> Vec<String> {
+    assert!(ROW.contains(from), "{from}");
+    vec![ROW.replace(from, to)]
+}
+
+#[test]
+fn s13_s14_s30_every_mistake_of_a_row_is_told_with_its_field() {
+    for (from, to, field, expected) in [
+        (r#""1.36""#, "1.36", "max_k8s.1.0", "a text in quotation marks"),
+        (r#"{"1.0": "1.36"}"#, r#"["1.36"]"#, "max_k8s", "a mapping"),
+        (r#""1.0""#, r#""new""#, "max_k8s.new", "a version such as"),
+        (r#"{"1.0": "1.36"}"#, r#"{"1.0": "1.36", "1.0.0": "1.37"}"#, "max_k8s.1.0.0", "1.0.0 once"),
+        (r#"max_k8s: {"1.0": "1.36"}, "#, "", "addons[0]", "either max_k8s or no_declared_ceiling"),
+        ("claim", "no_declared_ceiling: true, claim", "addons[0]", "either max_k8s or"),
+        (
+            "claim",
+            r#"min_k8s: {"1.0": "1.37"}, claim"#,
+            "addons[0]",
+            "not older than the oldest one, for 1.0.0",
+        ),
+        ("claim: tested", "claim: maybe", "claim", "one of supported, tested"),
+        ("claim: tested, ", "", "addons[0]", "the field claim"),
+        (r"'net:v(\d+\.\d+)'", r"'net:v\d+'", "image_re", "no group"),
+        (r"'net:v(\d+\.\d+)'", r"'(?<=net:)v(\d+)'", "image_re", "look-around"),
+        (r"'net:v(\d+\.\d+)'", "''", "addons[0]", "or a label in also_read"),
+        ("kind: ds", "kind: pod", "kind", "one of deploy, ds, sts"),
+        ("claim", "pinned: \"false\", claim", "pinned", "true or false"),
+        ("claim", "pinned: true, claim", "pinned", "a pin with reason, by and until"),
+        ("claim", "pin: {reason: x, by: y}, claim", "pin", "the field until"),
+        ("claim", "pin: {reason: '', by: y, until: '2026-12-31'}, claim", "pin.reason", "not empty"),
+        ("claim", "also_read: [{label: team}], claim", "also_read[0].label", "app.kubernetes.io/version"),
+        ("claim", "also_read: [{}], claim", "also_read[0]", "one of label, helm_chart, promql"),
+        ("claim", "windows: [{version: '1.0', max_k8s: '1.37'}], claim", "windows[0].version", "bounds"),
+        ("claim", "windows: [{version: '>=1.0'}], claim", "windows[0]", "a min_k8s, a max_k8s"),
+        ("claim", "lifecycle: {status: retired}, claim", "lifecycle", "the replacement"),
+        ("claim", "detection: {status: verified}, claim", "detection", "the place"),
+        ("claim", "digests: {a: 1.1}, claim", "digests.a", "a text in quotation marks"),
+        ("claim", "colour: red, claim", "colour", "no field of that name"),
+    ] {
+        let told = load(&with(from, to)).unwrap_err();
+        let is_told = |it: &&String| it.contains(field) && it.contains(expected);
+        assert!(told.len() == 1 && told.iter().any(|it| is_told(&it)), "{to}: {told:#?}");
+    }
+}
+
+#[test]
+fn all_mistakes_of_all_rows_are_told_at_once() {
+    let told = load(&[ROW.replace("tested", "x"), ROW.replace("1.36", "y"), ROW.to_owned(), ROW.to_owned()]);
+    let told = told.unwrap_err();
+    assert_eq!(told.len(), 3, "{told:#?}");
+    assert!(told[2].contains("addons[3]") && told[2].contains("one row for net"), "{told:#?}");
+}
+
+#[test]
+fn a_later_row_takes_the_place_of_the_one_of_its_name() {
+    let known = load(&with("name: net", "name: calico")).unwrap().addons.value.0;
+    let built_in = Matrix::built_in().addons.value.0;
+    assert_eq!(known.len(), built_in.len());
+    let calico = known.iter().find(|row| row.name == "calico").unwrap();
+    assert_eq!(calico.detection.namespace, "n");
+    assert_eq!(load(&[ROW.to_owned()]).unwrap().addons.value.0.len(), built_in.len() + 1);
+}
+
+#[test]
+fn a_new_file_makes_its_own_rows_young_and_no_others() {
+    let text = format!("schema: 2\nas_of: \"2027-12-01\"\naddons:\n  - {ROW}\n");
+    let addons = Matrix::load(&[("mine.yaml", &text)]).unwrap().addons;
+    let now = "2027-12-24T00:00:00Z".parse().unwrap();
+    assert!(addons.fresh(now).is_ok());
+    for (name, is_young) in [("net", true), ("calico", false), ("ingress-nginx", true)] {
+        let row = addons.value.0.iter().find(|row| row.name == name).unwrap();
+        assert_eq!(addons.young(row, now).is_ok(), is_young, "{name}");
+    }
+    assert!(Matrix::built_in().addons.fresh(now).is_err());
+}
+
+#[test]
+fn a_version_that_is_not_quoted_as_a_key_stays_what_is_written() {
+    let known = load(&with(r#""1.0""#, "1.10")).unwrap().addons.value.0;
+    let known = known.iter().find(|row| row.name == "net").unwrap().support.known();
+    assert_eq!(known, [AddonVersion::new(1, 10, 0)]);
+}
+
+#[test]
+fn each_floor_holds_until_the_next_and_a_window_overrides_it() {
+    let row = with(
+        r#"max_k8s: {"1.0": "1.36"}"#,
+        r#"min_k8s: {"1.2": "1.31", "1.0": "1.30"}, max_k8s: {"1.10": "1.37", "1.0": "1.34", "1.9": "1.36"}, windows: [{version: ">=1.9.3 <1.10", max_k8s: "1.37"}]"#,
+    );
+    let known = load(&row).unwrap().addons.value.0;
+    let support = &known.iter().find(|row| row.name == "net").unwrap().support;
+    for (version, expected) in [
+        ("0.9", None),
+        ("1.0", Some(("1.30", "1.34"))),
+        ("1.8.7", Some(("1.31", "1.34"))),
+        ("1.9.2", Some(("1.31", "1.36"))),
+        ("1.9.3", Some(("1.31", "1.37"))),
+        ("1.10.9", Some(("1.31", "1.37"))),
+        ("1.11", None),
+    ] {
+        let found = match support.of(version.parse().unwrap()) {
+            Coverage::Known(fit) => Some((fit.min.unwrap().to_string(), fit.max.unwrap().to_string())),
+            Coverage::Older | Coverage::Newer => None,
+        };
+        let expected = expected.map(|(min, max)| (min.to_owned(), max.to_owned()));
+        assert_eq!(found, expected, "{version}");
+    }
+}
