@@ -97,6 +97,14 @@ impl Rollout {
     }
 }
 
+impl fmt::Display for Rollout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { generation, observed, desired, current, updated } = self;
+        write!(f, "{updated} of {desired} pods follow its template, {current} are there")?;
+        if observed < generation { write!(f, "; its newest template was not looked at yet") } else { Ok(()) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

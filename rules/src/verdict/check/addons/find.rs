@@ -8,13 +8,14 @@ use crate::reason::{Finding, Reason};
 
 pub(super) enum Found {
     Nowhere,
-    Version(AddonVersion),
+    /// In each of these releases: somewhere there may be a second one.
+    Versions(BTreeSet<AddonVersion>),
     Unknown(Finding),
 }
 
 /// All workloads, so that many rows are looked up without looking at each workload for each row.
 pub(super) struct Survey<'a> {
-    by_name: HashMap<(WorkloadKind, &'a str, &'a str), &'a Workload>,
+    by_name: BTreeMap<(WorkloadKind, &'a str, &'a str), &'a Workload>,
     by_repository: BTreeMap<&'a str, Vec<Use<'a>>>,
     by_digest: HashMap<&'a str, Vec<Use<'a>>>,
 }
@@ -48,12 +49,21 @@ impl<'a> Survey<'a> {
         }
     }
 
-    /// Where an add-on is: where its row says, or else wherever its image is.
+    /// Where an add-on is: where its row says first, then wherever else its image is. What images do not tell is
+    /// looked for by its name, in any namespace.
     pub(super) fn places(&self, detection: &Detection) -> Vec<&'a Workload> {
-        let usual = (detection.kind, detection.namespace.as_str(), detection.resource.as_str());
-        if let Some(usual) = self.by_name.get(&usual) {
-            return vec![usual];
-        }
+        let Detection { kind, namespace, resource, .. } = detection;
+        let usual = self.by_name.get(&(*kind, namespace.as_str(), resource.as_str()));
+        let namesakes = self.by_name.values().filter(|it| it.kind == *kind && it.name == *resource);
+        let elsewhere: Vec<_> = match &detection.image {
+            Some(_) => self.by_image(detection),
+            None => namesakes.copied().collect(),
+        };
+        let others = elsewhere.into_iter().filter(|it| !is_usual(detection, it));
+        usual.into_iter().copied().chain(others).collect()
+    }
+
+    fn by_image(&self, detection: &Detection) -> Vec<&'a Workload> {
         let is_named =
             |repository: &str| detection.image.as_ref().is_some_and(|pattern| pattern.names(repository));
         let named = self.by_repository.iter().filter(|(repository, _)| is_named(repository));
@@ -67,29 +77,34 @@ impl<'a> Survey<'a> {
     }
 }
 
-/// The version of an add-on that is in these places, if one can be told.
+/// The releases of an add-on that is in these places, if they can be told.
 pub(super) fn find(addon: &Addon, places: &[&Workload]) -> Found {
-    if places.is_empty() {
-        return Found::Nowhere;
-    }
     let mut versions = BTreeSet::new();
+    let mut usual: Option<(&str, AddonVersion)> = None;
     for workload in places {
-        match version(addon, workload) {
-            Ok(version) => drop(versions.insert(version)),
+        let told = match readings(addon, workload) {
+            Ok(told) => told,
             Err(finding) => return Found::Unknown(finding),
+        };
+        // Beside the usual place, what has the same release is a part of it, whatever else it brings along.
+        let is_part =
+            usual.is_some_and(|(beside, version)| workload.namespace == beside && told.contains(&version));
+        match told.iter().next() {
+            Some(_) if is_part => {}
+            Some(version) if told.len() == 1 => {
+                if is_usual(&addon.detection, workload) {
+                    usual = Some((&workload.namespace, *version));
+                }
+                versions.insert(*version);
+            }
+            Some(_) | None => {
+                let told: Vec<_> = told.iter().map(ToString::to_string).collect();
+                let detail = format!("{workload}: {}", told.join(", "));
+                return Found::Unknown(Finding::new(Reason::AddonVersionsDiffer, &addon.name, detail));
+            }
         }
     }
-    let mut versions = versions.into_iter();
-    match (versions.next(), versions.next()) {
-        (Some(version), None) => Found::Version(version),
-        (first, second) => {
-            let told: Vec<_> =
-                first.into_iter().chain(second).chain(versions).map(|it| it.to_string()).collect();
-            let places: Vec<_> = places.iter().map(ToString::to_string).collect();
-            let detail = format!("{} in {}", told.join(", "), places.join(", "));
-            Found::Unknown(Finding::new(Reason::AddonVersionsDiffer, &addon.name, detail))
-        }
-    }
+    if versions.is_empty() { Found::Nowhere } else { Found::Versions(versions) }
 }
 
 fn is_usual(detection: &Detection, workload: &Workload) -> bool {
@@ -109,54 +124,53 @@ fn is_meant(detection: &Detection, container: &Container) -> bool {
     is_named || reference.digest.is_some_and(|digest| detection.digests.contains_key(digest))
 }
 
-/// The version that one workload runs.
-fn version(addon: &Addon, workload: &Workload) -> Result<AddonVersion, Finding> {
+/// Every release that one workload tells of; at least one.
+fn readings(addon: &Addon, workload: &Workload) -> Result<BTreeSet<AddonVersion>, Finding> {
     let unreadable =
         |why: String| Finding::new(Reason::AddonVersionUnreadable, &addon.name, format!("{workload}: {why}"));
     if !workload.rollout.is_settled() {
-        let detail = format!("{workload}: {:?}", workload.rollout);
+        let detail = format!("{workload}: {}", workload.rollout);
         return Err(Finding::new(Reason::AddonRollingOut, &addon.name, detail));
     }
     let detection = &addon.detection;
-    let from_images = images(detection, workload).map_err(unreadable)?;
-    let mut readings = from_images.clone();
+    let mut readings = images(detection, workload).map_err(unreadable)?;
     if detection.agree == Agree::All || readings.is_empty() {
         for reading in &detection.also_read {
             match second(reading, workload) {
-                Ok(version) => readings.push(version),
+                Ok(version) => drop(readings.insert(version)),
                 Err(why) if detection.agree == Agree::All => return Err(unreadable(why)),
                 Err(_) => {}
             }
         }
     }
-    let distinct: BTreeSet<_> = readings.iter().copied().collect();
-    match distinct.len() {
-        0 => Err(unreadable(silent(detection, workload))),
-        1 => Ok(readings[0]),
-        _ => {
-            let told: Vec<_> = distinct.iter().map(ToString::to_string).collect();
-            let detail = format!("{workload}: {}", told.join(", "));
-            Err(Finding::new(Reason::AddonVersionsDiffer, &addon.name, detail))
-        }
-    }
+    if readings.is_empty() { Err(unreadable(silent(detection, workload))) } else { Ok(readings) }
 }
 
 /// What the images say: tags and known digests.
-fn images(detection: &Detection, workload: &Workload) -> Result<Vec<AddonVersion>, String> {
-    let Some(pattern) = &detection.image else { return Ok(Vec::new()) };
+fn images(detection: &Detection, workload: &Workload) -> Result<BTreeSet<AddonVersion>, String> {
+    let Some(pattern) = &detection.image else { return Ok(BTreeSet::new()) };
     // Elsewhere the container may be called anything.
     let name = detection.container.as_ref().filter(|_| is_usual(detection, workload));
     let named = |it: &&Container| name.map_or_else(|| is_meant(detection, it), |name| it.name == *name);
-    let mut versions = Vec::new();
+    let (mut versions, mut silent) = (BTreeSet::new(), None);
     for container in containers(detection, workload).filter(named) {
-        let Some(reference) = ImageReference::parse(&container.image) else { continue };
-        versions.extend(reference.digest.and_then(|digest| detection.digests.get(digest).copied()));
-        if let Some(tagged) = reference.tagged() {
-            let version = pattern.version(&tagged).map_err(|why| format!("{}: {why}", container.image))?;
-            versions.extend(version);
+        let reference = ImageReference::parse(&container.image);
+        let digest = reference.and_then(|reference| detection.digests.get(reference.digest?).copied());
+        let tagged = reference.and_then(|reference| reference.tagged());
+        let tag = match tagged.map(|tagged| pattern.version(&tagged)) {
+            Some(Ok(version)) => version,
+            Some(Err(why)) => return Err(format!("{}: {why}", container.image)),
+            None => None,
+        };
+        if digest.is_none() && tag.is_none() {
+            silent = Some(&container.image);
         }
+        versions.extend(digest.into_iter().chain(tag));
     }
-    Ok(versions)
+    match silent {
+        Some(image) if !versions.is_empty() => Err(format!("{image} tells no version")),
+        Some(_) | None => Ok(versions),
+    }
 }
 
 fn second(reading: &Reading, workload: &Workload) -> Result<AddonVersion, String> {

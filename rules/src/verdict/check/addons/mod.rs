@@ -123,13 +123,15 @@ fn beyond(facts: &Facts<'_>, target: &Version, running: Minor, policy: &Policy) 
 fn one(addon: &Addon, places: &[&Workload], question: &Question<'_>, facts: &Facts<'_>, tally: &mut Tally) {
     let found = match find::find(addon, places) {
         Found::Nowhere => return absent(addon, tally),
-        Found::Version(version) => version,
+        Found::Versions(versions) => versions,
         Found::Unknown(finding) => return tally.unknowns.push(finding),
     };
     if let Err(finding) = facts.case.matrix.addons.young(addon, facts.case.now) {
         return tally.unknowns.push(finding);
     }
-    fit::judge(addon, found, question, tally);
+    for version in found {
+        fit::judge(addon, version, question, tally);
+    }
 }
 
 fn absent(addon: &Addon, tally: &mut Tally) {

@@ -36,14 +36,14 @@ pub fn way(target: &Version, case: &Case<'_>) -> Result<Way, Finding> {
         match find(addon, &survey.places(&addon.detection)) {
             Found::Nowhere => {}
             Found::Unknown(finding) => unknown.push(finding),
-            Found::Version(version) => match case.matrix.addons.young(addon, case.now) {
+            Found::Versions(versions) => match case.matrix.addons.young(addon, case.now) {
                 Err(finding) => unknown.push(finding),
-                Ok(()) => travellers.push(Traveller {
+                Ok(()) => travellers.extend(versions.into_iter().map(|version| Traveller {
                     name: &addon.name,
                     version,
                     support: &addon.support,
                     is_pinned: addon.is_pinned(today),
-                }),
+                })),
             },
         }
     }

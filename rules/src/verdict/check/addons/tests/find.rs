@@ -22,9 +22,42 @@ fn s16_two_versions_are_unknown() {
     assert_eq!(said("v1.37.0", WIDE, vec![two.clone()]), (Status::Unknown, vec!["addon_versions_differ"]));
     let named = format!("{WIDE}, container: main");
     assert_eq!(said("v1.37.0", &named, vec![two]), (Status::Pass, vec![]));
-    let elsewhere = |name, image| workload(WorkloadKind::Deployment, "a", name, &[image]);
-    let places = vec![elsewhere("x", "net/node:v1.1.0"), elsewhere("y", "net/node:v1.1.1")];
-    assert_eq!(said("v1.37.0", WIDE, places), (Status::Unknown, vec!["addon_versions_differ"]));
+    let blurred =
+        workload(WorkloadKind::DaemonSet, "net-system", "net-node", &["net/node:v1.1.0", "net/node:latest"]);
+    assert_eq!(said("v1.37.0", WIDE, vec![blurred]), (Status::Unknown, vec!["addon_version_unreadable"]));
+}
+
+#[test]
+fn a_second_installation_is_judged_too_and_another_part_of_the_first_is_not() {
+    let beside = |namespace, images: &[&str]| {
+        vec![net("net/node:v1.1.0"), workload(WorkloadKind::Deployment, namespace, "other", images)]
+    };
+    for (workloads, status) in [
+        (beside("a", &["net/node:v1.1.1"]), Status::Pass),
+        (beside("a", &["net/node:v1.0.0"]), Status::Block),
+        (beside("a", &["net/node@sha256:ab"]), Status::Unknown),
+        (beside("a", &["net/node:v1.1.0", "net/node:v1.0.0"]), Status::Unknown),
+        (beside("net-system", &["net/node:v1.1.0", "net/node:v1.0.0"]), Status::Pass),
+        (beside("net-system", &["net/node:v1.0.0"]), Status::Block),
+    ] {
+        assert_eq!(said("v1.37.0", WIDE, workloads.clone()).0, status, "{workloads:?}");
+    }
+}
+
+#[test]
+fn what_images_do_not_tell_is_found_by_its_name_in_any_namespace() {
+    let row = WIDE.replace(
+        "claim",
+        "if_absent: not-applicable, also_read: [{label: app.kubernetes.io/version}], claim",
+    );
+    let text = file(&row).replace(r"'net/node:v(\d+\.\d+(?:\.\d+)?)'", "''");
+    let mut elsewhere = Workload { namespace: "a".to_owned(), ..net("any:v9") };
+    elsewhere.labels.insert(Workload::VERSION_LABEL.to_owned(), "v1.0.0".to_owned());
+    let check = checked("v1.37.0", &text, vec![elsewhere.clone()], |_| {});
+    assert_eq!(reasons(&check.findings), ["addon_upgrade_needed"]);
+    elsewhere.labels.clear();
+    let check = checked("v1.37.0", &text, vec![elsewhere], |_| {});
+    assert_eq!(reasons(&check.findings), ["addon_version_unreadable"]);
 }
 
 #[test]
