@@ -34,6 +34,7 @@ pub mod prometheus;
 pub mod reason;
 pub mod route;
 pub mod run;
+pub mod seed;
 pub mod selector;
 pub mod settings;
 pub mod skew;
