@@ -14,6 +14,7 @@
 
 pub mod cli;
 mod config;
+pub mod exit;
 pub mod kube_client;
 pub mod read;
 pub mod serve;

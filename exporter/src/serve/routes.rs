@@ -9,9 +9,10 @@ use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::Snapshot;
 
 use super::http::{reply, text};
+use super::verdict::Report;
 use super::view::View;
 use super::words::html;
-use super::{metrics, status, verdict as page};
+use super::{metrics, status};
 
 /// What does not change while the program runs.
 #[derive(Debug, Clone)]
@@ -92,10 +93,13 @@ fn judged(request: &Parts, view: &View, site: &Site, now: Timestamp) -> Response
         Some(target) => vec![view.judge(&target, &site.settings, now)],
         None => view.verdicts.clone(),
     };
+    let report = Report::new(&verdicts, &view.case(&site.settings, now));
     if accepts(&request.headers, "application/json") {
-        reply(StatusCode::OK, "application/json", page::json(&verdicts, view))
+        reply(StatusCode::OK, "application/json", report.json())
+    } else if accepts(&request.headers, "text/html") {
+        page("Lockkeeper verdict", &report.html())
     } else {
-        text(StatusCode::OK, page::text(&verdicts, view, now))
+        text(StatusCode::OK, report.text())
     }
 }
 
@@ -132,28 +136,37 @@ fn ready(view: &View) -> Response<Full<Bytes>> {
 
 fn unread(view: &View) -> String {
     let failing = |source: status::SourceStatus| Some(format!("{}: {}", source.source, source.error?));
-    let sources: Vec<String> = status::sources(view).into_iter().filter_map(failing).collect();
+    let sources: Vec<String> =
+        status::sources(&view.snapshot, &view.inventory).into_iter().filter_map(failing).collect();
     format!("not everything has been read yet\n{}\n", sources.join("\n"))
 }
 
 fn landing(headers: &HeaderMap, view: &View, site: &Site, now: Timestamp) -> Response<Full<Bytes>> {
-    let status = page::text(&view.verdicts, view, now);
+    let report = Report::new(&view.verdicts, &view.case(&site.settings, now));
     if !accepts(headers, "text/html") {
         return text(
             StatusCode::OK,
-            format!("Lockkeeper exporter {}\n\n{}\n{status}", version(), running(&view.snapshot)),
+            format!("Lockkeeper exporter {}\n\n{}\n\n{}", version(), running(&view.snapshot), report.text()),
         );
     }
     let metrics = html(&site.telemetry_path);
-    let body = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Lockkeeper exporter</title>\
-         <meta http-equiv=\"refresh\" content=\"10\"></head><body>\n\
-         <h1>Lockkeeper exporter {}</h1>\n<p><a href=\"{metrics}\">metrics</a> <a href=\"/verdict\">verdict</a> \
-         <a href=\"/rules\">rules</a> <a href=\"/livez\">livez</a> <a href=\"/readyz\">readyz</a></p>\n\
-         <p>{}</p>\n<pre>{}</pre>\n</body></html>\n",
-        version(),
+    let head = format!(
+        "<p><a href=\"{metrics}\">metrics</a> <a href=\"/verdict\">verdict</a> <a href=\"/rules\">rules</a> \
+         <a href=\"/livez\">livez</a> <a href=\"/readyz\">readyz</a></p>\n<p>{}</p>\n{}",
         html(&running(&view.snapshot)),
-        html(&status),
+        report.html(),
+    );
+    page(&format!("Lockkeeper exporter {}", version()), &head)
+}
+
+/// A page that keeps itself up to date.
+fn page(title: &str, inside: &str) -> Response<Full<Bytes>> {
+    let title = html(title);
+    let body = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
+         <meta http-equiv=\"refresh\" content=\"10\">\
+         <style>body{{font-family:monospace}}p{{margin:0;white-space:pre-wrap}}td,th{{text-align:left;padding-right:2em}}</style>\
+         </head><body>\n<h1>{title}</h1>\n{inside}</body></html>\n",
     );
     reply(StatusCode::OK, "text/html; charset=utf-8", body)
 }

@@ -1,16 +1,12 @@
 //! What is going on, for people and programs: the sources with their ages, the runs with what they wait for.
 
-use std::fmt::Write as _;
-
 use jiff::Timestamp;
 use lockkeeper_rules::api::{Hold, RunPhase, UpgradeRun};
+use lockkeeper_rules::inventory::Inventory;
 use lockkeeper_rules::metric::is_open;
 use lockkeeper_rules::run::unreadable;
 use lockkeeper_rules::snapshot::{Reading, Snapshot};
 use serde::Serialize;
-
-use super::view::View;
-use super::words::{ago, plain};
 
 /// One source as it is now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -46,8 +42,8 @@ pub struct RunStatus {
 
 /// Every source.
 #[must_use]
-pub fn sources(view: &View) -> Vec<SourceStatus> {
-    let readings = view.snapshot.readings().into_iter().chain(view.inventory.readings());
+pub fn sources(snapshot: &Snapshot, inventory: &Inventory) -> Vec<SourceStatus> {
+    let readings = snapshot.readings().into_iter().chain(inventory.readings());
     readings
         .map(|Reading { source, proven_at, error }| SourceStatus {
             source,
@@ -82,46 +78,4 @@ fn run_status(run: &UpgradeRun) -> RunStatus {
         waits_for: status.map(|status| status.holds.clone()).unwrap_or_default(),
         halted: unreadable.or(halted),
     }
-}
-
-/// Runs and sources as lines for a terminal.
-#[must_use]
-pub fn text(view: &View, now: Timestamp) -> String {
-    let mut out = String::new();
-    for run in runs(&view.snapshot) {
-        run_text(&mut out, &run, now);
-    }
-    out.push_str("sources\n");
-    for SourceStatus { source, proven_at, error } in sources(view) {
-        let age = proven_at.map_or("never proven".to_owned(), |at| format!("proven {} ago", ago(at, now)));
-        let error = error.map(|error| format!("; FAILS: {}", plain(&error))).unwrap_or_default();
-        line(&mut out, &format!("  {source:<18} {age}{error}"));
-    }
-    out
-}
-
-fn run_text(out: &mut String, run: &RunStatus, now: Timestamp) {
-    let phase = run.phase.map_or("not seen by the actuator yet".to_owned(), |phase| format!("{phase:?}"));
-    let since = run.since.map(|at| format!(" for {}", ago(at, now))).unwrap_or_default();
-    let step = if run.step.is_empty() { String::new() } else { format!(" {}", plain(&run.step)) };
-    let progress =
-        if run.progress.is_empty() { String::new() } else { format!(", {} nodes", plain(&run.progress)) };
-    line(out, &format!("run {} to {}: {phase}{step}{since}{progress}", plain(&run.run), plain(&run.target)));
-    if let Some(halted) = &run.halted {
-        line(out, &format!("  halted: {}", plain(halted)));
-    }
-    for Hold { reason, subject, detail, remedy, since } in &run.waits_for {
-        let words: Vec<String> = [reason, subject, detail]
-            .into_iter()
-            .filter(|word| !word.is_empty())
-            .map(|word| plain(word))
-            .collect();
-        line(out, &format!("  waits for {} ({})", words.join(" "), ago(*since, now)));
-        line(out, &format!("    -> {}", plain(remedy)));
-    }
-    out.push('\n');
-}
-
-fn line(out: &mut String, line: &str) {
-    writeln!(out, "{}", line.trim_end()).expect("a string takes all that is written");
 }

@@ -63,8 +63,14 @@ impl View {
     /// What is seen here on any target.
     #[must_use]
     pub fn judge(&self, target: &str, settings: &Settings, now: Timestamp) -> Verdict {
+        verdict(target, &self.case(settings, now))
+    }
+
+    /// What a verdict on this state is made from.
+    #[must_use]
+    pub fn case<'a>(&'a self, settings: &'a Settings, now: Timestamp) -> Case<'a> {
         let Self { snapshot, inventory, matrix, .. } = self;
-        verdict(target, &Case { snapshot, inventory, matrix, settings, now })
+        Case { snapshot, inventory, matrix, settings, now }
     }
 
     /// Whether every source has been read once: before that there is nothing to say.

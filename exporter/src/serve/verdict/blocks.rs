@@ -1,0 +1,213 @@
+//! A report in blocks: what is told in which order, without how it looks.
+
+use jiff::Timestamp;
+use lockkeeper_rules::api::Hold;
+use lockkeeper_rules::bridge::{Bridge, BridgeStep};
+use lockkeeper_rules::reason::Finding;
+use lockkeeper_rules::verdict::{Answer, Check, Evidence, Way};
+
+use super::{DataAge, Report, Shown};
+use crate::serve::status::{RunStatus, SourceStatus};
+use crate::serve::words::ago;
+
+/// A piece of a report. Its words are as they came: whoever draws them makes them harmless.
+#[derive(Debug)]
+pub(super) enum Block {
+    /// What comes next.
+    Title(String),
+    /// A line, the deeper the more it belongs to the ones before.
+    Line(usize, String),
+    /// The same, to be broken where it is too long to be read at once.
+    Prose(usize, String),
+    /// Rows of the same kind; the first one names the columns.
+    Table(Vec<Vec<String>>),
+}
+
+impl Report<'_> {
+    pub(super) fn blocks(&self) -> Vec<Block> {
+        let mut blocks: Vec<Block> = self.summary().into_iter().collect();
+        for one in &self.verdicts {
+            one.tell(&mut blocks);
+        }
+        self.tell_uncovered(&mut blocks);
+        for run in &self.runs {
+            tell_run(run, self.at, &mut blocks);
+        }
+        blocks.push(Block::Title("data".to_owned()));
+        blocks.push(Block::Table(ages(&self.data)));
+        blocks.push(Block::Title("sources".to_owned()));
+        blocks.extend(self.sources.iter().map(|source| tell_source(source, self.at)));
+        blocks
+    }
+
+    /// Several answers side by side; a single one speaks for itself.
+    fn summary(&self) -> Option<Block> {
+        match self.verdicts.len() {
+            0 => {
+                let why = if self.is_offer_known {
+                    "no newer version is published"
+                } else {
+                    "what is published is not known"
+                };
+                Some(Block::Line(0, format!("no target: {why}; ask with ?target=v1.36.3")))
+            }
+            1 => None,
+            _ => {
+                let head = row(["TARGET", "VERDICT", "BLOCKING", "HELD", "UNKNOWN", "EXIT CODE"]);
+                Some(Block::Table(
+                    std::iter::once(head).chain(self.verdicts.iter().map(Shown::row)).collect(),
+                ))
+            }
+        }
+    }
+
+    fn tell_uncovered(&self, blocks: &mut Vec<Block>) {
+        let all = &self.not_covered;
+        if all.workloads.is_empty() && all.error.is_none() {
+            return;
+        }
+        blocks.push(Block::Title("not covered: they look like add-ons, and no row judges them".to_owned()));
+        let error = all.error.as_ref().map(|error| format!("not known: {error}"));
+        blocks.extend(all.workloads.iter().cloned().chain(error).map(|line| Block::Prose(1, line)));
+    }
+}
+
+impl Shown<'_> {
+    fn row(&self) -> Vec<String> {
+        use lockkeeper_rules::verdict::Status::{Block, Hold, Unknown};
+        let count = |status| {
+            let checks = self.verdict.checks.iter().filter(|check| check.status == status);
+            checks.count().to_string()
+        };
+        vec![
+            self.verdict.target.clone(),
+            self.verdict.verdict.name().to_owned(),
+            count(Block),
+            count(Hold),
+            count(Unknown),
+            self.exit_code.to_string(),
+        ]
+    }
+
+    fn tell(&self, blocks: &mut Vec<Block>) {
+        let (verdict, blind) = (self.verdict, self.blind.len());
+        let note = if blind > 0 && verdict.verdict != Answer::Unknown {
+            format!(" ({blind} checks could not be made)")
+        } else {
+            String::new()
+        };
+        let word = verdict.verdict.name().to_uppercase();
+        blocks.push(Block::Title(format!("{}: {word}, exit code {}{note}", verdict.target, self.exit_code)));
+        for check in &verdict.checks {
+            tell_check(check, blocks);
+        }
+        match &self.way {
+            Some(Ok(way)) => tell_way(way, blocks),
+            Some(Err(why)) => blocks.push(Block::Prose(1, format!("plan: not known: {why}"))),
+            None => {}
+        }
+    }
+}
+
+fn tell_check(check: &Check, blocks: &mut Vec<Block>) {
+    let Check { id, status, evidence, findings, notes, scope: _, is_final: _ } = check;
+    let evidence: Vec<String> = evidence.iter().map(read).collect();
+    blocks.push(Block::Prose(1, format!("{:<8} {id:<20} {}", status.name(), evidence.join(", "))));
+    for finding in findings {
+        tell_finding(finding, blocks);
+    }
+    blocks.extend(notes.iter().map(|note| Block::Prose(2, format!("note: {note}"))));
+}
+
+fn tell_finding(finding: &Finding, blocks: &mut Vec<Block>) {
+    blocks.push(Block::Prose(2, finding.to_string()));
+    blocks.push(Block::Prose(3, format!("-> {}", finding.reason.entry().remedy)));
+}
+
+fn read(evidence: &Evidence) -> String {
+    let Evidence { source, count, age_seconds } = evidence;
+    let age = match *age_seconds {
+        u64::MAX => "of no known age".to_owned(),
+        seconds @ 0..172_800 => format!("{seconds} s old"),
+        seconds => format!("{} days old", seconds / 86_400),
+    };
+    format!("{count} {source} ({age})")
+}
+
+fn tell_way(way: &Way, blocks: &mut Vec<Block>) {
+    match &way.bridge {
+        Bridge::Plan(steps) if steps.is_empty() => {}
+        Bridge::Plan(steps) => {
+            blocks.push(Block::Prose(1, "plan".to_owned()));
+            let numbered = (1..).zip(steps);
+            blocks
+                .extend(numbered.map(|(number, step)| Block::Prose(2, format!("{number}. {}", told(step)))));
+        }
+        Bridge::NoPlan(obstacles) => {
+            blocks.push(Block::Prose(1, "plan: there is none".to_owned()));
+            for it in obstacles {
+                let pinned =
+                    if it.is_pinned { "; it is pinned, which may be all that is in the way" } else { "" };
+                let (name, version, stays_at, needs) = (&it.name, &it.version, &it.stays_at, &it.needs);
+                let missing = format!(
+                    "{name} {version} comes along to {stays_at}: a release that fits {stays_at} and {needs} is missing{pinned}"
+                );
+                blocks.push(Block::Prose(2, missing));
+            }
+        }
+        Bridge::TooFar => {
+            let why =
+                "plan: not looked for: the target is of another major version, or too many minors ahead";
+            blocks.push(Block::Prose(1, why.to_owned()));
+        }
+    }
+    blocks.extend(way.unknown.iter().map(|finding| Block::Prose(2, format!("no step speaks of: {finding}"))));
+}
+
+fn told(step: &BridgeStep) -> String {
+    match step {
+        BridgeStep::Addon { name, from, to } => format!("upgrade {name} from {from} to at least {to}"),
+        BridgeStep::Kubernetes { from, to } => format!("upgrade Kubernetes from {from} to {to}"),
+    }
+}
+
+fn ages(data: &[DataAge]) -> Vec<Vec<String>> {
+    let mut rows = vec![row(["SECTION", "OF", "AGE", "AT MOST", ""])];
+    for age in data {
+        let unknown = || "unknown".to_owned();
+        rows.push(vec![
+            age.section.to_owned(),
+            age.as_of.map_or_else(unknown, |as_of| as_of.to_string()),
+            age.age_days.map_or_else(unknown, |days| format!("{days} days")),
+            format!("{} days", age.max_age_days),
+            if age.is_stale { "STALE".to_owned() } else { String::new() },
+        ]);
+    }
+    rows
+}
+
+fn tell_source(source: &SourceStatus, now: Timestamp) -> Block {
+    let SourceStatus { source, proven_at, error } = source;
+    let age = proven_at.map_or("never proven".to_owned(), |at| format!("proven {} ago", ago(at, now)));
+    let error = error.as_ref().map(|error| format!("; FAILS: {error}")).unwrap_or_default();
+    Block::Line(1, format!("{source:<18} {age}{error}"))
+}
+
+fn tell_run(run: &RunStatus, now: Timestamp, blocks: &mut Vec<Block>) {
+    let phase = run.phase.map_or("not seen by the actuator yet".to_owned(), |phase| format!("{phase:?}"));
+    let since = run.since.map(|at| format!(" for {}", ago(at, now))).unwrap_or_default();
+    let step = if run.step.is_empty() { String::new() } else { format!(" {}", run.step) };
+    let progress = if run.progress.is_empty() { String::new() } else { format!(", {} nodes", run.progress) };
+    blocks.push(Block::Title(format!("run {} to {}: {phase}{step}{since}{progress}", run.run, run.target)));
+    blocks.extend(run.halted.iter().map(|halted| Block::Line(1, format!("halted: {halted}"))));
+    for Hold { reason, subject, detail, remedy, since } in &run.waits_for {
+        let words = [reason, subject, detail].into_iter().filter(|word| !word.is_empty());
+        let words = words.map(String::as_str).collect::<Vec<_>>().join(" ");
+        blocks.push(Block::Line(1, format!("waits for {words} ({})", ago(*since, now))));
+        blocks.push(Block::Line(2, format!("-> {remedy}")));
+    }
+}
+
+fn row<const N: usize>(words: [&str; N]) -> Vec<String> {
+    words.map(str::to_owned).to_vec()
+}
