@@ -440,7 +440,8 @@ mod tests {
         });
         run.spec.cordoned_nodes = cordoned_nodes;
         let cluster = healthy();
-        let mut node = cluster.snapshot.nodes.value.unwrap().into_iter().find(|node| node.name.0 == "w-1").unwrap();
+        let mut node =
+            cluster.snapshot.nodes.value.unwrap().into_iter().find(|node| node.name.0 == "w-1").unwrap();
         node.unschedulable = cordon.is_some();
         node.cordoned_by = cordon.flatten().map(str::to_owned);
         node_state(&node, &run).to_owned()
