@@ -101,11 +101,11 @@ impl Shown<'_> {
         for check in &verdict.checks {
             tell_check(check, blocks);
         }
-        match &self.way {
-            Some(Ok(way)) => tell_way(way, blocks),
-            Some(Err(why)) => blocks.push(Block::Prose(1, format!("plan: not known: {why}"))),
-            None => {}
+        if let Some(way) = &self.way {
+            tell_way(way, blocks);
         }
+        let why = self.way_error.as_ref();
+        blocks.extend(why.map(|why| Block::Prose(1, format!("plan: not known: {why}"))));
     }
 }
 

@@ -47,8 +47,10 @@ struct Shown<'a> {
     blind: Vec<&'a str>,
     /// What would clear each finding, in the order of all findings.
     remedies: Vec<&'static str>,
-    /// The steps to the target; nothing if it is no version.
-    way: Option<Result<Way, String>>,
+    /// The steps to the target; nothing if it is no version, or if they are not known.
+    way: Option<Way>,
+    /// Why they are not known.
+    way_error: Option<String>,
 }
 
 /// The workloads that look like add-ons and that no row judges.
@@ -107,13 +109,18 @@ impl<'a> Report<'a> {
 }
 
 fn shown<'a>(verdict: &'a Verdict, case: &Case<'_>) -> Shown<'a> {
-    let target = verdict.target.parse::<Version>().ok();
+    let way = verdict.target.parse::<Version>().ok().map(|target| way(&target, case)).transpose();
+    let (way, way_error) = match way {
+        Ok(way) => (way, None),
+        Err(finding) => (None, Some(finding.to_string())),
+    };
     Shown {
         verdict,
         exit_code: Exit::from(verdict.verdict).code(),
         blind: verdict.blind().map(|check| check.id).collect(),
         remedies: verdict.findings().map(|finding| finding.reason.entry().remedy).collect(),
-        way: target.map(|target| way(&target, case).map_err(|finding| finding.to_string())),
+        way,
+        way_error,
     }
 }
 
