@@ -1,8 +1,12 @@
 //! The program: its command line, and how its parts are put together.
 
+mod matrix;
+mod seed;
+mod verdict;
+
 use std::future::pending;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -18,6 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config::{self, Config};
+use crate::exit::Exit;
 use crate::kube_client::{Cluster, install_tls_provider};
 use crate::read::eyes::Eyes;
 use crate::read::packages::Repository;
@@ -25,9 +30,6 @@ use crate::serve::http::{Handler, Limits, ListenError, Listener};
 use crate::serve::routes::{Site, route as answer};
 use crate::serve::view::{self, View};
 use crate::telemetry;
-
-/// What a person must mend before the program can start: usage and configuration.
-const EXIT_BAD_INPUT: u8 = 3;
 
 /// Reads a cluster, publishes its metrics and the verdict on newer versions. Changes nothing.
 #[derive(Debug, Parser)]
@@ -47,6 +49,11 @@ enum Command {
     Route(SettingsArgs),
     /// Prints the definitions of the custom resources.
     Crds,
+    /// Tells whether the cluster may go to a version: exit code 0 safe, 2 blocked, 3 unknown or bad input, 4 held.
+    Verdict(verdict::VerdictArgs),
+    /// Looks at the files of facts about versions.
+    #[command(subcommand)]
+    Matrix(matrix::MatrixCommand),
 }
 
 #[derive(Debug, Args)]
@@ -96,40 +103,54 @@ pub fn main() -> ExitCode {
             let is_wrong = error.use_stderr();
             // Nobody is left to be told if the terminal is gone.
             let _told = error.print();
-            return if is_wrong { ExitCode::from(EXIT_BAD_INPUT) } else { ExitCode::SUCCESS };
+            return if is_wrong { Exit::Unknown.into() } else { Exit::Safe.into() };
         }
     };
     let ended = match cli.command {
-        None => start(cli.run),
-        Some(command) => print(command),
-    };
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Input(error)) => {
-            eprintln!("lockkeeper-exporter: {}", telemetry::chain(error.as_ref()));
-            ExitCode::from(EXIT_BAD_INPUT)
+        None => start(cli.run).map(|()| Exit::Safe),
+        Some(Command::Rules(args)) => {
+            settings(args.config.as_deref()).and_then(|it| print(&alert::to_yaml(&alert::groups(&it))))
         }
-        Err(Failure::Run(error)) => {
-            tracing::error!(error = telemetry::chain(error.as_ref()), "the exporter has ended");
-            ExitCode::FAILURE
+        Some(Command::Route(args)) => settings(args.config.as_deref())
+            .and_then(|it| print(&route::to_yaml(&RouteOptions::default(), &it))),
+        Some(Command::Crds) => print(&crd::upgrade_run_yaml()),
+        Some(Command::Verdict(args)) => verdict::run(args),
+        Some(Command::Matrix(command)) => matrix::run(command),
+    };
+    ended.unwrap_or_else(Failure::tell).into()
+}
+
+impl Failure {
+    fn tell(self) -> Exit {
+        match self {
+            Self::Input(error) => {
+                eprintln!("lockkeeper-exporter: {}", telemetry::chain(error.as_ref()));
+                Exit::Unknown
+            }
+            Self::Run(error) => {
+                tracing::error!(error = telemetry::chain(error.as_ref()), "the exporter has ended");
+                Exit::Failed
+            }
         }
     }
 }
 
-fn print(command: Command) -> Result<(), Failure> {
-    let settings = |args: SettingsArgs| -> Result<Settings, Failure> {
-        let read = |path: PathBuf| config::read(&path).map(|config| config.settings);
-        Ok(args.config.map(read).transpose().map_err(input)?.unwrap_or_default())
-    };
-    let text = match command {
-        Command::Rules(args) => alert::to_yaml(&alert::groups(&settings(args)?)),
-        Command::Route(args) => route::to_yaml(&RouteOptions::default(), &settings(args)?),
-        Command::Crds => crd::upgrade_run_yaml(),
-    };
+/// The settings of a configuration file; the defaults without one.
+fn settings(path: Option<&Path>) -> Result<Settings, Failure> {
+    let config = path.map(config::read).transpose().map_err(input)?;
+    Ok(config.map(|config| config.settings).unwrap_or_default())
+}
+
+fn print(text: &str) -> Result<Exit, Failure> {
+    write(text.trim_end())
+}
+
+/// Writes a text as it is, and the end of its last line.
+fn write(text: &str) -> Result<Exit, Failure> {
     // Whoever reads only the head of it has hung up: that is no failure.
-    match writeln!(std::io::stdout(), "{}", text.trim_end()) {
+    match writeln!(std::io::stdout(), "{text}") {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::Run(error.into())),
-        Ok(()) | Err(_) => Ok(()),
+        Ok(()) | Err(_) => Ok(Exit::Safe),
     }
 }
 

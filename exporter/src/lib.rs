@@ -17,5 +17,6 @@ mod config;
 pub mod exit;
 pub mod kube_client;
 pub mod read;
+mod saved;
 pub mod serve;
 pub mod telemetry;

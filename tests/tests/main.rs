@@ -20,4 +20,5 @@ mod readme;
 mod rules;
 mod unreadable;
 mod upgrade;
+mod verdict;
 mod webhook;

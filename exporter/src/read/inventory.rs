@@ -1,15 +1,22 @@
 //! What lives in the cluster beside nodes and runs, kept by watching. A new kind is a line in [`Inventories`], one in
 //! each of its functions, a conversion, and its right in `deploy/base`.
 
+use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as extensions;
-use kube::Api;
+use kube::api::ListParams;
+use kube::{Api, Client};
 use lockkeeper_rules::inventory::{Definition, Inventory, ServedVersion, Workload};
+use lockkeeper_rules::snapshot::Source;
+use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use super::list::list_all;
 use super::watch::{Counts, Watch, Watched, keep, values};
 use super::workload;
 use crate::kube_client::Cluster;
@@ -74,6 +81,34 @@ impl Inventories {
             ("daemon_sets", self.daemon_sets.counts()),
             ("stateful_sets", self.stateful_sets.counts()),
         ]
+    }
+}
+
+/// One fresh read of everything, all at once, each within `deadline`. Each source succeeds or fails by itself.
+pub async fn inventory_now(client: &Client, deadline: Duration) -> Inventory {
+    // Taken before the first request: a proof is never younger than the question.
+    let now = Timestamp::now();
+    let (definitions, deployments, daemon_sets, stateful_sets) = tokio::join!(
+        listed(client, |definition| Some(convert(definition)), now, deadline),
+        listed(client, workload::deployment, now, deadline),
+        listed(client, workload::daemon_set, now, deadline),
+        listed(client, workload::stateful_set, now, deadline),
+    );
+    Inventory { definitions, workloads: workload::joined([deployments, daemon_sets, stateful_sets]) }
+}
+
+async fn listed<K, T>(
+    client: &Client,
+    convert: fn(&K) -> Option<T>,
+    now: Timestamp,
+    deadline: Duration,
+) -> Source<Vec<T>>
+where
+    K: kube::Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
+{
+    match list_all(&Api::<K>::all(client.clone()), &ListParams::default(), deadline).await {
+        Ok(listed) => Source::read(listed.items.iter().filter_map(convert).collect(), now),
+        Err(error) => Source::failed(format!("{}: {error}", K::plural(&()))),
     }
 }
 

@@ -9,6 +9,7 @@ pub mod list;
 pub mod now;
 pub mod packages;
 pub mod prometheus;
+pub mod seed;
 pub mod shown;
 pub mod upgrade_run;
 pub mod watch;

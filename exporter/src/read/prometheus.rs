@@ -35,6 +35,15 @@ impl Prometheus {
         PrometheusAnswers { url: self.url(), runtime, rules, queries: queries.into_iter().collect() }
     }
 
+    /// Evaluates an expression now and gives the answer as it came.
+    ///
+    /// # Errors
+    /// There is no answer, or it is larger than what is read.
+    pub async fn raw(&self, expr: &str) -> Result<Vec<u8>, String> {
+        let answer = self.0.ask("api/v1/query", &[("query", expr)], reading(|body| Ok(body.to_vec()))).await;
+        answer.result.map_err(|error| error.to_string())
+    }
+
     /// Evaluates an expression now.
     pub async fn query(&self, expr: &str) -> Answer<Vec<Sample>> {
         self.0.ask("api/v1/query", &[("query", expr)], reading(prometheus::vector)).await

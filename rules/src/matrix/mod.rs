@@ -166,6 +166,19 @@ impl Matrix {
     }
 }
 
+/// Whether a text is meant to be a file of facts, also where it has mistakes: it has a `schema`.
+#[must_use]
+pub fn has_schema(text: &str) -> bool {
+    let notes = Notes::new("");
+    match Tree::parse("", text) {
+        Ok(tree) => tree.hand(&notes).fields().is_some_and(|fields| fields.optional("schema").is_some()),
+        Err(_mistake) => text.lines().any(|line| {
+            let line = line.trim_start_matches(|c: char| c == '{' || c.is_whitespace());
+            line.starts_with("schema:") || line.starts_with("\"schema\"")
+        }),
+    }
+}
+
 /// What the head of a file says of all its sections.
 struct Head<'a> {
     file: &'a str,
@@ -302,6 +315,22 @@ mod tests {
                 "mine.yaml:3:10: release: found the field release, expected no field of that name"
             ]
         );
+    }
+
+    #[test]
+    fn a_file_of_facts_is_known_by_its_schema_even_where_it_is_broken() {
+        for (text, expected) in [
+            ("schema: 2\n", true),
+            ("{\"schema\": 3}", true),
+            ("as_of: 1\nschema: 2\nschema: 2\n", true),
+            ("{\"schema\": 2,", true),
+            ("{\"addons\": [{\"schema\": 2}]}", false),
+            ("{\"addons\": [], \"addons\": []}", false),
+            ("[]", false),
+            ("", false),
+        ] {
+            assert_eq!(has_schema(text), expected, "{text}");
+        }
     }
 
     #[test]

@@ -1,0 +1,124 @@
+//! Files of facts about versions: which kind they are, and what is wrong with them.
+
+use std::io::{Read, Write as _};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use lockkeeper_rules::matrix::{Matrix, has_schema};
+use lockkeeper_rules::seed::MATRIX_BYTES_MAX;
+
+use super::verdict::unknown;
+use super::{Failure, input, print};
+use crate::exit::Exit;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum MatrixCommand {
+    /// Lists every mistake of every file with its line and column: exit code 0 none, 3 some.
+    Check(CheckArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// The files; - is standard input.
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+}
+
+/// What the files given with --matrix ask for.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// A verdict by these facts, laid over the built-in ones.
+    Facts(Box<Matrix>),
+    /// The answer of the first gate to this matrix.
+    Seed(Vec<u8>),
+}
+
+pub(super) fn run(command: MatrixCommand) -> Result<Exit, Failure> {
+    let MatrixCommand::Check(CheckArgs { files }) = command;
+    let texts = files.iter().map(|path| text(path)).collect::<Result<Vec<_>, _>>()?;
+    load(&texts)?;
+    let lines: Vec<String> = texts.iter().map(|(name, _text)| format!("{name}: good")).collect();
+    print(&lines.join("\n")).map_err(unknown)
+}
+
+/// Reads the files and finds out what they ask for.
+pub(super) fn asked(paths: &[PathBuf]) -> Result<Asked, Failure> {
+    if let [path] = paths {
+        let bytes = bytes(path)?;
+        return match String::from_utf8(bytes) {
+            Ok(text) if has_schema(&text) => load(&[(path.display().to_string(), text)]),
+            Ok(text) => Ok(Asked::Seed(text.into_bytes())),
+            Err(error) => Ok(Asked::Seed(error.into_bytes())),
+        };
+    }
+    load(&paths.iter().map(|path| text(path)).collect::<Result<Vec<_>, _>>()?)
+}
+
+fn load(texts: &[(String, String)]) -> Result<Asked, Failure> {
+    let files: Vec<(&str, &str)> = texts.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    match Matrix::load(&files) {
+        Ok(matrix) => Ok(Asked::Facts(Box::new(matrix))),
+        Err(mistakes) => {
+            let mut stderr = std::io::stderr().lock();
+            for mistake in &mistakes {
+                // Nobody is left to be told if the terminal is gone.
+                let _told = writeln!(stderr, "{mistake}");
+            }
+            Err(input(anyhow::anyhow!(
+                "the matrix has {} mistakes; mend what is listed above",
+                mistakes.len()
+            )))
+        }
+    }
+}
+
+fn text(path: &Path) -> Result<(String, String), Failure> {
+    let name = path.display().to_string();
+    let no_text = |_error| input(anyhow::anyhow!("{name}: it is not UTF-8; save it as UTF-8"));
+    let text = String::from_utf8(bytes(path)?).map_err(no_text)?;
+    Ok((name, text))
+}
+
+/// What a file has, cut one byte behind the largest that is accepted.
+fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
+    let failed = |error: std::io::Error| {
+        let name = path.display();
+        input(
+            anyhow::Error::new(error)
+                .context(format!("{name}: cannot read it; check the path of the matrix")),
+        )
+    };
+    let mut bytes = Vec::new();
+    let limit = MATRIX_BYTES_MAX as u64 + 1;
+    if path.as_os_str() == "-" {
+        std::io::stdin().lock().take(limit).read_to_end(&mut bytes).map_err(failed)?;
+    } else {
+        let file = std::fs::File::open(path).map_err(failed)?;
+        file.take(limit).read_to_end(&mut bytes).map_err(failed)?;
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_file_without_schema_asks_for_the_first_gate_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let facts = file("facts.yaml", b"schema: 2\nas_of: \"2026-09-01\"\n");
+        let seed = file("seed.json", br#"{"addons": []}"#);
+        let rubbish = file("rubbish", b"\xff{");
+        assert!(matches!(asked(&[]), Ok(Asked::Facts(_))));
+        assert!(matches!(asked(std::slice::from_ref(&facts)), Ok(Asked::Facts(_))));
+        assert!(matches!(asked(std::slice::from_ref(&seed)), Ok(Asked::Seed(_))));
+        assert!(matches!(asked(&[rubbish]), Ok(Asked::Seed(_))));
+        assert!(asked(&[facts, seed]).is_err(), "both kinds at once");
+        assert!(asked(&[folder.path().join("gone")]).is_err());
+    }
+}

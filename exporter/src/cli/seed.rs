@@ -1,0 +1,71 @@
+//! A matrix without `schema`: what the first gate would answer on this cluster. Reading is its own here, because that
+//! gate takes what cannot be read for empty; what could not be read is told on standard error.
+
+use std::io::Write as _;
+
+use lockkeeper_rules::seed::{Answer, Inputs, METRIC, judge};
+
+use super::verdict::{VerdictArgs, unknown, within_deadline};
+use super::{Failure, input, write};
+use crate::exit::Exit;
+use crate::kube_client::Cluster;
+use crate::read::backend::BackendConfig;
+use crate::read::prometheus::Prometheus;
+use crate::read::seed::{Seen, seen};
+
+pub(super) fn run(args: &VerdictArgs, matrix: &[u8]) -> Result<Exit, Failure> {
+    if args.from.is_some() || args.save.is_some() || args.is_json() || args.config.is_some() {
+        let why = "--from, --save, --config.file and --output json need a --matrix with schema: 2";
+        return Err(input(anyhow::anyhow!(why)));
+    }
+    let (seen, prometheus) = within_deadline(read(args, matrix))?;
+    let answer = judge(&Inputs {
+        arguments: std::slice::from_ref(&args.target),
+        matrix,
+        running: None,
+        images: &seen.images,
+        kubelets: &seen.kubelets,
+        runtimes: &seen.runtimes,
+        prometheus: prometheus.as_deref().map_err(String::as_str),
+    });
+    tell(&seen.errors, answer)
+}
+
+fn tell(errors: &[String], answer: Answer) -> Result<Exit, Failure> {
+    let Answer { code, lines, faults } = answer;
+    let mut stderr = std::io::stderr().lock();
+    let faults = faults.iter().map(ToString::to_string);
+    for line in errors.iter().cloned().chain(faults) {
+        // Nobody is left to be told if the terminal is gone.
+        let _told = writeln!(stderr, "lockkeeper-exporter: {line}");
+    }
+    if !lines.is_empty() {
+        write(&lines.join("\n")).map_err(unknown)?;
+    }
+    Ok(match code {
+        0 => Exit::Safe,
+        2 => Exit::Blocked,
+        4 => Exit::Held,
+        _ => Exit::Unknown,
+    })
+}
+
+async fn read(args: &VerdictArgs, matrix: &[u8]) -> Result<(Seen, Result<Vec<u8>, String>), Failure> {
+    let cluster = async {
+        match Cluster::connect(args.kubeconfig.as_deref()).await {
+            Ok(cluster) => seen(&cluster.client, matrix).await,
+            Err(error) => Seen { errors: vec![crate::telemetry::chain(&error)], ..Seen::default() },
+        }
+    };
+    let Some(url) = &args.prometheus else {
+        return Ok((cluster.await, Err("no --prometheus is given".to_owned())));
+    };
+    let config = BackendConfig { urls: vec![url.clone()], token_file: None };
+    let servers =
+        Prometheus::all(&config).map_err(|error| input(anyhow::Error::new(error).context("--prometheus")))?;
+    let asked = async {
+        let server = servers.first().ok_or_else(|| "no --prometheus is given".to_owned())?;
+        server.raw(METRIC).await
+    };
+    Ok(tokio::join!(cluster, asked))
+}

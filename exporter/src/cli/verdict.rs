@@ -1,0 +1,228 @@
+//! `verdict TARGET`: one read of a cluster, or of a saved one, and the answer as an exit code.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use lockkeeper_rules::matrix::Matrix;
+use lockkeeper_rules::settings::Settings;
+use lockkeeper_rules::snapshot::{Packages, Snapshot, Source};
+use lockkeeper_rules::verdict::{Case, verdict};
+use lockkeeper_rules::version::Version;
+use tokio::time::{Instant, timeout_at};
+
+use super::matrix::{Asked, asked};
+use super::{Failure, input, print, seed};
+use crate::config;
+use crate::exit::Exit;
+use crate::kube_client::Cluster;
+use crate::read::inventory::inventory_now;
+use crate::read::now::snapshot_now;
+use crate::read::packages::Repository;
+use crate::saved::Saved;
+use crate::serve::verdict::Report;
+use crate::telemetry::chain;
+
+/// How long all of it may take.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// How long a source of the API server may take. Two of them come one after the other, and leave time for packages.
+const SOURCE_DEADLINE: Duration = Duration::from_secs(15);
+
+#[derive(Debug, Args)]
+pub(super) struct VerdictArgs {
+    /// The version to go to, such as v1.36.3.
+    pub(super) target: String,
+    /// How the answer is written.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+    /// The kubeconfig; the pod's service account without it.
+    #[arg(long, value_name = "FILE", conflicts_with = "from")]
+    pub(super) kubeconfig: Option<PathBuf>,
+    /// The configuration file with settings and packages. Without it, what is published is unknown.
+    #[arg(long = "config.file", value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Facts about versions, laid over the built-in ones; - is standard input. One file without `schema` asks for the
+    /// lines and the exit code of the first gate.
+    #[arg(long, value_name = "FILE")]
+    pub(super) matrix: Vec<PathBuf>,
+    /// The Prometheus to ask for a matrix without `schema`, such as http://prometheus:9090.
+    #[arg(long, value_name = "URL")]
+    pub(super) prometheus: Option<String>,
+    /// Judges a saved cluster, as of the moment it was saved.
+    #[arg(long, value_name = "FILE")]
+    pub(super) from: Option<PathBuf>,
+    /// Saves what was read, for --from.
+    #[arg(long, value_name = "FILE")]
+    pub(super) save: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+impl VerdictArgs {
+    pub(super) fn is_json(&self) -> bool {
+        self.output == Output::Json
+    }
+}
+
+pub(super) fn run(args: VerdictArgs) -> Result<Exit, Failure> {
+    match asked(&args.matrix)? {
+        Asked::Facts(matrix) => judge(&args, &matrix),
+        Asked::Seed(text) => seed::run(&args, &text),
+    }
+}
+
+fn judge(args: &VerdictArgs, matrix: &Matrix) -> Result<Exit, Failure> {
+    if args.prometheus.is_some() {
+        return Err(input(anyhow::anyhow!("--prometheus is asked only for a --matrix without schema")));
+    }
+    let target = &args.target;
+    let what = |error| anyhow::anyhow!("{target:?} is no target: {error}; give a version such as v1.36.3");
+    target.parse::<Version>().map_err(|error| input(what(error)))?;
+    let config = args.config.as_deref().map(config::read).transpose().map_err(input)?;
+    let saved = match &args.from {
+        Some(path) => Saved::read(path).map_err(input)?,
+        None => within_deadline(read(args, config.as_ref()))?,
+    };
+    if let Some(path) = &args.save {
+        saved.write(path).map_err(input)?;
+    }
+    let settings = config.map(|config| config.settings).unwrap_or_default();
+    let (text, exit) = told(args, matrix, &saved, &settings);
+    print(&text).map_err(unknown)?;
+    Ok(exit)
+}
+
+fn told(args: &VerdictArgs, matrix: &Matrix, saved: &Saved, settings: &Settings) -> (String, Exit) {
+    let Saved { now, snapshot, inventory, .. } = saved;
+    let case = Case { snapshot, inventory, matrix, settings, now: *now };
+    let verdicts = [verdict(&args.target, &case)];
+    let report = Report::new(&verdicts, &case);
+    let text = match args.output {
+        Output::Text => report.text(),
+        Output::Json => report.json(),
+    };
+    (text, verdicts[0].verdict.into())
+}
+
+/// What goes wrong on the way to a verdict leaves it unknown: its exit code is that of bad input.
+pub(super) fn unknown(failure: Failure) -> Failure {
+    match failure {
+        Failure::Input(error) | Failure::Run(error) => Failure::Input(error),
+    }
+}
+
+/// Runs what asks a cluster. It ends within [`DEADLINE`], whatever does not answer.
+pub(super) fn within_deadline<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(input)?;
+    let elapsed =
+        || anyhow::anyhow!("no answer within {} s; check --kubeconfig and the network", DEADLINE.as_secs());
+    let ended = runtime.block_on(async { tokio::time::timeout(DEADLINE, work).await });
+    // A lookup of a name cannot be broken off: it must not hold up the end.
+    runtime.shutdown_background();
+    ended.map_err(|_elapsed| input(elapsed()))?
+}
+
+async fn read(args: &VerdictArgs, config: Option<&config::Config>) -> Result<Saved, Failure> {
+    // A little before the end, so that what was read by then is told.
+    let until = Instant::now() + DEADLINE.saturating_sub(Duration::from_secs(5));
+    let cluster = Cluster::connect(args.kubeconfig.as_deref()).await.map_err(input)?;
+    let (mut snapshot, inventory) = tokio::join!(
+        snapshot_now(&cluster, Source::unread(), SOURCE_DEADLINE),
+        inventory_now(&cluster.client, SOURCE_DEADLINE),
+    );
+    snapshot.packages = packages(&snapshot, config, until).await;
+    Ok(Saved::new(Timestamp::now(), snapshot, inventory))
+}
+
+async fn packages(snapshot: &Snapshot, config: Option<&config::Config>, until: Instant) -> Source<Packages> {
+    let Some(config) = config else {
+        return Source::failed("not asked: give --config.file with packages.url");
+    };
+    let servers = snapshot.api_servers.value.iter().flatten();
+    let Some(running) = servers.filter_map(|server| server.version.as_ref().ok()).min() else {
+        return Source::failed("not asked: the running version is not known");
+    };
+    let now = Timestamp::now();
+    let asked = async { Repository::new(&config.packages.url)?.read(running).await };
+    match timeout_at(until, asked).await {
+        Ok(Ok(packages)) => Source::read(packages, now),
+        Ok(Err(error)) => Source::failed(chain(&error)),
+        Err(_elapsed) => Source::failed("packages.url: no answer in time; check the URL and the network"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use lockkeeper_rules::inventory::Inventory;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: VerdictArgs,
+    }
+
+    fn args(words: &[&str]) -> VerdictArgs {
+        Line::parse_from([&["verdict"], words].concat()).args
+    }
+
+    fn refused(words: &[&str]) -> String {
+        match run(args(words)) {
+            Err(Failure::Input(error)) => chain(error.as_ref()),
+            Err(Failure::Run(error)) => panic!("{words:?} ends as if the program had broken off: {error:#}"),
+            Ok(exit) => panic!("{words:?} ends as {exit:?}"),
+        }
+    }
+
+    #[test]
+    fn a_cluster_of_which_nothing_is_known_is_unknown_and_what_can_never_be_is_blocked() {
+        let now = "2026-09-02T03:04:05Z".parse().unwrap();
+        let mut saved = Saved::new(now, Snapshot::unread(), Inventory::unread());
+        let tell = |saved: &Saved, words: &[&str]| {
+            told(&args(words), &Matrix::built_in(), saved, &Settings::default())
+        };
+        let (text, exit) = tell(&saved, &["v1.36.3"]);
+        assert_eq!(exit, Exit::Unknown);
+        assert!(text.contains("source_unreadable packages"), "{text}");
+        let (json, exit) = tell(&saved, &["v1.36.3", "--output=json"]);
+        let document: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!((exit, document["verdicts"][0]["exit_code"].as_u64()), (Exit::Unknown, Some(3)));
+        let server = lockkeeper_rules::snapshot::ApiServer {
+            name: "a".to_owned(),
+            version: Ok("v1.36.3".parse().unwrap()),
+            ready: true,
+        };
+        saved.snapshot.api_servers = Source::read(vec![server], now);
+        assert_eq!(tell(&saved, &["v1.36.1"]).1, Exit::Blocked);
+    }
+
+    #[test]
+    fn what_cannot_be_asked_is_bad_input_with_a_remedy() {
+        crate::kube_client::install_tls_provider();
+        let folder = tempfile::tempdir().unwrap();
+        let seed = folder.path().join("seed.json");
+        std::fs::write(&seed, r#"{"addons": []}"#).unwrap();
+        let seed = format!("--matrix={}", seed.display());
+        for (words, said) in [
+            (vec!["nonsense"], "give a version such as v1.36.3"),
+            (vec!["v1.36.3", "--from=/nonexistent"], "/nonexistent: cannot read it; check --from"),
+            (vec!["v1.36.3", "--kubeconfig=/nonexistent"], "check --kubeconfig"),
+            (vec!["v1.36.3", "--config.file=/nonexistent"], "check --config.file"),
+            (vec!["v1.36.3", "--matrix=/nonexistent"], "check the path of the matrix"),
+            (vec!["v1.36.3", "--prometheus=http://a"], "--matrix without schema"),
+            (vec!["v1.36.3", &seed, "--from=/nonexistent"], "need a --matrix with schema: 2"),
+            (vec!["v1.36.3", &seed, "--prometheus=nonsense"], "--prometheus"),
+        ] {
+            assert!(refused(&words).contains(said), "{words:?}: {}", refused(&words));
+        }
+    }
+}

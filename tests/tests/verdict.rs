@@ -1,0 +1,118 @@
+//! The command line against a real control plane: its exit codes, a saved cluster, and the first gate's answer.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use lockkeeper_tests::part::User;
+use lockkeeper_tests::{World, parts};
+use serde_json::{Value, json};
+
+/// How a command ended, and what it said.
+struct Ended {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+fn run(args: &[&str], stdin: &str) -> Ended {
+    let mut child = Command::new(parts::own("lockkeeper-exporter").unwrap())
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+#[track_caller]
+fn ends(ended: &Ended, code: i32, stdout: &str, stderr: &str) {
+    let Ended { code: found, stdout: out, stderr: err } = ended;
+    let is_said = out.contains(stdout) && err.contains(stderr);
+    assert!(
+        *found == Some(code) && is_said,
+        "not {code} with {stdout:?}, {stderr:?}: {found:?}\n{out}\n{err}"
+    );
+}
+
+fn flag(name: &str, path: &Path) -> String {
+    format!("--{name}={}", path.display())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_exit_code_is_the_verdict_and_a_saved_cluster_gives_the_same() {
+    let world = World::builder().without_products().start().await.unwrap_or_else(|error| panic!("{error:#}"));
+    let kubeconfig =
+        flag("kubeconfig", &world.control_plane.lock().await.apiserver.kubeconfig(User::Exporter));
+    let file = json!({"packages": {"url": world.packages.url()}, "settings": world.settings});
+    let config = flag("config.file", &world.folder.write("verdict.json", file.to_string()).unwrap());
+    let saved = world.folder.path().join("saved.json");
+    let (save, from) = (flag("save", &saved), flag("from", &saved));
+    let ask = |target: &str, flags: &[&str]| run(&[&["verdict", target], flags].concat(), "");
+
+    let live = ask("v1.36.3", &[&kubeconfig, &config, &save]);
+    ends(&live, 0, "v1.36.3: SAFE, exit code 0\n", "");
+    let again = ask("v1.36.3", &[&from, &config]);
+    ends(&again, 0, &live.stdout, "");
+    let json = ask("v1.36.3", &[&from, &config, "--output=json"]);
+    let document: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!((json.code, document["verdicts"][0]["verdict"].as_str()), (Some(0), Some("safe")));
+
+    ends(&ask("v1.36.0", &[&kubeconfig, &config]), 2, "v1.36.0: BLOCKED, exit code 2", "");
+    let blind = ask("v1.36.3", &[&kubeconfig]);
+    ends(&blind, 3, "source_unreadable packages", "");
+    ends(&ask("nonsense", &[&kubeconfig]), 3, "", "nonsense");
+    ends(&ask("v1.36.3", &["--from=/nonexistent/saved"]), 3, "", "/nonexistent/saved");
+
+    world.control_plane.lock().await.apiserver.service.stop().await;
+    let dead = ask("v1.36.3", &[&kubeconfig, &config]);
+    for source in ["nodes", "definitions", "workloads"] {
+        ends(&dead, 3, &format!("source_unreadable {source}"), "");
+    }
+    ends(&ask("v1.36.3", &[&from, &config]), 0, &live.stdout, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_matrix_without_schema_gets_the_lines_of_the_first_gate() {
+    let world = World::builder().without_products().start().await.unwrap_or_else(|error| panic!("{error:#}"));
+    let kubeconfig =
+        flag("kubeconfig", &world.control_plane.lock().await.apiserver.kubeconfig(User::Exporter));
+    let prometheus = format!("--prometheus={}", world.prometheus.url);
+    let ask = |target: &str, flags: &[&str], matrix: &str| {
+        run(&[&["verdict", target, "--matrix=-", &kubeconfig], flags].concat(), matrix)
+    };
+    let empty = r#"{"addons": []}"#;
+    let safe = ask("1.36.3", &[&prometheus], empty);
+    ends(&safe, 0, "", "");
+    assert_eq!(safe.stdout, "compat-gate OK: cluster is safe to upgrade to 1.36.3\n");
+    ends(&ask("1.36.3", &[], empty), 2, "[ACTIONABLE] removed-API check could not query Prometheus", "");
+    ends(&ask("1.36.3", &[&prometheus], "{"), 3, "could not parse compat matrix JSON: ", "");
+    ends(&ask("x", &[&prometheus], empty), 3, "bad target version 'x'\n", "");
+    let floor = r#"{"containerd_min": {"1.36": "99.0"}}"#;
+    ends(&ask("1.36.3", &[&prometheus], floor), 2, "[ACTIONABLE] node cp-1 containerd ", "");
+    let missing = r#"{"addons": [{"name": "net", "namespace": "kube-system", "kind": "ds", "resource": "net-node",
+        "image_re": "net:v(.*)", "max_k8s": {"1.0": "1.37"}}]}"#;
+    let found = ask("1.37.0", &[&prometheus], missing);
+    ends(
+        &found,
+        2,
+        "[ACTIONABLE] addon net: could not read running version (img='not found')",
+        "\"net-node\"",
+    );
+}
+
+#[test]
+fn every_mistake_in_a_matrix_is_listed_with_its_place() {
+    let good = run(&["matrix", "check", "-"], "schema: 2\nas_of: \"2026-09-01\"\n");
+    ends(&good, 0, "-: good\n", "");
+    let bad = run(&["matrix", "check", "-"], "schema: 3\nas_of: 2026-13-01\nrelease: []\n");
+    for place in ["-:1:9: schema: ", "-:2:8: as_of: ", "-:3:10: release: "] {
+        ends(&bad, 3, "", place);
+    }
+    let asked = run(&["verdict", "v1.36.3", "--matrix=-"], "schema: 3\n");
+    ends(&asked, 3, "", "-:1:9: schema: ");
+}
