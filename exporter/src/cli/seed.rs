@@ -51,12 +51,9 @@ fn tell(errors: &[String], answer: Answer) -> Result<Exit, Failure> {
 }
 
 async fn read(args: &VerdictArgs, matrix: &[u8]) -> Result<(Seen, Result<Vec<u8>, String>), Failure> {
-    let cluster = async {
-        match Cluster::connect(args.kubeconfig.as_deref()).await {
-            Ok(cluster) => seen(&cluster.client, matrix).await,
-            Err(error) => Seen { errors: vec![crate::telemetry::chain(&error)], ..Seen::default() },
-        }
-    };
+    // A cluster that does not answer is empty to the first gate; one that was not named could make it say "safe".
+    let cluster = Cluster::connect(args.kubeconfig.as_deref()).await.map_err(input)?;
+    let cluster = seen(&cluster.client, matrix);
     let Some(url) = &args.prometheus else {
         return Ok((cluster.await, Err("no --prometheus is given".to_owned())));
     };

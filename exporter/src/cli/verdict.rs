@@ -220,7 +220,7 @@ mod tests {
             (vec!["v1.36.3", "--matrix=/nonexistent"], "check the path of the matrix"),
             (vec!["v1.36.3", "--prometheus=http://a"], "--matrix without schema"),
             (vec!["v1.36.3", &seed, "--from=/nonexistent"], "need a --matrix with schema: 2"),
-            (vec!["v1.36.3", &seed, "--prometheus=nonsense"], "--prometheus"),
+            (vec!["v1.36.3", &seed, "--kubeconfig=/nonexistent"], "check --kubeconfig"),
         ] {
             assert!(refused(&words).contains(said), "{words:?}: {}", refused(&words));
         }

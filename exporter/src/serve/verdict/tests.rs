@@ -66,7 +66,7 @@ fn one_target_is_told_with_checks_plan_gaps_and_the_age_of_the_data() {
         "  pass     offered              3 packages (0 s old)",
         "    source_unreadable",
         "      -> ",
-        "  plan\n    1. upgrade net from 1.1.0 to at least 1.2\n    2. upgrade Kubernetes from 1.36 to 1.37\n",
+        "  plan\n    1. upgrade net from 1.1.0 to at least 1.2.0\n    2. upgrade Kubernetes from 1.36 to 1.37\n",
         "\nnot covered: they look like add-ons, and no row judges them\n  DaemonSet kube-system/own<b>",
         "\ndata\nSECTION ",
         "\nsources\n  nodes              never proven; FAILS: not read yet\n",
@@ -103,8 +103,8 @@ fn programs_are_told_all_of_it() {
         serde_json::from_str(&told(&["v1.37.0", "nonsense"], |report| report.json())).unwrap();
     let first = &json["verdicts"][0];
     assert_eq!(first["exit_code"], 3);
-    assert_eq!(first["way"]["bridge"]["plan"][0]["addon"]["to"], "1.2");
-    assert_eq!(first["blind"].as_array().unwrap()[0], "kubelet_skew", "{first:#}");
+    assert_eq!(first["way"]["bridge"]["plan"][0]["addon"]["to"], "1.2.0");
+    assert_eq!(first["blind"].as_array().unwrap()[0], "path", "{first:#}");
     assert_eq!(json["verdicts"][1]["exit_code"], 2);
     assert!(json["verdicts"][1]["way"].is_null());
     assert_eq!(json["not_covered"]["workloads"].as_array().unwrap().len(), 1);
