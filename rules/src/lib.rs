@@ -17,6 +17,7 @@
 pub mod alert;
 pub mod alertmanager;
 pub mod api;
+pub mod api_requests;
 pub mod bridge;
 pub mod crd;
 pub mod drain;

@@ -121,6 +121,13 @@ impl<'de> Deserialize<'de> for Version {
 }
 
 impl Minor {
+    /// Reads a minor such as `1.36`, and nothing else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_short = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        format!("{text}.0").parse::<Version>().ok().filter(|_| is_short).map(|version| version.minor())
+    }
+
     /// The minor that follows.
     #[must_use]
     pub fn next(self) -> Self {
@@ -170,6 +177,14 @@ mod tests {
             ["1.9.0", "1.10.0-rc.1", "1.10.0", "1.10.1", "1.36.0"].map(|v| v.parse::<Version>().unwrap());
         assert!(order.is_sorted());
         assert!(order[1].is_prerelease() && !order[2].is_prerelease());
+    }
+
+    #[test]
+    fn a_minor_is_two_numbers() {
+        assert_eq!(Minor::parse("1.36"), Some(Minor { major: 1, minor: 36 }));
+        for text in ["", "1", "1.", ".1", "v1.36", "1.36.1", "1.36-rc", "1.036", "next"] {
+            assert_eq!(Minor::parse(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -69,6 +69,7 @@ impl Inventories {
         Inventory {
             definitions: values(self.definitions.source()),
             workloads: workload::joined(workloads.map(|kind| values(kind.source()))),
+            ..Inventory::unread()
         }
     }
 
@@ -94,7 +95,8 @@ pub async fn inventory_now(client: &Client, deadline: Duration) -> Inventory {
         listed(client, workload::daemon_set, now, deadline),
         listed(client, workload::stateful_set, now, deadline),
     );
-    Inventory { definitions, workloads: workload::joined([deployments, daemon_sets, stateful_sets]) }
+    let workloads = workload::joined([deployments, daemon_sets, stateful_sets]);
+    Inventory { definitions, workloads, ..Inventory::unread() }
 }
 
 async fn listed<K, T>(

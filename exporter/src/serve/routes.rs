@@ -248,6 +248,7 @@ mod tests {
         let inventory = Inventory {
             definitions: Source::read(Vec::new(), now()),
             workloads: Source::read(Vec::new(), now()),
+            ..Inventory::unread()
         };
         let matrix = Arc::new(Matrix::built_in());
         View::new(snapshot, inventory, matrix, Vec::new(), &Boots::default(), &settings, now())

@@ -1,6 +1,7 @@
 //! What lives in the cluster beside nodes and runs, as far as a verdict looks at it. Plain values, each source with its
 //! proven age: the exporter fills them, the checks judge them.
 
+mod api_use;
 mod definition;
 mod image;
 mod workload;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::snapshot::{Reading, Source};
 
+pub use api_use::{ApiKind, ApiRequests, ApiWrite, Caller, HelmRelease, RequestedApi, ScrapedServer, Seen};
 pub use definition::{Definition, ServedVersion};
 pub use image::ImageReference;
 pub use workload::{Container, Rollout, Workload, WorkloadKind};
@@ -20,19 +22,32 @@ pub struct Inventory {
     pub definitions: Source<Vec<Definition>>,
     /// The workloads that keep pods running.
     pub workloads: Source<Vec<Workload>>,
+    /// Requests for deprecated APIs.
+    pub api_requests: Source<ApiRequests>,
+    /// Objects that were written in versions which go.
+    pub api_writes: Source<Vec<ApiWrite>>,
+    /// The releases of Helm.
+    pub manifests: Source<Vec<HelmRelease>>,
 }
 
 impl Inventory {
     /// Nothing has been read.
     #[must_use]
     pub fn unread() -> Self {
-        Self { definitions: Source::unread(), workloads: Source::unread() }
+        Self {
+            definitions: Source::unread(),
+            workloads: Source::unread(),
+            api_requests: Source::unread(),
+            api_writes: Source::unread(),
+            manifests: Source::unread(),
+        }
     }
 
     /// How each source was read.
     #[must_use]
     pub fn readings(&self) -> Vec<Reading<'_>> {
-        let Self { definitions, workloads } = self;
+        // What nobody reads yet is not shown as broken.
+        let Self { definitions, workloads, api_requests: _, api_writes: _, manifests: _ } = self;
         vec![Reading::of("definitions", definitions), Reading::of("workloads", workloads)]
     }
 }

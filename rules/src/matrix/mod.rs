@@ -24,14 +24,14 @@ use jiff::civil::Date;
 use self::hand::{Fields, Hand, Mistake, Notes};
 use self::tree::Tree;
 use crate::reason::{Finding, Reason};
-use crate::version::{Minor, Version};
+use crate::version::Minor;
 
 pub use addon::{
     Addon, AddonVersion, Addons, Agree, CeilingRaisedBy, Claim, Coverage, Detection, Fit, Floors, IfAbsent,
     ImagePattern, Lifecycle, NotAnAddonVersion, Pin, Reading, Requires, Support, VersionRange, Window,
 };
 pub use node::{EtcdFloors, Floor, Kernels, Recommended, Runtimes};
-pub use policy::{Beyond, NewerAddon, NewerKubernetes, NotCovered, Policy};
+pub use policy::{Beyond, Ghosts, NewerAddon, NewerKubernetes, NotCovered, Policy, ShortProof};
 pub use release::{Release, Releases};
 pub use removed_api::{RemovedApi, RemovedApis};
 
@@ -258,10 +258,7 @@ pub(crate) fn date(hand: &Hand<'_>) -> Option<Date> {
 
 /// A minor such as `1.36`.
 pub(crate) fn minor(hand: &Hand<'_>) -> Option<Minor> {
-    hand.parsed("a minor such as \"1.36\"", |text| {
-        let is_short = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-        format!("{text}.0").parse::<Version>().ok().filter(|_| is_short).map(|version| version.minor())
-    })
+    hand.parsed("a minor such as \"1.36\"", Minor::parse)
 }
 
 /// Where a fact comes from.
@@ -287,7 +284,7 @@ mod tests {
         assert!(!releases.value.0.is_empty() && releases.as_of.is_some());
         assert!(!runtimes.value.containerd_recommended.is_empty() && runtimes.as_of.is_some());
         assert!(!kernels.value.branches.is_empty() && !etcd.value.0.is_empty());
-        assert!(!removed_apis.value.0.is_empty() && removed_apis.as_of.is_some());
+        assert!(!removed_apis.value.kinds.is_empty() && removed_apis.as_of.is_some());
     }
 
     #[test]

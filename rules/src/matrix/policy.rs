@@ -2,7 +2,7 @@
 
 use super::Section;
 use super::addon::Claim;
-use super::hand::Hand;
+use super::hand::{Fields, Hand};
 
 /// The choices. What a file leaves out is as it is by default.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,32 @@ pub struct Policy {
     pub patch_beyond_ceiling: Beyond,
     /// A run that goes on after its control plane has reached a minor beyond the ceiling of an add-on.
     pub resume_beyond_ceiling: Beyond,
+    /// For how many days nobody may have asked for an API that goes: a month sees what runs monthly.
+    pub deprecated_api_window_days: u32,
+    /// Where Prometheus has samples of less than that.
+    pub deprecated_api_short_proof: ShortProof,
+    /// An API that was asked for, but not lately.
+    pub deprecated_api_ghosts: Ghosts,
+    /// More managers whose writes follow the control plane.
+    pub ignored_api_writers: Vec<String>,
+}
+
+/// What a proof is that does not reach over the whole window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShortProof {
+    /// None.
+    Unknown,
+    /// Good enough; it is noted.
+    Note,
+}
+
+/// What an API is that was asked for, but not lately.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ghosts {
+    /// In the way: some callers come once a week.
+    Block,
+    /// Noted.
+    Note,
 }
 
 /// What an add-on that is newer than every row is.
@@ -66,6 +92,10 @@ impl Default for Policy {
             not_covered: NotCovered::Warn,
             patch_beyond_ceiling: Beyond::Note,
             resume_beyond_ceiling: Beyond::Judge,
+            deprecated_api_window_days: 30,
+            deprecated_api_short_proof: ShortProof::Unknown,
+            deprecated_api_ghosts: Ghosts::Block,
+            ignored_api_writers: Vec::new(),
         }
     }
 }
@@ -100,7 +130,16 @@ impl Section for Policy {
             |name: &str, usual| fields.optional(name).map_or(Some(usual), |hand| hand.one_of(&BEYOND));
         let patch_beyond_ceiling = beyond("patch_beyond_ceiling", usual.patch_beyond_ceiling);
         let resume_beyond_ceiling = beyond("resume_beyond_ceiling", usual.resume_beyond_ceiling);
+        let apis = deprecated_apis(&fields, usual.deprecated_api_window_days);
+        let ghosts =
+            fields.optional("deprecated_api_ghosts").map_or(Some(usual.deprecated_api_ghosts), |hand| {
+                hand.one_of(&[("block", Ghosts::Block), ("note", Ghosts::Note)])
+            });
+        let writers = fields.optional("ignored_api_writers").map_or(Some(Vec::new()), |hand| {
+            hand.list()?.iter().map(|hand| hand.text().map(str::to_owned)).collect()
+        });
         fields.finish();
+        let (deprecated_api_window_days, deprecated_api_short_proof) = apis?;
         Some(Self {
             accept_claims: accept_claims?,
             newer_addon_than_matrix: newer_addon_than_matrix?,
@@ -108,8 +147,27 @@ impl Section for Policy {
             not_covered: not_covered?,
             patch_beyond_ceiling: patch_beyond_ceiling?,
             resume_beyond_ceiling: resume_beyond_ceiling?,
+            deprecated_api_window_days,
+            deprecated_api_short_proof,
+            deprecated_api_ghosts: ghosts?,
+            ignored_api_writers: writers?,
         })
     }
+}
+
+/// The window, and what a shorter proof is. No day at all would prove nothing, and years are in no Prometheus.
+fn deprecated_apis(fields: &Fields<'_>, usual_days: u32) -> Option<(u32, ShortProof)> {
+    let days = fields.optional("deprecated_api_window_days").map_or(Some(usual_days), |hand| {
+        let days = hand.count()?;
+        if !(1..=365).contains(&days) {
+            hand.wrong("a number of days from 1 to 365");
+        }
+        Some(days)
+    });
+    let short = fields.optional("deprecated_api_short_proof").map_or(Some(ShortProof::Unknown), |hand| {
+        hand.one_of(&[("unknown", ShortProof::Unknown), ("note", ShortProof::Note)])
+    });
+    days.zip(short)
 }
 
 #[cfg(test)]
@@ -139,6 +197,10 @@ mod tests {
             ("{newer_k8s_than_row: pass}", "one of block, unknown"),
             ("{patch_beyond_ceiling: true}", "expected a text"),
             ("{resume: note}", "no field of that name"),
+            ("{deprecated_api_window_days: 0}", "from 1 to 365"),
+            ("{deprecated_api_short_proof: pass}", "one of unknown, note"),
+            ("{deprecated_api_ghosts: true}", "expected a text"),
+            ("{ignored_api_writers: [1]}", "policy.ignored_api_writers[0]"),
         ] {
             let said = load(policy).unwrap_err();
             assert!(said.contains(told), "{said}");

@@ -21,7 +21,12 @@ pub struct RemovedApi {
 
 /// Every kind that is known to go.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct RemovedApis(pub Vec<RemovedApi>);
+pub struct RemovedApis {
+    /// The kinds.
+    pub kinds: Vec<RemovedApi>,
+    /// Managers whose writes follow the control plane: they are upgraded with it.
+    pub ignored_writers: Vec<String>,
+}
 
 impl RemovedApis {
     /// The first minor that does not serve a kind, if it is known to go.
@@ -40,7 +45,7 @@ impl RemovedApis {
         let fits = |api: &&RemovedApi| {
             api.group == group && api.version == version && api.kinds.iter().any(|kind| is_it(kind))
         };
-        self.0.iter().filter(fits).min_by_key(|api| api.removed)
+        self.kinds.iter().filter(fits).min_by_key(|api| api.removed)
     }
 }
 
@@ -63,8 +68,11 @@ impl Section for RemovedApis {
         let rows = fields.required("kinds").and_then(|hand| hand.list()).unwrap_or_default();
         let rows: Vec<Option<RemovedApi>> =
             rows.iter().map(|row| removed_api(row, source.as_deref())).collect();
+        let writers = fields.optional("ignored_writers").and_then(|hand| hand.list()).unwrap_or_default();
+        let writers: Option<Vec<String>> =
+            writers.iter().map(|hand| hand.text().map(str::to_owned)).collect();
         fields.finish();
-        rows.into_iter().collect::<Option<_>>().map(Self)
+        Some(Self { kinds: rows.into_iter().collect::<Option<_>>()?, ignored_writers: writers? })
     }
 }
 

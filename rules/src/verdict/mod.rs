@@ -34,7 +34,7 @@ use crate::version::Version;
 
 #[cfg(test)]
 pub(crate) use check::tests::{Healthy, healthy};
-pub use check::{CHECK_IDS, Way, not_covered, way};
+pub use check::{CHECK_IDS, Way, not_covered, removed_apis, way};
 
 /// The verdict in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

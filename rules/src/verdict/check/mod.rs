@@ -7,6 +7,7 @@ mod kernel;
 mod kubelet_skew;
 mod offered;
 mod path;
+mod removed_apis;
 mod runtime;
 mod stored_versions;
 mod target;
@@ -14,6 +15,7 @@ mod target;
 use jiff::Timestamp;
 
 pub use addons::{Way, not_covered, way};
+pub use removed_apis::removed_apis;
 
 use super::{Case, Check, Evidence, Scope, Status};
 use crate::matrix::Part;
@@ -183,7 +185,7 @@ fn unreadable_version(component: &str, written: &str) -> Finding {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::inventory::Inventory;
+    use crate::inventory::{ApiRequests, Inventory, ScrapedServer};
     use crate::matrix::Matrix;
     use crate::settings::Settings;
     use crate::snapshot::{ApiServer, Node, Packages, Role, Snapshot, StaticPod};
@@ -278,6 +280,20 @@ pub(super) mod tests {
         let inventory = Inventory {
             definitions: Source::read(Vec::new(), now),
             workloads: Source::read(Vec::new(), now),
+            api_requests: Source::read(
+                ApiRequests {
+                    window_seconds: 30 * 86_400,
+                    servers: vec![ScrapedServer {
+                        instance: "cp-1:6443".to_owned(),
+                        is_scraped: true,
+                        proven_seconds: 30 * 86_400,
+                    }],
+                    requested: Vec::new(),
+                },
+                now,
+            ),
+            api_writes: Source::read(Vec::new(), now),
+            manifests: Source::read(Vec::new(), now),
         };
         Healthy { snapshot, inventory, matrix: Matrix::built_in(), settings: Settings::default(), now }
     }

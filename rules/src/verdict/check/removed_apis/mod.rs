@@ -1,0 +1,125 @@
+//! Nobody uses an API that the target does not serve.
+//!
+//! Three witnesses: who asks (Prometheus), who writes (`managedFields`), what Helm has stored. An API that nobody has
+//! asked for is in order only if every API server was watched for the whole window.
+//!
+//! ```text
+//!   newest API server      target
+//!   ───────┼──────────────────┼──────▶ minors
+//!    gone  │  in the way      │ later       (what the API server that runs was asked for is in the way
+//!          │                  │              of every target that does not serve it)
+//! ```
+//!
+//! Sources: <https://kubernetes.io/docs/reference/using-api/deprecation-guide/>,
+//! <https://github.com/kubernetes/enhancements/tree/master/keps/sig-api-machinery/1693-warnings>.
+
+mod requests;
+mod stored;
+#[cfg(test)]
+mod tests;
+
+use super::{Facts, Outcome, usable};
+use crate::matrix::{Policy, RemovedApis};
+use crate::reason::{Finding, Reason};
+use crate::snapshot::{ApiServer, Source};
+use crate::verdict::{Case, Check, Evidence, Scope};
+use crate::version::Minor;
+
+/// How old the witnesses may be: they are asked once a minute, and may miss a few times.
+const WITNESS_AGE_SECONDS_MAX: u64 = 300;
+
+/// The check of removed APIs by itself.
+#[must_use]
+pub fn removed_apis(target: &str, case: &Case<'_>) -> Check {
+    let Outcome { status, evidence, findings, notes } = check(&Facts { target: target.parse(), case });
+    Check { id: "removed_apis", status, scope: Scope::Cluster, evidence, findings, notes, is_final: false }
+}
+
+fn check(facts: &Facts<'_>) -> Outcome {
+    judge(facts).unwrap_or_else(|unknown| unknown)
+}
+
+/// What is asked of every witness.
+struct Question<'a> {
+    target: Minor,
+    /// The newest minor of the API servers.
+    newest: Minor,
+    table: &'a RemovedApis,
+    policy: &'a Policy,
+}
+
+/// What the witnesses say.
+#[derive(Default)]
+struct Testimony {
+    evidence: Vec<Evidence>,
+    blockers: Vec<Finding>,
+    unknowns: Vec<Finding>,
+    notes: Vec<Finding>,
+}
+
+fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
+    let Case { snapshot, inventory, matrix, .. } = facts.case;
+    let target = facts.version()?.minor();
+    let (table, known) = facts.known(&matrix.removed_apis).map_err(Outcome::unknown)?;
+    let (servers, read) = facts.state("api_servers", &snapshot.api_servers).map_err(Outcome::unknown)?;
+    let mut said = Testimony { evidence: vec![read], ..Testimony::default() };
+    let newest = newest(servers, &mut said).ok_or_else(|| {
+        Outcome::unknown(Finding::new(Reason::SourceUnreadable, "api_servers", "no version can be read"))
+    })?;
+    let question = Question { target, newest, table, policy: &matrix.policy.value };
+    if let Some(requests) = said.hear("api_requests", &inventory.api_requests, facts, |it| it.servers.len()) {
+        requests::proven(facts, &question, requests, &mut said);
+        requests::judge(&question, requests, &mut said);
+    }
+    if let Some(writes) = said.hear("api_writes", &inventory.api_writes, facts, Vec::len) {
+        stored::writes(&question, writes, &mut said);
+    }
+    if let Some(releases) = said.hear("manifests", &inventory.manifests, facts, Vec::len) {
+        stored::manifests(&question, releases, &mut said);
+    }
+    let Testimony { evidence, blockers, unknowns, notes } = said;
+    Ok(Outcome::weigh(known, evidence, [blockers, Vec::new(), unknowns]).noting(notes))
+}
+
+/// The newest minor that serves. A version that cannot be read may be a newer one.
+fn newest(servers: &[ApiServer], said: &mut Testimony) -> Option<Minor> {
+    let mut minors = Vec::new();
+    for server in servers {
+        match &server.version {
+            Ok(version) => minors.push(version.minor()),
+            Err(written) => said.unknowns.push(super::unreadable_version(&server.name, written)),
+        }
+    }
+    minors.into_iter().max()
+}
+
+impl Testimony {
+    /// A witness, with its evidence; one that is lost is unknown.
+    fn hear<'a, T>(
+        &mut self,
+        name: &'static str,
+        source: &'a Source<T>,
+        facts: &Facts<'_>,
+        count: impl Fn(&T) -> usize,
+    ) -> Option<&'a T> {
+        let now = facts.case.now;
+        match usable(name, source, now, WITNESS_AGE_SECONDS_MAX) {
+            Ok(value) => {
+                let age_seconds = source.age_seconds(now).unwrap_or_default();
+                self.evidence.push(Evidence { source: name, count: count(value), age_seconds });
+                Some(value)
+            }
+            Err(finding) => {
+                self.unknowns.push(finding);
+                None
+            }
+        }
+    }
+}
+
+impl Question<'_> {
+    /// Whether the way to the target takes away what goes with this minor.
+    fn takes_away(&self, removed: Minor) -> bool {
+        self.newest < removed && removed <= self.target
+    }
+}
