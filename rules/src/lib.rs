@@ -23,6 +23,7 @@ pub mod crd;
 pub mod drain;
 pub mod gate;
 pub mod generated;
+pub mod helm;
 pub mod invariant;
 pub mod inventory;
 pub mod ledger;

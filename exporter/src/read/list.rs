@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use kube::Api;
-use kube::api::ListParams;
+use kube::api::{DynamicObject, ListParams, ObjectList, PartialObjectMeta};
 use serde::de::DeserializeOwned;
 
 use crate::kube_client::explain;
@@ -55,25 +55,64 @@ where
     }
 }
 
+/// The same with nothing but the metadata of each object, which is what the API server then sends.
+///
+/// # Errors
+/// The API server refuses, does not answer in time, or has no end of objects.
+pub async fn list_all_metadata(
+    api: &Api<DynamicObject>,
+    deadline: Duration,
+) -> Result<Listed<PartialObjectMeta<DynamicObject>>, ListError> {
+    match tokio::time::timeout(deadline, metadata_pages(api)).await {
+        Ok(listed) => listed,
+        Err(_elapsed) => Err(ListError::Deadline(deadline)),
+    }
+}
+
 async fn pages<K>(api: &Api<K>, params: &ListParams) -> Result<Listed<K>, ListError>
 where
     K: Clone + DeserializeOwned + Debug,
 {
-    let mut params = ListParams { limit: Some(PAGE_OBJECTS), ..params.clone() };
-    let mut items = Vec::new();
+    let mut pages = Pages::of(params);
     for _page in 0..PAGES_MAX {
-        let page = api.list(&params).await?;
-        items.extend(page.items);
-        // Every page is of the same moment and says so; the last one's word is as good as the first's.
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => params.continue_token = Some(token),
-            None => {
-                return Ok(Listed {
-                    items,
-                    resource_version: page.metadata.resource_version.unwrap_or_default(),
-                });
-            }
+        if let Some(whole) = pages.add(api.list(&pages.next).await?) {
+            return Ok(whole);
         }
     }
     Err(ListError::TooLong)
+}
+
+async fn metadata_pages(
+    api: &Api<DynamicObject>,
+) -> Result<Listed<PartialObjectMeta<DynamicObject>>, ListError> {
+    let mut pages = Pages::of(&ListParams::default());
+    for _page in 0..PAGES_MAX {
+        if let Some(whole) = pages.add(api.list_metadata(&pages.next).await?) {
+            return Ok(whole);
+        }
+    }
+    Err(ListError::TooLong)
+}
+
+/// The pages so far, and how to ask for the next.
+struct Pages<K> {
+    next: ListParams,
+    items: Vec<K>,
+}
+
+impl<K: Clone> Pages<K> {
+    fn of(params: &ListParams) -> Self {
+        Self { next: ListParams { limit: Some(PAGE_OBJECTS), ..params.clone() }, items: Vec::new() }
+    }
+
+    /// Adds a page; the last one makes the list whole.
+    fn add(&mut self, page: ObjectList<K>) -> Option<Listed<K>> {
+        self.items.extend(page.items);
+        // Every page is of the same moment and says so; the last one's word is as good as the first's.
+        self.next.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
+        self.next.continue_token.is_none().then(|| Listed {
+            items: std::mem::take(&mut self.items),
+            resource_version: page.metadata.resource_version.unwrap_or_default(),
+        })
+    }
 }

@@ -1,9 +1,12 @@
 //! Sources: what is read, by watching or at once, and how old its proof is.
 
 pub mod alertmanager;
+pub mod api_requests;
+pub mod api_writes;
 pub mod backend;
 pub mod convert;
 pub mod eyes;
+pub mod helm;
 pub mod inventory;
 pub mod list;
 pub mod now;

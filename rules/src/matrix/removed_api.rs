@@ -1,7 +1,10 @@
 //! Kinds that an API server stops to serve.
 
+use std::collections::BTreeSet;
+
 use super::hand::Hand;
 use super::{Section, minor, source};
+use crate::inventory::ApiKind;
 use crate::version::Minor;
 
 /// Kinds of one group and version that go together.
@@ -39,6 +42,20 @@ impl RemovedApis {
     #[must_use]
     pub fn of_resource(&self, group: &str, version: &str, resource: &str) -> Option<&RemovedApi> {
         self.of(group, version, |known| plural(known) == resource)
+    }
+
+    /// Every kind that goes after `running`, up to `last`: what an upgrade between them would take away.
+    #[must_use]
+    pub fn going(&self, running: Minor, last: Minor) -> BTreeSet<ApiKind> {
+        let going = self.kinds.iter().filter(|api| running < api.removed && api.removed <= last);
+        let kinds = going.flat_map(|api| {
+            api.kinds.iter().map(|kind| ApiKind {
+                group: api.group.clone(),
+                version: api.version.clone(),
+                kind: kind.clone(),
+            })
+        });
+        kinds.collect()
     }
 
     fn of(&self, group: &str, version: &str, is_it: impl Fn(&str) -> bool) -> Option<&RemovedApi> {
@@ -96,7 +113,7 @@ fn removed_api(hand: &Hand<'_>, all_from: Option<&str>) -> Option<RemovedApi> {
 
 #[cfg(test)]
 mod tests {
-
+    use super::*;
     use crate::matrix::Matrix;
 
     #[test]
@@ -119,6 +136,16 @@ mod tests {
             let found = known.of_resource(group, version, resource).map(|api| api.removed.minor);
             assert_eq!(found, removed, "{group}/{version} {resource}");
         }
+        let minor = |minor| Minor { major: 1, minor };
+        let going: Vec<String> = known.going(minor(32), minor(33)).iter().map(ToString::to_string).collect();
+        assert_eq!(
+            going,
+            [
+                "authentication.k8s.io/v1beta1 SelfSubjectReview",
+                "networking.k8s.io/v1alpha1 IPAddress",
+                "networking.k8s.io/v1alpha1 ServiceCIDR"
+            ]
+        );
         assert!(known.of_kind("policy", "v1beta1", "PodDisruptionBudget").is_some());
     }
 }

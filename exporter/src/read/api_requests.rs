@@ -1,0 +1,115 @@
+//! Who asks for deprecated APIs, as every Prometheus has seen it.
+
+use futures::future::join_all;
+use lockkeeper_rules::api_requests::{ForEach, queries, read};
+use lockkeeper_rules::inventory::ApiRequests;
+use lockkeeper_rules::prometheus::Sample;
+
+use super::prometheus::Prometheus;
+
+/// Asks every server at once. Each may have seen what another has not, so all of them must answer.
+///
+/// # Errors
+/// No server is configured, or one of them has no usable answer.
+pub async fn api_requests(servers: &[Prometheus], window_seconds: u64) -> Result<ApiRequests, String> {
+    if servers.is_empty() {
+        return Err("no Prometheus is configured; set prometheus.urls".to_owned());
+    }
+    let mut all = ApiRequests { window_seconds, servers: Vec::new(), requested: Vec::new() };
+    for seen in join_all(servers.iter().map(|server| one(server, window_seconds))).await {
+        let ApiRequests { window_seconds: _, servers, requested } = seen?;
+        all.servers.extend(servers);
+        all.requested.extend(requested);
+    }
+    Ok(all)
+}
+
+async fn one(server: &Prometheus, window_seconds: u64) -> Result<ApiRequests, String> {
+    let ForEach { scraped, proven, now, window, requests } = queries(window_seconds);
+    let (scraped, proven, now, window, requests) = tokio::try_join!(
+        ask(server, &scraped),
+        ask(server, &proven),
+        ask(server, &now),
+        ask(server, &window),
+        ask(server, &requests),
+    )?;
+    let answers = ForEach { scraped, proven, now, window, requests };
+    read(window_seconds, &answers).map_err(|error| format!("{}: {error}", server.url()))
+}
+
+async fn ask(server: &Prometheus, expr: &str) -> Result<Vec<Sample>, String> {
+    let answer = server.query(expr).await;
+    answer.result.map_err(|error| format!("{}: {error}", server.url()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use http::{Request, StatusCode};
+    use hyper::body::Incoming;
+    use lockkeeper_rules::inventory::Seen;
+
+    use super::*;
+    use crate::kube_client::install_tls_provider;
+    use crate::read::backend::BackendConfig;
+    use crate::serve::http::{Limits, Listener, reply};
+
+    const EMPTY: &str = r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#;
+    const ASKED: &str = r#"{"status":"success","data":{"resultType":"vector","result":[
+        {"metric":{"instance":"a:6443","group":"batch","version":"v1beta1","resource":"cronjobs"},"value":[1,"1"]}]}}"#;
+    const SCRAPED: &str = r#"{"status":"success","data":{"resultType":"vector","result":[
+        {"metric":{"instance":"a:6443"},"value":[1,"9"]}]}}"#;
+
+    /// A Prometheus that answers the plain question so, and knows of one API server.
+    async fn prometheus(plain: &'static str) -> String {
+        install_tls_provider();
+        let listener = Listener::bind("127.0.0.1:0", None, Limits::default()).await.unwrap();
+        let url = format!("http://{}", listener.local_addr());
+        let handler = Arc::new(move |request: Request<Incoming>| {
+            let query = request.uri().query().unwrap_or_default().to_owned();
+            let answer: futures::future::BoxFuture<'static, _> = Box::pin(async move {
+                let body = match query.as_str() {
+                    "query=apiserver_requested_deprecated_apis" => plain,
+                    query if query.starts_with("query=count") => SCRAPED,
+                    _ => EMPTY,
+                };
+                reply(StatusCode::OK, "application/json", body)
+            });
+            answer
+        });
+        tokio::spawn(listener.serve(handler, std::future::pending()));
+        url
+    }
+
+    async fn asked(answers: &[&'static str]) -> Result<ApiRequests, String> {
+        let mut urls = Vec::new();
+        for answer in answers {
+            urls.push(prometheus(answer).await);
+        }
+        let servers = Prometheus::all(&BackendConfig { urls, token_file: None }).unwrap();
+        // As a task, the way it is polled.
+        tokio::spawn(async move { api_requests(&servers, 86_400).await }).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_any_server_has_seen_counts() {
+        let seen = asked(&[EMPTY, ASKED]).await.unwrap();
+        assert_eq!(seen.servers.iter().map(|it| &*it.instance).collect::<Vec<_>>(), ["a:6443"; 2]);
+        assert!(seen.servers.iter().all(|it| it.is_scraped));
+        assert_eq!(
+            seen.requested.iter().map(|it| (&*it.resource, it.seen)).collect::<Vec<_>>(),
+            [("cronjobs", Seen::Now)]
+        );
+    }
+
+    #[tokio::test]
+    async fn every_server_must_have_a_whole_answer() {
+        let partial = r#"{"status":"success","warnings":["a store is missing"],"data":{"resultType":"vector","result":[]}}"#;
+        for odd in ["{}", r#"{"status":"error","error":"busy"}"#, partial] {
+            let error = asked(&[EMPTY, odd]).await.unwrap_err();
+            assert!(error.starts_with("http://127.0.0.1:"), "{odd}: {error}");
+        }
+        assert!(asked(&[]).await.unwrap_err().contains("prometheus.urls"));
+    }
+}
