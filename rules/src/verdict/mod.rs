@@ -222,7 +222,15 @@ impl Verdict {
         }
         match self.verdict {
             Answer::Safe => Ok(()),
-            Answer::Blocked | Answer::Held | Answer::Unknown => Err(self.findings().cloned().collect()),
+            Answer::Blocked | Answer::Held | Answer::Unknown => {
+                let mut findings: Vec<Finding> = self.findings().cloned().collect();
+                // Whoever reads "nothing is in the way" out of an empty list must not find one here.
+                if findings.is_empty() {
+                    let detail = format!("the verdict is {} and no check says why", self.verdict.name());
+                    findings.push(Finding::new(Reason::VerdictUnknown, &self.target, detail));
+                }
+                Err(findings)
+            }
         }
     }
 }
@@ -349,6 +357,14 @@ mod tests {
             verdict.allows(after(-1), settings).is_err(),
             "a verdict from the future: the clock was set back"
         );
+    }
+
+    #[test]
+    fn a_verdict_without_a_check_stands_in_the_way() {
+        let cluster = healthy();
+        let none = Verdict::of("v1.36.3".to_owned(), cluster.now, Vec::new());
+        let found = none.standing_in_the_way(None, &cluster.snapshot, &cluster.settings, cluster.now);
+        assert_eq!(found.iter().map(|finding| finding.reason).collect::<Vec<_>>(), [Reason::VerdictUnknown]);
     }
 
     #[test]

@@ -148,12 +148,15 @@ impl Fault {
                 std::thread::park();
             },
             Then::Signal(number) => {
-                if let Some(signal) = Signal::from_named_raw(*number) {
-                    let _ = kill_process(getpid(), signal);
+                let Some(signal) = Signal::from_named_raw(*number) else {
+                    eprintln!("{number} is no signal");
+                    return Some(ExitCode::from(255));
+                };
+                let _ = kill_process(getpid(), signal);
+                // The signal must not be outrun by an exit.
+                loop {
+                    std::thread::park();
                 }
-                // The signal may need a moment to arrive, and must not be outrun by an exit.
-                std::thread::sleep(Duration::from_secs(1));
-                Some(ExitCode::from(255))
             }
         }
     }

@@ -1,32 +1,25 @@
 //! Each node's kernel is one that kubeadm's own preflight accepts.
 
-use super::{Facts, Outcome};
+use super::{Against, Facts, Outcome};
 use crate::matrix::Kernels;
 use crate::reason::{Finding, Reason};
+use crate::snapshot::Node;
 use crate::version::Minor;
 
 pub(super) fn check(facts: &Facts<'_>) -> Outcome {
-    let read = facts.state("nodes", &facts.case.snapshot.nodes);
-    let read = read.and_then(|(nodes, read)| Ok((nodes, read, facts.known(&facts.case.matrix.kernels)?)));
-    let (nodes, nodes_read, (kernels, known)) = match read {
-        Ok(read) => read,
-        Err(finding) => return Outcome::unknown(finding),
-    };
-    let (mut blockers, mut unknowns) = (Vec::new(), Vec::new());
-    if nodes.is_empty() {
-        unknowns.push(Finding::new(Reason::NoNodes, "nodes", "the list is empty"));
-    }
-    for node in nodes {
-        let about = |reason, detail: String| Finding::new(reason, node.name.0.clone(), detail);
-        match branch(&node.kernel_version) {
-            None => unknowns.push(about(Reason::KernelUnknown, format!("it runs {:?}", node.kernel_version))),
-            Some(branch) if !accepts(kernels, branch) => {
-                blockers.push(about(Reason::KernelUnsupported, format!("it runs {}", node.kernel_version)));
-            }
-            Some(_) => {}
+    facts.each_node(&facts.case.matrix.kernels, against)
+}
+
+fn against(node: &Node, kernels: &Kernels) -> Against {
+    let runs = &node.kernel_version;
+    let about = |reason, detail| Finding::new(reason, node.name.0.clone(), detail);
+    match branch(runs) {
+        None => Against::Unknown(about(Reason::KernelUnknown, format!("it runs {runs:?}"))),
+        Some(branch) if !accepts(kernels, branch) => {
+            Against::Blocks(about(Reason::KernelUnsupported, format!("it runs {runs}")))
         }
+        Some(_) => Against::Nothing,
     }
-    Outcome::judge(nodes_read, vec![known], blockers, unknowns)
 }
 
 fn accepts(kernels: &Kernels, branch: Minor) -> bool {

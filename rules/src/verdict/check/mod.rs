@@ -20,7 +20,7 @@ pub use removed_apis::removed_apis;
 use super::{Case, Check, Evidence, Scope, Status};
 use crate::matrix::Part;
 use crate::reason::{Finding, Reason};
-use crate::snapshot::{Source, Unusable};
+use crate::snapshot::{Node, Source, Unusable};
 use crate::version::{Version, VersionError};
 
 /// What a check may look at.
@@ -83,6 +83,13 @@ impl Outcome {
         let findings = blockers.into_iter().chain(holds).chain(unknowns).collect();
         Self { status, evidence: std::iter::once(first).chain(rest).collect(), findings, notes: Vec::new() }
     }
+}
+
+/// What stands against one of many things that a check judges.
+enum Against {
+    Nothing,
+    Blocks(Finding),
+    Unknown(Finding),
 }
 
 struct Definition {
@@ -150,6 +157,28 @@ impl Facts<'_> {
         Ok((part.fresh(self.case.now)?, Evidence { source: "matrix", count: 1, age_seconds }))
     }
 
+    /// Judges each node by itself by what is known of versions. No node is no answer.
+    fn each_node<T>(&self, part: &Part<T>, against: impl Fn(&Node, &T) -> Against) -> Outcome {
+        let read = self.state("nodes", &self.case.snapshot.nodes);
+        let read = read.and_then(|(nodes, read)| Ok((nodes, read, self.known(part)?)));
+        let (nodes, nodes_read, (facts, known)) = match read {
+            Ok(read) => read,
+            Err(finding) => return Outcome::unknown(finding),
+        };
+        let (mut blockers, mut unknowns) = (Vec::new(), Vec::new());
+        if nodes.is_empty() {
+            unknowns.push(Finding::new(Reason::NoNodes, "nodes", "the list is empty"));
+        }
+        for node in nodes {
+            match against(node, facts) {
+                Against::Nothing => {}
+                Against::Blocks(finding) => blockers.push(finding),
+                Against::Unknown(finding) => unknowns.push(finding),
+            }
+        }
+        Outcome::judge(nodes_read, vec![known], blockers, unknowns)
+    }
+
     /// A source of the cluster's state with its evidence, or why it cannot be used.
     fn state<'a, T>(
         &self,
@@ -188,7 +217,7 @@ pub(super) mod tests {
     use crate::inventory::{ApiRequests, Inventory, ScrapedServer};
     use crate::matrix::Matrix;
     use crate::settings::Settings;
-    use crate::snapshot::{ApiServer, Node, Packages, Role, Snapshot, StaticPod};
+    use crate::snapshot::{ApiServer, Packages, Role, Snapshot, StaticPod};
     use crate::verdict::{Verdict, verdict};
 
     pub(in super::super) fn version(text: &str) -> Result<Version, String> {

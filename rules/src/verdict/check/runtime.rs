@@ -1,41 +1,17 @@
 //! Each node's container runtime fits the kubelet of the target.
 
-use super::{Facts, Outcome};
+use super::{Against, Facts, Outcome};
 use crate::matrix::Runtimes;
 use crate::reason::{Finding, Reason};
 use crate::snapshot::Node;
 use crate::version::{Minor, Version};
 
-/// What stands against one node.
-enum Against {
-    Nothing,
-    Blocks(Finding),
-    Unknown(Finding),
-}
-
 pub(super) fn check(facts: &Facts<'_>) -> Outcome {
-    let target = match facts.version() {
-        Ok(target) => target.minor(),
-        Err(outcome) => return outcome,
-    };
-    let read = facts.state("nodes", &facts.case.snapshot.nodes);
-    let read = read.and_then(|(nodes, read)| Ok((nodes, read, facts.known(&facts.case.matrix.runtimes)?)));
-    let (nodes, nodes_read, (runtimes, known)) = match read {
-        Ok(read) => read,
-        Err(finding) => return Outcome::unknown(finding),
-    };
-    let (mut blockers, mut unknowns) = (Vec::new(), Vec::new());
-    if nodes.is_empty() {
-        unknowns.push(Finding::new(Reason::NoNodes, "nodes", "the list is empty"));
+    match facts.version() {
+        Ok(target) => facts
+            .each_node(&facts.case.matrix.runtimes, |node, runtimes| against(node, target.minor(), runtimes)),
+        Err(outcome) => outcome,
     }
-    for node in nodes {
-        match against(node, target, runtimes) {
-            Against::Nothing => {}
-            Against::Blocks(finding) => blockers.push(finding),
-            Against::Unknown(finding) => unknowns.push(finding),
-        }
-    }
-    Outcome::judge(nodes_read, vec![known], blockers, unknowns)
 }
 
 fn against(node: &Node, target: Minor, runtimes: &Runtimes) -> Against {

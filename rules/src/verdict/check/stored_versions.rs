@@ -15,7 +15,17 @@ pub(super) fn check(facts: &Facts<'_>) -> Outcome {
     };
     let blockers = definitions.iter().flat_map(unserved).collect();
     let notes = definitions.iter().filter_map(not_migrated).collect();
-    Outcome::judge(read, Vec::new(), blockers, Vec::new()).noting(notes)
+    let unknowns = definitions.iter().filter_map(not_told).collect();
+    Outcome::judge(read, Vec::new(), blockers, unknowns).noting(notes)
+}
+
+/// The API server writes down what is stored as soon as there is a definition: an empty list was not read.
+fn not_told(definition: &Definition) -> Option<Finding> {
+    let detail = "its status.storedVersions is empty";
+    definition
+        .stored
+        .is_empty()
+        .then(|| Finding::new(Reason::SourceUnreadable, definition.name.clone(), detail))
 }
 
 /// Stored versions that are not served.
@@ -79,7 +89,7 @@ mod tests {
                 vec!["stored_version_unserved"],
             ),
             (&[("v1", true)], &["v1alpha1", "v1"], Status::Block, vec!["stored_version_unserved"]),
-            (&[("v1", true)], &[], Status::Pass, vec![]),
+            (&[("v1", true)], &[], Status::Unknown, vec!["source_unreadable"]),
         ] {
             let change = |cluster: &mut Healthy| {
                 cluster.inventory.definitions.value = Some(vec![definition(versions, stored)]);

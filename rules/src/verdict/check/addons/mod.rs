@@ -24,6 +24,7 @@ use jiff::tz::TimeZone;
 use super::{Facts, Outcome};
 use crate::inventory::Workload;
 use crate::matrix::{Addon, Beyond, IfAbsent, NotCovered, Policy};
+use crate::metric::is_open;
 use crate::reason::{Finding, Reason};
 use crate::version::{Minor, Version};
 
@@ -115,7 +116,7 @@ fn beyond(facts: &Facts<'_>, target: &Version, running: Minor, policy: &Policy) 
         return Ok(policy.patch_beyond_ceiling);
     }
     let (runs, _read) = facts.state("runs", &facts.case.snapshot.runs)?;
-    let is_recorded = runs.iter().any(|run| run.spec.target.parse().as_ref() == Ok(target));
+    let is_recorded = runs.iter().any(|run| is_open(run) && run.spec.target.parse().as_ref() == Ok(target));
     Ok(if is_recorded { policy.resume_beyond_ceiling } else { Beyond::Judge })
 }
 
