@@ -190,18 +190,23 @@ fn l03_what_runs_beyond_its_ceiling_already_is_noted_only_where_the_policy_says_
         cluster.snapshot.nodes.value =
             Some(vec![node("cp-1", Role::ControlPlane, "v1.36.3"), node("w-1", Role::Worker, "v1.35.4")]);
     };
-    for (policy, is_recorded, status) in [
-        ("", true, Status::Hold),
-        ("resume_beyond_ceiling: note", false, Status::Hold),
-        ("resume_beyond_ceiling: note", true, Status::Pass),
+    let over = || {
+        let status = serde_json::json!({"schemaVersion": 1, "phase": "Succeeded"});
+        crate::api::UpgradeRun { status: serde_json::from_value(status).unwrap(), ..run("v1.36.3") }
+    };
+    for (policy, runs, status) in [
+        ("", vec![run("v1.36.3")], Status::Hold),
+        ("resume_beyond_ceiling: note", Vec::new(), Status::Hold),
+        ("resume_beyond_ceiling: note", vec![over()], Status::Hold),
+        ("resume_beyond_ceiling: note", vec![run("v1.36.3")], Status::Pass),
     ] {
+        let count = runs.len();
         let change = |cluster: &mut Healthy| {
             half_done(cluster);
-            let runs = if is_recorded { vec![run("v1.36.3")] } else { Vec::new() };
             cluster.snapshot.runs.value = Some(runs);
         };
         let check = checked("v1.36.3", &text(policy), beyond(), change);
-        assert_eq!(check.status, status, "{policy} {is_recorded}");
+        assert_eq!(check.status, status, "{policy} {count} runs");
         assert_eq!(check.notes.len() + check.findings.len(), 1, "never silent");
     }
 }
