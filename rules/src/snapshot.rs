@@ -212,6 +212,32 @@ pub struct Node {
     pub deleting: bool,
 }
 
+impl Node {
+    /// A node of which only name and role are known: nothing that it has not said counts as good.
+    #[must_use]
+    pub fn silent(name: &str, role: Role) -> Self {
+        Self {
+            name: name.into(),
+            uid: String::new(),
+            resource_version: String::new(),
+            role,
+            internal_ip: None,
+            machine_id: String::new(),
+            boot_id: String::new(),
+            kubelet_version: Err(String::new()),
+            container_runtime: String::new(),
+            kernel_version: String::new(),
+            unschedulable: false,
+            cordoned_by: None,
+            ready: false,
+            ready_since: None,
+            pressures: Vec::new(),
+            lease_renewed_at: None,
+            deleting: false,
+        }
+    }
+}
+
 /// A resource that a node says it is short of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -45,25 +45,7 @@ mod tests {
     use crate::snapshot::Role;
 
     fn node(boot_id: &str) -> Node {
-        Node {
-            name: "w-1".into(),
-            uid: String::new(),
-            resource_version: String::new(),
-            role: Role::Worker,
-            internal_ip: None,
-            machine_id: String::new(),
-            boot_id: boot_id.to_owned(),
-            kubelet_version: Err(String::new()),
-            container_runtime: String::new(),
-            kernel_version: String::new(),
-            unschedulable: false,
-            cordoned_by: None,
-            ready: true,
-            ready_since: None,
-            pressures: Vec::new(),
-            lease_renewed_at: None,
-            deleting: false,
-        }
+        Node { boot_id: boot_id.to_owned(), ready: true, ..Node::silent("w-1", Role::Worker) }
     }
 
     #[test]

@@ -8,8 +8,8 @@ use crate::name::Token;
 use crate::run::unreadable;
 
 /// When this run last came further than it ever had been; nothing where that would say nothing: while it has halted
-/// or cannot be read, while it is queued behind another open run, and while a step runs that it has never tried before. One that runs
-/// again has failed, and one that is done again was over before: neither is a step forward.
+/// or cannot be read, while it is queued behind another open run, and while a step runs that it has never tried
+/// before. One that runs again has failed, and one that is done again was over before: neither is a step forward.
 pub(super) fn progressed_at(run: &UpgradeRun, runs: &[UpgradeRun]) -> Option<Timestamp> {
     let Some(status) = &run.status else { return run.created_at };
     let is_behind_another = status.phase == RunPhase::Queued

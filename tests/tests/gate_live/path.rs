@@ -262,23 +262,12 @@ pub(crate) fn route_to(webhook: &str, secret: &std::path::Path, settings: &Setti
 
 fn cluster(now: Timestamp) -> Snapshot {
     let node = |name: &str, role| Node {
-        name: name.into(),
         uid: name.to_owned(),
         resource_version: "1".to_owned(),
-        role,
-        internal_ip: None,
-        machine_id: String::new(),
-        boot_id: String::new(),
         kubelet_version: Ok("v1.36.1".parse().expect("it is a version")),
-        container_runtime: String::new(),
-        kernel_version: String::new(),
-        unschedulable: false,
-        cordoned_by: None,
         ready: true,
-        ready_since: None,
-        pressures: Vec::new(),
         lease_renewed_at: Some(now),
-        deleting: false,
+        ..Node::silent(name, role)
     };
     let nodes =
         vec![node(NODES[0], Role::ControlPlane), node(NODES[1], Role::Worker), node(NODES[2], Role::Worker)];

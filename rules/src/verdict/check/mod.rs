@@ -226,23 +226,13 @@ pub(super) mod tests {
 
     pub(in super::super) fn node(name: &str, role: Role, kubelet: &str) -> Node {
         Node {
-            name: name.into(),
             uid: name.to_owned(),
             resource_version: "1".to_owned(),
-            role,
-            internal_ip: None,
-            machine_id: String::new(),
-            boot_id: String::new(),
             kubelet_version: version(kubelet),
             container_runtime: "containerd://2.2.0".to_owned(),
             kernel_version: "6.1.0-18-amd64".to_owned(),
-            unschedulable: false,
-            cordoned_by: None,
             ready: true,
-            ready_since: None,
-            pressures: Vec::new(),
-            lease_renewed_at: None,
-            deleting: false,
+            ..Node::silent(name, role)
         }
     }
 

@@ -659,23 +659,14 @@ impl Simulated {
 
 fn node(name: &str, role: Role, now: Timestamp) -> Node {
     Node {
-        name: name.into(),
         uid: format!("uid-{name}"),
         resource_version: "1".to_owned(),
-        role,
         internal_ip: Some("127.0.0.1".to_owned()),
         machine_id: format!("machine-{name}"),
-        boot_id: String::new(),
         kubelet_version: Ok(FROM.parse().unwrap()),
-        container_runtime: String::new(),
-        kernel_version: String::new(),
-        unschedulable: false,
-        cordoned_by: None,
         ready: true,
-        ready_since: None,
-        pressures: Vec::new(),
         lease_renewed_at: Some(now),
-        deleting: false,
+        ..Node::silent(name, role)
     }
 }
 

@@ -233,23 +233,17 @@ pub(super) fn silence(id: &str, name: &str, value: &str, state: am::SilenceState
 
 pub(super) fn node(name: &str, role: Role) -> Node {
     Node {
-        name: name.into(),
         uid: format!("uid-{name}"),
         resource_version: "1".to_owned(),
-        role,
         internal_ip: Some("127.0.0.2".to_owned()),
         machine_id: "m".to_owned(),
         boot_id: "b".to_owned(),
         kubelet_version: Ok("v1.36.1".parse().unwrap()),
         container_runtime: "containerd://2.1.9".to_owned(),
-        kernel_version: String::new(),
-        unschedulable: false,
-        cordoned_by: None,
         ready: true,
         ready_since: Some(at(-3600)),
-        pressures: Vec::new(),
         lease_renewed_at: Some(at(-5)),
-        deleting: false,
+        ..Node::silent(name, role)
     }
 }
 
