@@ -20,6 +20,8 @@
 //! chooses between two words that do not.
 
 mod check;
+#[cfg(test)]
+mod properties;
 
 use jiff::Timestamp;
 use serde::Serialize;

@@ -58,21 +58,13 @@ impl Outcome {
         Self { status: Status::Unknown, evidence: Vec::new(), findings: vec![finding], notes: Vec::new() }
     }
 
-    /// Blocks if there are blockers, else is unknown if something could not be read, else passes. All of it is told.
+    /// Whatever stands in the way or could not be read of the many things that a check looks at: unknown if one of them
+    /// is, else blocked, as for whole verdicts. All of it is told.
     fn judge(first: Evidence, rest: Vec<Evidence>, blockers: Vec<Finding>, unknowns: Vec<Finding>) -> Self {
-        let status = match (blockers.is_empty(), unknowns.is_empty()) {
-            (true, true) => return Self::pass(first, rest),
-            (false, _) => Status::Block,
-            (true, false) => Status::Unknown,
-        };
-        let findings = blockers.into_iter().chain(unknowns).collect();
-        Self { status, evidence: std::iter::once(first).chain(rest).collect(), findings, notes: Vec::new() }
+        Self::weigh(first, rest, [blockers, Vec::new(), unknowns])
     }
-}
 
-impl Outcome {
-    /// Where one check judges many things: unknown if one of them is, else held, else blocked, as for whole verdicts.
-    /// All of it is told.
+    /// The same, with what can only be waited for: unknown, else held, else blocked.
     fn weigh(first: Evidence, rest: Vec<Evidence>, [blockers, holds, unknowns]: [Vec<Finding>; 3]) -> Self {
         let status = match (unknowns.is_empty(), holds.is_empty(), blockers.is_empty()) {
             (true, true, true) => return Self::pass(first, rest),
@@ -82,6 +74,11 @@ impl Outcome {
         };
         let findings = blockers.into_iter().chain(holds).chain(unknowns).collect();
         Self { status, evidence: std::iter::once(first).chain(rest).collect(), findings, notes: Vec::new() }
+    }
+
+    /// A block stands, whatever else could not be read: for a check that is final.
+    fn whatever_else(self, is_blocked: bool) -> Self {
+        if is_blocked { Self { status: Status::Block, ..self } } else { self }
     }
 }
 

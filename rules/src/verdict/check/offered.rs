@@ -23,7 +23,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Outcome {
         age_seconds: source.age_seconds(facts.case.now).unwrap_or_default(),
     };
     let blocker = (!packages.versions.contains(target)).then(|| {
-        let newest = packages.versions.last().map_or("nothing".to_owned(), ToString::to_string);
+        let newest = packages.versions.iter().max().map_or("nothing".to_owned(), ToString::to_string);
         Finding::new(
             Reason::TargetUnavailable,
             target.to_string(),

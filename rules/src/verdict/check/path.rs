@@ -44,8 +44,9 @@ pub(super) fn check(facts: &Facts<'_>) -> Outcome {
         }
         Err(finding) => unknowns.push(finding),
     }
+    let is_blocked = !blockers.is_empty();
     match evidence.pop() {
-        Some(first) => Outcome::judge(first, evidence, blockers, unknowns),
+        Some(first) => Outcome::judge(first, evidence, blockers, unknowns).whatever_else(is_blocked),
         None => Outcome::unknown(unknowns.remove(0)),
     }
 }

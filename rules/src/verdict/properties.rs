@@ -1,0 +1,231 @@
+//! What holds of every verdict, whatever the checks are: more harm never makes it better, and the order in which things
+//! were listed makes no difference. A new source is taken away and shuffled here without a line of its own.
+
+use proptest::prelude::*;
+use proptest::sample::{Index, subsequence};
+use serde_json::Value;
+
+use super::check::tests::{api_server, node, pod};
+use super::*;
+use crate::inventory::{Container, Definition, Rollout, ServedVersion, Workload, WorkloadKind};
+use crate::snapshot::{Node, Role};
+
+type Harm = fn(&mut Healthy);
+
+/// Things that are wrong, each by itself.
+const HARMS: [(&str, Harm); 11] = [
+    ("a kubelet that is too old", |it| add_node(it, node("w-old", Role::Worker, "v1.32.9"))),
+    ("a kubelet that is too new", |it| add_node(it, node("w-new", Role::Worker, "v1.38.0"))),
+    ("a kubelet of no version", |it| add_node(it, node("w-odd", Role::Worker, "latest"))),
+    ("docker", |it| add_node(it, with_runtime("w-docker", "docker://20.10.1"))),
+    ("an unknown runtime", |it| add_node(it, with_runtime("w-rkt", "rkt://1.30.0"))),
+    ("an old kernel", |it| {
+        let kernel_version = "4.4.0-210-generic".to_owned();
+        add_node(it, Node { kernel_version, ..node("w-kernel", Role::Worker, "v1.36.1") });
+    }),
+    ("an old API server", |it| {
+        it.snapshot.api_servers.value.iter_mut().for_each(|all| all.push(api_server("cp-2", "v1.34.1")))
+    }),
+    ("an API server of no version", |it| {
+        it.snapshot.api_servers.value.iter_mut().for_each(|all| all.push(api_server("cp-3", "")))
+    }),
+    ("an etcd of no version", |it| {
+        it.snapshot.static_pods.value.iter_mut().for_each(|all| all.push(pod("etcd", "cp-1", "latest")))
+    }),
+    ("a stored version that nobody serves", |it| {
+        it.inventory.definitions.value.iter_mut().for_each(|all| all.push(definition()))
+    }),
+    ("an add-on that is too old", |it| {
+        it.inventory.workloads.value.iter_mut().for_each(|all| all.push(calico()))
+    }),
+];
+
+fn add_node(cluster: &mut Healthy, node: Node) {
+    cluster.snapshot.nodes.value.iter_mut().for_each(|nodes| nodes.push(node.clone()));
+}
+
+fn with_runtime(name: &str, runtime: &str) -> Node {
+    Node { container_runtime: runtime.to_owned(), ..node(name, Role::Worker, "v1.36.1") }
+}
+
+fn definition() -> Definition {
+    Definition {
+        name: "widgets.example.com".to_owned(),
+        versions: vec![ServedVersion { name: "v1".to_owned(), served: true, storage: true }],
+        stored: vec!["v1alpha1".to_owned(), "v1".to_owned()],
+        has_conversion_webhook: false,
+    }
+}
+
+fn calico() -> Workload {
+    Workload {
+        kind: WorkloadKind::DaemonSet,
+        namespace: "calico-system".to_owned(),
+        name: "calico-node".to_owned(),
+        labels: std::collections::BTreeMap::new(),
+        priority_class: String::new(),
+        containers: vec![Container {
+            name: "calico-node".to_owned(),
+            image: "quay.io/calico/node:v3.29.1".to_owned(),
+        }],
+        init_containers: Vec::new(),
+        rollout: Rollout { generation: 1, observed: 1, desired: 2, current: 2, updated: 2 },
+    }
+}
+
+/// Everything that was read, as `--save` keeps it: the sources by their name.
+fn sources(cluster: &Healthy) -> [Value; 2] {
+    let plain = "what was read is plain values";
+    [
+        serde_json::to_value(&cluster.snapshot).expect(plain),
+        serde_json::to_value(&cluster.inventory).expect(plain),
+    ]
+}
+
+fn restore(cluster: &mut Healthy, [snapshot, inventory]: [Value; 2]) {
+    cluster.snapshot = serde_json::from_value(snapshot).unwrap();
+    cluster.inventory = serde_json::from_value(inventory).unwrap();
+}
+
+fn names() -> Vec<String> {
+    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    sources(&healthy()).iter().flat_map(keys).collect()
+}
+
+fn lose(cluster: &mut Healthy, names: &[String]) {
+    let mut all = sources(cluster);
+    for source in all.iter_mut().flat_map(|all| all.as_object_mut().unwrap()) {
+        if names.contains(source.0) {
+            *source.1 = serde_json::json!({"value": null, "proven_at": null, "error": "gone"});
+        }
+    }
+    restore(cluster, all);
+}
+
+fn worse(harms: &[usize], lost: &[String], target: &str) -> Verdict {
+    let mut cluster = healthy();
+    for &harm in harms {
+        HARMS[harm].1(&mut cluster);
+    }
+    lose(&mut cluster, lost);
+    cluster.verdict(target)
+}
+
+/// Every list of what was read, in another order.
+fn shuffle(value: &mut Value, picks: &mut impl Iterator<Item = Index>) {
+    match value {
+        Value::Array(all) => {
+            for last in (1..all.len()).rev() {
+                all.swap(last, picks.next().expect("they never end").index(last + 1));
+            }
+            all.iter_mut().for_each(|one| shuffle(one, picks));
+        }
+        Value::Object(fields) => fields.values_mut().for_each(|one| shuffle(one, picks)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// A verdict without the order of its findings.
+fn told(verdict: &Verdict) -> Vec<(&'static str, Status, Vec<String>)> {
+    let sorted = |check: &Check| {
+        let mut all: Vec<String> =
+            check.findings.iter().chain(&check.notes).map(ToString::to_string).collect();
+        all.sort_unstable();
+        (check.id, check.status, all)
+    };
+    verdict.checks.iter().map(sorted).collect()
+}
+
+fn targets() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["v1.36.3", "v1.37.0", "v1.36.1", "v1.35.0", "v1.38.0", "nonsense"])
+}
+
+fn harms() -> impl Strategy<Value = Vec<usize>> {
+    subsequence((0..HARMS.len()).collect::<Vec<_>>(), 0..=HARMS.len())
+}
+
+/// All of `more` whose place in it is kept.
+fn part<T: Clone>(more: &[T], kept: &[bool]) -> Vec<T> {
+    more.iter().zip(kept).filter(|(_, kept)| **kept).map(|(one, _)| one.clone()).collect()
+}
+
+fn never_better(before: &Verdict, after: &Verdict) -> Result<(), TestCaseError> {
+    for (before, after) in before.checks.iter().zip(&after.checks) {
+        // A target that can never be gone to is blocked, whatever could not be read.
+        let stands = after.is_final && after.status == Status::Block;
+        prop_assert!(before.status <= after.status || stands, "{before:#?}\n{after:#?}");
+    }
+    let is_final = after.checks.iter().any(|check| check.is_final && check.status == Status::Block);
+    prop_assert!(before.verdict <= after.verdict || is_final, "{:?} {:?}", before.verdict, after.verdict);
+    Ok(())
+}
+
+#[test]
+fn every_harm_is_one() {
+    assert_eq!(healthy().verdict("v1.36.3").verdict, Answer::Safe);
+    for (index, (harm, _)) in HARMS.iter().enumerate() {
+        let is_worse = ["v1.36.3", "v1.37.0"].into_iter().any(|target| {
+            let before = healthy().verdict(target);
+            let after = worse(&[index], &[], target);
+            before.checks.iter().zip(&after.checks).any(|(before, after)| before.status < after.status)
+        });
+        assert!(is_worse, "{harm}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(100) })]
+
+    #[test]
+    fn a_lost_source_never_makes_a_check_better(
+        target in targets(),
+        harms in harms(),
+        lost in subsequence(names(), 0..=3),
+        kept in prop::collection::vec(any::<bool>(), 3),
+    ) {
+        never_better(&worse(&harms, &part(&lost, &kept), target), &worse(&harms, &lost, target))?;
+    }
+
+    #[test]
+    fn more_harm_never_makes_a_check_better(
+        target in targets(),
+        more in harms(),
+        kept in prop::collection::vec(any::<bool>(), HARMS.len()),
+    ) {
+        never_better(&worse(&part(&more, &kept), &[], target), &worse(&more, &[], target))?;
+    }
+
+    // A check may need a source no more when there is more harm, so this is asked of the whole verdict.
+    #[test]
+    fn more_harm_and_fewer_sources_never_make_it_safe(
+        target in targets(),
+        more in harms(),
+        lost in subsequence(names(), 0..=3),
+        kept in prop::collection::vec(any::<bool>(), HARMS.len() + 3),
+    ) {
+        let before = worse(&part(&more, &kept[3..]), &part(&lost, &kept[..3]), target);
+        let after = worse(&more, &lost, target);
+        prop_assert!(after.verdict != Answer::Safe || before.verdict == Answer::Safe);
+    }
+
+    #[test]
+    fn the_order_of_what_was_read_makes_no_difference(
+        target in targets(),
+        harms in harms(),
+        picks in prop::collection::vec(any::<Index>(), 64),
+    ) {
+        let mut cluster = healthy();
+        for harm in harms {
+            HARMS[harm].1(&mut cluster);
+        }
+        let before = cluster.verdict(target);
+        prop_assert_eq!(&before, &cluster.verdict(target), "the same question has the same answer");
+        let mut all = sources(&cluster);
+        let mut picks = picks.into_iter().cycle();
+        all.iter_mut().for_each(|all| shuffle(all, &mut picks));
+        restore(&mut cluster, all);
+        let after = cluster.verdict(target);
+        prop_assert_eq!(before.verdict, after.verdict);
+        prop_assert_eq!(told(&before), told(&after));
+    }
+}
