@@ -22,6 +22,8 @@
 mod check;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod rows;
 
 use jiff::Timestamp;
 use serde::Serialize;

@@ -1,0 +1,229 @@
+//! Where the verdict is stricter than a check by minors alone (S) or looser (L), row by row, asked of whole verdicts. What
+//! only one check knows stands in the tests of that check: `grep -rnE 'fn [sl][0-9]{2}_'` finds every row.
+
+use super::check::tests::{api_server, node, pod, version};
+use super::*;
+use crate::matrix::Matrix;
+use crate::snapshot::{Node, Packages, Role, Source};
+
+/// The answer, and the reasons of all findings, each once.
+fn said(target: &str, change: impl FnOnce(&mut Healthy)) -> (Answer, Vec<&'static str>) {
+    let mut cluster = healthy();
+    change(&mut cluster);
+    let verdict = cluster.verdict(target);
+    let mut reasons: Vec<_> = verdict.findings().map(|finding| finding.reason.code()).collect();
+    reasons.sort_unstable();
+    reasons.dedup();
+    (verdict.verdict, reasons)
+}
+
+/// The whole cluster at another version, with `offered` published.
+fn running(cluster: &mut Healthy, runs: &str, offered: &str) {
+    let snapshot = &mut cluster.snapshot;
+    for node in snapshot.nodes.value.iter_mut().flatten() {
+        node.kubelet_version = version(runs);
+    }
+    snapshot.api_servers.value = Some(vec![api_server("cp-1", runs)]);
+    for pod in snapshot.static_pods.value.iter_mut().flatten().filter(|pod| pod.component != "etcd") {
+        pod.version = version(runs);
+    }
+    let versions = vec![version(runs).unwrap(), version(offered).unwrap()];
+    let packages = Packages { patch: None, minor: None, versions };
+    snapshot.packages = Source::read(packages, cluster.now);
+}
+
+fn worker(change: impl FnOnce(Node) -> Node) -> impl FnOnce(&mut Healthy) {
+    |cluster| {
+        let nodes = cluster.snapshot.nodes.value.as_mut().unwrap();
+        let worker = nodes.pop().unwrap();
+        nodes.push(change(worker));
+    }
+}
+
+fn on(runtime: &'static str) -> impl FnOnce(&mut Healthy) {
+    worker(move |node| Node { container_runtime: runtime.to_owned(), ..node })
+}
+
+fn etcd(cluster: &mut Healthy, tag: &str) {
+    let pods = cluster.snapshot.static_pods.value.as_mut().unwrap();
+    pods.retain(|pod| pod.component != "etcd");
+    pods.push(pod("etcd", "cp-1", tag));
+}
+
+fn mistakes(row: &str) -> Vec<String> {
+    let place = "name: net, namespace: n, kind: ds, resource: net, source: \"https://example.com/net\", claim: tested";
+    let text = format!("schema: 2\nas_of: \"2026-08-22\"\naddons:\n  - {{{place}, {row}}}\n");
+    Matrix::load(&[("mine.yaml", &text)]).unwrap_err().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn s01_nothing_that_can_be_read_is_unknown() {
+    let lost = |cluster: &mut Healthy| {
+        cluster.snapshot = Snapshot::unread();
+        cluster.inventory = Inventory::unread();
+    };
+    assert_eq!(said("v1.36.3", lost).0, Answer::Unknown);
+}
+
+#[test]
+fn s02_nodes_that_cannot_be_listed_and_an_empty_list_are_unknown() {
+    for nodes in [Source::failed("forbidden"), Source::read(Vec::new(), healthy().now)] {
+        assert_eq!(said("v1.36.3", |cluster| cluster.snapshot.nodes = nodes).0, Answer::Unknown);
+    }
+}
+
+#[test]
+fn s03_a_runtime_that_says_nothing_is_unknown() {
+    for runtime in ["", "containerd://", "containerd://unknown", "other://1.0.0"] {
+        assert_eq!(said("v1.36.3", on(runtime)), (Answer::Unknown, vec!["runtime_unknown"]), "{runtime}");
+    }
+}
+
+#[test]
+fn s04_docker_blocks() {
+    assert_eq!(said("v1.36.3", on("docker://20.10.7")), (Answer::Blocked, vec!["runtime_too_old"]));
+}
+
+#[test]
+fn s05_each_branch_of_containerd_has_its_own_floor() {
+    for (release, reasons) in [
+        ("1.6.38", vec!["runtime_not_recommended"]),
+        ("1.6.39", vec![]),
+        ("1.7.20", vec!["runtime_not_recommended"]),
+        ("1.7.28", vec![]),
+        ("2.0.5", vec!["runtime_not_recommended"]),
+        ("2.0.6", vec![]),
+        ("2.1.2", vec!["runtime_not_recommended"]),
+        ("2.1.3", vec![]),
+        ("2.2.0", vec![]),
+    ] {
+        let change = |cluster: &mut Healthy| {
+            running(cluster, "v1.33.9", "v1.34.2");
+            for node in cluster.snapshot.nodes.value.iter_mut().flatten() {
+                node.container_runtime = format!("containerd://{release}");
+            }
+        };
+        let answer = if reasons.is_empty() { Answer::Safe } else { Answer::Blocked };
+        assert_eq!(said("v1.34.2", change), (answer, reasons), "{release}");
+    }
+}
+
+#[test]
+fn s06_the_next_lower_minor_that_has_a_floor_counts() {
+    // Nothing is known of 1.37 yet: what is too old for 1.36 is in the way, and what is not may be.
+    assert_eq!(said("v1.37.0", on("containerd://2.1.9")).1, ["runtime_not_recommended", "runtime_unknown"]);
+    assert_eq!(said("v1.37.0", |_| {}).1, ["runtime_unknown"]);
+}
+
+#[test]
+fn s13_every_mistake_of_a_file_is_told_and_the_other_checks_are_made() {
+    let said_of = mistakes("image_re: 'net:v(\\d+)', max_k8s: {1.29: 1.32}, min_k8s: [], pinned: 1");
+    assert!(said_of.len() >= 3, "{said_of:#?}");
+    assert!(said_of.iter().all(|mistake| mistake.starts_with("mine.yaml:4:")), "{said_of:#?}");
+    assert!(said_of.iter().any(|mistake| mistake.contains("1.32")), "{said_of:#?}");
+    let stale = |cluster: &mut Healthy| cluster.matrix.addons.as_of = None;
+    assert_eq!(said("v1.36.3", stale), (Answer::Unknown, vec!["matrix_stale"]));
+}
+
+#[test]
+fn s14_a_pattern_that_cannot_be_read_or_captures_nothing_is_refused() {
+    for pattern in [r"net:v\d+", r"net:v(?P<a>\d+", r"net:v((?<=a)\d+)\1"] {
+        let said = mistakes(&format!("image_re: '{pattern}', max_k8s: {{\"1.0\": \"1.36\"}}"));
+        assert!(said.iter().any(|mistake| mistake.contains("image_re")), "{pattern}: {said:#?}");
+    }
+}
+
+#[test]
+fn s20_a_minor_that_is_skipped_a_way_down_and_another_major_block() {
+    for (target, reason) in [
+        ("v1.38.0", "target_skips_minor"),
+        ("v1.36.0", "target_downgrade"),
+        ("v1.35.9", "target_downgrade"),
+        ("v2.0.0", "target_other_major"),
+    ] {
+        let (answer, reasons) = said(target, |_| {});
+        assert!(answer == Answer::Blocked && reasons.contains(&reason), "{target}: {answer:?} {reasons:?}");
+    }
+}
+
+#[test]
+fn s21_skew_beyond_what_is_supported_blocks() {
+    let kubelet = |version: &'static str| {
+        worker(move |node| Node { kubelet_version: super::check::tests::version(version), ..node })
+    };
+    assert_eq!(said("v1.36.3", kubelet("v1.33.9")).0, Answer::Safe);
+    assert_eq!(said("v1.36.3", kubelet("v1.32.9")), (Answer::Blocked, vec!["kubelet_too_old"]));
+    let apart = |cluster: &mut Healthy| {
+        let nodes = cluster.snapshot.nodes.value.as_mut().unwrap();
+        nodes.push(node("cp-2", Role::ControlPlane, "v1.34.9"));
+        cluster.snapshot.api_servers.value.as_mut().unwrap().push(api_server("cp-2", "v1.34.9"));
+    };
+    assert!(said("v1.36.3", apart).1.contains(&"control_plane_skewed"), "{:?}", said("v1.36.3", apart));
+    let ahead = |cluster: &mut Healthy| {
+        for pod in cluster.snapshot.static_pods.value.iter_mut().flatten() {
+            if pod.component == "kube-controller-manager" {
+                pod.version = version("v1.37.0");
+            }
+        }
+    };
+    assert_eq!(said("v1.37.0", ahead).1, ["control_plane_skewed", "runtime_unknown"]);
+}
+
+#[test]
+fn s22_an_etcd_that_loses_members_on_the_way_blocks() {
+    let change = |tag: &'static str| {
+        move |cluster: &mut Healthy| {
+            running(cluster, "v1.33.9", "v1.34.2");
+            etcd(cluster, tag);
+        }
+    };
+    assert_eq!(said("v1.34.2", change("3.5.25-0")), (Answer::Blocked, vec!["etcd_too_old"]));
+    assert_eq!(said("v1.34.2", change("3.5.26-0")).0, Answer::Safe);
+}
+
+#[test]
+fn s28_what_only_looks_like_a_version_is_none() {
+    let words = ["release 1.34 to 1.35", "k8s-1.35-foo", "-1.35", "１.３５.0", "1.36", "1.36.3 ", " 1.36.3"];
+    for target in words.into_iter().chain(["1.99999999999999999999.0"]) {
+        let (answer, reasons) = said(target, |_| {});
+        assert!(
+            answer != Answer::Safe && reasons.contains(&"target_not_a_version"),
+            "{target:?}: {reasons:?}"
+        );
+    }
+}
+
+#[test]
+fn s29_a_pre_release_blocks() {
+    for target in ["v1.37.0-rc.1", "v1.36.3-alpha.0"] {
+        let (answer, reasons) = said(target, |_| {});
+        assert!(answer == Answer::Blocked && reasons.contains(&"target_prerelease"), "{target}: {reasons:?}");
+    }
+}
+
+#[test]
+fn s30_a_word_is_no_boolean() {
+    let said = mistakes(r#"image_re: 'net:v(\d+)', max_k8s: {"1.0": "1.36"}, pinned: "false""#);
+    assert!(said.iter().any(|mistake| mistake.contains("pinned: found the text \"false\"")), "{said:#?}");
+}
+
+#[test]
+fn s38_a_verdict_is_worth_nothing_after_its_time_to_live() {
+    let cluster = healthy();
+    let verdict = cluster.verdict("v1.36.3");
+    let later = cluster.now + jiff::SignedDuration::from_secs(61);
+    assert_eq!(verdict.allows(later, &cluster.settings).unwrap_err()[0].reason, Reason::VerdictStale);
+}
+
+#[test]
+fn l01_cri_o_is_judged_by_its_own_rule() {
+    for (release, answer) in [
+        ("1.36.1", Answer::Safe),
+        ("1.34.0", Answer::Safe),
+        ("1.33.9", Answer::Blocked),
+        ("1.37.0", Answer::Unknown),
+    ] {
+        let change = worker(move |node| Node { container_runtime: format!("cri-o://{release}"), ..node });
+        assert_eq!(said("v1.36.3", change).0, answer, "{release}");
+    }
+}
