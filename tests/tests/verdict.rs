@@ -16,8 +16,13 @@ struct Ended {
 }
 
 fn run(args: &[&str], stdin: &str) -> Ended {
+    run_with(args, stdin, &[])
+}
+
+fn run_with(args: &[&str], stdin: &str, environment: &[(&str, &str)]) -> Ended {
     let mut child = Command::new(parts::own("lockkeeper-exporter").unwrap())
         .args(args)
+        .envs(environment.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -66,6 +71,11 @@ async fn the_exit_code_is_the_verdict_and_a_saved_cluster_gives_the_same() {
     let blind = ask("v1.36.3", &[&kubeconfig]);
     ends(&blind, 3, "source_unreadable packages", "");
     ends(&ask("nonsense", &[&kubeconfig]), 3, "", "nonsense");
+    let told: [&str; 2] = [&kubeconfig, &config];
+    let s34 = run_with(&[&["verdict", "v1.37.0"], &told[..]].concat(), "", &[("RUNNING_K8S", "1.20")]);
+    let plain = ask("v1.37.0", &told);
+    ends(&s34, plain.code.unwrap(), "v1.37.0: ", "RUNNING_K8S is ignored");
+    assert!(!s34.stdout.contains("target_skips_minor"), "{}", s34.stdout);
     ends(&ask("v1.36.3", &["--from=/nonexistent/saved"]), 3, "", "/nonexistent/saved");
 
     world.control_plane.lock().await.apiserver.service.stop().await;

@@ -1,5 +1,6 @@
 //! `verdict TARGET`: one read of a cluster, or of a saved one, and the answer as an exit code.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -28,6 +29,9 @@ use crate::telemetry::chain;
 const DEADLINE: Duration = Duration::from_secs(60);
 /// How long a source of the API server may take. Two of them come one after the other, and leave time for packages.
 const SOURCE_DEADLINE: Duration = Duration::from_secs(15);
+
+/// The variable that told the first gate which minor runs, against what the cluster says.
+const FIRST_GATE_RUNNING: &str = "RUNNING_K8S";
 
 #[derive(Debug, Args)]
 pub(super) struct VerdictArgs {
@@ -72,6 +76,12 @@ impl VerdictArgs {
 }
 
 pub(super) fn run(args: VerdictArgs) -> Result<Exit, Failure> {
+    if std::env::var_os(FIRST_GATE_RUNNING).is_some() {
+        // Whoever sets it means to be answered for another cluster than the one that is read.
+        let why = "is ignored: the running version is read from the cluster, or from the file of --from";
+        // Nobody is left to be told if the terminal is gone.
+        let _told = writeln!(std::io::stderr(), "lockkeeper-exporter: {FIRST_GATE_RUNNING} {why}");
+    }
     match asked(&args.matrix)? {
         Asked::Facts(matrix) => judge(&args, &matrix),
         Asked::Seed(text) => seed::run(&args, &text),
