@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use lockkeeper_exporter::read::backend::BackendConfig;
+use lockkeeper_exporter::read::matrix::MatrixConfig;
 use lockkeeper_exporter::read::packages::{PackagesError, Repository};
 use lockkeeper_exporter::read::shown::shown_url;
 use lockkeeper_exporter::serve::web_config::Security;
@@ -36,6 +37,9 @@ pub struct Config {
     /// A file for one JSON line for each check and command; only the log has them if nothing is said.
     #[serde(default)]
     pub decision_log: Option<PathBuf>,
+    /// Facts about versions, laid over the built-in ones.
+    #[serde(default)]
+    pub matrix: MatrixConfig,
     /// The thresholds.
     #[serde(default)]
     pub settings: Settings,
@@ -159,6 +163,9 @@ pub enum ConfigError {
     /// A threshold cannot be used.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// The list of the files of facts cannot be meant.
+    #[error("{0}")]
+    Matrix(String),
     /// A field has a value that cannot be used.
     #[error("{field}: {why}")]
     Field {
@@ -194,6 +201,7 @@ impl Config {
         }
         Repository::new(&self.packages.url)?;
         validate_packages_interval(self.packages.interval_seconds)?;
+        self.matrix.validate().map_err(ConfigError::Matrix)?;
         self.settings.validate()?;
         readable("webhook.tokenFile", &self.webhook.token_file)?;
         readable("ssh.keyFile", &self.ssh.key_file)?;
@@ -290,6 +298,7 @@ packages: {url: 'http://127.0.0.1/v{minor}/Packages'}
             ("/v{minor}/", "/v1.36/", "packages.url"),
             ("tokenFile: /dev/null", "tokenFile: /nowhere/token", "webhook.tokenFile"),
             ("keyFile: /dev/null", "keyFile: /", "ssh.keyFile"),
+            ("metrics:", "matrix: {files: [a, a]}\nmetrics:", "matrix.files"),
             ("metrics:", "settings: {checkSecondsMax: 3600}\nmetrics:", "settings.checkSecondsMax is 3600"),
         ] {
             let text = GOOD.replace("/dev/null", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));

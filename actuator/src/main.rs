@@ -46,10 +46,11 @@ async fn main() -> ExitCode {
     telemetry::init();
     let config = match Config::load(&arguments.config_file) {
         Ok(config) => config,
-        Err(error) => {
-            eprintln!("lockkeeper-actuator: {}", telemetry::chain(&error));
-            return ExitCode::from(EXIT_USAGE);
-        }
+        Err(error) => return unusable(&telemetry::chain(&error)),
+    };
+    let matrix = match config.matrix.open() {
+        Ok(matrix) => matrix,
+        Err(error) => return unusable(&error.to_string()),
     };
     if arguments.check_config {
         println!("{} is good", arguments.config_file.display());
@@ -57,18 +58,14 @@ async fn main() -> ExitCode {
     }
     if arguments.kubeconfig.is_none() && arguments.node_name.is_none() {
         // In a cluster it runs on one of the nodes that it upgrades, and the cluster does not say by itself on which.
-        eprintln!(
-            "lockkeeper-actuator: --node-name is missing; give it the pod's spec.nodeName (see deploy/base), or --kubeconfig outside a cluster"
+        return unusable(
+            "--node-name is missing; give it the pod's spec.nodeName (see deploy/base), or --kubeconfig outside a cluster",
         );
-        return ExitCode::from(EXIT_USAGE);
     }
     let own_node = arguments.node_name.map(NodeName);
-    let service = match Service::prepare(&config, arguments.kubeconfig.as_deref(), own_node).await {
+    let service = match Service::prepare(&config, matrix, arguments.kubeconfig.as_deref(), own_node).await {
         Ok(service) => service,
-        Err(error) => {
-            eprintln!("lockkeeper-actuator: {error:#}");
-            return ExitCode::from(EXIT_USAGE);
-        }
+        Err(error) => return unusable(&format!("{error:#}")),
     };
     match service.run().await {
         Ok(()) => ExitCode::SUCCESS,
@@ -77,4 +74,10 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Tells what a person must mend.
+fn unusable(why: &str) -> ExitCode {
+    eprintln!("lockkeeper-actuator: {why}");
+    ExitCode::from(EXIT_USAGE)
 }

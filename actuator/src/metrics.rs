@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicU64;
 
 use jiff::Timestamp;
 use lockkeeper_rules::gate::{Decision, Form, REASONS, Report, Route};
+use lockkeeper_rules::matrix::reload::InForce;
 use lockkeeper_rules::metric::TABLE;
 use lockkeeper_rules::reason::Reason;
 use prometheus_client::metrics::counter::Counter;
@@ -31,6 +32,8 @@ pub struct Metrics {
     turned_at: Seconds,
     leader: Gauge,
     paused: Family<Labels, Gauge>,
+    reload_successful: Gauge,
+    reloaded_at: Seconds,
 }
 
 impl Default for Metrics {
@@ -56,6 +59,8 @@ impl Metrics {
             turned_at: Seconds::default(),
             leader: Gauge::default(),
             paused: Family::default(),
+            reload_successful: Gauge::default(),
+            reloaded_at: Seconds::default(),
         };
         metrics.register();
         metrics.show_all_series();
@@ -75,6 +80,10 @@ impl Metrics {
         register(registry, "k8s_upgrade_turn_timestamp_seconds", self.turned_at.clone());
         register(registry, "k8s_upgrade_leader", self.leader.clone());
         register(registry, "k8s_upgrade_paused", self.paused.clone());
+        let successful = self.reload_successful.clone();
+        register(registry, "k8s_upgrade_actuator_config_last_reload_successful", successful);
+        let at = "k8s_upgrade_actuator_config_last_reload_success_timestamp_seconds";
+        register(registry, at, self.reloaded_at.clone());
     }
 
     fn show_all_series(&self) {
@@ -139,6 +148,12 @@ impl Metrics {
     /// Notes that every run was looked after.
     pub fn turned(&self, at: Timestamp) {
         self.turned_at.set(seconds(at));
+    }
+
+    /// Notes which facts about versions are in force.
+    pub fn facts(&self, in_force: &InForce) {
+        self.reload_successful.set(i64::from(in_force.matrix.refused.is_empty()));
+        self.reloaded_at.set(seconds(in_force.loaded_at));
     }
 
     /// Notes whether this replica leads.

@@ -16,6 +16,8 @@ pub(crate) struct Parts {
     pub(crate) lease: JoinHandle<()>,
     /// Reads what the package repository offers.
     pub(crate) packages: JoinHandle<()>,
+    /// Reads the files of facts about versions.
+    pub(crate) matrix: JoinHandle<()>,
     /// Watches what else lives in the cluster; ends with the first watch that does.
     pub(crate) watches: JoinHandle<()>,
     /// Hears Alertmanager.
@@ -39,11 +41,12 @@ impl Parts {
     /// Resolves with the first part that ends. None of them does before it is told to, but by a panic, which the
     /// runtime would keep to itself.
     pub(crate) async fn first_to_end(&mut self) -> Ended {
-        let Self { turns, lease, packages, watches, webhook, metrics } = self;
+        let Self { turns, lease, packages, matrix, watches, webhook, metrics } = self;
         let mut parts = [
             ("the loop of turns", turns),
             ("the keeper of the Lease", lease),
             ("the reader of packages", packages),
+            ("the reader of matrix.files", matrix),
             ("the watches", watches),
             ("the webhook's listener", webhook),
             ("the metrics' listener", metrics),
@@ -69,6 +72,7 @@ mod tests {
             turns: endless(),
             lease: endless(),
             packages: endless(),
+            matrix: endless(),
             watches: endless(),
             webhook: endless(),
             metrics: endless(),
@@ -82,6 +86,7 @@ mod tests {
             ("turns", (|parts| &mut parts.turns) as fn(&mut Parts) -> &mut JoinHandle<()>),
             ("Lease", |parts| &mut parts.lease),
             ("packages", |parts| &mut parts.packages),
+            ("matrix", |parts| &mut parts.matrix),
             ("watches", |parts| &mut parts.watches),
             ("webhook", |parts| &mut parts.webhook),
             ("metrics", |parts| &mut parts.metrics),

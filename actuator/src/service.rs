@@ -13,10 +13,11 @@ use hyper::body::Incoming;
 use lockkeeper_exporter::kube_client::Cluster;
 use lockkeeper_exporter::read::alertmanager::Alertmanager;
 use lockkeeper_exporter::read::inventory::Inventories;
+use lockkeeper_exporter::read::matrix::MatrixFiles;
 use lockkeeper_exporter::read::packages::Repository;
 use lockkeeper_exporter::read::prometheus::Prometheus;
 use lockkeeper_exporter::serve::http::{Handler, Limits, Listener, reply, text};
-use lockkeeper_rules::matrix::Matrix;
+use lockkeeper_rules::matrix::reload::InForce;
 use lockkeeper_rules::name::NodeName;
 use lockkeeper_rules::node_script::{EtcdAccess, ScriptSettings};
 use lockkeeper_rules::snapshot::{Packages, Source};
@@ -44,6 +45,7 @@ pub struct Service {
     webhook: Listener,
     scrape: Listener,
     repository: Repository,
+    matrix: MatrixFiles,
     packages: watch::Sender<Source<Packages>>,
     packages_pause: Duration,
 }
@@ -55,6 +57,7 @@ impl Service {
     /// Something that the configuration names cannot be used: a port, a file, a client. The message names the field.
     pub async fn prepare(
         config: &Config,
+        matrix: MatrixFiles,
         kubeconfig: Option<&Path>,
         own_node: Option<NodeName>,
     ) -> anyhow::Result<Self> {
@@ -83,14 +86,14 @@ impl Service {
             hands,
             packages,
             inventories,
-            matrix: Arc::new(Matrix::built_in()),
+            facts: matrix.in_force(),
             metrics: Arc::clone(&metrics),
             leading_since: None,
             memories: BTreeMap::new(),
         };
         let receiver = Receiver { doorbell, token, metrics };
         let packages_pause = Duration::from_secs(config.packages.interval_seconds);
-        Ok(Self { actuator, receiver, webhook, scrape, repository, packages: sender, packages_pause })
+        Ok(Self { actuator, receiver, webhook, scrape, repository, matrix, packages: sender, packages_pause })
     }
 
     /// Runs until the process is told to stop.
@@ -99,10 +102,11 @@ impl Service {
     /// A part has ended by itself. Nothing is put in order then: the process ends as if it were killed, and whoever
     /// leads next looks at what was under way.
     pub async fn run(self) -> anyhow::Result<()> {
-        let Self { actuator, receiver, webhook, scrape, repository, packages, packages_pause } = self;
+        let Self { actuator, receiver, webhook, scrape, repository, matrix, packages, packages_pause } = self;
         tracing::info!(webhook = %webhook.local_addr(), metrics = %scrape.local_addr(), "listening");
         let (stop, stopping) = watch::channel(false);
         let metrics = Arc::clone(&actuator.metrics);
+        let facts = actuator.facts.clone();
         let leader = actuator.leader.clone();
         let cluster = Arc::clone(&actuator.cluster);
         let mut watches = JoinSet::new();
@@ -112,9 +116,10 @@ impl Service {
             turns: tokio::spawn(actuator.work(stopped(stopping.clone()))),
             lease: tokio::spawn(async move { leader.keep(stopped(lease_ends)).await }),
             packages: tokio::spawn(crate::packages::keep(cluster, repository, packages_pause, packages)),
+            matrix: tokio::spawn(matrix.keep()),
             watches: tokio::spawn(async move { drop(watches.join_next().await) }),
             webhook: tokio::spawn(webhook.serve(receiver.handler(), stopped(stopping.clone()))),
-            metrics: tokio::spawn(scrape.serve(scrape_handler(metrics), stopped(stopping))),
+            metrics: tokio::spawn(scrape.serve(scrape_handler(metrics, facts), stopped(stopping))),
         };
         tokio::select! {
             () = told_to_stop() => {}
@@ -127,6 +132,7 @@ impl Service {
         let _keeper_hears_it = end_lease.send(true);
         parts.lease.await.context("the Lease")?;
         parts.packages.abort();
+        parts.matrix.abort();
         parts.watches.abort();
         parts.webhook.await.context("the webhook's listener")?;
         parts.metrics.await.context("the metrics' listener")?;
@@ -203,8 +209,9 @@ async fn told_to_stop() {
     }
 }
 
-fn scrape_handler(metrics: Arc<Metrics>) -> Handler {
+fn scrape_handler(metrics: Arc<Metrics>, facts: watch::Receiver<InForce>) -> Handler {
     Arc::new(move |request: Request<Incoming>| {
+        metrics.facts(&facts.borrow());
         let metrics = Arc::clone(&metrics);
         Box::pin(async move { scrape(&metrics, request.method(), request.uri().path()) })
     })

@@ -11,7 +11,7 @@ use lockkeeper_exporter::read::inventory::Inventories;
 use lockkeeper_exporter::read::now::snapshot_now;
 use lockkeeper_rules::api::UpgradeRun;
 use lockkeeper_rules::gate::{self, Pending};
-use lockkeeper_rules::matrix::Matrix;
+use lockkeeper_rules::matrix::reload::InForce;
 use lockkeeper_rules::reason::Finding;
 use lockkeeper_rules::run::{
     LockView, Needs, Observed, Position, Shown, State, Turn, decide, is_done, needs, outlook, rung_for,
@@ -57,7 +57,7 @@ pub struct Actuator {
     /// What lives in the cluster beside nodes and runs, watched beside the turns.
     pub inventories: Arc<Inventories>,
     /// What is known of versions.
-    pub matrix: Arc<Matrix>,
+    pub facts: watch::Receiver<InForce>,
     /// Our own metrics.
     pub metrics: Arc<Metrics>,
     /// Since when we lead without a break.
@@ -204,8 +204,8 @@ impl Actuator {
     fn verdict(&self, run: &UpgradeRun, state: &State, snapshot: &Snapshot) -> Vec<Finding> {
         let now = Timestamp::now();
         let inventory = self.inventories.inventory();
-        let case =
-            Case { snapshot, inventory: &inventory, matrix: &self.matrix, settings: &self.settings, now };
+        let matrix = Arc::clone(&self.facts.borrow().matrix);
+        let case = Case { snapshot, inventory: &inventory, matrix: &matrix, settings: &self.settings, now };
         let whole = verdict::verdict(&run.spec.target, &case);
         whole.standing_in_the_way(state.step(), snapshot, &self.settings, now)
     }

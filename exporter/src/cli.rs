@@ -14,7 +14,6 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use futures::FutureExt as _;
 use jiff::Timestamp;
-use lockkeeper_rules::matrix::Matrix;
 use lockkeeper_rules::route::RouteOptions;
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::{alert, crd, route};
@@ -25,6 +24,7 @@ use crate::config::{self, Config};
 use crate::exit::Exit;
 use crate::kube_client::{Cluster, install_tls_provider};
 use crate::read::eyes::Eyes;
+use crate::read::matrix::MatrixFiles;
 use crate::read::packages::Repository;
 use crate::serve::http::{Handler, Limits, ListenError, Listener};
 use crate::serve::routes::{Site, route as answer};
@@ -173,6 +173,7 @@ fn start(args: RunArgs) -> Result<(), Failure> {
     if !args.telemetry_path.starts_with('/') {
         return Err(Failure::Input(anyhow::anyhow!("--web.telemetry-path must begin with /")));
     }
+    let matrix = config.matrix.open().map_err(input)?;
     if args.check_config {
         let security = crate::serve::web_config::Security::load(args.web_config.as_deref());
         security.map_err(|error| unheard(error.into()))?;
@@ -181,10 +182,10 @@ fn start(args: RunArgs) -> Result<(), Failure> {
     }
     telemetry::init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.context("cannot start the runtime").map_err(Failure::Run)?.block_on(run(args, config))
+    runtime.context("cannot start the runtime").map_err(Failure::Run)?.block_on(run(args, config, matrix))
 }
 
-async fn run(args: RunArgs, config: Config) -> Result<(), Failure> {
+async fn run(args: RunArgs, config: Config, matrix: MatrixFiles) -> Result<(), Failure> {
     let cluster = Cluster::connect(args.kubeconfig.as_deref()).await.map_err(input)?;
     let repository = Repository::new(&config.packages.url).map_err(input)?;
     let listener =
@@ -196,7 +197,8 @@ async fn run(args: RunArgs, config: Config) -> Result<(), Failure> {
     let mut tasks = eyes.open(Arc::new(cluster), repository, config.packages.pause());
     let first = Arc::new(view::empty(&config.settings, Timestamp::now()));
     let (views, shown) = watch::channel(first);
-    tasks.spawn(view::keep(eyes, Arc::new(Matrix::built_in()), config.settings.clone(), views));
+    tasks.spawn(view::keep(eyes, matrix.in_force(), config.settings.clone(), views));
+    tasks.spawn(matrix.keep());
 
     let site = Site {
         telemetry_path: args.telemetry_path,

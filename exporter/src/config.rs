@@ -7,12 +7,17 @@ use lockkeeper_rules::settings::{Settings, validate_packages_interval};
 use lockkeeper_rules::yaml;
 use serde::Deserialize;
 
+use crate::read::matrix::MatrixConfig;
+
 /// The file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Config {
     /// Where new versions are looked up.
     pub(crate) packages: Packages,
+    /// Facts about versions, laid over the built-in ones.
+    #[serde(default)]
+    pub(crate) matrix: MatrixConfig,
     /// The thresholds.
     #[serde(default)]
     pub(crate) settings: Settings,
@@ -79,6 +84,7 @@ fn parse(text: &str) -> Result<Config, String> {
     let config: Config = yaml::read(text).map_err(|error| error.to_string())?;
     crate::read::packages::Repository::new(&config.packages.url).map_err(|error| error.to_string())?;
     validate_packages_interval(config.packages.interval_seconds).map_err(|error| error.to_string())?;
+    config.matrix.validate()?;
     config.settings.validate().map_err(|error| error.to_string())?;
     Ok(config)
 }
@@ -106,6 +112,8 @@ mod tests {
                 "packages: {url: 'http://p/{minor}', intervalSeconds: 0}".to_owned(),
                 "packages.intervalSeconds",
             ),
+            (format!("{url}matrix: {{files: [a, b, a]}}"), "matrix.files"),
+            (format!("{url}matrix: {{file: a}}"), "matrix.file"),
             ("packages: [".to_owned(), ""),
         ] {
             let error = parse(&text).unwrap_err();

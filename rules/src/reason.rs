@@ -71,6 +71,7 @@ pub enum Reason {
     SourceStale,
     VerdictStale,
     MatrixStale,
+    MatrixRefused,
     RuntimeTooOld,
     RuntimeNotRecommended,
     RuntimeUnknown,
@@ -530,6 +531,11 @@ impl Reason {
                 "what is known of versions is missing or too old to be trusted",
                 "get newer data and set its as_of, or allow more with max_age_days",
             ),
+            Self::MatrixRefused => entry(
+                "matrix_refused",
+                "the files of facts about versions were changed and have mistakes, so others than are wanted are in force",
+                "mend the files; `lockkeeper-exporter matrix check FILE` lists every mistake",
+            ),
             Self::AddonUpgradeNeeded => entry(
                 "addon_upgrade_needed",
                 "an add-on does not fit the target, and a newer release of it does",
@@ -862,6 +868,7 @@ impl Reason {
         Self::SourceStale,
         Self::VerdictStale,
         Self::MatrixStale,
+        Self::MatrixRefused,
         Self::RuntimeTooOld,
         Self::RuntimeNotRecommended,
         Self::RuntimeUnknown,

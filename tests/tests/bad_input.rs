@@ -31,6 +31,7 @@ impl Desk {
         desk.write("token", "a-token-that-nobody-guesses");
         desk.write("short-token", "guessed");
         desk.write("known_hosts", "");
+        desk.write("facts.yaml", "schema: 2\nas_of: 2026-13-01\n");
         desk.write("key", "");
         desk.write("users.yaml", "basic_auth_users: {prometheus: not-a-hash}");
         let cluster = json!({"clusters": [{"name": "c", "cluster": {"server": desk.url()}}], "users": [{"name": "u"}],
@@ -132,6 +133,12 @@ fn wrong_values(desk: &Desk) -> Vec<(&'static [&'static str], &'static str, Valu
                 "settings.attemptPauseSeconds is 3000",
                 "at most 600, or at least 3000 for settings.attemptPauseSecondsMax",
             ],
+        ),
+        (
+            &BOTH,
+            "/matrix",
+            json!({"files": ["/nowhere/file", desk.path("facts.yaml")]}),
+            ["/nowhere/file:1:1: the file: found nothing that can be read", "facts.yaml:2:8: as_of: found"],
         ),
         (&ACTUATOR, "/webhook/tokenFile", nowhere(), ["webhook.tokenFile", "check path and rights"]),
         (

@@ -4,7 +4,7 @@ use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use lockkeeper_rules::matrix::{Matrix, has_schema};
+use lockkeeper_rules::matrix::{FILE_BYTES_MAX, Matrix, has_schema};
 use lockkeeper_rules::seed::MATRIX_BYTES_MAX;
 
 use super::verdict::unknown;
@@ -41,17 +41,21 @@ pub(super) fn run(command: MatrixCommand) -> Result<Exit, Failure> {
     print(&lines.join("\n")).map_err(unknown)
 }
 
-/// Reads the files and finds out what they ask for.
-pub(super) fn asked(paths: &[PathBuf]) -> Result<Asked, Failure> {
+/// Reads the files and finds out what they ask for. Facts lie over those of the configuration file.
+pub(super) fn asked(paths: &[PathBuf], configured: &[PathBuf]) -> Result<Asked, Failure> {
+    let mut texts = configured.iter().map(|path| text(path)).collect::<Result<Vec<_>, _>>()?;
     if let [path] = paths {
-        let bytes = bytes(path)?;
-        return match String::from_utf8(bytes) {
-            Ok(text) if has_schema(&text) => load(&[(path.display().to_string(), text)]),
-            Ok(text) => Ok(Asked::Seed(text.into_bytes())),
-            Err(error) => Ok(Asked::Seed(error.into_bytes())),
-        };
+        match String::from_utf8(bytes(path)?) {
+            Ok(text) if has_schema(&text) => texts.push((path.display().to_string(), text)),
+            Ok(text) => return Ok(Asked::Seed(text.into_bytes())),
+            Err(error) => return Ok(Asked::Seed(error.into_bytes())),
+        }
+    } else {
+        for path in paths {
+            texts.push(text(path)?);
+        }
     }
-    load(&paths.iter().map(|path| text(path)).collect::<Result<Vec<_>, _>>()?)
+    load(&texts)
 }
 
 fn load(texts: &[(String, String)]) -> Result<Asked, Failure> {
@@ -89,7 +93,7 @@ fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
         )
     };
     let mut bytes = Vec::new();
-    let limit = MATRIX_BYTES_MAX as u64 + 1;
+    let limit = FILE_BYTES_MAX.max(MATRIX_BYTES_MAX) as u64 + 1;
     if path.as_os_str() == "-" {
         std::io::stdin().lock().take(limit).read_to_end(&mut bytes).map_err(failed)?;
     } else {
@@ -114,11 +118,29 @@ mod tests {
         let facts = file("facts.yaml", b"schema: 2\nas_of: \"2026-09-01\"\n");
         let seed = file("seed.json", br#"{"addons": []}"#);
         let rubbish = file("rubbish", b"\xff{");
+        let asked = |paths: &[&PathBuf]| asked(&paths.iter().copied().cloned().collect::<Vec<_>>(), &[]);
         assert!(matches!(asked(&[]), Ok(Asked::Facts(_))));
-        assert!(matches!(asked(std::slice::from_ref(&facts)), Ok(Asked::Facts(_))));
-        assert!(matches!(asked(std::slice::from_ref(&seed)), Ok(Asked::Seed(_))));
-        assert!(matches!(asked(&[rubbish]), Ok(Asked::Seed(_))));
-        assert!(asked(&[facts, seed]).is_err(), "both kinds at once");
-        assert!(asked(&[folder.path().join("gone")]).is_err());
+        assert!(matches!(asked(&[&facts]), Ok(Asked::Facts(_))));
+        assert!(matches!(asked(&[&seed]), Ok(Asked::Seed(_))));
+        assert!(matches!(asked(&[&rubbish]), Ok(Asked::Seed(_))));
+        assert!(asked(&[&facts, &seed]).is_err(), "both kinds at once");
+        assert!(asked(&[&folder.path().join("gone")]).is_err());
+    }
+
+    #[test]
+    fn facts_lie_over_those_of_the_configuration_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, policy: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, format!("schema: 2\nas_of: \"2026-09-01\"\npolicy: {policy}\n")).unwrap();
+            path
+        };
+        let configured = [file("configured.yaml", "{deprecated_api_window_days: 7}")];
+        let over = file("over.yaml", "{deprecated_api_window_days: 9}");
+        for (paths, days) in [(vec![], 7), (vec![over], 9)] {
+            let Ok(Asked::Facts(matrix)) = asked(&paths, &configured) else { panic!("no facts") };
+            assert_eq!(matrix.policy.value.deprecated_api_window_days, days, "{paths:?}");
+        }
+        assert!(asked(&[], &[folder.path().join("gone")]).is_err());
     }
 }

@@ -43,10 +43,10 @@ pub(super) struct VerdictArgs {
     /// The kubeconfig; the pod's service account without it.
     #[arg(long, value_name = "FILE", conflicts_with = "from")]
     pub(super) kubeconfig: Option<PathBuf>,
-    /// The configuration file with settings and packages. Without it, what is published is unknown.
+    /// The configuration file with settings, packages and matrix.files. Without it, what is published is unknown.
     #[arg(long = "config.file", value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// Facts about versions, laid over the built-in ones; - is standard input. One file without `schema` asks for the
+    /// Facts about versions, laid over the built-in ones and those of the configuration file; - is standard input. One file without `schema` asks for the
     /// lines and the exit code of the first gate.
     #[arg(long, value_name = "FILE")]
     pub(super) matrix: Vec<PathBuf>,
@@ -82,20 +82,21 @@ pub(super) fn run(args: VerdictArgs) -> Result<Exit, Failure> {
         // Nobody is left to be told if the terminal is gone.
         let _told = writeln!(std::io::stderr(), "lockkeeper-exporter: {FIRST_GATE_RUNNING} {why}");
     }
-    match asked(&args.matrix)? {
-        Asked::Facts(matrix) => judge(&args, &matrix),
+    let config = args.config.as_deref().map(config::read).transpose().map_err(input)?;
+    let configured = config.as_ref().map(|config| config.matrix.files.as_slice()).unwrap_or_default();
+    match asked(&args.matrix, configured)? {
+        Asked::Facts(matrix) => judge(&args, config, &matrix),
         Asked::Seed(text) => seed::run(&args, &text),
     }
 }
 
-fn judge(args: &VerdictArgs, matrix: &Matrix) -> Result<Exit, Failure> {
+fn judge(args: &VerdictArgs, config: Option<config::Config>, matrix: &Matrix) -> Result<Exit, Failure> {
     if args.prometheus.is_some() {
         return Err(input(anyhow::anyhow!("--prometheus is asked only for a --matrix without schema")));
     }
     let target = &args.target;
     let what = |error| anyhow::anyhow!("{target:?} is no target: {error}; give a version such as v1.36.3");
     target.parse::<Version>().map_err(|error| input(what(error)))?;
-    let config = args.config.as_deref().map(config::read).transpose().map_err(input)?;
     let saved = match &args.from {
         Some(path) => Saved::read(path).map_err(input)?,
         None => within_deadline(read(args, config.as_ref()))?,

@@ -9,6 +9,7 @@ pub mod eyes;
 pub mod helm;
 pub mod inventory;
 pub mod list;
+pub mod matrix;
 pub mod now;
 pub mod packages;
 pub mod prometheus;

@@ -7,8 +7,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use lockkeeper_rules::inventory::Inventory;
 use lockkeeper_rules::matrix::Matrix;
+use lockkeeper_rules::matrix::reload::InForce;
 use lockkeeper_rules::metric::{
-    BUILD_INFO, Boots, SOURCE_ERRORS, Sample, WATCH_EVENTS, WATCH_RESTARTS, current_run, samples,
+    BUILD_INFO, Boots, SOURCE_ERRORS, Sample, WATCH_EVENTS, WATCH_RESTARTS, current_run, matrix_samples,
+    samples,
 };
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::Snapshot;
@@ -114,7 +116,12 @@ fn written(target: &str) -> String {
 }
 
 /// Makes a view whenever something has changed, at most once a second, for ever.
-pub async fn keep(eyes: Arc<Eyes>, matrix: Arc<Matrix>, settings: Settings, views: watch::Sender<Arc<View>>) {
+pub async fn keep(
+    eyes: Arc<Eyes>,
+    mut facts: watch::Receiver<InForce>,
+    settings: Settings,
+    views: watch::Sender<Arc<View>>,
+) {
     let mut boots = Boots::default();
     loop {
         let now = Timestamp::now();
@@ -122,18 +129,19 @@ pub async fn keep(eyes: Arc<Eyes>, matrix: Arc<Matrix>, settings: Settings, view
         if let Some(nodes) = &snapshot.nodes.value {
             boots.observe(nodes, now);
         }
-        let view = View::new(
-            snapshot,
-            eyes.inventory(),
-            Arc::clone(&matrix),
-            counted(&eyes),
-            &boots,
-            &settings,
-            now,
-        );
+        let in_force = facts.borrow_and_update().clone();
+        let counted = [counted(&eyes), matrix_samples(&in_force)].concat();
+        let view = View::new(snapshot, eyes.inventory(), in_force.matrix, counted, &boots, &settings, now);
         views.send_replace(Arc::new(view));
         tokio::time::sleep(VIEW_PAUSE).await;
-        let _changed_or_old = tokio::time::timeout(VIEW_AGE_MAX, eyes.changed()).await;
+        let changed = async {
+            tokio::select! {
+                () = eyes.changed() => {}
+                // Whoever sends them is gone only when the process ends.
+                _other_facts = facts.changed() => {}
+            }
+        };
+        let _changed_or_old = tokio::time::timeout(VIEW_AGE_MAX, changed).await;
     }
 }
 

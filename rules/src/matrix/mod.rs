@@ -15,6 +15,7 @@ pub mod hand;
 mod node;
 mod policy;
 mod release;
+pub mod reload;
 mod removed_api;
 pub mod tree;
 
@@ -42,6 +43,8 @@ const BUILT_IN: [(&str, &str); 4] = [
     ("releases.yaml", include_str!("../../data/releases.yaml")),
     ("removed-apis.yaml", include_str!("../../data/removed-apis.yaml")),
 ];
+/// How much text a file may have: the cluster's own limit for a ConfigMap is half of it.
+pub const FILE_BYTES_MAX: usize = 2 << 20;
 /// How old facts may be where their file does not say.
 const MAX_AGE_DAYS: u32 = 180;
 
@@ -62,6 +65,10 @@ pub struct Matrix {
     pub addons: Part<Addons>,
     /// What an operator wants where facts leave a choice. Wishes do not age.
     pub policy: Part<Policy>,
+    /// The files that all of it is from, the later ones over the earlier ones.
+    pub files: Vec<String>,
+    /// The mistakes of files that should have taken the place of these; none if these are what is wanted.
+    pub refused: Vec<Mistake>,
 }
 
 /// A section with where it comes from and how old it is.
@@ -131,6 +138,7 @@ impl Matrix {
                 Err(mistake) => mistakes.push(mistake),
             }
             mistakes.extend(notes.into_mistakes());
+            matrix.files.push((*name).to_owned());
         }
         if mistakes.is_empty() { Ok(matrix) } else { Err(mistakes) }
     }
@@ -138,7 +146,8 @@ impl Matrix {
     /// The date of the facts of each section and how old they may be, for people and metrics. Wishes have none.
     #[must_use]
     pub fn ages(&self) -> Vec<Age> {
-        let Self { releases, runtimes, kernels, etcd, removed_apis, addons, policy: _ } = self;
+        let Self { releases, runtimes, kernels, etcd, removed_apis, addons, policy: _, files: _, refused: _ } =
+            self;
         vec![age(releases), age(runtimes), age(kernels), age(etcd), age(removed_apis), age(addons)]
     }
 
@@ -245,7 +254,7 @@ impl Part<Addons> {
 }
 
 /// How old facts of a day are; those of tomorrow are new.
-fn age_seconds(as_of: Date, now: Timestamp) -> u64 {
+pub(crate) fn age_seconds(as_of: Date, now: Timestamp) -> u64 {
     as_of
         .to_zoned(jiff::tz::TimeZone::UTC)
         .map_or(u64::MAX, |began| u64::try_from(now.duration_since(began.timestamp()).as_secs()).unwrap_or(0))
@@ -279,7 +288,9 @@ mod tests {
     #[test]
     fn what_is_built_in_can_be_read_and_has_every_section() {
         let matrix = Matrix::load(&[]).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
-        let Matrix { releases, runtimes, kernels, etcd, removed_apis, addons, policy: _ } = &matrix;
+        let Matrix { releases, runtimes, kernels, etcd, removed_apis, addons, policy: _, files, refused } =
+            &matrix;
+        assert!(files.len() == BUILT_IN.len() && refused.is_empty());
         assert_eq!(addons.value.0.len(), 18);
         assert!(!releases.value.0.is_empty() && releases.as_of.is_some());
         assert!(!runtimes.value.containerd_recommended.is_empty() && runtimes.as_of.is_some());

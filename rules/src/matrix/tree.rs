@@ -5,10 +5,9 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::Spanned;
 
+use super::FILE_BYTES_MAX;
 use super::hand::{Hand, Mistake, Notes, Place};
 
-/// How much text a data file may have.
-const TEXT_BYTES_MAX: usize = 8 << 20;
 /// How much of a wrong value is shown.
 const SHOWN_CHARS_MAX: usize = 60;
 
@@ -49,8 +48,8 @@ impl Tree {
             expected: expected.to_owned(),
         };
         let start = Place { line: 1, column: 1 };
-        if text.len() > TEXT_BYTES_MAX {
-            let expected = format!("at most {TEXT_BYTES_MAX}");
+        if text.len() > FILE_BYTES_MAX {
+            let expected = format!("at most {FILE_BYTES_MAX}");
             return Err(mistake(start, format!("{} bytes", text.len()), &expected));
         }
         // `yes` would otherwise be a boolean: a version or a name must never turn into one.

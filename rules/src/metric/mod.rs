@@ -11,12 +11,14 @@
 //! gone from the snapshot is gone from the samples; a node that has left leaves nothing behind.
 
 mod boots;
+mod matrix;
 mod progress;
 mod run;
 mod samples;
 mod table;
 
 pub use boots::Boots;
+pub use matrix::matrix_samples;
 pub use run::{current_run, is_open};
 pub use samples::samples;
 pub use table::*;

@@ -202,6 +202,26 @@ pub static PROCESS_MAX_FDS: Metric = gauge("process_max_fds", &[], "Most file de
 pub static PROCESS_THREADS: Metric = gauge("process_threads", &[], "Threads.");
 /// When the process started.
 pub static PROCESS_START: Metric = gauge("process_start_time_seconds", &[], "When the process started.");
+pub(super) static EXPORTER_RELOAD_SUCCESSFUL: Metric = gauge(
+    "k8s_upgrade_exporter_config_last_reload_successful",
+    &[],
+    "1 if the newest matrix.files are in force, 0 if they were refused and older ones are.",
+);
+pub(super) static EXPORTER_RELOAD_SUCCESS: Metric = gauge(
+    "k8s_upgrade_exporter_config_last_reload_success_timestamp_seconds",
+    &[],
+    "When the matrix.files in force were loaded.",
+);
+pub(super) static ACTUATOR_RELOAD_SUCCESSFUL: Metric = of_actuator(gauge(
+    "k8s_upgrade_actuator_config_last_reload_successful",
+    &[],
+    "1 if the newest matrix.files are in force, 0 if they were refused and older ones are.",
+));
+pub(super) static ACTUATOR_RELOAD_SUCCESS: Metric = of_actuator(gauge(
+    "k8s_upgrade_actuator_config_last_reload_success_timestamp_seconds",
+    &[],
+    "When the matrix.files in force were loaded.",
+));
 pub(super) static GATE_OPEN: Metric =
     of_actuator(gauge("k8s_upgrade_gate_open", &[], "Whether the last live check passed."));
 pub(super) static GATE_CHECK: Metric = of_actuator(gauge(
@@ -295,6 +315,10 @@ pub static TABLE: &[&Metric] = &[
     &PROCESS_MAX_FDS,
     &PROCESS_THREADS,
     &PROCESS_START,
+    &EXPORTER_RELOAD_SUCCESSFUL,
+    &EXPORTER_RELOAD_SUCCESS,
+    &ACTUATOR_RELOAD_SUCCESSFUL,
+    &ACTUATOR_RELOAD_SUCCESS,
     &GATE_OPEN,
     &GATE_CHECK,
     &GATE_REASON,

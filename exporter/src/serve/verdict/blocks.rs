@@ -35,6 +35,9 @@ impl Report<'_> {
         }
         blocks.push(Block::Title("data".to_owned()));
         blocks.push(Block::Table(ages(&self.data)));
+        blocks.push(Block::Prose(1, format!("from {}", self.matrix.files.join(", "))));
+        let refused = self.matrix.refused.iter();
+        blocks.extend(refused.map(|mistake| Block::Prose(1, format!("newer files REFUSED: {mistake}"))));
         blocks.push(Block::Title("sources".to_owned()));
         blocks.extend(self.sources.iter().map(|source| tell_source(source, self.at)));
         blocks

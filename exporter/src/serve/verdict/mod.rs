@@ -28,6 +28,7 @@ pub struct Report<'a> {
     pub at: Timestamp,
     verdicts: Vec<Shown<'a>>,
     not_covered: NotCovered,
+    matrix: Files<'a>,
     data: Vec<DataAge>,
     runs: Vec<RunStatus>,
     sources: Vec<SourceStatus>,
@@ -61,6 +62,14 @@ struct NotCovered {
     error: Option<String>,
 }
 
+/// Where the facts about versions are from.
+#[derive(Debug, Serialize)]
+struct Files<'a> {
+    files: &'a [String],
+    /// The mistakes of newer files that were refused.
+    refused: Vec<String>,
+}
+
 /// How old a section of facts is.
 #[derive(Debug, Serialize)]
 struct DataAge {
@@ -74,12 +83,16 @@ struct DataAge {
 impl<'a> Report<'a> {
     /// Tells these verdicts on a case.
     #[must_use]
-    pub fn new(verdicts: &'a [Verdict], case: &Case<'_>) -> Self {
+    pub fn new(verdicts: &'a [Verdict], case: &Case<'a>) -> Self {
         let packages = &case.snapshot.packages;
         Self {
             at: case.now,
             verdicts: verdicts.iter().map(|verdict| shown(verdict, case)).collect(),
             not_covered: uncovered(case),
+            matrix: Files {
+                files: &case.matrix.files,
+                refused: case.matrix.refused.iter().map(ToString::to_string).collect(),
+            },
             data: data(case),
             runs: status::runs(case.snapshot),
             sources: status::sources(case.snapshot, case.inventory),

@@ -51,7 +51,11 @@ fn cluster() -> Cluster {
 }
 
 fn told<T>(targets: &[&str], tell: impl FnOnce(&Report<'_>) -> T) -> T {
-    let Cluster { snapshot, inventory, matrix, settings, now } = &cluster();
+    told_of(&cluster(), targets, tell)
+}
+
+fn told_of<T>(cluster: &Cluster, targets: &[&str], tell: impl FnOnce(&Report<'_>) -> T) -> T {
+    let Cluster { snapshot, inventory, matrix, settings, now } = cluster;
     let case = Case { snapshot, inventory, matrix, settings, now: *now };
     let verdicts: Vec<_> = targets.iter().map(|target| verdict(target, &case)).collect();
     tell(&Report::new(&verdicts, &case))
@@ -110,4 +114,20 @@ fn programs_are_told_all_of_it() {
     assert_eq!(json["not_covered"]["workloads"].as_array().unwrap().len(), 1);
     assert_eq!(json["data"][0]["is_stale"], false);
     assert_eq!(json["sources"][0]["source"], "nodes");
+}
+
+#[test]
+fn newer_files_that_were_refused_are_told_also_where_nothing_is_asked() {
+    let mut cluster = cluster();
+    assert!(!told_of(&cluster, &[], |report| report.text()).contains("REFUSED"));
+    cluster.matrix.refused = Matrix::load(&[("mine.yaml", "schema: 2\n")]).unwrap_err();
+    let text = told_of(&cluster, &[], |report| report.text());
+    let words =
+        "\n  newer files REFUSED: mine.yaml:1:1: the file: found no as_of, expected the field as_of\n";
+    assert!(text.contains(words), "{text}");
+    let json: serde_json::Value =
+        serde_json::from_str(&told_of(&cluster, &["v1.36.3"], |report| report.json())).unwrap();
+    assert_eq!(json["matrix"]["files"][4], "mine.yaml");
+    assert_eq!(json["matrix"]["refused"].as_array().unwrap().len(), 1);
+    assert_eq!(json["verdicts"][0]["checks"][2]["findings"][0]["reason"], "matrix_refused");
 }

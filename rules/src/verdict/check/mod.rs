@@ -5,6 +5,7 @@ mod control_plane_skew;
 mod etcd;
 mod kernel;
 mod kubelet_skew;
+mod matrix;
 mod offered;
 mod path;
 mod removed_apis;
@@ -96,9 +97,10 @@ struct Definition {
     check: fn(&Facts<'_>) -> Outcome,
 }
 
-const TABLE: [Definition; 10] = [
+const TABLE: [Definition; 11] = [
     Definition { id: "target", scope: Scope::Cluster, is_final: true, check: target::check },
     Definition { id: "path", scope: Scope::Cluster, is_final: true, check: path::check },
+    Definition { id: "matrix", scope: Scope::Node, is_final: false, check: matrix::check },
     Definition { id: "offered", scope: Scope::Cluster, is_final: false, check: offered::check },
     Definition { id: "kubelet_skew", scope: Scope::Node, is_final: false, check: kubelet_skew::check },
     Definition {

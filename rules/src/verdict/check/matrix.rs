@@ -1,0 +1,89 @@
+//! The facts about versions in force are the ones that the operator wants.
+//!
+//! Files that were changed and refused leave the facts before them in force. What was to be added may be just the row
+//! that blocks this target, so nothing that is found by the old ones is safe.
+
+use super::{Facts, Outcome};
+use crate::matrix::hand::Mistake;
+use crate::reason::{Finding, Reason};
+use crate::verdict::Evidence;
+
+/// How many mistakes are told with each verdict; the log has all of them.
+const TOLD_MAX: usize = 10;
+
+pub(super) fn check(facts: &Facts<'_>) -> Outcome {
+    let matrix = facts.case.matrix;
+    let ages = matrix.ages().into_iter().filter_map(|age| age.as_of);
+    let Some(newest) = ages.max() else {
+        return Outcome::unknown(Finding::new(Reason::MatrixStale, "", "there are no facts"));
+    };
+    let age_seconds = crate::matrix::age_seconds(newest, facts.case.now);
+    let read = Evidence { source: "matrix", count: matrix.files.len(), age_seconds };
+    let unread = |mistake: &Mistake| {
+        let Mistake { file, place, field, found, expected } = mistake;
+        let place = format!("{file}:{}:{}", place.line, place.column);
+        Finding::new(Reason::MatrixRefused, place, format!("{field}: found {found}, expected {expected}"))
+    };
+    let mut unknowns: Vec<Finding> = matrix.refused.iter().take(TOLD_MAX).map(unread).collect();
+    let untold = matrix.refused.len() - unknowns.len();
+    if untold > 0 {
+        unknowns.push(Finding::new(
+            Reason::MatrixRefused,
+            "",
+            format!("{untold} more mistakes are in the log"),
+        ));
+    }
+    Outcome::judge(read, Vec::new(), Vec::new(), unknowns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Healthy, outcome};
+    use super::*;
+    use crate::matrix::Matrix;
+    use crate::verdict::Status;
+
+    fn mistakes(count: usize) -> impl Fn(&mut Healthy) {
+        move |cluster| {
+            let text = format!(
+                "schema: 2\nas_of: \"2026-09-01\"\n{}",
+                (0..count).map(|n| format!("x{n}: 1\n")).collect::<String>()
+            );
+            cluster.matrix.refused = Matrix::load(&[("mine.yaml", &text)]).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn refused_files_are_unknown_with_every_mistake_that_people_read_at_once() {
+        for (target, count, told) in
+            [("v1.36.3", 1, 1), ("v1.36.3", 10, 10), ("v1.36.3", 12, 11), ("nonsense", 2, 2)]
+        {
+            let expected = (Status::Unknown, vec!["matrix_refused"; told]);
+            assert_eq!(outcome(check, target, mistakes(count)), expected, "{target} {count}");
+        }
+        assert_eq!(outcome(check, "v1.36.3", |_| {}), (Status::Pass, vec![]));
+    }
+
+    #[test]
+    fn no_facts_at_all_are_unknown() {
+        let none = |cluster: &mut Healthy| cluster.matrix = Matrix::default();
+        assert_eq!(outcome(check, "v1.36.3", none), (Status::Unknown, vec!["matrix_stale"]));
+    }
+
+    #[test]
+    fn a_refused_file_holds_every_step_also_once_the_control_plane_has_begun() {
+        let mut cluster = super::super::tests::healthy();
+        mistakes(1)(&mut cluster);
+        let verdict = cluster.verdict("v1.36.3");
+        let worker = crate::run::Step::Worker("w-1".into());
+        for begun in [false, true] {
+            let for_step = verdict.for_step(&worker, begun);
+            assert_eq!(for_step.verdict, crate::verdict::Answer::Unknown, "{begun}");
+            let found: Vec<_> = for_step.findings().map(ToString::to_string).collect();
+            assert_eq!(
+                found,
+                ["matrix_refused mine.yaml:3:5: x0: found the field x0, expected no field of that name"]
+            );
+        }
+    }
+}
