@@ -4,6 +4,7 @@ use std::process::Command;
 
 use lockkeeper_rules::alert;
 use lockkeeper_rules::drain::{Pod, PodPhase, is_alert_path};
+use lockkeeper_rules::matrix::Matrix;
 use lockkeeper_rules::route::RouteOptions;
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_tests::{deploy, parts};
@@ -87,10 +88,12 @@ fn the_command_lines_are_understood() {
         };
         let packages = json!({"url": "https://packages.example/v{minor}/Packages"});
         let token = file("token", "a-token-that-nobody-guesses");
+        let facts = object("ConfigMap", "lockkeeper-matrix")["data"]["matrix.yaml"].clone();
+        let facts = file("matrix.yaml", facts.as_str().unwrap());
         let config = match product {
-            "exporter" => json!({"packages": packages}),
+            "exporter" => json!({"packages": packages, "matrix": {"files": [facts]}}),
             _ => json!({
-                "packages": packages, "prometheus": {"urls": []}, "alertmanager": {"urls": []},
+                "packages": packages, "matrix": {"files": [facts]}, "prometheus": {"urls": []}, "alertmanager": {"urls": []},
                 "webhook": {"listenAddress": ":9443", "tokenFile": token}, "metrics": {"listenAddress": ":19441"},
                 "ssh": {"keyFile": token, "knownHostsFile": token},
             }),
@@ -106,6 +109,31 @@ fn the_command_lines_are_understood() {
         let output = command.args(args).arg("--check-config").output().unwrap();
         assert!(output.status.success(), "{product}: {}", String::from_utf8_lossy(&output.stderr));
     }
+}
+
+#[test]
+fn the_facts_are_mounted_in_both_where_the_readme_says_and_change_nothing_as_they_are() {
+    let facts = object("ConfigMap", "lockkeeper-matrix");
+    assert_eq!(facts["metadata"]["namespace"], "k8s-upgrade");
+    let built_in = Matrix::built_in();
+    for (name, text) in facts["data"].as_object().unwrap() {
+        let matrix = Matrix::load(&[(name, text.as_str().unwrap())])
+            .unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+        assert_eq!(matrix.policy.value, built_in.policy.value, "{name}");
+        assert_eq!(matrix.addons, built_in.addons, "{name}");
+    }
+    for product in PRODUCTS {
+        let pod = &deployment(product)["spec"]["template"]["spec"];
+        let volumes = pod["volumes"].as_array().unwrap();
+        let volume = json!({"name": "matrix", "configMap": {"name": "lockkeeper-matrix"}});
+        assert!(volumes.contains(&volume), "{product}: {volumes:?}");
+        let mounts = container(product)["volumeMounts"].clone();
+        // Not a subPath, which kubelet would never replace.
+        let mount = json!({"name": "matrix", "mountPath": "/etc/lockkeeper-matrix", "readOnly": true});
+        assert!(mounts.as_array().unwrap().contains(&mount), "{product}: {mounts}");
+    }
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+    assert!(readme.contains("matrix: {files: [/etc/lockkeeper-matrix/matrix.yaml]}"));
 }
 
 #[test]
