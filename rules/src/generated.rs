@@ -2,6 +2,7 @@
 
 use crate::alert;
 use crate::crd;
+use crate::matrix;
 use crate::route::{self, RouteOptions};
 use crate::settings::Settings;
 
@@ -30,5 +31,6 @@ pub fn files() -> Vec<GeneratedFile> {
             name: "alertmanager.yaml",
             text: route::to_yaml(&RouteOptions::default(), &settings),
         },
+        GeneratedFile { name: "matrix.schema.json", text: matrix::json_schema() },
     ]
 }

@@ -40,13 +40,21 @@ pub struct Mistake {
 pub struct Notes {
     file: String,
     mistakes: RefCell<Vec<Mistake>>,
+    /// Every field that was asked for, and whether it must be there: what a reader knows.
+    #[cfg(test)]
+    pub(super) asked: RefCell<std::collections::BTreeMap<String, bool>>,
 }
 
 impl Notes {
     /// None yet.
     #[must_use]
     pub fn new(file: &str) -> Self {
-        Self { file: file.to_owned(), mistakes: RefCell::default() }
+        Self {
+            file: file.to_owned(),
+            mistakes: RefCell::default(),
+            #[cfg(test)]
+            asked: RefCell::default(),
+        }
     }
 
     /// Every mistake, in the order of the file, not more than people can mend at once.
@@ -184,6 +192,8 @@ impl<'a> Fields<'a> {
     /// A field that may be left out. One without a value counts as left out.
     #[must_use]
     pub fn optional(&self, name: &str) -> Option<Hand<'a>> {
+        #[cfg(test)]
+        self.asks(name, false);
         let (_, hand, asked) = self.entries.iter().find(|(key, _, _)| *key == name)?;
         asked.set(true);
         (!matches!(hand.value.kind, Kind::Null)).then(|| hand.clone())
@@ -193,10 +203,19 @@ impl<'a> Fields<'a> {
     #[must_use]
     pub fn required(&self, name: &str) -> Option<Hand<'a>> {
         let hand = self.optional(name);
+        #[cfg(test)]
+        self.asks(name, true);
         if hand.is_none() {
             self.hand.note(format!("no {name}"), format!("the field {name}"));
         }
         hand
+    }
+
+    #[cfg(test)]
+    fn asks(&self, name: &str, must_be_there: bool) {
+        let path =
+            if self.hand.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.hand.path) };
+        *self.hand.notes.asked.borrow_mut().entry(path).or_default() |= must_be_there;
     }
 
     /// Notes every field that nobody has asked for.

@@ -17,6 +17,7 @@ mod policy;
 mod release;
 pub mod reload;
 mod removed_api;
+mod schema;
 pub mod tree;
 
 use jiff::Timestamp;
@@ -35,6 +36,7 @@ pub use node::{EtcdFloors, Floor, Kernels, Recommended, Runtimes};
 pub use policy::{Beyond, Ghosts, NewerAddon, NewerKubernetes, NotCovered, Policy, ShortProof};
 pub use release::{Release, Releases};
 pub use removed_api::{RemovedApi, RemovedApis};
+pub use schema::json_schema;
 
 /// The files that are built in, by name.
 const BUILT_IN: [(&str, &str); 4] = [
@@ -102,6 +104,9 @@ pub(crate) trait Section: Sized + Default {
 
     /// Reads it; what is wrong has been noted where nothing comes back.
     fn read(hand: &Hand<'_>) -> Option<Self>;
+
+    /// What an editor is told of it.
+    fn schema() -> serde_json::Value;
 
     /// What holds if a later file has the section too: that file's.
     fn join(self, later: Self) -> Self {

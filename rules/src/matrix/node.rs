@@ -1,7 +1,7 @@
 //! What a node must run below its kubelet, and the control plane below its API server.
 
 use super::hand::Hand;
-use super::{Section, minor, source};
+use super::{Section, minor, schema, source};
 use crate::version::{Minor, Version};
 
 /// Releases of a runtime that are recommended for one minor.
@@ -107,6 +107,38 @@ impl Section for Runtimes {
         fields.finish();
         Some(runtimes)
     }
+
+    fn schema() -> serde_json::Value {
+        use schema::{count, list, minor, object, release, required, source};
+        let recommended = [
+            required("kubernetes", minor("The minor of Kubernetes.")),
+            required("releases", list("The first good patch of each branch.", release("A release."))),
+            required("source", source("The page that says so.")),
+        ];
+        let containerd = [
+            required(
+                "recommended",
+                list("What its project recommends.", object("For one minor.", recommended)),
+            ),
+            required("hard", floors("Below these a kubelet does not start.", "from")),
+        ];
+        let cri_o = [
+            required("behind_max", count("How many minors it may be behind the kubelet.", 0)),
+            required("source", source("The page that says so.")),
+        ];
+        let docker = [
+            required("removed", minor("The first minor that cannot use it.")),
+            required("source", source("The page that says so.")),
+        ];
+        object(
+            "Container runtimes for each minor.",
+            [
+                required("containerd", object("containerd.", containerd)),
+                required("cri_o", object("CRI-O; its minors are those of Kubernetes.", cri_o)),
+                required("docker", object("Docker.", docker)),
+            ],
+        )
+    }
 }
 
 impl Section for Kernels {
@@ -120,6 +152,18 @@ impl Section for Kernels {
         fields.finish();
         Some(Self { branches: branches?, from: Some(from?), source: source? })
     }
+
+    fn schema() -> serde_json::Value {
+        use schema::{list, minor, object, required, source};
+        object(
+            "Kernels that nodes may run.",
+            [
+                required("branches", list("Long-term branches that work.", minor("A branch, such as 5.10."))),
+                required("from", minor("Every branch from this one on works.")),
+                required("source", source("The page that says so.")),
+            ],
+        )
+    }
 }
 
 impl Section for EtcdFloors {
@@ -128,6 +172,21 @@ impl Section for EtcdFloors {
     fn read(hand: &Hand<'_>) -> Option<Self> {
         rows(Some(hand.clone()), |hand| floor(hand, "target_from")).map(Self)
     }
+
+    fn schema() -> serde_json::Value {
+        floors("Releases of etcd below which no upgrade may begin.", "target_from")
+    }
+}
+
+/// What an editor is told of floors.
+fn floors(description: &str, from: &'static str) -> serde_json::Value {
+    use schema::{list, minor, object, release, required, source};
+    let row = [
+        required(from, minor("The first minor of Kubernetes that needs it.")),
+        required("release", release("The lowest release that works.")),
+        required("source", source("The page that says so.")),
+    ];
+    list(description, object("One floor.", row))
 }
 
 /// Every row of a list, if all of them can be read; each is looked at, so that every mistake is told.

@@ -1,8 +1,8 @@
 //! What an operator wants where the facts leave a choice.
 
-use super::Section;
 use super::addon::Claim;
 use super::hand::{Fields, Hand};
+use super::{Section, schema};
 
 /// The choices. What a file leaves out is as it is by default.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +100,15 @@ impl Default for Policy {
     }
 }
 
+/// The longest window for requests of APIs that go.
+const WINDOW_DAYS_MAX: u32 = 365;
+const NEWER_ADDON: [(&str, NewerAddon); 2] =
+    [("unknown", NewerAddon::Unknown), ("assume-highest", NewerAddon::AssumeHighest)];
+const NEWER_KUBERNETES: [(&str, NewerKubernetes); 2] =
+    [("block", NewerKubernetes::Block), ("unknown", NewerKubernetes::Unknown)];
+const NOT_COVERED: [(&str, NotCovered); 2] = [("warn", NotCovered::Warn), ("unknown", NotCovered::Unknown)];
+const GHOSTS: [(&str, Ghosts); 2] = [("block", Ghosts::Block), ("note", Ghosts::Note)];
+const SHORT_PROOF: [(&str, ShortProof); 2] = [("unknown", ShortProof::Unknown), ("note", ShortProof::Note)];
 const BEYOND: [(&str, Beyond); 2] = [("note", Beyond::Note), ("judge", Beyond::Judge)];
 
 impl Section for Policy {
@@ -112,29 +121,22 @@ impl Section for Policy {
             let claim = |hand: &Hand<'_>| hand.one_of(&Claim::WORDS);
             hand.list()?.iter().map(claim).collect::<Vec<_>>().into_iter().collect()
         });
-        let newer_addon_than_matrix =
-            fields.optional("newer_addon_than_matrix").map_or(Some(usual.newer_addon_than_matrix), |hand| {
-                hand.one_of(&[
-                    ("unknown", NewerAddon::Unknown),
-                    ("assume-highest", NewerAddon::AssumeHighest),
-                ])
-            });
-        let newer_k8s_than_row =
-            fields.optional("newer_k8s_than_row").map_or(Some(usual.newer_k8s_than_row), |hand| {
-                hand.one_of(&[("block", NewerKubernetes::Block), ("unknown", NewerKubernetes::Unknown)])
-            });
-        let not_covered = fields.optional("not_covered").map_or(Some(usual.not_covered), |hand| {
-            hand.one_of(&[("warn", NotCovered::Warn), ("unknown", NotCovered::Unknown)])
-        });
+        let newer_addon_than_matrix = fields
+            .optional("newer_addon_than_matrix")
+            .map_or(Some(usual.newer_addon_than_matrix), |hand| hand.one_of(&NEWER_ADDON));
+        let newer_k8s_than_row = fields
+            .optional("newer_k8s_than_row")
+            .map_or(Some(usual.newer_k8s_than_row), |hand| hand.one_of(&NEWER_KUBERNETES));
+        let not_covered =
+            fields.optional("not_covered").map_or(Some(usual.not_covered), |hand| hand.one_of(&NOT_COVERED));
         let beyond =
             |name: &str, usual| fields.optional(name).map_or(Some(usual), |hand| hand.one_of(&BEYOND));
         let patch_beyond_ceiling = beyond("patch_beyond_ceiling", usual.patch_beyond_ceiling);
         let resume_beyond_ceiling = beyond("resume_beyond_ceiling", usual.resume_beyond_ceiling);
         let apis = deprecated_apis(&fields, usual.deprecated_api_window_days);
-        let ghosts =
-            fields.optional("deprecated_api_ghosts").map_or(Some(usual.deprecated_api_ghosts), |hand| {
-                hand.one_of(&[("block", Ghosts::Block), ("note", Ghosts::Note)])
-            });
+        let ghosts = fields
+            .optional("deprecated_api_ghosts")
+            .map_or(Some(usual.deprecated_api_ghosts), |hand| hand.one_of(&GHOSTS));
         let writers = fields.optional("ignored_api_writers").map_or(Some(Vec::new()), |hand| {
             hand.list()?.iter().map(|hand| hand.text().map(str::to_owned)).collect()
         });
@@ -153,20 +155,65 @@ impl Section for Policy {
             ignored_api_writers: writers?,
         })
     }
+
+    fn schema() -> serde_json::Value {
+        use schema::{count, list, object, optional, text, words};
+        let mut days =
+            count("For how many days nobody may have asked for an API that goes; 30 if nothing is said.", 1);
+        days["maximum"] = WINDOW_DAYS_MAX.into();
+        let claims = words("A claim of a vendor.", &Claim::WORDS);
+        let writer = text("The name of a field manager.", "velero-server");
+        object(
+            "What an operator wants where the facts leave a choice.",
+            [
+                optional("accept_claims", list("The claims that may let an add-on pass.", claims)),
+                optional(
+                    "newer_addon_than_matrix",
+                    words("An add-on that is newer than every row.", &NEWER_ADDON),
+                ),
+                optional(
+                    "newer_k8s_than_row",
+                    words("A target that is newer than a row's ceiling.", &NEWER_KUBERNETES),
+                ),
+                optional("not_covered", words("What looks like an add-on and has no row.", &NOT_COVERED)),
+                optional(
+                    "patch_beyond_ceiling",
+                    words("A patch of the minor that runs, beyond the ceiling of an add-on.", &BEYOND),
+                ),
+                optional(
+                    "resume_beyond_ceiling",
+                    words("A run whose control plane is beyond the ceiling of an add-on already.", &BEYOND),
+                ),
+                optional("deprecated_api_window_days", days),
+                optional(
+                    "deprecated_api_short_proof",
+                    words("Where Prometheus has samples of fewer days than that.", &SHORT_PROOF),
+                ),
+                optional(
+                    "deprecated_api_ghosts",
+                    words("An API that was asked for, but not lately.", &GHOSTS),
+                ),
+                optional(
+                    "ignored_api_writers",
+                    list("More managers whose writes follow the control plane.", writer),
+                ),
+            ],
+        )
+    }
 }
 
 /// The window, and what a shorter proof is. No day at all would prove nothing, and years are in no Prometheus.
 fn deprecated_apis(fields: &Fields<'_>, usual_days: u32) -> Option<(u32, ShortProof)> {
     let days = fields.optional("deprecated_api_window_days").map_or(Some(usual_days), |hand| {
         let days = hand.count()?;
-        if !(1..=365).contains(&days) {
+        if !(1..=WINDOW_DAYS_MAX).contains(&days) {
             hand.wrong("a number of days from 1 to 365");
         }
         Some(days)
     });
-    let short = fields.optional("deprecated_api_short_proof").map_or(Some(ShortProof::Unknown), |hand| {
-        hand.one_of(&[("unknown", ShortProof::Unknown), ("note", ShortProof::Note)])
-    });
+    let short = fields
+        .optional("deprecated_api_short_proof")
+        .map_or(Some(ShortProof::Unknown), |hand| hand.one_of(&SHORT_PROOF));
     days.zip(short)
 }
 

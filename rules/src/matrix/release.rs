@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 
 use super::hand::Hand;
-use super::{Section, date, minor, source};
+use super::{Section, date, minor, schema, source};
 use crate::version::Minor;
 
 /// One minor.
@@ -34,6 +34,16 @@ impl Section for Releases {
 
     fn read(hand: &Hand<'_>) -> Option<Self> {
         hand.list()?.iter().map(release).collect::<Vec<_>>().into_iter().collect::<Option<_>>().map(Self)
+    }
+
+    fn schema() -> serde_json::Value {
+        use schema::{day, list, minor, object, required, source};
+        let row = [
+            required("minor", minor("The minor.")),
+            required("end_of_life", day("The last day on which it gets patches.")),
+            required("source", source("The page that says so.")),
+        ];
+        list("Until when each minor of Kubernetes gets patches.", object("One minor.", row))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::hand::Hand;
-use super::{Section, minor, source};
+use super::{Section, minor, schema, source};
 use crate::inventory::ApiKind;
 use crate::version::Minor;
 
@@ -90,6 +90,34 @@ impl Section for RemovedApis {
             writers.iter().map(|hand| hand.text().map(str::to_owned)).collect();
         fields.finish();
         Some(Self { kinds: rows.into_iter().collect::<Option<_>>()?, ignored_writers: writers? })
+    }
+
+    fn schema() -> serde_json::Value {
+        use schema::{list, minor, object, optional, required, source, text};
+        let row = [
+            required("group", text("The group; empty for the core group.", "policy")),
+            required("version", text("The version.", "v1beta1")),
+            required("kinds", list("The kinds.", text("A kind.", "PodDisruptionBudget"))),
+            required(
+                "removed",
+                minor("The first minor that does not serve them, as their types declare it."),
+            ),
+            optional("gone", minor("The first minor without the types, where that is earlier.")),
+            optional("source", source("The page that says so, where it is not the section's.")),
+        ];
+        let kinds = list("The kinds, by group and version.", object("Kinds of one version.", row));
+        let writers = text("The name of a field manager.", "kube-controller-manager");
+        object(
+            "Kinds that an API server stops to serve.",
+            [
+                required("source", source("The page that says so of every row without one of its own.")),
+                required("kinds", kinds),
+                optional(
+                    "ignored_writers",
+                    list("Writers that are upgraded with the control plane.", writers),
+                ),
+            ],
+        )
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod image;
 mod read;
+mod schema;
 mod support;
 #[cfg(test)]
 mod tests;

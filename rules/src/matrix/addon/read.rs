@@ -11,6 +11,24 @@ use crate::matrix::hand::{Fields, Hand};
 use crate::matrix::{Section, date, minor, source};
 use crate::version::Minor;
 
+pub(super) const KINDS: [(&str, WorkloadKind); 3] = [
+    ("deploy", WorkloadKind::Deployment),
+    ("ds", WorkloadKind::DaemonSet),
+    ("sts", WorkloadKind::StatefulSet),
+];
+pub(super) const IF_ABSENT: [(&str, IfAbsent); 3] = [
+    ("unknown", IfAbsent::Unknown),
+    ("not-applicable", IfAbsent::NotApplicable),
+    ("required", IfAbsent::Required),
+];
+pub(super) const AGREE: [(&str, Agree); 2] = [("any", Agree::Any), ("all", Agree::All)];
+pub(super) const RAISED_BY: [(&str, CeilingRaisedBy); 2] =
+    [("release", CeilingRaisedBy::Release), ("docs", CeilingRaisedBy::Docs)];
+/// Whether it is verified.
+pub(super) const VERIFIED: [(&str, bool); 2] = [("verified", true), ("unverified", false)];
+/// Whether it is retired.
+pub(super) const LIFECYCLE: [(&str, bool); 2] = [("active", false), ("retired", true)];
+
 /// How many versions or windows a row may name: far more than any project has lines of releases.
 const FLOORS_MAX: usize = 500;
 
@@ -28,6 +46,10 @@ impl Section for Addons {
             is_new.then_some(addon)
         };
         hand.list()?.iter().map(&mut read).collect::<Vec<_>>().into_iter().collect::<Option<_>>().map(Self)
+    }
+
+    fn schema() -> serde_json::Value {
+        super::schema::addons()
     }
 
     const ROWS_ARE_DATED: bool = true;
@@ -74,9 +96,7 @@ fn addon(hand: &Hand<'_>) -> Option<Addon> {
     let detection = detection(&fields);
     let support = support(&fields);
     let requires = optional(&fields, "requires", requires);
-    let ceiling_raised_by = optional(&fields, "ceiling_raised_by", |hand| {
-        hand.one_of(&[("release", CeilingRaisedBy::Release), ("docs", CeilingRaisedBy::Docs)])
-    });
+    let ceiling_raised_by = optional(&fields, "ceiling_raised_by", |hand| hand.one_of(&RAISED_BY));
     let lifecycle = optional(&fields, "lifecycle", lifecycle);
     let pin = pin(&fields);
     let source = required(&fields, "source", source);
@@ -96,26 +116,15 @@ fn addon(hand: &Hand<'_>) -> Option<Addon> {
 }
 
 fn detection(fields: &Fields<'_>) -> Option<Detection> {
-    let kinds = [
-        ("deploy", WorkloadKind::Deployment),
-        ("ds", WorkloadKind::DaemonSet),
-        ("sts", WorkloadKind::StatefulSet),
-    ];
-    let kind = required(fields, "kind", |hand| hand.one_of(&kinds));
+    let kind = required(fields, "kind", |hand| hand.one_of(&KINDS));
     let namespace = required(fields, "namespace", text);
     let resource = required(fields, "resource", text);
     let image = required(fields, "image_re", image);
     let container = optional(fields, "container", text);
     let init_containers = optional(fields, "init_containers", Hand::bool);
-    let if_absent = optional(fields, "if_absent", |hand| {
-        hand.one_of(&[
-            ("unknown", IfAbsent::Unknown),
-            ("not-applicable", IfAbsent::NotApplicable),
-            ("required", IfAbsent::Required),
-        ])
-    });
+    let if_absent = optional(fields, "if_absent", |hand| hand.one_of(&IF_ABSENT));
     let also_read = optional(fields, "also_read", readings);
-    let agree = optional(fields, "agree", |hand| hand.one_of(&[("any", Agree::Any), ("all", Agree::All)]));
+    let agree = optional(fields, "agree", |hand| hand.one_of(&AGREE));
     let digests = optional(fields, "digests", digests);
     let verified = optional(fields, "detection", verified);
     let (image, also_read) = (image?, also_read?.unwrap_or_default());
@@ -181,8 +190,7 @@ fn digests(hand: &Hand<'_>) -> Option<BTreeMap<String, AddonVersion>> {
 
 fn verified(hand: &Hand<'_>) -> Option<Option<String>> {
     let fields = hand.fields()?;
-    let is_verified =
-        required(&fields, "status", |hand| hand.one_of(&[("verified", true), ("unverified", false)]));
+    let is_verified = required(&fields, "status", |hand| hand.one_of(&VERIFIED));
     let place = optional(&fields, "place", source);
     fields.finish();
     match (is_verified?, place?) {
@@ -291,7 +299,7 @@ fn requires(hand: &Hand<'_>) -> Option<Requires> {
 
 fn lifecycle(hand: &Hand<'_>) -> Option<Lifecycle> {
     let fields = hand.fields()?;
-    let is_retired = required(&fields, "status", |hand| hand.one_of(&[("active", false), ("retired", true)]));
+    let is_retired = required(&fields, "status", |hand| hand.one_of(&LIFECYCLE));
     let retired_on = optional(&fields, "retired_on", text);
     let replacement = optional(&fields, "replacement", text);
     fields.finish();
