@@ -10,6 +10,7 @@
 //! has takes the place of the built-in one, or is joined with it row by row where [`Section::join`] says so. A
 //! section that is older than its `max_age_days` says nothing: the checks that need it are unknown.
 
+mod accept;
 mod addon;
 pub mod hand;
 mod node;
@@ -28,6 +29,7 @@ use self::tree::Tree;
 use crate::reason::{Finding, Reason};
 use crate::version::Minor;
 
+pub use accept::{ACCEPTABLE_CHECKS, Accept, Accepts, NEVER_ACCEPTED};
 pub use addon::{
     Addon, AddonVersion, Addons, Agree, CeilingRaisedBy, Claim, Coverage, Detection, Fit, Floors, IfAbsent,
     ImagePattern, Lifecycle, NotAnAddonVersion, Pin, Reading, Requires, Support, VersionRange, Window,
@@ -67,6 +69,8 @@ pub struct Matrix {
     pub addons: Part<Addons>,
     /// What an operator wants where facts leave a choice. Wishes do not age.
     pub policy: Part<Policy>,
+    /// What a person accepts although it stands in the way. Wishes too.
+    pub accept: Part<Accepts>,
     /// The files that all of it is from, the later ones over the earlier ones.
     pub files: Vec<String>,
     /// The mistakes of files that should have taken the place of these; none if these are what is wanted.
@@ -151,8 +155,18 @@ impl Matrix {
     /// The date of the facts of each section and how old they may be, for people and metrics. Wishes have none.
     #[must_use]
     pub fn ages(&self) -> Vec<Age> {
-        let Self { releases, runtimes, kernels, etcd, removed_apis, addons, policy: _, files: _, refused: _ } =
-            self;
+        let Self {
+            releases,
+            runtimes,
+            kernels,
+            etcd,
+            removed_apis,
+            addons,
+            policy: _,
+            accept: _,
+            files: _,
+            refused: _,
+        } = self;
         vec![age(releases), age(runtimes), age(kernels), age(etcd), age(removed_apis), age(addons)]
     }
 
@@ -173,6 +187,7 @@ impl Matrix {
         head.section(&fields, &mut self.removed_apis);
         head.section(&fields, &mut self.addons);
         head.section(&fields, &mut self.policy);
+        head.section(&fields, &mut self.accept);
         head.section(&fields, &mut self.runtimes);
         head.section(&fields, &mut self.kernels);
         head.section(&fields, &mut self.etcd);
@@ -293,8 +308,18 @@ mod tests {
     #[test]
     fn what_is_built_in_can_be_read_and_has_every_section() {
         let matrix = Matrix::load(&[]).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
-        let Matrix { releases, runtimes, kernels, etcd, removed_apis, addons, policy: _, files, refused } =
-            &matrix;
+        let Matrix {
+            releases,
+            runtimes,
+            kernels,
+            etcd,
+            removed_apis,
+            addons,
+            policy: _,
+            accept: _,
+            files,
+            refused,
+        } = &matrix;
         assert!(files.len() == BUILT_IN.len() && refused.is_empty());
         assert_eq!(addons.value.0.len(), 18);
         assert!(!releases.value.0.is_empty() && releases.as_of.is_some());

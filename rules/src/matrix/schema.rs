@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Addons, EtcdFloors, Kernels, Policy, Releases, RemovedApis, Runtimes, Section};
+use super::{Accepts, Addons, EtcdFloors, Kernels, Policy, Releases, RemovedApis, Runtimes, Section};
 
 /// The schema, as JSON.
 #[must_use]
@@ -34,6 +34,7 @@ fn schema() -> Value {
         section::<RemovedApis>(),
         section::<Addons>(),
         section::<Policy>(),
+        section::<Accepts>(),
     ];
     let mut root = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Lockkeeper's facts about versions",
@@ -101,6 +102,10 @@ fn patterned(description: &str, pattern: &str, example: &str) -> Value {
 
 pub(super) fn filled(description: &str, example: &str) -> Value {
     patterned(description, r"\S", example)
+}
+
+pub(super) fn code(description: &str) -> Value {
+    patterned(description, "^[a-z_]+$", "addon_pinned")
 }
 
 pub(super) fn words<T>(description: &str, words: &[(&str, T)]) -> Value {

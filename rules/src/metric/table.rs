@@ -222,6 +222,11 @@ pub(super) static ACTUATOR_RELOAD_SUCCESS: Metric = of_actuator(gauge(
     &[],
     "When the matrix.files in force were loaded.",
 ));
+pub(super) static ACCEPT_EXPIRY: Metric = gauge(
+    "k8s_upgrade_accept_expiry_timestamp_seconds",
+    &["check", "subject", "reason"],
+    "When a finding that a person accepts blocks again; reason is empty where all about the subject are accepted.",
+);
 pub(super) static GATE_OPEN: Metric =
     of_actuator(gauge("k8s_upgrade_gate_open", &[], "Whether the last live check passed."));
 pub(super) static GATE_CHECK: Metric = of_actuator(gauge(
@@ -319,6 +324,7 @@ pub static TABLE: &[&Metric] = &[
     &EXPORTER_RELOAD_SUCCESS,
     &ACTUATOR_RELOAD_SUCCESSFUL,
     &ACTUATOR_RELOAD_SUCCESS,
+    &ACCEPT_EXPIRY,
     &GATE_OPEN,
     &GATE_CHECK,
     &GATE_REASON,

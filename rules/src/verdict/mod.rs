@@ -9,6 +9,8 @@
 //!                                    ▼  safe │ blocked │ held │ unknown
 //! ```
 //!
+//! What a person accepts by name becomes a note in between ([`accept`]).
+//!
 //! One word for all checks: any unknown makes it unknown, else any hold makes it held, else any block makes it
 //! blocked, else it is safe. Held is the quiet answer and must hide nothing, so it comes after unknown.
 //!
@@ -19,6 +21,7 @@
 //! [`Verdict::blind`] names them. It is safe by construction: only `safe` ever allows a step, and the exception
 //! chooses between two words that do not.
 
+mod accept;
 mod check;
 #[cfg(test)]
 mod properties;
@@ -135,6 +138,9 @@ pub struct Check {
     pub evidence: Vec<Evidence>,
     /// Everything that is in the way or could not be read.
     pub findings: Vec<Finding>,
+    /// What each finding is, in their order: a block, a hold, or unknown. One check may find all three, and its status
+    /// is only the most careful of them.
+    pub classes: Vec<Status>,
     /// What is good to know and in nobody's way.
     pub notes: Vec<Finding>,
     /// A block of this check stands whatever an unread source would say.
@@ -174,7 +180,7 @@ pub struct Case<'a> {
 #[must_use]
 pub fn verdict(target: &str, case: &Case<'_>) -> Verdict {
     let facts = check::Facts { target: target.parse(), case };
-    Verdict::of(target.to_owned(), case.now, check::all(&facts))
+    Verdict::of(target.to_owned(), case.now, accept::apply(check::all(&facts), case))
 }
 
 /// Whether a control-plane node is already at the target, which freezes the checks of [`Scope::Cluster`].
@@ -285,6 +291,7 @@ mod tests {
             scope: Scope::Cluster,
             evidence: Vec::new(),
             findings: Vec::new(),
+            classes: Vec::new(),
             notes: Vec::new(),
             is_final,
         }

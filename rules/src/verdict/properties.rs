@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, subsequence};
 use serde_json::Value;
 
+use super::accept::tests::{is_beyond_accepting, of_everything};
 use super::check::tests::{api_server, node, pod};
 use super::*;
 use crate::inventory::{Container, Definition, Rollout, ServedVersion, Workload, WorkloadKind};
@@ -102,13 +103,17 @@ fn lose(cluster: &mut Healthy, names: &[String]) {
     restore(cluster, all);
 }
 
-fn worse(harms: &[usize], lost: &[String], target: &str) -> Verdict {
+fn harmed(harms: &[usize], lost: &[String]) -> Healthy {
     let mut cluster = healthy();
     for &harm in harms {
         HARMS[harm].1(&mut cluster);
     }
     lose(&mut cluster, lost);
-    cluster.verdict(target)
+    cluster
+}
+
+fn worse(harms: &[usize], lost: &[String], target: &str) -> Verdict {
+    harmed(harms, lost).verdict(target)
 }
 
 /// Every list of what was read, in another order.
@@ -206,6 +211,27 @@ proptest! {
         let before = worse(&part(&more, &kept[3..]), &part(&lost, &kept[..3]), target);
         let after = worse(&more, &lost, target);
         prop_assert!(after.verdict != Answer::Safe || before.verdict == Answer::Safe);
+    }
+
+    #[test]
+    fn no_accept_makes_anything_safe_that_is_unknown_or_may_not_be_accepted(
+        target in targets(),
+        harms in harms(),
+        lost in subsequence(names(), 0..=2),
+        picks in prop::collection::vec(any::<bool>(), 64),
+    ) {
+        let before = worse(&harms, &lost, target);
+        let mut cluster = harmed(&harms, &lost);
+        cluster.matrix.accept.value.0 = part(&of_everything(&before), &picks);
+        let after = cluster.verdict(target);
+        if before.verdict == Answer::Unknown || before.checks.iter().any(is_beyond_accepting) {
+            prop_assert_ne!(after.verdict, Answer::Safe);
+        }
+        for (before, after) in before.checks.iter().zip(&after.checks) {
+            prop_assert_eq!(before.status == Status::Unknown, after.status == Status::Unknown);
+            let all = |check: &Check| check.findings.len() + check.notes.len();
+            prop_assert!(all(before) <= all(after), "something is not told any more");
+        }
     }
 
     #[test]

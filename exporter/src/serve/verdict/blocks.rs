@@ -113,7 +113,7 @@ impl Shown<'_> {
 }
 
 fn tell_check(check: &Check, blocks: &mut Vec<Block>) {
-    let Check { id, status, evidence, findings, notes, scope: _, is_final: _ } = check;
+    let Check { id, status, evidence, findings, classes: _, notes, scope: _, is_final: _ } = check;
     let evidence: Vec<String> = evidence.iter().map(read).collect();
     blocks.push(Block::Prose(1, format!("{:<8} {id:<20} {}", status.name(), evidence.join(", "))));
     for finding in findings {

@@ -1,5 +1,6 @@
 //! The checks: one file each, with its table of cases. A new one is a file and a line in [`TABLE`].
 
+mod accept;
 mod addons;
 mod control_plane_skew;
 mod etcd;
@@ -35,18 +36,16 @@ pub(super) struct Outcome {
     status: Status,
     evidence: Vec<Evidence>,
     findings: Vec<Finding>,
+    /// The class of each finding.
+    classes: Vec<Status>,
     notes: Vec<Finding>,
 }
 
 impl Outcome {
     /// Nothing is in the way, as `first` and `rest` show.
     fn pass(first: Evidence, rest: impl IntoIterator<Item = Evidence>) -> Self {
-        Self {
-            status: Status::Pass,
-            evidence: std::iter::once(first).chain(rest).collect(),
-            findings: Vec::new(),
-            notes: Vec::new(),
-        }
+        let evidence = std::iter::once(first).chain(rest).collect();
+        Self::found(Status::Pass, evidence, [Vec::new(), Vec::new(), Vec::new()])
     }
 
     /// With what is good to know and in nobody's way.
@@ -56,7 +55,7 @@ impl Outcome {
 
     /// Something could not be read.
     fn unknown(finding: Finding) -> Self {
-        Self { status: Status::Unknown, evidence: Vec::new(), findings: vec![finding], notes: Vec::new() }
+        Self::found(Status::Unknown, Vec::new(), [Vec::new(), Vec::new(), vec![finding]])
     }
 
     /// Whatever stands in the way or could not be read of the many things that a check looks at: unknown if one of them
@@ -73,8 +72,21 @@ impl Outcome {
             (true, false, _) => Status::Hold,
             (true, true, false) => Status::Block,
         };
-        let findings = blockers.into_iter().chain(holds).chain(unknowns).collect();
-        Self { status, evidence: std::iter::once(first).chain(rest).collect(), findings, notes: Vec::new() }
+        let evidence = std::iter::once(first).chain(rest).collect();
+        Self::found(status, evidence, [blockers, holds, unknowns])
+    }
+
+    fn found(status: Status, evidence: Vec<Evidence>, by_class: [Vec<Finding>; 3]) -> Self {
+        let classes = [Status::Block, Status::Hold, Status::Unknown].into_iter();
+        let each =
+            classes.zip(by_class).flat_map(|(class, found)| found.into_iter().map(move |it| (class, it)));
+        let (classes, findings) = each.unzip();
+        Self { status, evidence, findings, classes, notes: Vec::new() }
+    }
+
+    fn into_check(self, id: &'static str, scope: Scope, is_final: bool) -> Check {
+        let Self { status, evidence, findings, classes, notes } = self;
+        Check { id, status, scope, evidence, findings, classes, notes, is_final }
     }
 
     /// A block stands, whatever else could not be read: for a check that is final.
@@ -97,7 +109,7 @@ struct Definition {
     check: fn(&Facts<'_>) -> Outcome,
 }
 
-const TABLE: [Definition; 11] = [
+const TABLE: [Definition; 12] = [
     Definition { id: "target", scope: Scope::Cluster, is_final: true, check: target::check },
     Definition { id: "path", scope: Scope::Cluster, is_final: true, check: path::check },
     Definition { id: "matrix", scope: Scope::Node, is_final: false, check: matrix::check },
@@ -119,6 +131,7 @@ const TABLE: [Definition; 11] = [
         is_final: false,
         check: stored_versions::check,
     },
+    Definition { id: "accept", scope: Scope::Cluster, is_final: false, check: accept::check },
 ];
 
 /// The names of all checks, in order.
@@ -135,9 +148,8 @@ pub const CHECK_IDS: [&str; TABLE.len()] = {
 /// Makes every check.
 pub(super) fn all(facts: &Facts<'_>) -> Vec<Check> {
     let make = |definition: &Definition| {
-        let Outcome { status, evidence, findings, notes } = (definition.check)(facts);
-        let Definition { id, scope, is_final, check: _ } = *definition;
-        Check { id, status, scope, evidence, findings, notes, is_final }
+        let Definition { id, scope, is_final, check } = *definition;
+        check(facts).into_check(id, scope, is_final)
     };
     TABLE.iter().map(make).collect()
 }

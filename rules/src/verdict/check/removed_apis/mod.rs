@@ -32,8 +32,7 @@ const WITNESS_AGE_SECONDS_MAX: u64 = 300;
 /// every verdict unknown.
 #[must_use]
 pub fn removed_apis(target: &str, case: &Case<'_>) -> Check {
-    let Outcome { status, evidence, findings, notes } = check(&Facts { target: target.parse(), case });
-    Check { id: "removed_apis", status, scope: Scope::Cluster, evidence, findings, notes, is_final: false }
+    check(&Facts { target: target.parse(), case }).into_check("removed_apis", Scope::Cluster, false)
 }
 
 fn check(facts: &Facts<'_>) -> Outcome {
