@@ -9,6 +9,7 @@ mod crd;
 mod dashboard;
 mod deploy;
 mod exporter;
+mod facts;
 mod gate;
 mod gate_live;
 mod hand_over;
