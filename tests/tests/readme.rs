@@ -44,11 +44,14 @@ fn the_configuration_files_are_good_as_they_are_shown() {
         ("web.yaml", "{}"),
         ("id_ed25519", ""),
         ("known_hosts", ""),
+        ("matrix.yaml", "schema: 2\nas_of: \"2026-07-24\"\n"),
     ] {
         std::fs::write(path(name), text).unwrap();
     }
     for (product, config) in [("lockkeeper-exporter", exporter), ("lockkeeper-actuator", actuator)] {
-        let config = config.replace("/etc/lockkeeper-secrets", &folder.path().display().to_string());
+        let mounted = folder.path().display().to_string();
+        let config = config.replace("/etc/lockkeeper-secrets", &mounted);
+        let config = config.replace("/etc/lockkeeper-matrix", &mounted);
         std::fs::write(path("config.yaml"), config).unwrap();
         let flag = format!("--config.file={}", path("config.yaml").display());
         let checked =
