@@ -1,5 +1,7 @@
 //! What was read, with its proven age. Plain values: the exporter fills them, the rules judge them.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -272,6 +274,8 @@ pub struct StaticPod {
     pub node: NodeName,
     /// The tag of its image, as written if it cannot be read as a version.
     pub version: Result<Version, String>,
+    /// The flags that it is started with, as [`crate::command_line::flags`] reads them.
+    pub flags: Result<BTreeMap<String, Vec<String>>, String>,
     /// The Ready condition is True.
     pub ready: bool,
     /// The last transition of the Ready condition.

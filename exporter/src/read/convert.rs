@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1 as core;
 use lockkeeper_rules::api::CORDONED_BY_ANNOTATION;
+use lockkeeper_rules::command_line;
 use lockkeeper_rules::name::NodeName;
 use lockkeeper_rules::snapshot::{ControllerLease, Node, Pressure, Role, StaticPod};
 use lockkeeper_rules::version::Version;
@@ -103,12 +104,18 @@ pub fn static_pod(pod: &core::Pod) -> Option<StaticPod> {
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
     let ready = conditions.into_iter().flatten().find(|condition| condition.type_ == "Ready");
     Some(StaticPod {
-        component,
         node: NodeName(spec.node_name.clone()?),
         version: image_version(container.image.as_deref().unwrap_or_default()),
+        flags: flags(&component, container),
+        component,
         ready: pod.metadata.deletion_timestamp.is_none() && ready.is_some_and(|one| one.status == "True"),
         ready_since: ready.and_then(|condition| Some(condition.last_transition_time.as_ref()?.0)),
     })
+}
+
+fn flags(component: &str, container: &core::Container) -> Result<BTreeMap<String, Vec<String>>, String> {
+    let words = [&container.command, &container.args].into_iter().flatten().flatten().cloned();
+    command_line::flags(component, &words.collect::<Vec<_>>())
 }
 
 /// The tag of an image as a version; the whole reference where it has none.
@@ -186,13 +193,14 @@ mod tests {
     fn only_mirror_pods_are_static_pods() {
         let pod = |annotations: Value| {
             let value = json!({"metadata": {"name": "etcd-cp-1", "labels": {"component": "etcd"}, "annotations": annotations},
-                "spec": {"nodeName": "cp-1", "containers": [{"name": "etcd", "image": "etcd:3.6.6-0"}]},
+                "spec": {"nodeName": "cp-1", "containers": [{"name": "etcd", "image": "etcd:3.6.6-0", "command": ["etcd"], "args": ["--name=cp-1"]}]},
                 "status": {"conditions": [{"type": "Ready", "status": "True"}]}});
             static_pod(&serde_json::from_value(value).unwrap())
         };
         assert!(pod(json!({})).is_none());
         let etcd = pod(json!({"kubernetes.io/config.mirror": "x"})).unwrap();
         assert!(etcd.ready && etcd.component == "etcd" && etcd.node == NodeName::from("cp-1"));
+        assert_eq!(etcd.flags.unwrap().into_keys().collect::<Vec<_>>(), ["name"]);
     }
 
     #[test]

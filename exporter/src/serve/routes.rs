@@ -231,6 +231,7 @@ mod tests {
             component: "etcd".to_owned(),
             node: "cp-1".into(),
             version: Ok(Version::new(3, 6, 6)),
+            flags: Err(String::new()),
             ready: true,
             ready_since: None,
         };

@@ -4,6 +4,7 @@
 mod api_use;
 mod definition;
 mod image;
+mod kubelet;
 mod workload;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use crate::snapshot::{Reading, Source};
 pub use api_use::{ApiKind, ApiRequests, ApiWrite, Caller, HelmRelease, RequestedApi, ScrapedServer, Seen};
 pub use definition::{Definition, ServedVersion};
 pub use image::ImageReference;
+pub use kubelet::{KubeletConfig, KubeletUnread, RunningKubelet};
 pub use workload::{Container, Rollout, Workload, WorkloadKind};
 
 /// Everything that a verdict reads beside the snapshot.
@@ -22,6 +24,10 @@ pub struct Inventory {
     pub definitions: Source<Vec<Definition>>,
     /// The workloads that keep pods running.
     pub workloads: Source<Vec<Workload>>,
+    /// What kubelets say of themselves: those that were asked, because a target changes their minor.
+    pub kubelets: Source<Vec<RunningKubelet>>,
+    /// What kubeadm writes into every kubelet's configuration; nothing where the ConfigMap is not there.
+    pub kubelet_config: Source<Option<KubeletConfig>>,
     /// Requests for deprecated APIs.
     pub api_requests: Source<ApiRequests>,
     /// Objects that were written in versions which go.
@@ -37,6 +43,8 @@ impl Inventory {
         Self {
             definitions: Source::unread(),
             workloads: Source::unread(),
+            kubelets: Source::unread(),
+            kubelet_config: Source::unread(),
             api_requests: Source::unread(),
             api_writes: Source::unread(),
             manifests: Source::unread(),
@@ -47,7 +55,20 @@ impl Inventory {
     #[must_use]
     pub fn readings(&self) -> Vec<Reading<'_>> {
         // What nobody reads yet is not shown as broken.
-        let Self { definitions, workloads, api_requests: _, api_writes: _, manifests: _ } = self;
-        vec![Reading::of("definitions", definitions), Reading::of("workloads", workloads)]
+        let Self {
+            definitions,
+            workloads,
+            kubelets,
+            kubelet_config,
+            api_requests: _,
+            api_writes: _,
+            manifests: _,
+        } = self;
+        vec![
+            Reading::of("definitions", definitions),
+            Reading::of("workloads", workloads),
+            Reading::of("kubelets", kubelets),
+            Reading::of("kubelet_config", kubelet_config),
+        ]
     }
 }

@@ -12,6 +12,7 @@
 
 mod accept;
 mod addon;
+mod component;
 pub mod hand;
 mod node;
 mod policy;
@@ -34,6 +35,7 @@ pub use addon::{
     Addon, AddonVersion, Addons, Agree, CeilingRaisedBy, Claim, Coverage, Detection, Fit, Floors, IfAbsent,
     ImagePattern, Lifecycle, NotAnAddonVersion, Pin, Reading, Requires, Support, VersionRange, Window,
 };
+pub use component::{Components, GateChanges, GateFate, Hop, RemovedFlags, RemovedPlugin};
 pub use node::{EtcdFloors, Floor, Kernels, Recommended, Runtimes};
 pub use policy::{Beyond, Ghosts, NewerAddon, NewerKubernetes, NotCovered, Policy, ShortProof};
 pub use release::{Release, Releases};
@@ -41,8 +43,9 @@ pub use removed_api::{RemovedApi, RemovedApis};
 pub use schema::json_schema;
 
 /// The files that are built in, by name.
-const BUILT_IN: [(&str, &str); 4] = [
+const BUILT_IN: [(&str, &str); 5] = [
     ("addons.yaml", include_str!("../../data/addons.yaml")),
+    ("components.yaml", include_str!("../../data/components.yaml")),
     ("nodes.yaml", include_str!("../../data/nodes.yaml")),
     ("releases.yaml", include_str!("../../data/releases.yaml")),
     ("removed-apis.yaml", include_str!("../../data/removed-apis.yaml")),
@@ -63,6 +66,8 @@ pub struct Matrix {
     pub kernels: Part<Kernels>,
     /// Releases of etcd that an upgrade may begin from.
     pub etcd: Part<EtcdFloors>,
+    /// What minors take away from how the components are configured.
+    pub components: Part<Components>,
     /// What API servers stop to serve.
     pub removed_apis: Part<RemovedApis>,
     /// Which release of which add-on fits which minor.
@@ -160,6 +165,7 @@ impl Matrix {
             runtimes,
             kernels,
             etcd,
+            components,
             removed_apis,
             addons,
             policy: _,
@@ -167,7 +173,15 @@ impl Matrix {
             files: _,
             refused: _,
         } = self;
-        vec![age(releases), age(runtimes), age(kernels), age(etcd), age(removed_apis), age(addons)]
+        vec![
+            age(releases),
+            age(runtimes),
+            age(kernels),
+            age(etcd),
+            age(components),
+            age(removed_apis),
+            age(addons),
+        ]
     }
 
     fn read(&mut self, file: &str, hand: &Hand<'_>) {
@@ -191,6 +205,7 @@ impl Matrix {
         head.section(&fields, &mut self.runtimes);
         head.section(&fields, &mut self.kernels);
         head.section(&fields, &mut self.etcd);
+        head.section(&fields, &mut self.components);
         fields.finish();
     }
 }
@@ -313,6 +328,7 @@ mod tests {
             runtimes,
             kernels,
             etcd,
+            components,
             removed_apis,
             addons,
             policy: _,
@@ -321,6 +337,7 @@ mod tests {
             refused,
         } = &matrix;
         assert!(files.len() == BUILT_IN.len() && refused.is_empty());
+        assert!(!components.value.gates.is_empty() && components.as_of.is_some());
         assert_eq!(addons.value.0.len(), 18);
         assert!(!releases.value.0.is_empty() && releases.as_of.is_some());
         assert!(!runtimes.value.containerd_recommended.is_empty() && runtimes.as_of.is_some());
@@ -331,7 +348,7 @@ mod tests {
     #[test]
     fn every_section_of_facts_tells_its_age() {
         let ages = Matrix::built_in().ages();
-        assert_eq!(ages.len(), 6);
+        assert_eq!(ages.len(), 7);
         assert!(ages.iter().all(|age| age.as_of.is_some() && age.max_age_days > 0), "{ages:?}");
         assert!(Matrix::default().ages().iter().all(|age| age.as_of.is_none()));
     }

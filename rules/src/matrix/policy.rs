@@ -2,7 +2,8 @@
 
 use super::addon::Claim;
 use super::hand::{Fields, Hand};
-use super::{Section, schema};
+use super::{Section, minor, schema};
+use crate::version::Minor;
 
 /// The choices. What a file leaves out is as it is by default.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct Policy {
     pub deprecated_api_short_proof: ShortProof,
     /// An API that was asked for, but not lately.
     pub deprecated_api_ghosts: Ghosts,
+    /// Up to which minor a person has looked at the flags that kubelets are started with.
+    pub kubelet_flags_checked: Option<Minor>,
     /// More managers whose writes follow the control plane.
     pub ignored_api_writers: Vec<String>,
 }
@@ -95,6 +98,7 @@ impl Default for Policy {
             deprecated_api_window_days: 30,
             deprecated_api_short_proof: ShortProof::Unknown,
             deprecated_api_ghosts: Ghosts::Block,
+            kubelet_flags_checked: None,
             ignored_api_writers: Vec::new(),
         }
     }
@@ -140,7 +144,12 @@ impl Section for Policy {
         let writers = fields.optional("ignored_api_writers").map_or(Some(Vec::new()), |hand| {
             hand.list()?.iter().map(|hand| hand.text().map(str::to_owned)).collect()
         });
+        let flags_checked = fields.optional("kubelet_flags_checked").map(|hand| minor(&hand));
         fields.finish();
+        let kubelet_flags_checked = match flags_checked {
+            None => None,
+            Some(checked) => Some(checked?),
+        };
         let (deprecated_api_window_days, deprecated_api_short_proof) = apis?;
         Some(Self {
             accept_claims: accept_claims?,
@@ -152,6 +161,7 @@ impl Section for Policy {
             deprecated_api_window_days,
             deprecated_api_short_proof,
             deprecated_api_ghosts: ghosts?,
+            kubelet_flags_checked,
             ignored_api_writers: writers?,
         })
     }
@@ -174,6 +184,10 @@ impl Section for Policy {
                 optional(
                     "newer_k8s_than_row",
                     words("A target that is newer than a row's ceiling.", &NEWER_KUBERNETES),
+                ),
+                optional(
+                    "kubelet_flags_checked",
+                    schema::minor("Up to which minor a person has looked at the flags of every kubelet."),
                 ),
                 optional("not_covered", words("What looks like an add-on and has no row.", &NOT_COVERED)),
                 optional(
@@ -247,6 +261,7 @@ mod tests {
             ("{deprecated_api_window_days: 0}", "from 1 to 365"),
             ("{deprecated_api_short_proof: pass}", "one of unknown, note"),
             ("{deprecated_api_ghosts: true}", "expected a text"),
+            ("{kubelet_flags_checked: 1.37}", "policy.kubelet_flags_checked"),
             ("{ignored_api_writers: [1]}", "policy.ignored_api_writers[0]"),
         ] {
             let said = load(policy).unwrap_err();

@@ -6,7 +6,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Accepts, Addons, EtcdFloors, Kernels, Policy, Releases, RemovedApis, Runtimes, Section};
+use super::{
+    Accepts, Addons, Components, EtcdFloors, Kernels, Policy, Releases, RemovedApis, Runtimes, Section,
+};
 
 /// The schema, as JSON.
 #[must_use]
@@ -31,6 +33,7 @@ fn schema() -> Value {
         section::<Runtimes>(),
         section::<Kernels>(),
         section::<EtcdFloors>(),
+        section::<Components>(),
         section::<RemovedApis>(),
         section::<Addons>(),
         section::<Policy>(),

@@ -4,6 +4,7 @@ mod accept;
 mod addons;
 mod control_plane_skew;
 mod etcd;
+mod flags;
 mod kernel;
 mod kubelet_skew;
 mod matrix;
@@ -24,6 +25,11 @@ use crate::matrix::Part;
 use crate::reason::{Finding, Reason};
 use crate::snapshot::{Node, Source, Unusable};
 use crate::version::{Version, VersionError};
+
+/// How old what kubelets say may be: they are asked anew every ten minutes, and may miss twice.
+const KUBELET_AGE_SECONDS_MAX: u64 = 1_800;
+/// What kubeadm writes every kubelet's configuration from.
+const KUBELET_CONFIG_MAP: &str = "ConfigMap kube-system/kubelet-config";
 
 /// What a check may look at.
 pub(super) struct Facts<'a> {
@@ -124,6 +130,7 @@ const TABLE: [Definition; 12] = [
     Definition { id: "runtime", scope: Scope::Node, is_final: false, check: runtime::check },
     Definition { id: "kernel", scope: Scope::Node, is_final: false, check: kernel::check },
     Definition { id: "etcd", scope: Scope::Cluster, is_final: false, check: etcd::check },
+    Definition { id: "flags", scope: Scope::Node, is_final: false, check: flags::check },
     Definition { id: "addons", scope: Scope::Cluster, is_final: false, check: addons::check },
     Definition {
         id: "stored_versions",
@@ -225,7 +232,7 @@ fn unreadable_version(component: &str, written: &str) -> Finding {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::inventory::{ApiRequests, Inventory, ScrapedServer};
+    use crate::inventory::{ApiRequests, Inventory, KubeletConfig, RunningKubelet, ScrapedServer};
     use crate::matrix::Matrix;
     use crate::settings::Settings;
     use crate::snapshot::{ApiServer, Packages, Role, Snapshot, StaticPod};
@@ -256,9 +263,16 @@ pub(super) mod tests {
             component: component.to_owned(),
             node: node.into(),
             version: version(text),
+            flags: Ok(std::collections::BTreeMap::new()),
             ready: true,
             ready_since: None,
         }
+    }
+
+    /// A kubelet that says what a usual one of before 1.35 says.
+    pub(super) fn kubelet(node: &str) -> RunningKubelet {
+        let config = KubeletConfig { fail_cgroup_v1: Some(false), ..KubeletConfig::default() };
+        RunningKubelet { node: node.into(), config: Ok(config), cgroup_version: Some(2) }
     }
 
     /// A cluster with all that a verdict is made from.
@@ -310,6 +324,8 @@ pub(super) mod tests {
         let inventory = Inventory {
             definitions: Source::read(Vec::new(), now),
             workloads: Source::read(Vec::new(), now),
+            kubelets: Source::read(vec![kubelet("cp-1"), kubelet("w-1")], now),
+            kubelet_config: Source::read(Some(KubeletConfig::default()), now),
             api_requests: Source::read(
                 ApiRequests {
                     window_seconds: 30 * 86_400,

@@ -362,6 +362,7 @@ impl Simulated {
                     component: component.to_owned(),
                     node: NodeName(node.clone()),
                     version: Ok(version.clone()),
+                    flags: Ok(std::collections::BTreeMap::new()),
                     ready: component == "etcd" || self.unready_static_pods.as_ref() != Some(node),
                     ready_since: Some(long_ago),
                 }

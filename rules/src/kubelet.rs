@@ -1,0 +1,132 @@
+//! What a kubelet tells of its configuration: `/configz`, the gauge of its cgroup version, and the ConfigMap that
+//! kubeadm writes its configuration from.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::inventory::KubeletConfig;
+
+/// The largest answer that is looked at: a configuration has a few kilobytes, the metrics of a large node some hundred.
+pub const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The name of the gauge, with the space that ends it.
+const CGROUP_VERSION: &str = "kubelet_cgroup_version ";
+
+/// Everything else in it is nobody's business here.
+#[derive(Debug, Deserialize)]
+struct Wire {
+    kind: Option<String>,
+    #[serde(rename = "featureGates")]
+    feature_gates: Option<BTreeMap<String, bool>>,
+    #[serde(rename = "failCgroupV1")]
+    fail_cgroup_v1: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Configz {
+    kubeletconfig: Wire,
+}
+
+/// Reads the answer of `/configz`.
+///
+/// # Errors
+/// It is no answer of a kubelet.
+pub fn configz(text: &str) -> Result<KubeletConfig, String> {
+    let too_long = text.len() > ANSWER_BYTES_MAX;
+    let read = if too_long { Err("it is too long".to_owned()) } else { read_configz(text) };
+    read.map_err(|why| format!("/configz is not a kubelet's: {why}"))
+}
+
+fn read_configz(text: &str) -> Result<KubeletConfig, String> {
+    let Configz { kubeletconfig } = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    config(kubeletconfig)
+}
+
+/// Reads the text under `kubelet` in the ConfigMap `kubelet-config`.
+///
+/// # Errors
+/// It is no configuration of a kubelet.
+pub fn written(text: &str) -> Result<KubeletConfig, String> {
+    if text.len() > ANSWER_BYTES_MAX {
+        return Err("it is too long".to_owned());
+    }
+    config(crate::yaml::read(text).map_err(|error| error.to_string())?)
+}
+
+/// A text that says nothing of all this may be anything: its kind must be right.
+fn config(wire: Wire) -> Result<KubeletConfig, String> {
+    let Wire { kind, feature_gates, fail_cgroup_v1 } = wire;
+    match kind.as_deref() {
+        Some("KubeletConfiguration") => {
+            Ok(KubeletConfig { feature_gates: feature_gates.unwrap_or_default(), fail_cgroup_v1 })
+        }
+        other => Err(format!("its kind is {:?} and not KubeletConfiguration", other.unwrap_or_default())),
+    }
+}
+
+/// The cgroup version in a kubelet's metrics, if they tell it.
+#[must_use]
+pub fn cgroup_version(metrics: &str) -> Option<u8> {
+    let value = metrics.lines().find_map(|line| line.strip_prefix(CGROUP_VERSION))?;
+    match value.trim() {
+        "1" => Some(1),
+        "2" => Some(2),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_kubelet_shows_is_read() {
+        let text = r#"{"kubeletconfig":{"kind":"KubeletConfiguration","apiVersion":"kubelet.config.k8s.io/v1beta1",
+            "featureGates":{"A":true,"B":false},"failCgroupV1":false,"maxPods":110}}"#;
+        let expected = KubeletConfig {
+            feature_gates: BTreeMap::from([("A".to_owned(), true), ("B".to_owned(), false)]),
+            fail_cgroup_v1: Some(false),
+        };
+        assert_eq!(configz(text), Ok(expected));
+    }
+
+    #[test]
+    fn what_is_not_a_kubelets_is_told_and_never_an_empty_configuration() {
+        for (text, told) in [
+            ("", "EOF"),
+            ("<html>", "expected value"),
+            ("{}", "missing field `kubeletconfig`"),
+            (r#"{"kubeletconfig":{}}"#, "its kind is \"\""),
+            (r#"{"kubeletconfig":{"kind":"KubeProxyConfiguration"}}"#, "KubeProxyConfiguration"),
+            (r#"{"kubeletconfig":{"kind":"KubeletConfiguration","featureGates":{"A":"on"}}}"#, "boolean"),
+        ] {
+            let error = configz(text).unwrap_err();
+            assert!(error.starts_with("/configz is not a kubelet's: ") && error.contains(told), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_kubeadm_writes_is_read() {
+        let text = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nfeatureGates: {A: true}\n";
+        let read = written(text).unwrap();
+        assert_eq!((read.feature_gates.get("A"), read.fail_cgroup_v1), (Some(&true), None));
+        for text in ["", "a: [", "kind: ClusterConfiguration\n"] {
+            assert!(written(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_a_gauge_of_1_or_2_is_a_cgroup_version() {
+        for (metrics, expected) in [
+            ("# TYPE kubelet_cgroup_version gauge\nkubelet_cgroup_version 2\n", Some(2)),
+            ("kubelet_cgroup_version 1", Some(1)),
+            ("kubelet_cgroup_version 0\n", None),
+            ("kubelet_cgroup_version_other 2\n", None),
+            ("# kubelet_cgroup_version 2\n", None),
+            ("", None),
+        ] {
+            assert_eq!(cgroup_version(metrics), expected, "{metrics}");
+        }
+    }
+}

@@ -1,0 +1,244 @@
+use std::collections::BTreeMap;
+
+use super::super::tests::{Healthy, healthy, node, outcome};
+use super::*;
+use crate::inventory::{KubeletConfig, KubeletUnread};
+use crate::snapshot::{Role, Source};
+use crate::verdict::Status;
+
+type Expected = (Status, Vec<&'static str>);
+type Change = fn(&mut Healthy);
+
+const PASS: Expected = (Status::Pass, Vec::new());
+
+fn unknown(reason: &'static str) -> Expected {
+    (Status::Unknown, vec![reason])
+}
+
+fn block(reason: &'static str) -> Expected {
+    (Status::Block, vec![reason])
+}
+
+/// A person has looked at what the cluster does not show.
+fn looked(cluster: &mut Healthy) {
+    cluster.matrix.policy.value.kubelet_flags_checked = Some(Minor { major: 1, minor: 40 });
+}
+
+fn set(cluster: &mut Healthy, component: &str, flag: &str, value: &str) {
+    let pods = cluster.snapshot.static_pods.value.iter_mut().flatten();
+    for pod in pods.filter(|pod| pod.component == component) {
+        let flags = pod.flags.as_mut().expect("the healthy one shows them");
+        flags.entry(flag.to_owned()).or_default().push(value.to_owned());
+    }
+}
+
+#[test]
+fn what_the_control_plane_is_started_with_is_judged_by_every_minor_on_the_way() {
+    for (component, flag, value, target, expected) in [
+        (
+            "kube-apiserver",
+            "feature-gates",
+            "SidecarContainers=true",
+            "v1.37.0",
+            block("feature_gate_removed"),
+        ),
+        ("kube-scheduler", "feature-gates", "A=b", "v1.37.0", unknown("feature_gate_unknown")),
+        (
+            "kube-scheduler",
+            "feature-gates",
+            "kube:HostnameOverride=0",
+            "v1.37.0",
+            block("feature_gate_locked"),
+        ),
+        ("kube-scheduler", "feature-gates", "HostnameOverride=true", "v1.37.0", PASS),
+        (
+            "kube-scheduler",
+            "feature-gates",
+            "HostnameOverride=yes",
+            "v1.37.0",
+            unknown("feature_gate_unknown"),
+        ),
+        ("kube-scheduler", "feature-gates", "other:Gate=true", "v1.37.0", unknown("feature_gate_unknown")),
+        ("kube-scheduler", "feature-gates", "", "v1.37.0", PASS),
+        ("kube-apiserver", "emulated-version", "1.36", "v1.37.0", unknown("feature_gate_unknown")),
+        ("kube-controller-manager", "concurrent-service-syncs", "", "v1.37.0", block("flag_removed")),
+        ("kube-scheduler", "concurrent-service-syncs", "", "v1.37.0", PASS),
+        (
+            "kube-apiserver",
+            "enable-admission-plugins",
+            "NodeRestriction, PodGroupWorkloadExists",
+            "v1.37.0",
+            block("admission_plugin_removed"),
+        ),
+        ("kube-apiserver", "enable-admission-plugins", "NodeRestriction", "v1.37.0", PASS),
+        // etcd's flags are its own.
+        ("etcd", "feature-gates", "SidecarContainers=true", "v1.37.0", PASS),
+        // Within a minor nothing is taken away.
+        ("kube-apiserver", "feature-gates", "SidecarContainers=true", "v1.36.3", PASS),
+        ("kube-apiserver", "feature-gates", "A=b", "v1.36.3", PASS),
+    ] {
+        let change = |cluster: &mut Healthy| {
+            looked(cluster);
+            set(cluster, component, flag, value);
+        };
+        assert_eq!(outcome(check, target, change), expected, "{component} --{flag}={value} {target}");
+    }
+}
+
+#[test]
+fn what_cannot_be_seen_of_the_control_plane_is_unknown_where_it_matters() {
+    let hidden: Change = |cluster| {
+        let pods = cluster.snapshot.static_pods.value.iter_mut().flatten();
+        pods.filter(|pod| pod.component == "kube-scheduler").for_each(|pod| pod.flags = Err("no".to_owned()));
+    };
+    let missing: Change = |cluster| {
+        let pods = cluster.snapshot.static_pods.value.as_mut().unwrap();
+        pods.retain(|pod| pod.component != "kube-scheduler");
+    };
+    let workers: Change = |cluster| {
+        cluster.snapshot.nodes.value.as_mut().unwrap().retain(|node| node.role == Role::Worker);
+        cluster.snapshot.static_pods.value = Some(Vec::new());
+    };
+    let odd: Change = |cluster| {
+        let pods = cluster.snapshot.static_pods.value.iter_mut().flatten();
+        pods.for_each(|pod| pod.version = Err("latest".to_owned()));
+    };
+    let uncovered: Change = |cluster| cluster.matrix.components.value.gates.truncate(3);
+    for (what, change, patch, minor) in [
+        ("hidden", hidden, PASS, unknown("command_line_unseen")),
+        ("missing", missing, PASS, unknown("command_line_unseen")),
+        ("no control plane", workers, PASS, unknown("command_line_unseen")),
+        ("uncovered", uncovered, PASS, unknown("component_facts_missing")),
+    ] {
+        let with = |cluster: &mut Healthy| {
+            looked(cluster);
+            change(cluster);
+        };
+        assert_eq!(outcome(check, "v1.36.3", with), patch, "{what}");
+        assert_eq!(outcome(check, "v1.37.0", with), minor, "{what}");
+    }
+    let (status, reasons) = outcome(check, "v1.36.3", odd);
+    assert_eq!((status, reasons[0], reasons.len()), (Status::Unknown, "source_unreadable", 3));
+}
+
+#[test]
+fn old_facts_say_nothing_of_another_minor_and_are_not_needed_within_one() {
+    let old: Change = |cluster| {
+        cluster.matrix.components.as_of = Some("2020-01-01".parse().unwrap());
+    };
+    assert_eq!(outcome(check, "v1.36.3", old), PASS);
+    assert_eq!(outcome(check, "v1.37.0", old), unknown("matrix_stale"));
+}
+
+/// One kubelet, of this minor, with these gates.
+fn kubelet(cluster: &mut Healthy, version: &str, gates: &[(&str, bool)]) {
+    let nodes = cluster.snapshot.nodes.value.as_mut().unwrap();
+    nodes[1] = node("w-1", Role::Worker, version);
+    let gates: BTreeMap<String, bool> =
+        gates.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
+    let kubelets = cluster.inventory.kubelets.value.as_mut().unwrap();
+    kubelets[1].config = Ok(KubeletConfig { feature_gates: gates, ..KubeletConfig::default() });
+}
+
+#[test]
+fn each_kubelet_is_judged_from_its_own_minor_on() {
+    for (version, gates, target, expected) in [
+        ("v1.36.1", &[("SidecarContainers", true)][..], "v1.37.0", block("feature_gate_removed")),
+        ("v1.36.1", &[("SidecarContainers", true)], "v1.36.3", PASS),
+        ("v1.34.1", &[("MemoryManager", true)], "v1.36.3", block("feature_gate_removed")),
+        ("v1.35.1", &[("NodeLogQuery", false)], "v1.36.3", block("feature_gate_locked")),
+        ("v1.35.1", &[("NodeLogQuery", true)], "v1.36.3", PASS),
+        ("v1.36.1", &[("NoSuchGate", true)], "v1.37.0", unknown("feature_gate_unknown")),
+        ("v1.36.1", &[], "v1.37.0", PASS),
+        ("v1.32.9", &[], "v1.36.3", unknown("component_facts_missing")),
+        ("latest", &[], "v1.36.3", unknown("source_unreadable")),
+    ] {
+        let change = |cluster: &mut Healthy| {
+            looked(cluster);
+            kubelet(cluster, version, gates);
+        };
+        assert_eq!(outcome(check, target, change), expected, "{version} {gates:?} {target}");
+    }
+}
+
+#[test]
+fn a_kubelet_that_does_not_say_is_unknown_only_where_its_minor_changes() {
+    let forbidden: Change = |cluster| {
+        for kubelet in cluster.inventory.kubelets.value.iter_mut().flatten() {
+            kubelet.config = Err(KubeletUnread::Forbidden("403".to_owned()));
+        }
+    };
+    let failed: Change = |cluster| {
+        cluster.inventory.kubelets.value.as_mut().unwrap()[0].config =
+            Err(KubeletUnread::Failed("refused".to_owned()));
+    };
+    let unasked: Change = |cluster| drop(cluster.inventory.kubelets.value.as_mut().unwrap().pop());
+    let lost: Change = |cluster| cluster.inventory.kubelets = Source::failed("gone");
+    let old: Change = |cluster| {
+        let age = jiff::SignedDuration::from_secs(1_801);
+        cluster.inventory.kubelets.proven_at = cluster.inventory.kubelets.proven_at.map(|at| at - age);
+    };
+    let blind: Change = |cluster| cluster.inventory.kubelet_config = Source::failed("gone");
+    for (what, change, reason) in [
+        ("forbidden", forbidden, "kubelet_forbidden"),
+        ("failed", failed, "kubelet_unread"),
+        ("unasked", unasked, "kubelet_unread"),
+        ("lost", lost, "source_unreadable"),
+        ("old", old, "source_stale"),
+        ("blind", blind, "source_unreadable"),
+    ] {
+        let with = |cluster: &mut Healthy| {
+            looked(cluster);
+            change(cluster);
+        };
+        assert_eq!(outcome(check, "v1.36.3", with), PASS, "{what}");
+        assert_eq!(outcome(check, "v1.37.0", with), unknown(reason), "{what}");
+    }
+}
+
+#[test]
+fn what_kubeadm_will_write_is_in_the_way_too() {
+    let bad: Change = |cluster| {
+        looked(cluster);
+        let gates = BTreeMap::from([("SidecarContainers".to_owned(), true)]);
+        cluster.inventory.kubelet_config.value =
+            Some(Some(KubeletConfig { feature_gates: gates, fail_cgroup_v1: None }));
+    };
+    let none: Change = |cluster| {
+        looked(cluster);
+        cluster.inventory.kubelet_config.value = Some(None);
+    };
+    assert_eq!(outcome(check, "v1.37.0", bad), block("feature_gate_removed"));
+    assert_eq!(outcome(check, "v1.36.3", bad), PASS);
+    assert_eq!(outcome(check, "v1.37.0", none), PASS);
+}
+
+#[test]
+fn flags_of_kubelets_are_a_persons_word_for_one_minor() {
+    let word = |minor: u64| {
+        move |cluster: &mut Healthy| {
+            cluster.matrix.policy.value.kubelet_flags_checked = Some(Minor { major: 1, minor });
+        }
+    };
+    assert_eq!(outcome(check, "v1.37.0", |_| {}), unknown("kubelet_flags_unseen"));
+    assert_eq!(outcome(check, "v1.37.0", word(36)), unknown("kubelet_flags_unseen"));
+    assert_eq!(outcome(check, "v1.37.0", word(37)), PASS);
+    // 1.36 takes no flag of a kubelet away.
+    let older = |cluster: &mut Healthy| kubelet(cluster, "v1.35.1", &[]);
+    assert_eq!(outcome(check, "v1.36.3", older), PASS);
+}
+
+#[test]
+fn a_finding_names_component_gate_minor_and_source() {
+    let mut cluster = healthy();
+    looked(&mut cluster);
+    set(&mut cluster, "kube-apiserver", "feature-gates", "SidecarContainers=true");
+    let verdict = cluster.verdict("v1.37.0");
+    let found = verdict.findings().find(|finding| finding.reason == Reason::FeatureGateRemoved).unwrap();
+    assert_eq!(found.subject, "kube-apiserver on cp-1");
+    for part in
+        ["SidecarContainers=true", "gone in 1.37", "https://github.com/kubernetes/kubernetes/blob/v1.37.0/"]
+    {
+        assert!(found.detail.contains(part), "{found}");
+    }
+}
