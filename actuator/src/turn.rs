@@ -145,6 +145,9 @@ impl Actuator {
         };
         let alive: BTreeSet<&str> = runs.iter().map(|run| run.uid.as_str()).collect();
         self.memories.retain(|uid, _| alive.contains(uid.as_str()));
+        // All of them at once: whom to ask must not change from run to run.
+        let targets: Vec<_> = runs.iter().filter_map(|run| run.spec.target.parse().ok()).collect();
+        self.inventories.want_kubelets(snapshot.nodes.value.as_deref().unwrap_or_default(), &targets);
         let mut pause = IDLE;
         let mut waiting = None;
         let mut all_kept = true;

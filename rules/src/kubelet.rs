@@ -6,12 +6,40 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::inventory::KubeletConfig;
+use crate::name::NodeName;
+use crate::snapshot::Node;
+use crate::version::{Minor, Version};
 
 /// The largest answer that is looked at: a configuration has a few kilobytes, the metrics of a large node some hundred.
 pub const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// The name of the gauge, with the space that ends it.
 const CGROUP_VERSION: &str = "kubelet_cgroup_version ";
+
+/// The first minor whose kubelets show what `failCgroupV1` does: those before it may not start again at or after it.
+pub const CGROUP_V1_FAILS_FROM: Minor = Minor { major: 1, minor: 35 };
+
+/// What a kubelet is asked, and which of its lives the answer is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Question {
+    /// Its node, boot and version: another one has not answered.
+    pub life: String,
+    /// Whether its cgroup version is asked for too.
+    pub with_cgroup: bool,
+}
+
+/// The kubelets that must be asked: those whose minor one of the targets changes. No other is touched.
+#[must_use]
+pub fn questions(nodes: &[Node], targets: &[Version]) -> BTreeMap<NodeName, Question> {
+    let Some(newest) = targets.iter().map(Version::minor).max() else { return BTreeMap::new() };
+    let question = |node: &Node| {
+        let version = node.kubelet_version.as_ref().ok()?;
+        let life = format!("{} {} {version}", node.uid, node.boot_id);
+        let with_cgroup = version.minor() < CGROUP_V1_FAILS_FROM && newest >= CGROUP_V1_FAILS_FROM;
+        (version.minor() < newest).then(|| (node.name.clone(), Question { life, with_cgroup }))
+    };
+    nodes.iter().filter_map(question).collect()
+}
 
 /// Everything else in it is nobody's business here.
 #[derive(Debug, Deserialize)]
@@ -79,6 +107,30 @@ pub fn cgroup_version(metrics: &str) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_kubelets_whose_minor_a_target_changes_are_asked() {
+        let node = |name: &str, version: &str| Node {
+            uid: format!("uid-{name}"),
+            boot_id: "boot".to_owned(),
+            kubelet_version: version.parse().map_err(|_| version.to_owned()),
+            ..Node::silent(name, crate::snapshot::Role::Worker)
+        };
+        let nodes = [node("a", "v1.36.1"), node("b", "v1.34.1"), node("c", "latest")];
+        for (targets, asked) in [
+            (&["v1.36.3"][..], &[("b", true)][..]),
+            (&["v1.36.3", "v1.37.0"], &[("a", false), ("b", true)]),
+            (&["v1.34.9"], &[]),
+            (&[], &[]),
+        ] {
+            let targets: Vec<Version> = targets.iter().map(|text| text.parse().unwrap()).collect();
+            let found = questions(&nodes, &targets);
+            let found: Vec<_> = found.iter().map(|(node, it)| (node.0.as_str(), it.with_cgroup)).collect();
+            assert_eq!(found, asked, "{targets:?}");
+        }
+        let lives = questions(&nodes, &["v1.37.0".parse().unwrap()]);
+        assert_eq!(lives[&"a".into()].life, "uid-a boot v1.36.1");
+    }
 
     #[test]
     fn what_a_kubelet_shows_is_read() {

@@ -186,9 +186,19 @@ async fn what_people_install_is_taken_as_it_is_and_gives_no_right_too_many() {
         (&["patch", "events.events.k8s.io", "-n", "default"], false, false),
         (&["get", "pods", "-n", "kube-system"], false, true),
         (&["get", "secrets", "-A"], false, false),
+        (&["get", "configmaps/kubelet-config", "-n", "kube-system"], true, true),
+        (&["get", "configmaps/kubeadm-config", "-n", "kube-system"], false, false),
+        (&["get", "nodes", "--subresource=proxy"], false, false),
         (&["get", "/readyz"], true, true),
     ] {
         assert_eq!((may("exporter", what), may("actuator", what)), (exporter, actuator), "{what:?}");
+    }
+    // What an operator may add knowingly gives the one right that it says, and no other.
+    let more = at("deploy/kubelet-config/rbac.yaml");
+    server.kubectl(&["apply", "--server-side", "--validate=strict", "-f", &more]).unwrap();
+    for (verb, may_it) in [("get", true), ("create", false), ("list", false)] {
+        let what = [verb, "nodes", "--subresource=proxy"];
+        assert_eq!((may("exporter", &what), may("actuator", &what)), (may_it, may_it), "{verb}");
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
+use lockkeeper_rules::kubelet::questions;
 use lockkeeper_rules::matrix::Matrix;
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::{Packages, Snapshot, Source};
@@ -19,6 +20,7 @@ use crate::config;
 use crate::exit::Exit;
 use crate::kube_client::Cluster;
 use crate::read::inventory::inventory_now;
+use crate::read::kubelet::kubelets_now;
 use crate::read::now::snapshot_now;
 use crate::read::packages::Repository;
 use crate::saved::Saved;
@@ -144,10 +146,15 @@ async fn read(args: &VerdictArgs, config: Option<&config::Config>) -> Result<Sav
     // A little before the end, so that what was read by then is told.
     let until = Instant::now() + DEADLINE.saturating_sub(Duration::from_secs(5));
     let cluster = Cluster::connect(args.kubeconfig.as_deref()).await.map_err(input)?;
-    let (mut snapshot, inventory) = tokio::join!(
+    let (mut snapshot, mut inventory) = tokio::join!(
         snapshot_now(&cluster, Source::unread(), SOURCE_DEADLINE),
         inventory_now(&cluster.client, SOURCE_DEADLINE),
     );
+    let nodes = snapshot.nodes.value.as_deref().unwrap_or_default();
+    let questions = questions(nodes, args.target.parse::<Version>().ok().as_slice());
+    // Half of what is left, so that there is time for packages.
+    let half = Instant::now() + until.saturating_duration_since(Instant::now()) / 2;
+    inventory.kubelets = kubelets_now(&cluster.client, questions, half).await;
     snapshot.packages = packages(&snapshot, config, until).await;
     Ok(Saved::new(Timestamp::now(), snapshot, inventory))
 }

@@ -165,6 +165,11 @@ impl Eyes {
         self.inventories.inventory()
     }
 
+    /// Asks the kubelets whose minor one of these targets changes, and no others.
+    pub fn want_kubelets(&self, nodes: &[Node], targets: &[Version]) {
+        self.inventories.want_kubelets(nodes, targets);
+    }
+
     /// What has happened to each watch, by resource.
     pub fn watches(&self) -> impl Iterator<Item = (&'static str, Counts)> {
         let own = [

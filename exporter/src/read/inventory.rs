@@ -11,11 +11,14 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as extens
 use kube::api::ListParams;
 use kube::{Api, Client};
 use lockkeeper_rules::inventory::{Definition, Inventory, ServedVersion, Workload};
-use lockkeeper_rules::snapshot::Source;
+use lockkeeper_rules::kubelet::questions;
+use lockkeeper_rules::snapshot::{Node, Source};
+use lockkeeper_rules::version::Version;
 use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use super::kubelet::{Kubelets, kubelet_config};
 use super::list::list_all;
 use super::watch::{Counts, Watch, Watched, keep, values};
 use super::workload;
@@ -28,6 +31,7 @@ pub struct Inventories {
     deployments: Arc<Watched<Workload>>,
     daemon_sets: Arc<Watched<Workload>>,
     stateful_sets: Arc<Watched<Workload>>,
+    kubelets: Arc<Kubelets>,
 }
 
 impl Inventories {
@@ -39,6 +43,7 @@ impl Inventories {
             deployments: Arc::new(Watched::new(Arc::clone(changed))),
             daemon_sets: Arc::new(Watched::new(Arc::clone(changed))),
             stateful_sets: Arc::new(Watched::new(Arc::clone(changed))),
+            kubelets: Arc::new(Kubelets::new(Arc::clone(changed))),
         }
     }
 
@@ -60,17 +65,25 @@ impl Inventories {
         tasks.spawn(keep(deployments, Arc::clone(&self.deployments)));
         tasks.spawn(keep(daemon_sets, Arc::clone(&self.daemon_sets)));
         tasks.spawn(keep(stateful_sets, Arc::clone(&self.stateful_sets)));
+        self.kubelets.open(&cluster.client, tasks);
+    }
+
+    /// Asks the kubelets whose minor one of these targets changes, and no others.
+    pub fn want_kubelets(&self, nodes: &[Node], targets: &[Version]) {
+        self.kubelets.want(questions(nodes, targets));
     }
 
     /// Everything as it is known now.
     #[must_use]
     pub fn inventory(&self) -> Inventory {
         let workloads = [&self.deployments, &self.daemon_sets, &self.stateful_sets];
-        Inventory {
+        let mut inventory = Inventory {
             definitions: values(self.definitions.source()),
             workloads: workload::joined(workloads.map(|kind| values(kind.source()))),
             ..Inventory::unread()
-        }
+        };
+        self.kubelets.tell(&mut inventory);
+        inventory
     }
 
     /// What has happened to each watch, by resource.
@@ -85,18 +98,20 @@ impl Inventories {
     }
 }
 
-/// One fresh read of everything, all at once, each within `deadline`. Each source succeeds or fails by itself.
+/// One fresh read of everything but the kubelets, which need a target, all at once, each within `deadline`. Each source
+/// succeeds or fails by itself.
 pub async fn inventory_now(client: &Client, deadline: Duration) -> Inventory {
     // Taken before the first request: a proof is never younger than the question.
     let now = Timestamp::now();
-    let (definitions, deployments, daemon_sets, stateful_sets) = tokio::join!(
+    let (definitions, deployments, daemon_sets, stateful_sets, kubelet_config) = tokio::join!(
         listed(client, |definition| Some(convert(definition)), now, deadline),
         listed(client, workload::deployment, now, deadline),
         listed(client, workload::daemon_set, now, deadline),
         listed(client, workload::stateful_set, now, deadline),
+        kubelet_config(client, deadline),
     );
     let workloads = workload::joined([deployments, daemon_sets, stateful_sets]);
-    Inventory { definitions, workloads, ..Inventory::unread() }
+    Inventory { definitions, workloads, kubelet_config, ..Inventory::unread() }
 }
 
 async fn listed<K, T>(

@@ -8,6 +8,7 @@ pub mod convert;
 pub mod eyes;
 pub mod helm;
 pub mod inventory;
+pub mod kubelet;
 pub mod list;
 pub mod matrix;
 pub mod now;

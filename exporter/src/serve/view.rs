@@ -128,6 +128,9 @@ pub async fn keep(
         let snapshot = eyes.snapshot();
         if let Some(nodes) = &snapshot.nodes.value {
             boots.observe(nodes, now);
+            let targets: Vec<Version> =
+                targets(&snapshot).iter().filter_map(|target| target.parse().ok()).collect();
+            eyes.want_kubelets(nodes, &targets);
         }
         let in_force = facts.borrow_and_update().clone();
         let counted = [counted(&eyes), matrix_samples(&in_force)].concat();

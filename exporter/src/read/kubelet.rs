@@ -1,0 +1,341 @@
+//! What kubelets say of their configuration, through the API server's proxy to each node.
+//!
+//! ```text
+//!   want(questions) ──▶ round: a few at once, each within seconds, the whole within minutes
+//!                          │ an answer is kept for the life of its kubelet, and asked for anew after ten minutes
+//!                          ▼ the first "forbidden" ends the round: a right that is missing is missing for all
+//! ```
+//!
+//! The right for it is `get` on `nodes/proxy`, which is not in `deploy/base`; nothing is asked where no target needs it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{Api, Client};
+use lockkeeper_rules::inventory::{Inventory, KubeletConfig, KubeletUnread, RunningKubelet};
+use lockkeeper_rules::kubelet::{ANSWER_BYTES_MAX, Question, cgroup_version, configz, written};
+use lockkeeper_rules::name::NodeName;
+use lockkeeper_rules::snapshot::Source;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::convert::SYSTEM_NAMESPACE;
+use crate::kube_client::explain;
+
+/// What kubeadm keeps the kubelets' configuration in.
+const CONFIG_MAP: &str = "kubelet-config";
+/// How many kubelets are asked at once. An answer is small; the API server opens a connection for each.
+const AT_ONCE: usize = 8;
+/// How long one kubelet may take.
+const KUBELET_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a round may take. Who was not asked by then is asked in the next.
+const ROUND_DEADLINE: Duration = Duration::from_secs(300);
+/// How often it is looked whom to ask.
+const ROUND_PAUSE: Duration = Duration::from_secs(60);
+/// How old an answer is when it is asked for anew.
+const ANSWER_AGE_MAX: Duration = Duration::from_secs(600);
+/// How often the ConfigMap is read: within the age that the state of the cluster may have.
+const CONFIG_MAP_PAUSE: Duration = Duration::from_secs(20);
+/// How long it may take.
+const CONFIG_MAP_DEADLINE: Duration = Duration::from_secs(10);
+
+/// What kubelets have said, and who is to be asked.
+#[derive(Debug)]
+pub(super) struct Kubelets {
+    wanted: watch::Sender<BTreeMap<NodeName, Question>>,
+    kept: Mutex<Kept>,
+    changed: Arc<Notify>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    /// By node, with the question that was answered.
+    answers: BTreeMap<NodeName, Answered>,
+    /// When the last round ended.
+    looked_at: Option<Timestamp>,
+    config: Source<Option<KubeletConfig>>,
+}
+
+#[derive(Debug, Clone)]
+struct Answered {
+    question: Question,
+    asked_at: Timestamp,
+    kubelet: RunningKubelet,
+}
+
+impl Kubelets {
+    pub(super) fn new(changed: Arc<Notify>) -> Self {
+        let kept = Kept { answers: BTreeMap::new(), looked_at: None, config: Source::unread() };
+        Self { wanted: watch::channel(BTreeMap::new()).0, kept: Mutex::new(kept), changed }
+    }
+
+    /// Who is to be asked from now on.
+    pub(super) fn want(&self, questions: BTreeMap<NodeName, Question>) {
+        self.wanted.send_if_modified(|wanted| {
+            let is_new = *wanted != questions;
+            *wanted = questions;
+            is_new
+        });
+    }
+
+    /// Begins to ask. The tasks end when the set is dropped.
+    pub(super) fn open(self: &Arc<Self>, client: &Client, tasks: &mut JoinSet<()>) {
+        tasks.spawn(Arc::clone(self).keep_asking(client.clone()));
+        tasks.spawn(Arc::clone(self).keep_config(client.clone()));
+    }
+
+    /// What is known now. It is as old as its oldest answer.
+    pub(super) fn tell(&self, inventory: &mut Inventory) {
+        let kept = self.lock();
+        inventory.kubelet_config = kept.config.clone();
+        let Some(looked_at) = kept.looked_at else { return };
+        let wanted = self.wanted.borrow();
+        let answers = || kept.answers.iter().filter(|(node, it)| wanted.get(*node) == Some(&it.question));
+        let oldest = answers().map(|(_, it)| it.asked_at).min();
+        let kubelets = answers().map(|(_, it)| it.kubelet.clone()).collect();
+        inventory.kubelets = Source::read(kubelets, oldest.unwrap_or(looked_at));
+    }
+
+    async fn keep_asking(self: Arc<Self>, client: Client) {
+        let mut wanted = self.wanted.subscribe();
+        loop {
+            let questions = wanted.borrow_and_update().clone();
+            self.round(&client, &questions, Instant::now() + ROUND_DEADLINE).await;
+            self.changed.notify_one();
+            let _new_or_old = timeout(ROUND_PAUSE, wanted.changed()).await;
+        }
+    }
+
+    /// Asks everybody whose answer is missing, old or none.
+    async fn round(&self, client: &Client, questions: &BTreeMap<NodeName, Question>, until: Instant) {
+        let mut due = self.due(questions, Timestamp::now()).into_iter();
+        // The first one alone: where the right is missing, it is asked for once and not for every node.
+        if let Some((node, question)) = due.next() {
+            let answered = ask_about(client, node, question).await;
+            let forbidden = match &answered.kubelet.config {
+                Err(KubeletUnread::Forbidden(why)) => Some(why.clone()),
+                Err(KubeletUnread::Failed(_)) | Ok(_) => None,
+            };
+            self.note(answered);
+            match forbidden {
+                Some(why) => due.for_each(|(node, question)| self.note(refused(node, question, &why))),
+                None => {
+                    let asked = due.map(|(node, question)| ask_about(client, node, question));
+                    let asked = stream::iter(asked).buffer_unordered(AT_ONCE);
+                    let all = asked.for_each(|answered| {
+                        self.note(answered);
+                        std::future::ready(())
+                    });
+                    // Whoever was not asked in time keeps what it said before, or has said nothing yet.
+                    let _ended_or_late = timeout_at(until, all).await;
+                }
+            }
+        }
+        self.lock().looked_at = Some(Timestamp::now());
+    }
+
+    /// Who must be asked now. What is known of kubelets that nobody wants to know of, or of another life, is forgotten.
+    fn due(&self, questions: &BTreeMap<NodeName, Question>, now: Timestamp) -> Vec<(NodeName, Question)> {
+        let mut kept = self.lock();
+        kept.answers.retain(|node, it| questions.get(node) == Some(&it.question));
+        let is_due = |node: &NodeName| match kept.answers.get(node) {
+            None => true,
+            Some(it) => match &it.kubelet.config {
+                Err(KubeletUnread::Failed(_)) => true,
+                Ok(_) | Err(KubeletUnread::Forbidden(_)) => {
+                    let age = Duration::try_from(now.duration_since(it.asked_at));
+                    age.is_ok_and(|age| age >= ANSWER_AGE_MAX)
+                }
+            },
+        };
+        let due = questions.iter().filter(|(node, _)| is_due(node));
+        due.map(|(node, question)| (node.clone(), question.clone())).collect()
+    }
+
+    /// Keeps an answer. One that failed does not take the place of one that did not: that one grows old by itself.
+    fn note(&self, answered: Answered) {
+        let mut kept = self.lock();
+        let failed = matches!(answered.kubelet.config, Err(KubeletUnread::Failed(_)));
+        let known = kept.answers.get(&answered.kubelet.node);
+        let is_known = known.is_some_and(|it| it.question == answered.question && it.kubelet.config.is_ok());
+        if !(failed && is_known) {
+            kept.answers.insert(answered.kubelet.node.clone(), answered);
+        }
+    }
+
+    async fn keep_config(self: Arc<Self>, client: Client) {
+        loop {
+            self.lock().config = kubelet_config(&client, CONFIG_MAP_DEADLINE).await;
+            self.changed.notify_one();
+            tokio::time::sleep(CONFIG_MAP_PAUSE).await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().expect("nothing panics while it holds this lock")
+    }
+}
+
+/// Asks all of them once; what has not come by then has not been said.
+pub async fn kubelets_now(
+    client: &Client,
+    questions: BTreeMap<NodeName, Question>,
+    until: Instant,
+) -> Source<Vec<RunningKubelet>> {
+    let kubelets = Kubelets::new(Arc::default());
+    kubelets.round(client, &questions, until).await;
+    kubelets.want(questions);
+    let mut inventory = Inventory::unread();
+    kubelets.tell(&mut inventory);
+    inventory.kubelets
+}
+
+/// What kubeadm writes into every kubelet's configuration. A cluster that was not made by it has no such ConfigMap.
+pub(super) async fn kubelet_config(client: &Client, deadline: Duration) -> Source<Option<KubeletConfig>> {
+    let now = Timestamp::now();
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
+    let about = |why: &str| format!("ConfigMap {SYSTEM_NAMESPACE}/{CONFIG_MAP}: {why}");
+    let map = match timeout(deadline, maps.get_opt(CONFIG_MAP)).await {
+        Ok(Ok(map)) => map,
+        Ok(Err(error)) => return Source::failed(about(&explain(&error))),
+        Err(_elapsed) => return Source::failed(about(&format!("no answer within {} s", deadline.as_secs()))),
+    };
+    let Some(map) = map else { return Source::read(None, now) };
+    let text = map.data.as_ref().and_then(|data| data.get("kubelet"));
+    match text.map(|text| written(text)) {
+        Some(Ok(config)) => Source::read(Some(config), now),
+        Some(Err(why)) => Source::failed(about(&why)),
+        None => Source::failed(about("it has no data.kubelet")),
+    }
+}
+
+async fn ask_about(client: &Client, node: NodeName, question: Question) -> Answered {
+    let asked_at = Timestamp::now();
+    let config = ask(client, &node, "configz").await;
+    let config = config.and_then(|text| configz(&text).map_err(KubeletUnread::Failed));
+    // A kubelet that does not tell its cgroup version leaves it unknown, which is judged where it matters.
+    let metrics =
+        if question.with_cgroup && config.is_ok() { ask(client, &node, "metrics").await.ok() } else { None };
+    let cgroup_version = metrics.and_then(|text| cgroup_version(&text));
+    Answered { question, asked_at, kubelet: RunningKubelet { node, config, cgroup_version } }
+}
+
+fn refused(node: NodeName, question: Question, why: &str) -> Answered {
+    let config = Err(KubeletUnread::Forbidden(why.to_owned()));
+    let kubelet = RunningKubelet { node, config, cgroup_version: None };
+    Answered { question, asked_at: Timestamp::now(), kubelet }
+}
+
+/// One small request to a kubelet.
+async fn ask(client: &Client, node: &NodeName, path: &str) -> Result<String, KubeletUnread> {
+    match timeout(KUBELET_DEADLINE, request(client, node, path)).await {
+        Ok(answer) => answer,
+        Err(_elapsed) => {
+            let seconds = KUBELET_DEADLINE.as_secs();
+            Err(KubeletUnread::Failed(format!("/{path}: no answer within {seconds} s")))
+        }
+    }
+}
+
+async fn request(client: &Client, node: &NodeName, path: &str) -> Result<String, KubeletUnread> {
+    let failed = |why: String| KubeletUnread::Failed(format!("/{path}: {why}"));
+    let request = Request::get(format!("/api/v1/nodes/{node}/proxy/{path}"))
+        .body(kube::client::Body::empty())
+        .map_err(|error| failed(error.to_string()))?;
+    let answer = client.send(request).await.map_err(|error| failed(explain(&error)))?;
+    let status = answer.status();
+    let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
+    let body = body.map_err(|error| failed(error.to_string()))?.to_bytes();
+    let text = String::from_utf8_lossy(&body).into_owned();
+    if status.is_success() { Ok(text) } else { Err(refusal(path, status, &text)) }
+}
+
+/// Why it was refused. The API server says so in a Status; a kubelet that does not trust the API server does not.
+fn refusal(path: &str, status: StatusCode, text: &str) -> KubeletUnread {
+    const SHOWN_CHARS_MAX: usize = 300;
+    let said = serde_json::from_str::<kube::core::Status>(text);
+    let by_api_server = said.as_ref().is_ok_and(|said| said.reason == "Forbidden");
+    let why = said.map_or_else(|_| text.trim().to_owned(), |said| said.message);
+    let why: String = why.chars().take(SHOWN_CHARS_MAX).collect();
+    if status == StatusCode::FORBIDDEN && by_api_server {
+        KubeletUnread::Forbidden(why)
+    } else {
+        KubeletUnread::Failed(format!("/{path} is answered {status}: {why}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question(life: &str) -> Question {
+        Question { life: life.to_owned(), with_cgroup: false }
+    }
+
+    fn answer(life: &str, second: i64, config: Result<KubeletConfig, KubeletUnread>) -> Answered {
+        let asked_at = Timestamp::from_second(second).unwrap();
+        let kubelet = RunningKubelet { node: "w-1".into(), config, cgroup_version: None };
+        Answered { question: question(life), asked_at, kubelet }
+    }
+
+    fn failed() -> Result<KubeletConfig, KubeletUnread> {
+        Err(KubeletUnread::Failed("gone".to_owned()))
+    }
+
+    #[test]
+    fn an_answer_counts_for_its_kubelets_life_and_is_asked_for_anew_in_time() {
+        let kubelets = Kubelets::new(Arc::default());
+        let due = |life: &str, second| {
+            let questions = BTreeMap::from([("w-1".into(), question(life))]);
+            kubelets.due(&questions, Timestamp::from_second(second).unwrap()).len()
+        };
+        assert_eq!(due("first", 0), 1, "never asked");
+        kubelets.note(answer("first", 0, Ok(KubeletConfig::default())));
+        assert_eq!(due("first", 599), 0);
+        assert_eq!(due("first", 600), 1, "old");
+        kubelets.note(answer("first", 600, failed()));
+        assert!(kubelets.lock().answers[&"w-1".into()].kubelet.config.is_ok(), "a failure forgets nothing");
+        assert_eq!(due("second", 601), 1, "another boot");
+        kubelets.note(answer("second", 601, failed()));
+        assert_eq!(due("second", 602), 1, "asked again after a failure");
+        kubelets.note(answer("second", 602, Err(KubeletUnread::Forbidden("no".to_owned()))));
+        assert_eq!(due("second", 700), 0, "a right that is missing is not asked for each minute");
+    }
+
+    #[test]
+    fn only_what_is_wanted_is_told_and_it_is_as_old_as_its_oldest_answer() {
+        let kubelets = Kubelets::new(Arc::default());
+        let told = || {
+            let mut inventory = Inventory::unread();
+            kubelets.tell(&mut inventory);
+            inventory.kubelets
+        };
+        assert_eq!(told(), Source::unread());
+        kubelets.note(answer("first", 5, Ok(KubeletConfig::default())));
+        kubelets.lock().looked_at = Some(Timestamp::from_second(9).unwrap());
+        assert_eq!(told(), Source::read(Vec::new(), Timestamp::from_second(9).unwrap()));
+        kubelets.want(BTreeMap::from([("w-1".into(), question("first"))]));
+        assert_eq!(told().proven_at, Some(Timestamp::from_second(5).unwrap()));
+        kubelets.want(BTreeMap::from([("w-1".into(), question("second"))]));
+        assert_eq!(told().value, Some(Vec::new()));
+    }
+
+    #[test]
+    fn a_missing_right_is_told_from_a_kubelet_that_refuses() {
+        let status = r#"{"kind":"Status","status":"Failure","reason":"Forbidden","code":403,
+            "message":"nodes \"w-1\" is forbidden: User \"exporter\" cannot get resource \"nodes/proxy\""}"#;
+        let said = refusal("configz", StatusCode::FORBIDDEN, status);
+        assert!(matches!(&said, KubeletUnread::Forbidden(why) if why.contains("nodes/proxy")), "{said:?}");
+        for (code, text) in [(403, "Forbidden (user=kube-apiserver)"), (502, status), (503, "no")] {
+            let said = refusal("configz", StatusCode::from_u16(code).unwrap(), text);
+            assert!(matches!(said, KubeletUnread::Failed(_)), "{code}: {said:?}");
+        }
+    }
+}
