@@ -35,6 +35,23 @@ pub fn kubelet(kubelet: Minor, api_server: Minor) -> Skew {
     behind(kubelet, api_server, behind_max)
 }
 
+/// A kube-proxy beside an API server: the same as for kubelets.
+#[must_use]
+pub fn kube_proxy(proxy: Minor, api_server: Minor) -> Skew {
+    kubelet(proxy, api_server)
+}
+
+/// A kube-proxy beside the kubelet of its node, whichever is newer.
+#[must_use]
+pub fn beside_kubelet(proxy: Minor, kubelet: Minor) -> Skew {
+    let apart_max = if proxy < KUBELET_WIDER_SINCE { OLD_KUBELET_BEHIND_MAX } else { KUBELET_BEHIND_MAX };
+    match proxy.ahead_of(kubelet) {
+        None => Skew::OtherMajor,
+        Some(apart) if apart.abs() <= apart_max => Skew::Supported,
+        Some(_) => Skew::TooOld,
+    }
+}
+
 /// A controller manager or scheduler beside an API server.
 #[must_use]
 pub fn controller(controller: Minor, api_server: Minor) -> Skew {
@@ -86,6 +103,21 @@ mod tests {
             );
         }
         assert_eq!(kubelet(Minor { major: 2, minor: 36 }, v1(36)), Skew::OtherMajor);
+    }
+
+    #[test]
+    fn a_kube_proxy_is_near_its_kubelet_in_both_directions() {
+        for (proxy, kubelet, expected) in [
+            (36, 33, Skew::Supported),
+            (33, 36, Skew::Supported),
+            (36, 32, Skew::TooOld),
+            (32, 36, Skew::TooOld),
+            (24, 26, Skew::Supported),
+            (24, 27, Skew::TooOld),
+        ] {
+            assert_eq!(beside_kubelet(v1(proxy), v1(kubelet)), expected, "{proxy} {kubelet}");
+        }
+        assert_eq!(kube_proxy(v1(37), v1(36)), Skew::Ahead);
     }
 
     #[test]

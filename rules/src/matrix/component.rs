@@ -166,7 +166,10 @@ impl Section for Components {
         let flags = [
             required("component", text("The component.", "kubelet")),
             required("removed", minor("The first minor that does not start with them.")),
-            required("flags", list("Their names.", text("A flag without its dashes.", "register-schedulable"))),
+            required(
+                "flags",
+                list("Their names.", text("A flag without its dashes.", "register-schedulable")),
+            ),
             required("source", source("The page that says so.")),
         ];
         let plugins = [
@@ -178,7 +181,10 @@ impl Section for Components {
             "What minors take away from how the components are configured.",
             [
                 required("gates", list("Feature gates, by minor.", object("One minor.", gates))),
-                required("other_gates", list("The gates that none of these minors removes or locks.", gate())),
+                required(
+                    "other_gates",
+                    list("The gates that none of these minors removes or locks.", gate()),
+                ),
                 required("flags", list("Flags that are gone.", object("Flags that went together.", flags))),
                 required(
                     "admission_plugins",

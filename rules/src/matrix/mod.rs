@@ -36,7 +36,7 @@ pub use addon::{
     ImagePattern, Lifecycle, NotAnAddonVersion, Pin, Reading, Requires, Support, VersionRange, Window,
 };
 pub use component::{Components, GateChanges, GateFate, Hop, RemovedFlags, RemovedPlugin};
-pub use node::{EtcdFloors, Floor, Kernels, Recommended, Runtimes};
+pub use node::{CgroupV1, EtcdFloors, Floor, Kernels, Recommended, Runtimes};
 pub use policy::{Beyond, Ghosts, NewerAddon, NewerKubernetes, NotCovered, Policy, ShortProof};
 pub use release::{Release, Releases};
 pub use removed_api::{RemovedApi, RemovedApis};
@@ -64,6 +64,8 @@ pub struct Matrix {
     pub runtimes: Part<Runtimes>,
     /// Kernels that work.
     pub kernels: Part<Kernels>,
+    /// Until when cgroup v1 is enough.
+    pub cgroup_v1: Part<CgroupV1>,
     /// Releases of etcd that an upgrade may begin from.
     pub etcd: Part<EtcdFloors>,
     /// What minors take away from how the components are configured.
@@ -164,6 +166,7 @@ impl Matrix {
             releases,
             runtimes,
             kernels,
+            cgroup_v1,
             etcd,
             components,
             removed_apis,
@@ -177,6 +180,7 @@ impl Matrix {
             age(releases),
             age(runtimes),
             age(kernels),
+            age(cgroup_v1),
             age(etcd),
             age(components),
             age(removed_apis),
@@ -204,6 +208,7 @@ impl Matrix {
         head.section(&fields, &mut self.accept);
         head.section(&fields, &mut self.runtimes);
         head.section(&fields, &mut self.kernels);
+        head.section(&fields, &mut self.cgroup_v1);
         head.section(&fields, &mut self.etcd);
         head.section(&fields, &mut self.components);
         fields.finish();
@@ -327,6 +332,7 @@ mod tests {
             releases,
             runtimes,
             kernels,
+            cgroup_v1,
             etcd,
             components,
             removed_apis,
@@ -337,6 +343,7 @@ mod tests {
             refused,
         } = &matrix;
         assert!(files.len() == BUILT_IN.len() && refused.is_empty());
+        assert!(cgroup_v1.value.fails_from.is_some() && cgroup_v1.as_of.is_some());
         assert!(!components.value.gates.is_empty() && components.as_of.is_some());
         assert_eq!(addons.value.0.len(), 18);
         assert!(!releases.value.0.is_empty() && releases.as_of.is_some());
@@ -348,7 +355,7 @@ mod tests {
     #[test]
     fn every_section_of_facts_tells_its_age() {
         let ages = Matrix::built_in().ages();
-        assert_eq!(ages.len(), 7);
+        assert_eq!(ages.len(), 8);
         assert!(ages.iter().all(|age| age.as_of.is_some() && age.max_age_days > 0), "{ages:?}");
         assert!(Matrix::default().ages().iter().all(|age| age.as_of.is_none()));
     }

@@ -166,6 +166,49 @@ impl Section for Kernels {
     }
 }
 
+/// When cgroup v1 stops to be enough for a kubelet.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CgroupV1 {
+    /// The first minor whose kubelets do not start there by themselves.
+    pub fails_from: Option<Minor>,
+    /// Where that is said.
+    pub source: String,
+}
+
+impl CgroupV1 {
+    /// The minor in words.
+    #[must_use]
+    pub fn from(&self) -> String {
+        self.fails_from.map_or_else(String::new, |minor| minor.to_string())
+    }
+}
+
+impl Section for CgroupV1 {
+    const KEY: &'static str = "cgroup_v1";
+
+    fn read(hand: &Hand<'_>) -> Option<Self> {
+        let fields = hand.fields()?;
+        let fails_from = fields.required("fails_from").and_then(|hand| minor(&hand));
+        let source = fields.required("source").and_then(|hand| source(&hand));
+        fields.finish();
+        Some(Self { fails_from: Some(fails_from?), source: source? })
+    }
+
+    fn schema() -> serde_json::Value {
+        use schema::{minor, object, required, source};
+        object(
+            "When cgroup v1 stops to be enough for a kubelet.",
+            [
+                required(
+                    "fails_from",
+                    minor("The first minor whose kubelets do not start there by themselves."),
+                ),
+                required("source", source("The page that says so.")),
+            ],
+        )
+    }
+}
+
 impl Section for EtcdFloors {
     const KEY: &'static str = "etcd";
 

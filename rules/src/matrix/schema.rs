@@ -7,7 +7,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    Accepts, Addons, Components, EtcdFloors, Kernels, Policy, Releases, RemovedApis, Runtimes, Section,
+    Accepts, Addons, CgroupV1, Components, EtcdFloors, Kernels, Policy, Releases, RemovedApis, Runtimes,
+    Section,
 };
 
 /// The schema, as JSON.
@@ -32,6 +33,7 @@ fn schema() -> Value {
         section::<Releases>(),
         section::<Runtimes>(),
         section::<Kernels>(),
+        section::<CgroupV1>(),
         section::<EtcdFloors>(),
         section::<Components>(),
         section::<RemovedApis>(),

@@ -2,10 +2,12 @@
 
 mod accept;
 mod addons;
+mod cgroup;
 mod control_plane_skew;
 mod etcd;
 mod flags;
 mod kernel;
+mod kube_proxy_skew;
 mod kubelet_skew;
 mod matrix;
 mod offered;
@@ -115,7 +117,7 @@ struct Definition {
     check: fn(&Facts<'_>) -> Outcome,
 }
 
-const TABLE: [Definition; 12] = [
+const TABLE: [Definition; 14] = [
     Definition { id: "target", scope: Scope::Cluster, is_final: true, check: target::check },
     Definition { id: "path", scope: Scope::Cluster, is_final: true, check: path::check },
     Definition { id: "matrix", scope: Scope::Node, is_final: false, check: matrix::check },
@@ -127,8 +129,15 @@ const TABLE: [Definition; 12] = [
         is_final: false,
         check: control_plane_skew::check,
     },
+    Definition {
+        id: "kube_proxy_skew",
+        scope: Scope::Cluster,
+        is_final: false,
+        check: kube_proxy_skew::check,
+    },
     Definition { id: "runtime", scope: Scope::Node, is_final: false, check: runtime::check },
     Definition { id: "kernel", scope: Scope::Node, is_final: false, check: kernel::check },
+    Definition { id: "cgroup", scope: Scope::Node, is_final: false, check: cgroup::check },
     Definition { id: "etcd", scope: Scope::Cluster, is_final: false, check: etcd::check },
     Definition { id: "flags", scope: Scope::Node, is_final: false, check: flags::check },
     Definition { id: "addons", scope: Scope::Cluster, is_final: false, check: addons::check },
