@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 const PRODUCTS: [&str; 2] = ["exporter", "actuator"];
 
 fn object(kind: &str, name: &str) -> Value {
-    let mut objects = deploy::objects().unwrap().into_iter();
+    let mut objects = deploy::objects("deploy/base").unwrap().into_iter();
     let found = objects.find(|object| object["kind"] == kind && object["metadata"]["name"] == name);
     found.unwrap_or_else(|| panic!("deploy/base has no {kind} {name}"))
 }

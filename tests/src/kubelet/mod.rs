@@ -6,8 +6,10 @@
 mod mirror;
 mod node;
 mod pod;
+mod port;
 
 pub(crate) use pod::NEVER_READY;
+pub use port::KubeletPorts;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;

@@ -117,10 +117,26 @@ impl ApiServer {
         address: Ipv4Addr,
         version: &Version,
     ) -> Result<Self> {
+        Self::start_with(folder, certs, etcd, address, version, &[]).await
+    }
+
+    /// The same with more flags.
+    ///
+    /// # Errors
+    /// It cannot be started or does not become ready.
+    pub async fn start_with(
+        folder: &Arc<RunFolder>,
+        certs: &Certs,
+        etcd: &Etcd,
+        address: Ipv4Addr,
+        version: &Version,
+        flags: &[String],
+    ) -> Result<Self> {
         let port = free_port(address)?;
         let url = format!("https://{address}:{port}");
         let audit_log = folder.path().join("audit.log");
-        let args = arguments(folder, certs, etcd, address, port, &audit_log)?;
+        let mut args = arguments(folder, certs, etcd, address, port, &audit_log)?;
+        args.extend_from_slice(flags);
         for user in User::ALL {
             folder.write(&format!("kubeconfig/{}", file_of(user)), kubeconfig(certs, &url, user))?;
         }
@@ -143,6 +159,12 @@ impl ApiServer {
         self.service.start()?;
         let (client, url) = (client()?, format!("{}/readyz", self.url));
         self.service.ready(Duration::from_secs(READY_SECONDS_MAX), || answers(&client, &url)).await
+    }
+
+    /// Its command line, as a static pod has it.
+    #[must_use]
+    pub fn command(&self) -> Vec<String> {
+        std::iter::once("kube-apiserver".to_owned()).chain(self.args.clone()).collect()
     }
 
     /// The kubeconfig file of a user.

@@ -29,6 +29,7 @@ pub use audit::AuditEntry;
 pub use builder::Builder;
 pub use cluster::{NAMESPACE, Workload};
 pub use control_plane::{Component, Components, ControlPlane};
+pub use objects::grant_rights;
 pub use product::Product;
 pub use wiring::REPEAT_SECONDS;
 

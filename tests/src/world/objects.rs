@@ -31,7 +31,7 @@ pub(super) async fn prepare_cluster(kube: &kube::Client, version: &Version) -> R
     // for.
     let lease = json!({"metadata": {"name": LEASE_NAME}, "spec": {"holderIdentity": ""}});
     create::<Lease>(Api::namespaced(kube.clone(), LEASE_NAMESPACE), lease).await?;
-    grant_rights(kube).await?;
+    grant_rights(kube, deploy::objects("deploy/base")?).await?;
     let note = format!("kind: ClusterConfiguration\nkubernetesVersion: {version}\n");
     let note = json!({"metadata": {"name": "kubeadm-config"}, "data": {"ClusterConfiguration": note}});
     create::<ConfigMap>(Api::namespaced(kube.clone(), "kube-system"), note).await?;
@@ -47,8 +47,11 @@ pub(super) async fn prepare_cluster(kube: &kube::Client, version: &Version) -> R
 }
 
 /// The rights that people give to the products, bound to the users that these are here.
-async fn grant_rights(kube: &kube::Client) -> Result<()> {
-    for mut object in deploy::objects()? {
+///
+/// # Errors
+/// An object cannot be made, or is bound to somebody else.
+pub async fn grant_rights(kube: &kube::Client, objects: Vec<Value>) -> Result<()> {
+    for mut object in objects {
         if let Some(subjects) = object.get_mut("subjects").and_then(Value::as_array_mut) {
             for subject in subjects {
                 let account = subject["name"].as_str().unwrap_or_default();
