@@ -2,7 +2,7 @@
 
 use lockkeeper_rules::matrix::Matrix;
 use lockkeeper_rules::version::{Minor, Version};
-use lockkeeper_rules::{alertmanager, helm, packages, prometheus, yaml};
+use lockkeeper_rules::{alertmanager, command_line, helm, kubelet, packages, prometheus, yaml};
 use peak_alloc::PeakAlloc;
 use proptest::prelude::*;
 
@@ -12,8 +12,9 @@ static MEMORY: PeakAlloc = PeakAlloc;
 /// More than all tests of this program need together, and less than what anybody would notice.
 const MEGABYTES_MAX: f32 = 256.0;
 
-const FACTS: [&str; 4] = [
+const FACTS: [&str; 5] = [
     include_str!("../data/addons.yaml"),
+    include_str!("../data/components.yaml"),
     include_str!("../data/nodes.yaml"),
     include_str!("../data/releases.yaml"),
     include_str!("../data/removed-apis.yaml"),
@@ -33,6 +34,11 @@ const MESSAGES: [&str; 2] = [
 ];
 const RELEASE: [&str; 1] = [
     r#"{"name":"web","namespace":"apps","manifest":"apiVersion: v1\nkind: Service\n","chart":{"metadata":{"name":"nginx","version":"1.2.3"}}}"#,
+];
+const KUBELETS: [&str; 3] = [
+    r#"{"kubeletconfig":{"kind":"KubeletConfiguration","featureGates":{"A":true},"failCgroupV1":false}}"#,
+    "kind: KubeletConfiguration\nfeatureGates: {A: true}\n",
+    "# TYPE kubelet_cgroup_version gauge\nkubelet_cgroup_version 2\n",
 ];
 
 /// Bytes that are nearly one of these texts: a piece is cut out, doubled or replaced; or no text at all.
@@ -115,6 +121,21 @@ proptest! {
     }
 
     #[test]
+    fn nothing_that_a_kubelet_says_makes_it_break_off(bytes in nearly(&KUBELETS)) {
+        let text = String::from_utf8_lossy(&bytes);
+        let _said = (kubelet::configz(&text).is_ok(), kubelet::written(&text).is_ok());
+        prop_assert!(kubelet::cgroup_version(&text).is_none_or(|version| (1..=2).contains(&version)));
+        is_small()?;
+    }
+
+    #[test]
+    fn no_command_line_makes_it_break_off(words in prop::collection::vec("(kube-apiserver)?(--)?[-_=a-z,]{0,9}", 0..9)) {
+        if let Ok(flags) = command_line::flags("kube-apiserver", &words) {
+            prop_assert!(flags.len() < words.len());
+        }
+    }
+
+    #[test]
     fn no_release_makes_it_break_off(bytes in nearly(&RELEASE)) {
         let _said = helm::release(&bytes).is_ok();
         is_small()?;
@@ -143,6 +164,9 @@ fn whole_texts_are_understood() {
     alertmanager::webhook(MESSAGES[0].as_bytes()).unwrap();
     assert_eq!(alertmanager::alerts(MESSAGES[1].as_bytes()).unwrap().len(), 1);
     helm::release(RELEASE[0].as_bytes()).unwrap();
+    assert_eq!(kubelet::configz(KUBELETS[0]).unwrap().feature_gates.len(), 1);
+    assert_eq!(kubelet::written(KUBELETS[1]).unwrap().feature_gates.len(), 1);
+    assert_eq!(kubelet::cgroup_version(KUBELETS[2]), Some(2));
 }
 
 #[test]

@@ -273,7 +273,11 @@ fn refusal(path: &str, status: StatusCode, text: &str) -> KubeletUnread {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
+    use crate::kube_client::install_tls_provider;
+    use crate::serve::http::{Handler, Limits, Listener, reply};
 
     fn question(life: &str) -> Question {
         Question { life: life.to_owned(), with_cgroup: false }
@@ -325,6 +329,65 @@ mod tests {
         assert_eq!(told().proven_at, Some(Timestamp::from_second(5).unwrap()));
         kubelets.want(BTreeMap::from([("w-1".into(), question("second"))]));
         assert_eq!(told().value, Some(Vec::new()));
+    }
+
+    /// An API server that answers so for each path, and counts the requests that are open.
+    async fn server(answer: fn(&str) -> (StatusCode, &'static str)) -> (Client, Arc<[AtomicUsize; 3]>) {
+        install_tls_provider();
+        let listener = Listener::bind("127.0.0.1:0", None, Limits::default()).await.unwrap();
+        let url = format!("http://{}", listener.local_addr()).parse().unwrap();
+        let counts = Arc::new([const { AtomicUsize::new(0) }; 3]);
+        let counted = Arc::clone(&counts);
+        let handler: Handler = Arc::new(move |request| {
+            let [all, open, most] = &*counted;
+            all.fetch_add(1, Ordering::SeqCst);
+            most.fetch_max(open.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            let (status, text) = answer(request.uri().path());
+            let counted = Arc::clone(&counted);
+            Box::pin(async move {
+                // So that others may come meanwhile.
+                tokio::task::yield_now().await;
+                counted[1].fetch_sub(1, Ordering::SeqCst);
+                reply(status, "application/json", text)
+            })
+        });
+        tokio::spawn(listener.serve(handler, std::future::pending()));
+        (Client::try_from(kube::Config::new(url)).unwrap(), counts)
+    }
+
+    fn nodes(count: usize) -> BTreeMap<NodeName, Question> {
+        (0..count).map(|n| (format!("w-{n:03}").as_str().into(), question("first"))).collect()
+    }
+
+    async fn asked(client: &Client, count: usize) -> Vec<RunningKubelet> {
+        kubelets_now(client, nodes(count), Instant::now() + ROUND_DEADLINE).await.value.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_right_that_is_missing_is_asked_for_once_and_told_of_every_kubelet() {
+        const STATUS: &str =
+            r#"{"kind":"Status","status":"Failure","reason":"Forbidden","message":"no","code":403}"#;
+        let (client, counts) = server(|_| (StatusCode::FORBIDDEN, STATUS)).await;
+        let said = asked(&client, 50).await;
+        let forbidden = Err(KubeletUnread::Forbidden("no".to_owned()));
+        assert!(said.len() == 50 && said.iter().all(|it| it.config == forbidden), "{said:#?}");
+        assert_eq!(counts[0].load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn a_few_are_asked_at_once_and_one_that_fails_is_by_itself() {
+        let answer = |path: &str| {
+            if path == "/api/v1/nodes/w-007/proxy/configz" {
+                return (StatusCode::BAD_GATEWAY, "no");
+            }
+            (StatusCode::OK, r#"{"kubeletconfig":{"kind":"KubeletConfiguration","featureGates":{"A":true}}}"#)
+        };
+        let (client, counts) = server(answer).await;
+        let said = asked(&client, 50).await;
+        let (good, bad): (Vec<_>, Vec<_>) = said.iter().partition(|it| it.config.is_ok());
+        assert_eq!((good.len(), bad.len(), bad[0].node.0.as_str()), (49, 1, "w-007"));
+        assert_eq!(counts[0].load(Ordering::SeqCst), 50);
+        assert!(counts[2].load(Ordering::SeqCst) <= AT_ONCE, "{counts:?}");
     }
 
     #[test]

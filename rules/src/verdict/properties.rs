@@ -8,13 +8,15 @@ use serde_json::Value;
 use super::accept::tests::{is_beyond_accepting, of_everything};
 use super::check::tests::{api_server, node, pod};
 use super::*;
-use crate::inventory::{Container, Definition, Rollout, ServedVersion, Workload, WorkloadKind};
+use crate::inventory::{
+    Container, Definition, KubeletUnread, Rollout, ServedVersion, Workload, WorkloadKind,
+};
 use crate::snapshot::{Node, Role};
 
 type Harm = fn(&mut Healthy);
 
 /// Things that are wrong, each by itself.
-const HARMS: [(&str, Harm); 11] = [
+const HARMS: [(&str, Harm); 16] = [
     ("a kubelet that is too old", |it| add_node(it, node("w-old", Role::Worker, "v1.32.9"))),
     ("a kubelet that is too new", |it| add_node(it, node("w-new", Role::Worker, "v1.38.0"))),
     ("a kubelet of no version", |it| add_node(it, node("w-odd", Role::Worker, "latest"))),
@@ -36,6 +38,20 @@ const HARMS: [(&str, Harm); 11] = [
     ("a stored version that nobody serves", |it| {
         it.inventory.definitions.value.iter_mut().for_each(|all| all.push(definition()))
     }),
+    ("a gate that goes", |it| set_flag(it, "feature-gates", "SidecarContainers=true")),
+    ("a gate that nobody knows", |it| set_flag(it, "feature-gates", "NoSuchGate=true")),
+    ("a command line that is not seen", |it| {
+        let pods = it.snapshot.static_pods.value.iter_mut().flatten();
+        pods.for_each(|pod| pod.flags = Err("no command".to_owned()));
+    }),
+    ("a kubelet that may not be asked", |it| {
+        for kubelet in it.inventory.kubelets.value.iter_mut().flatten() {
+            kubelet.config = Err(KubeletUnread::Forbidden("no".to_owned()));
+        }
+    }),
+    ("a kube-proxy that is too old", |it| {
+        it.inventory.workloads.value.iter_mut().for_each(|all| all.push(kube_proxy()))
+    }),
     ("an add-on that is too old", |it| {
         it.inventory.workloads.value.iter_mut().for_each(|all| all.push(calico()))
     }),
@@ -47,6 +63,19 @@ fn add_node(cluster: &mut Healthy, node: Node) {
 
 fn with_runtime(name: &str, runtime: &str) -> Node {
     Node { container_runtime: runtime.to_owned(), ..node(name, Role::Worker, "v1.36.1") }
+}
+
+fn set_flag(cluster: &mut Healthy, flag: &str, value: &str) {
+    let pods = cluster.snapshot.static_pods.value.iter_mut().flatten();
+    for flags in pods.filter_map(|pod| pod.flags.as_mut().ok()) {
+        flags.entry(flag.to_owned()).or_default().push(value.to_owned());
+    }
+}
+
+fn kube_proxy() -> Workload {
+    let container =
+        Container { name: "kube-proxy".to_owned(), image: "registry.k8s.io/kube-proxy:v1.32.1".to_owned() };
+    Workload { name: "kube-proxy".to_owned(), containers: vec![container], ..calico() }
 }
 
 fn definition() -> Definition {

@@ -246,6 +246,7 @@ pub(super) mod tests {
     use crate::settings::Settings;
     use crate::snapshot::{ApiServer, Packages, Role, Snapshot, StaticPod};
     use crate::verdict::{Verdict, verdict};
+    use crate::version::Minor;
 
     pub(in super::super) fn version(text: &str) -> Result<Version, String> {
         text.parse().map_err(|_not_a_version| text.to_owned())
@@ -350,7 +351,10 @@ pub(super) mod tests {
             api_writes: Source::read(Vec::new(), now),
             manifests: Source::read(Vec::new(), now),
         };
-        Healthy { snapshot, inventory, matrix: Matrix::built_in(), settings: Settings::default(), now }
+        let mut matrix = Matrix::built_in();
+        // A person has looked at what no cluster shows.
+        matrix.policy.value.kubelet_flags_checked = Minor::parse("1.40");
+        Healthy { snapshot, inventory, matrix, settings: Settings::default(), now }
     }
 
     /// The status and the reason codes of one check for a target and a changed healthy cluster.
