@@ -14,8 +14,8 @@ use lockkeeper_rules::gate::{self, Pending};
 use lockkeeper_rules::matrix::reload::InForce;
 use lockkeeper_rules::reason::Finding;
 use lockkeeper_rules::run::{
-    LockView, Needs, Observed, Position, Shown, State, Turn, decide, is_done, needs, outlook, rung_for,
-    status,
+    LockView, Needs, Observed, Position, Shown, State, Turn, decide, is_accepted, is_done, needs, outlook,
+    rung_for, status,
 };
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::{Packages, Snapshot, Source};
@@ -210,7 +210,10 @@ impl Actuator {
         let matrix = Arc::clone(&self.facts.borrow().matrix);
         let case = Case { snapshot, inventory: &inventory, matrix: &matrix, settings: &self.settings, now };
         let whole = verdict::verdict(&run.spec.target, &case);
-        whole.standing_in_the_way(state.step(), snapshot, &self.settings, now)
+        let mut findings = whole.standing_in_the_way(state.step(), snapshot, &self.settings, now);
+        // What preflight was told to accept would else hold every step after it.
+        findings.retain(|finding| !is_accepted(run, finding));
+        findings
     }
 
     async fn decide(

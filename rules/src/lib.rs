@@ -28,6 +28,7 @@ pub mod helm;
 pub mod invariant;
 pub mod inventory;
 pub mod kubelet;
+pub mod labels;
 pub mod ledger;
 pub mod matrix;
 pub mod metric;

@@ -18,6 +18,7 @@ const FACTS: [&str; 5] = [
     include_str!("../data/nodes.yaml"),
     include_str!("../data/releases.yaml"),
     include_str!("../data/removed-apis.yaml"),
+    include_str!("../data/volume-plugins.yaml"),
 ];
 const INDEX: [&str; 1] = [
     "Package: kubeadm\nVersion: 1.36.1-1.1\nFilename: a.deb\n\nPackage: kubelet\nVersion: 1.36.1-1.1\nDescription: x\n y\n\n",

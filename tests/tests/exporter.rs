@@ -82,7 +82,9 @@ fn promtool_check_metrics(page: &str) -> (bool, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_served_is_what_the_cluster_is() {
     let world = world().await;
-    wait_for_series(&world, "k8s_upgrade_source_up{source=\"packages\"}", Some(1.0)).await;
+    for source in ["packages", "webhook_backends"] {
+        wait_for_series(&world, &format!("k8s_upgrade_source_up{{source=\"{source}\"}}"), Some(1.0)).await;
+    }
     let page = metrics(&world).await.unwrap();
     for series in [
         "k8s_upgrade_node_ready{node=\"cp-1\"}",

@@ -1,15 +1,13 @@
 //! Pods and budgets, read for one turn.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::api::ListParams;
 use kube::{Api, Client};
+use lockkeeper_exporter::read::budget::budget;
 use lockkeeper_exporter::read::list::{ListError, Listed, list_all};
-use lockkeeper_rules::drain::{Budget, Controller, Pod, PodPhase, Requirement, Selector};
+use lockkeeper_rules::drain::{Budget, Controller, Pod, PodPhase};
 use lockkeeper_rules::name::NodeName;
 use lockkeeper_rules::snapshot::Source;
 
@@ -39,7 +37,7 @@ async fn read_pods(client: &Client, params: &ListParams) -> Source<Vec<Pod>> {
 pub async fn budgets(client: &Client) -> Source<Vec<Budget>> {
     let asked_at = Timestamp::now();
     let budgets: Api<PodDisruptionBudget> = Api::all(client.clone());
-    source(list_all(&budgets, &ListParams::default(), REQUEST_DEADLINE).await, asked_at, budget)
+    source(list_all(&budgets, &ListParams::default(), REQUEST_DEADLINE).await, asked_at, |it| budget(&it))
 }
 
 fn source<K, T>(
@@ -75,37 +73,6 @@ fn pod(pod: core::Pod) -> Pod {
     }
 }
 
-fn budget(budget: PodDisruptionBudget) -> Budget {
-    let PodDisruptionBudget { metadata, spec, status } = budget;
-    let status = status.unwrap_or_default();
-    Budget {
-        namespace: metadata.namespace.unwrap_or_default(),
-        name: metadata.name.unwrap_or_default(),
-        selector: spec.and_then(|spec| spec.selector).map_or(Selector::Nothing, selector),
-        disruptions_allowed: status.disruptions_allowed,
-        expected_pods: status.expected_pods,
-        current_healthy: status.current_healthy,
-        desired_healthy: status.desired_healthy,
-    }
-}
-
-fn selector(selector: LabelSelector) -> Selector {
-    let LabelSelector { match_labels, match_expressions } = selector;
-    let labels: BTreeMap<String, String> = match_labels.unwrap_or_default();
-    let labels = labels.into_iter().map(|(key, value)| Requirement::In(key, [value].into()));
-    let expressions = match_expressions.unwrap_or_default().into_iter().map(|it| {
-        let values = it.values.unwrap_or_default().into_iter().collect();
-        match it.operator.as_str() {
-            "In" => Requirement::In(it.key, values),
-            "NotIn" => Requirement::NotIn(it.key, values),
-            "Exists" => Requirement::Exists(it.key),
-            "DoesNotExist" => Requirement::DoesNotExist(it.key),
-            _ => Requirement::Unknown(it.operator),
-        }
-    });
-    Selector::Every(labels.chain(expressions).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,21 +97,5 @@ mod tests {
         assert_eq!(read.controller, Some(Controller { kind: "DaemonSet".to_owned(), name: "d".to_owned() }));
         assert!(read.deleting && read.mirror && read.ready);
         assert_eq!((read.node, read.phase, read.priority), (Some("w-1".into()), PodPhase::Running, 7));
-    }
-
-    #[test]
-    fn a_budget_without_a_selector_protects_nothing() {
-        let read = |spec: serde_json::Value| {
-            let object = json!({"metadata": {"namespace": "a", "name": "b"}, "spec": spec});
-            budget(serde_json::from_value(object).unwrap()).selector
-        };
-        assert_eq!(read(json!({})), Selector::Nothing);
-        assert_eq!(read(json!({"selector": {}})), Selector::Every(vec![]));
-        let both = json!({"selector": {
-            "matchLabels": {"app": "web"},
-            "matchExpressions": [{"key": "tier", "operator": "Exists"}],
-        }});
-        let app = Requirement::In("app".to_owned(), ["web".to_owned()].into());
-        assert_eq!(read(both), Selector::Every(vec![app, Requirement::Exists("tier".to_owned())]));
     }
 }

@@ -1,7 +1,7 @@
 //! All sources together, kept up to date for as long as the process lives.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 
 use super::inventory::Inventories;
 use super::packages::Repository;
+use super::polled::Polled;
 use super::upgrade_run::RawUpgradeRun;
 use super::watch::{Counts, Watch, Watched, keep, values};
 use super::{convert, now};
@@ -42,39 +43,6 @@ pub struct Eyes {
     inventories: Inventories,
     api_servers: Polled<Vec<ApiServer>>,
     packages: Polled<Packages>,
-}
-
-/// A source that is asked again and again.
-#[derive(Debug)]
-struct Polled<T> {
-    source: Mutex<Source<T>>,
-    errors: Mutex<u64>,
-}
-
-impl<T: Clone> Polled<T> {
-    fn new() -> Self {
-        Self { source: Mutex::new(Source::unread()), errors: Mutex::new(0) }
-    }
-
-    fn source(&self) -> Source<T> {
-        self.source.lock().expect("nothing panics while it holds this lock").clone()
-    }
-
-    fn errors(&self) -> u64 {
-        *self.errors.lock().expect("nothing panics while it holds this lock")
-    }
-
-    /// A failure keeps the last value for people to look at.
-    fn note(&self, read: Result<T, String>, asked_at: Timestamp) {
-        let mut source = self.source.lock().expect("nothing panics while it holds this lock");
-        match read {
-            Ok(value) => *source = Source::read(value, asked_at),
-            Err(error) => {
-                source.error = Some(error);
-                *self.errors.lock().expect("nothing panics while it holds this lock") += 1;
-            }
-        }
-    }
 }
 
 impl Eyes {
@@ -184,8 +152,12 @@ impl Eyes {
 
     /// How often each polled source failed.
     #[must_use]
-    pub fn polls(&self) -> [(&'static str, u64); 2] {
-        [("api_servers", self.api_servers.errors()), ("packages", self.packages.errors())]
+    pub fn polls(&self) -> [(&'static str, u64); 3] {
+        [
+            ("api_servers", self.api_servers.errors()),
+            ("packages", self.packages.errors()),
+            self.inventories.poll(),
+        ]
     }
 
     async fn poll_api_servers(self: Arc<Self>, cluster: Arc<Cluster>) {

@@ -6,11 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as extensions;
 use kube::api::ListParams;
 use kube::{Api, Client};
-use lockkeeper_rules::inventory::{Definition, Inventory, ServedVersion, Workload};
+use lockkeeper_rules::drain::Budget;
+use lockkeeper_rules::inventory::{
+    Definition, Inventory, Namespace, PersistentVolume, ServedVersion, StorageClass, WebhookBackend,
+    WebhookConfiguration, Workload,
+};
 use lockkeeper_rules::kubelet::questions;
 use lockkeeper_rules::snapshot::{Node, Source};
 use lockkeeper_rules::version::Version;
@@ -18,10 +22,13 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use super::budget::budget;
 use super::kubelet::{Kubelets, kubelet_config};
 use super::list::list_all;
+use super::polled::Polled;
 use super::watch::{Counts, Watch, Watched, keep, values};
-use super::workload;
+use super::webhook::{Backends, backends_now};
+use super::{volume, webhook, workload};
 use crate::kube_client::Cluster;
 
 /// Every kind that is watched.
@@ -32,6 +39,15 @@ pub struct Inventories {
     daemon_sets: Arc<Watched<Workload>>,
     stateful_sets: Arc<Watched<Workload>>,
     kubelets: Arc<Kubelets>,
+    budgets: Arc<Watched<Budget>>,
+    namespaces: Arc<Watched<Namespace>>,
+    validating_webhooks: Arc<Watched<WebhookConfiguration>>,
+    mutating_webhooks: Arc<Watched<WebhookConfiguration>>,
+    webhook_backends: Arc<Polled<Vec<WebhookBackend>>>,
+    persistent_volumes: Arc<Watched<PersistentVolume>>,
+    storage_classes: Arc<Watched<StorageClass>>,
+    csi_drivers: Arc<Watched<String>>,
+    changed: Arc<Notify>,
 }
 
 impl Inventories {
@@ -44,28 +60,41 @@ impl Inventories {
             daemon_sets: Arc::new(Watched::new(Arc::clone(changed))),
             stateful_sets: Arc::new(Watched::new(Arc::clone(changed))),
             kubelets: Arc::new(Kubelets::new(Arc::clone(changed))),
+            budgets: Arc::new(Watched::new(Arc::clone(changed))),
+            namespaces: Arc::new(Watched::new(Arc::clone(changed))),
+            validating_webhooks: Arc::new(Watched::new(Arc::clone(changed))),
+            mutating_webhooks: Arc::new(Watched::new(Arc::clone(changed))),
+            webhook_backends: Arc::new(Polled::new()),
+            persistent_volumes: Arc::new(Watched::new(Arc::clone(changed))),
+            storage_classes: Arc::new(Watched::new(Arc::clone(changed))),
+            csi_drivers: Arc::new(Watched::new(Arc::clone(changed))),
+            changed: Arc::clone(changed),
         }
     }
 
     /// Begins to watch. The tasks end when the set is dropped.
     pub fn open(&self, cluster: &Cluster, tasks: &mut JoinSet<()>) {
-        let definitions = Watch {
-            api: Api::<extensions::CustomResourceDefinition>::all(cluster.client.clone()),
-            labels: None,
-            convert: |definition| Some(convert(definition)),
+        let client = &cluster.client;
+        watch(client, |definition| Some(convert(definition)), &self.definitions, tasks);
+        watch(client, workload::deployment, &self.deployments, tasks);
+        watch(client, workload::daemon_set, &self.daemon_sets, tasks);
+        watch(client, workload::stateful_set, &self.stateful_sets, tasks);
+        watch(client, |it: &PodDisruptionBudget| Some(budget(it)), &self.budgets, tasks);
+        watch(client, webhook::namespace, &self.namespaces, tasks);
+        watch(client, webhook::validating, &self.validating_webhooks, tasks);
+        watch(client, webhook::mutating, &self.mutating_webhooks, tasks);
+        watch(client, volume::persistent_volume, &self.persistent_volumes, tasks);
+        watch(client, volume::storage_class, &self.storage_classes, tasks);
+        watch(client, volume::csi_driver, &self.csi_drivers, tasks);
+        let backends = Backends {
+            definitions: Arc::clone(&self.definitions),
+            validating: Arc::clone(&self.validating_webhooks),
+            mutating: Arc::clone(&self.mutating_webhooks),
+            polled: Arc::clone(&self.webhook_backends),
+            changed: Arc::clone(&self.changed),
         };
-        let client = || cluster.client.clone();
-        let deployments =
-            Watch { api: Api::<Deployment>::all(client()), labels: None, convert: workload::deployment };
-        let daemon_sets =
-            Watch { api: Api::<DaemonSet>::all(client()), labels: None, convert: workload::daemon_set };
-        let stateful_sets =
-            Watch { api: Api::<StatefulSet>::all(client()), labels: None, convert: workload::stateful_set };
-        tasks.spawn(keep(definitions, Arc::clone(&self.definitions)));
-        tasks.spawn(keep(deployments, Arc::clone(&self.deployments)));
-        tasks.spawn(keep(daemon_sets, Arc::clone(&self.daemon_sets)));
-        tasks.spawn(keep(stateful_sets, Arc::clone(&self.stateful_sets)));
-        self.kubelets.open(&cluster.client, tasks);
+        tasks.spawn(backends.poll(client.clone()));
+        self.kubelets.open(client, tasks);
     }
 
     /// Asks the kubelets whose minor one of these targets changes, and no others.
@@ -77,9 +106,17 @@ impl Inventories {
     #[must_use]
     pub fn inventory(&self) -> Inventory {
         let workloads = [&self.deployments, &self.daemon_sets, &self.stateful_sets];
+        let webhooks = [&self.validating_webhooks, &self.mutating_webhooks];
         let mut inventory = Inventory {
             definitions: values(self.definitions.source()),
             workloads: workload::joined(workloads.map(|kind| values(kind.source()))),
+            budgets: values(self.budgets.source()),
+            namespaces: values(self.namespaces.source()),
+            webhooks: workload::joined(webhooks.map(|kind| values(kind.source()))),
+            webhook_backends: self.webhook_backends.source(),
+            persistent_volumes: values(self.persistent_volumes.source()),
+            storage_classes: values(self.storage_classes.source()),
+            csi_drivers: values(self.csi_drivers.source()),
             ..Inventory::unread()
         };
         self.kubelets.tell(&mut inventory);
@@ -88,30 +125,96 @@ impl Inventories {
 
     /// What has happened to each watch, by resource.
     #[must_use]
-    pub fn watches(&self) -> [(&'static str, Counts); 4] {
+    pub fn watches(&self) -> [(&'static str, Counts); 11] {
         [
             ("definitions", self.definitions.counts()),
             ("deployments", self.deployments.counts()),
             ("daemon_sets", self.daemon_sets.counts()),
             ("stateful_sets", self.stateful_sets.counts()),
+            ("budgets", self.budgets.counts()),
+            ("namespaces", self.namespaces.counts()),
+            ("validating_webhooks", self.validating_webhooks.counts()),
+            ("mutating_webhooks", self.mutating_webhooks.counts()),
+            ("persistent_volumes", self.persistent_volumes.counts()),
+            ("storage_classes", self.storage_classes.counts()),
+            ("csi_drivers", self.csi_drivers.counts()),
         ]
+    }
+
+    /// How often the polled source failed.
+    #[must_use]
+    pub fn poll(&self) -> (&'static str, u64) {
+        ("webhook_backends", self.webhook_backends.errors())
     }
 }
 
-/// One fresh read of everything but the kubelets, which need a target, all at once, each within `deadline`. Each source
+fn watch<K, T>(
+    client: &Client,
+    convert: fn(&K) -> Option<T>,
+    watched: &Arc<Watched<T>>,
+    tasks: &mut JoinSet<()>,
+) where
+    K: kube::Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+    T: Clone + Send + 'static,
+{
+    let watch = Watch { api: Api::<K>::all(client.clone()), labels: None, convert };
+    tasks.spawn(keep(watch, Arc::clone(watched)));
+}
+
+/// One fresh read of everything but the kubelets, which need a target, each within `deadline`: all at once, and then
+/// what the webhooks name. Each source
 /// succeeds or fails by itself.
 pub async fn inventory_now(client: &Client, deadline: Duration) -> Inventory {
     // Taken before the first request: a proof is never younger than the question.
     let now = Timestamp::now();
-    let (definitions, deployments, daemon_sets, stateful_sets, kubelet_config) = tokio::join!(
-        listed(client, |definition| Some(convert(definition)), now, deadline),
-        listed(client, workload::deployment, now, deadline),
-        listed(client, workload::daemon_set, now, deadline),
-        listed(client, workload::stateful_set, now, deadline),
+    let workloads = async {
+        let (deployments, daemon_sets, stateful_sets) = tokio::join!(
+            listed(client, workload::deployment, now, deadline),
+            listed(client, workload::daemon_set, now, deadline),
+            listed(client, workload::stateful_set, now, deadline),
+        );
+        workload::joined([deployments, daemon_sets, stateful_sets])
+    };
+    let webhooks = async {
+        let (definitions, validating, mutating) = tokio::join!(
+            listed(client, |definition| Some(convert(definition)), now, deadline),
+            listed(client, webhook::validating, now, deadline),
+            listed(client, webhook::mutating, now, deadline),
+        );
+        let webhooks = workload::joined([validating, mutating]);
+        let backends = backends_now(client, &webhooks, &definitions, deadline).await;
+        (definitions, webhooks, backends)
+    };
+    let volumes = async {
+        tokio::join!(
+            listed(client, volume::persistent_volume, now, deadline),
+            listed(client, volume::storage_class, now, deadline),
+            listed(client, volume::csi_driver, now, deadline),
+        )
+    };
+    let (workloads, webhooks, volumes, budgets, namespaces, kubelet_config) = tokio::join!(
+        workloads,
+        webhooks,
+        volumes,
+        listed(client, |it: &PodDisruptionBudget| Some(budget(it)), now, deadline),
+        listed(client, webhook::namespace, now, deadline),
         kubelet_config(client, deadline),
     );
-    let workloads = workload::joined([deployments, daemon_sets, stateful_sets]);
-    Inventory { definitions, workloads, kubelet_config, ..Inventory::unread() }
+    let (definitions, webhooks, webhook_backends) = webhooks;
+    let (persistent_volumes, storage_classes, csi_drivers) = volumes;
+    Inventory {
+        definitions,
+        workloads,
+        budgets,
+        namespaces,
+        webhooks,
+        webhook_backends,
+        persistent_volumes,
+        storage_classes,
+        csi_drivers,
+        kubelet_config,
+        ..Inventory::unread()
+    }
 }
 
 async fn listed<K, T>(
@@ -140,12 +243,14 @@ fn convert(object: &extensions::CustomResourceDefinition) -> Definition {
         name: object.metadata.name.clone().unwrap_or_default(),
         versions: object.spec.versions.iter().map(version).collect(),
         stored: status.and_then(|status| status.stored_versions.clone()).unwrap_or_default(),
-        has_conversion_webhook: object.spec.conversion.as_ref().is_some_and(|it| it.strategy == "Webhook"),
+        converter: webhook::converter(object),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use lockkeeper_rules::inventory::{Backend, ServiceName};
+
     use super::*;
 
     #[test]
@@ -153,7 +258,8 @@ mod tests {
         let object = serde_json::json!({
             "metadata": {"name": "widgets.example.com"},
             "spec": {"group": "example.com", "scope": "Namespaced", "names": {"kind": "Widget", "plural": "widgets"},
-                "conversion": {"strategy": "Webhook"},
+                "conversion": {"strategy": "Webhook", "webhook": {"conversionReviewVersions": ["v1"],
+                    "clientConfig": {"service": {"namespace": "n", "name": "s"}}}},
                 "versions": [{"name": "v1beta1", "served": false, "storage": false}, {"name": "v1", "served": true, "storage": true}]},
             "status": {"storedVersions": ["v1beta1", "v1"]}});
         let definition = convert(&serde_json::from_value(object).unwrap());
@@ -163,6 +269,7 @@ mod tests {
             [(false, false), (true, true)]
         );
         assert_eq!(definition.stored, ["v1beta1", "v1"]);
-        assert!(definition.has_conversion_webhook);
+        let service = ServiceName { namespace: "n".to_owned(), name: "s".to_owned() };
+        assert_eq!(definition.converter, Some(Backend::Service(service)));
     }
 }

@@ -6,6 +6,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use lockkeeper_rules::inventory::{Container, Rollout, Workload, WorkloadKind};
 use lockkeeper_rules::snapshot::Source;
 
+use super::volume;
+
 pub(super) fn deployment(object: &Deployment) -> Option<Workload> {
     let (spec, status) = (object.spec.as_ref()?, object.status.as_ref());
     let rollout = Rollout {
@@ -72,6 +74,8 @@ fn workload(
         namespace: metadata.namespace.clone().unwrap_or_default(),
         name: metadata.name.clone().unwrap_or_default(),
         labels: kept.map(|(name, value)| (name.clone(), value.clone())).collect(),
+        pod_labels: template.metadata.as_ref().and_then(|pod| pod.labels.clone()).unwrap_or_default(),
+        volume_plugins: volume::of_template(template),
         priority_class: pod.and_then(|pod| pod.priority_class_name.clone()).unwrap_or_default(),
         containers: containers.iter().map(container).collect(),
         init_containers: inits.iter().map(container).collect(),
@@ -91,7 +95,7 @@ mod tests {
     use super::*;
 
     fn object(spec: &Value, status: &Value) -> Value {
-        let template = json!({"metadata": {}, "spec": {"priorityClassName": "system-node-critical",
+        let template = json!({"metadata": {"labels": {"app": "o"}}, "spec": {"priorityClassName": "system-node-critical",
             "containers": [{"name": "main", "image": "net/node:v1"}],
             "initContainers": [{"name": "install", "image": "net/cni:v1"}]}});
         let mut spec = spec.clone();
@@ -122,6 +126,10 @@ mod tests {
             );
             assert_eq!(workload.labels.into_keys().collect::<Vec<_>>(), ["app.kubernetes.io/version"]);
             assert_eq!(workload.priority_class, "system-node-critical");
+            assert_eq!(
+                workload.pod_labels.into_iter().collect::<Vec<_>>(),
+                [("app".to_owned(), "o".to_owned())]
+            );
         }
     }
 

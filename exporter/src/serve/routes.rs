@@ -249,6 +249,13 @@ mod tests {
         let inventory = Inventory {
             definitions: Source::read(Vec::new(), now()),
             workloads: Source::read(Vec::new(), now()),
+            budgets: Source::read(Vec::new(), now()),
+            namespaces: Source::read(Vec::new(), now()),
+            webhooks: Source::read(Vec::new(), now()),
+            webhook_backends: Source::read(Vec::new(), now()),
+            persistent_volumes: Source::read(Vec::new(), now()),
+            storage_classes: Source::read(Vec::new(), now()),
+            csi_drivers: Source::read(Vec::new(), now()),
             ..Inventory::unread()
         };
         let matrix = Arc::new(Matrix::built_in());

@@ -1,9 +1,9 @@
 //! What a drain would meet, said before a run begins.
 
 use super::plan::{is_unmanaged, unmanaged};
-use super::{Budget, Pod};
+use super::{Budget, Demand, Pod, overlap};
 use crate::api::{DrainPolicy, UnmanagedPods};
-use crate::reason::{Finding, Reason};
+use crate::reason::Finding;
 
 /// Everything that would hold the drain of the nodes that these pods are on, and that waiting would not mend.
 #[must_use]
@@ -13,17 +13,10 @@ pub fn forecast(pods: &[Pod], budgets: &[Budget], policy: DrainPolicy) -> Vec<Fi
         UnmanagedPods::Evict => vec![],
     };
     let leaving: Vec<&Pod> = pods.iter().filter(|pod| would_leave(pod)).collect();
-    findings.extend(budgets.iter().filter(|budget| budget.never_allows()).filter_map(|budget| {
-        let pod = leaving.iter().find(|pod| budget.protects(pod))?;
-        Some(never(budget, pod))
-    }));
+    findings.extend(budgets.iter().filter_map(|budget| never(budget, &leaving)));
     findings.extend(leaving.iter().filter_map(|pod| {
         let names: Vec<&str> = budgets.iter().filter(|b| b.protects(pod)).map(|b| b.name.as_str()).collect();
-        (names.len() > 1).then(|| {
-            let detail =
-                format!("the API server evicts no pod of more than one budget: {}", names.join(", "));
-            Finding::new(Reason::PdbBlocked, pod.title(), detail)
-        })
+        (names.len() > 1).then(|| overlap(pod.title(), &names))
     }));
     findings.sort();
     findings
@@ -34,30 +27,27 @@ fn would_leave(pod: &Pod) -> bool {
     !pod.mirror && !pod.deleting && !pod.phase.is_finished() && !by_daemon_set
 }
 
-fn never(budget: &Budget, pod: &Pod) -> Finding {
-    let Budget { namespace, name, desired_healthy, expected_pods, .. } = budget;
-    let detail =
-        format!("wants {desired_healthy} of {expected_pods} pods healthy, so {} can never leave", pod.name);
-    Finding::new(Reason::PdbBlocked, format!("{namespace}/{name}"), detail)
+/// That a budget never allows one of these pods to leave. What its controller expects is what the pods' owners ask for,
+/// but for `minAvailable` as a number, where it is the pods that are there.
+fn never(budget: &Budget, leaving: &[&Pod]) -> Option<Finding> {
+    let expected = budget.expected_pods;
+    let never = matches!(budget.demand, Demand::Nothing) || budget.never_allows(expected).unwrap_or(true);
+    let uncounted = budget.uncounted();
+    if !never && uncounted.is_none() {
+        return None;
+    }
+    let pod = leaving.iter().find(|pod| budget.protects(pod))?;
+    Some(uncounted.unwrap_or_else(|| budget.never(expected, &pod.name)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::drain::Amount;
+    use crate::drain::budget::tests::{budget, min};
     use crate::drain::plan::tests::pod;
-    use crate::drain::{Requirement, Selector};
-
-    fn budget(name: &str, desired_healthy: i32, expected_pods: i32) -> Budget {
-        Budget {
-            namespace: "default".to_owned(),
-            name: name.to_owned(),
-            selector: Selector::Every(vec![]),
-            disruptions_allowed: (expected_pods - desired_healthy).max(0),
-            expected_pods,
-            current_healthy: expected_pods,
-            desired_healthy,
-        }
-    }
+    use crate::labels::{Requirement, Selector};
+    use crate::reason::Reason;
 
     fn check(budgets: &[Budget], expected: &[(Reason, &str)]) {
         let found = forecast(&[pod("a")], budgets, DrainPolicy::default());
@@ -67,23 +57,35 @@ mod tests {
 
     #[test]
     fn a_budget_that_can_never_allow_an_eviction_is_named() {
-        check(&[budget("fine", 1, 2)], &[]);
-        check(&[budget("all", 2, 2)], &[(Reason::PdbBlocked, "default/all")]);
-        check(&[budget("empty", 0, 0)], &[]);
-        let elsewhere = Budget { namespace: "other".to_owned(), ..budget("all", 2, 2) };
+        check(&[budget("fine", min(1), 2)], &[]);
+        check(&[budget("all", min(2), 2)], &[(Reason::PdbBlocked, "default/all")]);
+        check(&[budget("neither", Demand::Nothing, 0)], &[(Reason::PdbBlocked, "default/neither")]);
+        check(&[budget("empty", min(0), 0)], &[]);
+        let elsewhere = Budget { namespace: "other".to_owned(), ..budget("all", min(2), 2) };
         check(&[elsewhere], &[]);
         let others = Selector::Every(vec![Requirement::Exists("app".to_owned())]);
-        check(&[Budget { selector: others, ..budget("all", 2, 2) }], &[]);
+        check(&[Budget { selector: others, ..budget("all", min(2), 2) }], &[]);
+        let uncounted = Budget { current_healthy: 1, ..budget("uncounted", min(0), 0) };
+        check(&[uncounted], &[(Reason::PdbBlocked, "default/uncounted")]);
+        let failed = Budget { sync_error: Some("no scale".to_owned()), ..budget("failed", min(1), 2) };
+        check(&[failed], &[(Reason::PdbBlocked, "default/failed")]);
+    }
+
+    #[test]
+    fn one_pod_more_than_usual_does_not_make_a_budget_satisfiable() {
+        let zero = Demand::MaxUnavailable(Amount::Pods(0));
+        let surging = Budget { disruptions_allowed: 1, current_healthy: 3, ..budget("zero", zero, 2) };
+        check(&[surging], &[(Reason::PdbBlocked, "default/zero")]);
     }
 
     #[test]
     fn a_budget_that_only_waits_for_a_pod_is_not_named() {
-        check(&[Budget { disruptions_allowed: 0, current_healthy: 1, ..budget("late", 1, 2) }], &[]);
+        check(&[Budget { disruptions_allowed: 0, current_healthy: 1, ..budget("late", min(1), 2) }], &[]);
     }
 
     #[test]
     fn a_pod_of_two_budgets_is_named() {
-        check(&[budget("x", 1, 2), budget("y", 1, 2)], &[(Reason::PdbBlocked, "default/a")]);
+        check(&[budget("x", min(1), 2), budget("y", min(1), 2)], &[(Reason::PdbBlocked, "default/a")]);
     }
 
     #[test]

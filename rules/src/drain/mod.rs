@@ -1,10 +1,13 @@
 //! What leaves a node, in which order, and what stands in the way.
 
+pub(crate) mod budget;
 mod eviction;
 mod forecast;
 mod plan;
 mod pod;
 
+pub(crate) use budget::overlap;
+pub use budget::{Amount, Budget, Demand};
 pub use eviction::*;
 pub use forecast::*;
 pub use plan::*;

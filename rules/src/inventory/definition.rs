@@ -1,5 +1,7 @@
 use serde::{Deserialize, Serialize};
 
+use super::Backend;
+
 /// A CustomResourceDefinition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Definition {
@@ -9,8 +11,8 @@ pub struct Definition {
     pub versions: Vec<ServedVersion>,
     /// `status.storedVersions`: in which versions objects may lie in etcd.
     pub stored: Vec<String>,
-    /// Whether `spec.conversion.strategy` is `Webhook`.
-    pub has_conversion_webhook: bool,
+    /// Who converts objects between versions, where `spec.conversion.strategy` is `Webhook`.
+    pub converter: Option<Backend>,
 }
 
 /// One version of a definition.

@@ -5,16 +5,24 @@ mod api_use;
 mod definition;
 mod image;
 mod kubelet;
+mod volume;
+mod webhook;
 mod workload;
 
 use serde::{Deserialize, Serialize};
 
+use crate::drain::Budget;
 use crate::snapshot::{Reading, Source};
 
 pub use api_use::{ApiKind, ApiRequests, ApiWrite, Caller, HelmRelease, RequestedApi, ScrapedServer, Seen};
 pub use definition::{Definition, ServedVersion};
 pub use image::ImageReference;
 pub use kubelet::{KubeletConfig, KubeletUnread, RunningKubelet};
+pub use volume::{PersistentVolume, StorageClass};
+pub use webhook::{
+    Backend, LeadsTo, Namespace, ServiceName, Webhook, WebhookBackend, WebhookConfiguration, WebhookKind,
+    WebhookRule, webhook_services,
+};
 pub use workload::{Container, Rollout, Workload, WorkloadKind};
 
 /// Everything that a verdict reads beside the snapshot.
@@ -28,6 +36,20 @@ pub struct Inventory {
     pub kubelets: Source<Vec<RunningKubelet>>,
     /// What kubeadm writes into every kubelet's configuration; nothing where the ConfigMap is not there.
     pub kubelet_config: Source<Option<KubeletConfig>>,
+    /// The PodDisruptionBudgets.
+    pub budgets: Source<Vec<Budget>>,
+    /// The namespaces.
+    pub namespaces: Source<Vec<Namespace>>,
+    /// The configurations of admission webhooks.
+    pub webhooks: Source<Vec<WebhookConfiguration>>,
+    /// The Services of webhooks that must answer.
+    pub webhook_backends: Source<Vec<WebhookBackend>>,
+    /// The PersistentVolumes.
+    pub persistent_volumes: Source<Vec<PersistentVolume>>,
+    /// The StorageClasses.
+    pub storage_classes: Source<Vec<StorageClass>>,
+    /// The CSIDrivers, by name.
+    pub csi_drivers: Source<Vec<String>>,
     /// Requests for deprecated APIs.
     pub api_requests: Source<ApiRequests>,
     /// Objects that were written in versions which go.
@@ -45,6 +67,13 @@ impl Inventory {
             workloads: Source::unread(),
             kubelets: Source::unread(),
             kubelet_config: Source::unread(),
+            budgets: Source::unread(),
+            namespaces: Source::unread(),
+            webhooks: Source::unread(),
+            webhook_backends: Source::unread(),
+            persistent_volumes: Source::unread(),
+            storage_classes: Source::unread(),
+            csi_drivers: Source::unread(),
             api_requests: Source::unread(),
             api_writes: Source::unread(),
             manifests: Source::unread(),
@@ -60,6 +89,13 @@ impl Inventory {
             workloads,
             kubelets,
             kubelet_config,
+            budgets,
+            namespaces,
+            webhooks,
+            webhook_backends,
+            persistent_volumes,
+            storage_classes,
+            csi_drivers,
             api_requests: _,
             api_writes: _,
             manifests: _,
@@ -69,6 +105,13 @@ impl Inventory {
             Reading::of("workloads", workloads),
             Reading::of("kubelets", kubelets),
             Reading::of("kubelet_config", kubelet_config),
+            Reading::of("budgets", budgets),
+            Reading::of("namespaces", namespaces),
+            Reading::of("webhooks", webhooks),
+            Reading::of("webhook_backends", webhook_backends),
+            Reading::of("persistent_volumes", persistent_volumes),
+            Reading::of("storage_classes", storage_classes),
+            Reading::of("csi_drivers", csi_drivers),
         ]
     }
 }

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,10 @@ pub struct Workload {
     pub name: String,
     /// The labels of [`Workload::LABELS`] that it has.
     pub labels: BTreeMap<String, String>,
+    /// The labels of its pods.
+    pub pod_labels: BTreeMap<String, String>,
+    /// The plugins of its pods' volumes, by the field of their source, such as `configMap`.
+    pub volume_plugins: BTreeSet<String>,
     /// `priorityClassName` of its pods.
     pub priority_class: String,
     /// The containers of its template.

@@ -21,6 +21,7 @@ pub mod reload;
 mod removed_api;
 mod schema;
 pub mod tree;
+mod volume_plugin;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -41,6 +42,7 @@ pub use policy::{Beyond, Ghosts, NewerAddon, NewerKubernetes, NotCovered, Policy
 pub use release::{Release, Releases};
 pub use removed_api::{RemovedApi, RemovedApis};
 pub use schema::json_schema;
+pub use volume_plugin::{VolumePlugin, VolumePlugins};
 
 /// The files that are built in, by name.
 const BUILT_IN: [(&str, &str); 5] = [
@@ -49,6 +51,7 @@ const BUILT_IN: [(&str, &str); 5] = [
     ("nodes.yaml", include_str!("../../data/nodes.yaml")),
     ("releases.yaml", include_str!("../../data/releases.yaml")),
     ("removed-apis.yaml", include_str!("../../data/removed-apis.yaml")),
+    ("volume-plugins.yaml", include_str!("../../data/volume-plugins.yaml")),
 ];
 /// How much text a file may have: the cluster's own limit for a ConfigMap is half of it.
 pub const FILE_BYTES_MAX: usize = 2 << 20;
@@ -72,6 +75,8 @@ pub struct Matrix {
     pub components: Part<Components>,
     /// What API servers stop to serve.
     pub removed_apis: Part<RemovedApis>,
+    /// What kubelets stop to mount.
+    pub volume_plugins: Part<VolumePlugins>,
     /// Which release of which add-on fits which minor.
     pub addons: Part<Addons>,
     /// What an operator wants where facts leave a choice. Wishes do not age.
@@ -170,6 +175,7 @@ impl Matrix {
             etcd,
             components,
             removed_apis,
+            volume_plugins,
             addons,
             policy: _,
             accept: _,
@@ -184,6 +190,7 @@ impl Matrix {
             age(etcd),
             age(components),
             age(removed_apis),
+            age(volume_plugins),
             age(addons),
         ]
     }
@@ -203,6 +210,7 @@ impl Matrix {
         };
         head.section(&fields, &mut self.releases);
         head.section(&fields, &mut self.removed_apis);
+        head.section(&fields, &mut self.volume_plugins);
         head.section(&fields, &mut self.addons);
         head.section(&fields, &mut self.policy);
         head.section(&fields, &mut self.accept);
@@ -336,6 +344,7 @@ mod tests {
             etcd,
             components,
             removed_apis,
+            volume_plugins,
             addons,
             policy: _,
             accept: _,
@@ -350,12 +359,13 @@ mod tests {
         assert!(!runtimes.value.containerd_recommended.is_empty() && runtimes.as_of.is_some());
         assert!(!kernels.value.branches.is_empty() && !etcd.value.0.is_empty());
         assert!(!removed_apis.value.kinds.is_empty() && removed_apis.as_of.is_some());
+        assert!(!volume_plugins.value.0.is_empty() && volume_plugins.as_of.is_some());
     }
 
     #[test]
     fn every_section_of_facts_tells_its_age() {
         let ages = Matrix::built_in().ages();
-        assert_eq!(ages.len(), 8);
+        assert_eq!(ages.len(), 9);
         assert!(ages.iter().all(|age| age.as_of.is_some() && age.max_age_days > 0), "{ages:?}");
         assert!(Matrix::default().ages().iter().all(|age| age.as_of.is_none()));
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     Accepts, Addons, CgroupV1, Components, EtcdFloors, Kernels, Policy, Releases, RemovedApis, Runtimes,
-    Section,
+    Section, VolumePlugins,
 };
 
 /// The schema, as JSON.
@@ -37,6 +37,7 @@ fn schema() -> Value {
         section::<EtcdFloors>(),
         section::<Components>(),
         section::<RemovedApis>(),
+        section::<VolumePlugins>(),
         section::<Addons>(),
         section::<Policy>(),
         section::<Accepts>(),

@@ -6,6 +6,7 @@ use super::command::{Command, NodeSurvey, SurveyOrder, Surveyed};
 use super::moves::{finish, halt, linger, retry_later};
 use super::observed::{Observed, Turn};
 use super::state::{Active, State};
+use crate::api::UpgradeRun;
 use crate::drain;
 use crate::name::NodeName;
 use crate::reason::{Finding, Reason};
@@ -14,6 +15,13 @@ use crate::version::Version;
 
 /// The reasons that a person may accept by name in `spec.acceptRisks`.
 const ACCEPTABLE: [Reason; 3] = [Reason::ConfigDrift, Reason::PdbBlocked, Reason::PodWithoutController];
+
+/// Whether a person has looked at this and accepts it for the whole run.
+#[must_use]
+pub fn is_accepted(run: &UpgradeRun, finding: &Finding) -> bool {
+    ACCEPTABLE.contains(&finding.reason)
+        && run.spec.accept_risks.iter().any(|name| name == finding.reason.code())
+}
 
 pub(super) fn preflight(state: State, it: &Active, observed: &Observed<'_>, now: Timestamp) -> Turn {
     let (nodes, target) = match (observed.nodes(now), observed.target()) {
@@ -30,11 +38,7 @@ pub(super) fn preflight(state: State, it: &Active, observed: &Observed<'_>, now:
     let mut findings = cluster_findings(nodes, observed, now);
     findings.extend(observed.verdict.iter().cloned());
     findings.extend(survey_findings(&state, surveyed, nodes, observed, now));
-    let accepted = |finding: &Finding| {
-        ACCEPTABLE.contains(&finding.reason)
-            && observed.run.spec.accept_risks.iter().any(|name| name == finding.reason.code())
-    };
-    findings.retain(|finding| !accepted(finding));
+    findings.retain(|finding| !is_accepted(observed.run, finding));
     if let Some(finding) = findings.iter().find(|finding| finding.reason == Reason::StateWentBackwards) {
         return halt(state, it, finding.clone(), now);
     }

@@ -35,6 +35,7 @@ mod visit;
 pub use command::*;
 pub use decide::decide;
 pub use in_hand::is_in_hand;
+pub use judge::is_accepted;
 pub use lease::*;
 pub use lock::{LOCK_NAME, LOCK_RUN_ANNOTATION, LockView, lock_view};
 pub use needs::{Needs, is_done, needs, rung_for};

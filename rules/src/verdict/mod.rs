@@ -339,13 +339,20 @@ mod tests {
         assert_eq!(whole.verdict, Answer::Safe, "{whole:#?}");
         assert!(whole.checks.iter().all(|check| !check.evidence.is_empty()));
         type Loss = fn(&mut Healthy);
-        let losses: [(&str, Loss); 6] = [
+        let losses: [(&str, Loss); 13] = [
             ("nodes", |cluster| cluster.snapshot.nodes = Source::failed("gone")),
             ("api_servers", |cluster| cluster.snapshot.api_servers = Source::failed("gone")),
             ("static_pods", |cluster| cluster.snapshot.static_pods = Source::failed("gone")),
             ("packages", |cluster| cluster.snapshot.packages = Source::failed("gone")),
             ("definitions", |cluster| cluster.inventory.definitions = Source::failed("gone")),
             ("workloads", |cluster| cluster.inventory.workloads = Source::failed("gone")),
+            ("budgets", |cluster| cluster.inventory.budgets = Source::failed("gone")),
+            ("namespaces", |cluster| cluster.inventory.namespaces = Source::failed("gone")),
+            ("webhooks", |cluster| cluster.inventory.webhooks = Source::failed("gone")),
+            ("webhook_backends", |cluster| cluster.inventory.webhook_backends = Source::failed("gone")),
+            ("persistent_volumes", |cluster| cluster.inventory.persistent_volumes = Source::failed("gone")),
+            ("storage_classes", |cluster| cluster.inventory.storage_classes = Source::failed("gone")),
+            ("csi_drivers", |cluster| cluster.inventory.csi_drivers = Source::failed("gone")),
         ];
         for (source, lose) in losses {
             let mut less = healthy();

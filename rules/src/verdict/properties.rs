@@ -8,15 +8,18 @@ use serde_json::Value;
 use super::accept::tests::{is_beyond_accepting, of_everything};
 use super::check::tests::{api_server, node, pod};
 use super::*;
+use crate::drain::budget::tests::{budget, min};
 use crate::inventory::{
-    Container, Definition, KubeletUnread, Rollout, ServedVersion, Workload, WorkloadKind,
+    Backend, Container, Definition, KubeletUnread, LeadsTo, Rollout, ServedVersion, ServiceName, Webhook,
+    WebhookBackend, WebhookConfiguration, WebhookKind, WebhookRule, Workload, WorkloadKind,
 };
+use crate::labels::Selector;
 use crate::snapshot::{Node, Role};
 
 type Harm = fn(&mut Healthy);
 
 /// Things that are wrong, each by itself.
-const HARMS: [(&str, Harm); 16] = [
+const HARMS: [(&str, Harm); 18] = [
     ("a kubelet that is too old", |it| add_node(it, node("w-old", Role::Worker, "v1.32.9"))),
     ("a kubelet that is too new", |it| add_node(it, node("w-new", Role::Worker, "v1.38.0"))),
     ("a kubelet of no version", |it| add_node(it, node("w-odd", Role::Worker, "latest"))),
@@ -55,6 +58,20 @@ const HARMS: [(&str, Harm); 16] = [
     ("an add-on that is too old", |it| {
         it.inventory.workloads.value.iter_mut().for_each(|all| all.push(calico()))
     }),
+    ("budgets that let no pod go", |it| {
+        let web = |name| workload(WorkloadKind::Deployment, "default", name, "web:v1");
+        it.inventory.workloads.value.iter_mut().for_each(|all| all.extend([web("a"), web("b")]));
+        it.inventory
+            .budgets
+            .value
+            .iter_mut()
+            .for_each(|all| all.extend([budget("x", min(4), 4), budget("y", min(1), 4)]))
+    }),
+    ("a webhook that nobody answers", |it| {
+        it.inventory.webhooks.value.iter_mut().for_each(|all| all.push(webhook_of_nodes()));
+        let nobody = WebhookBackend { service: hook(), leads_to: LeadsTo::Nowhere };
+        it.inventory.webhook_backends.value.iter_mut().for_each(|all| all.push(nobody.clone()))
+    }),
 ];
 
 fn add_node(cluster: &mut Healthy, node: Node) {
@@ -83,21 +100,51 @@ fn definition() -> Definition {
         name: "widgets.example.com".to_owned(),
         versions: vec![ServedVersion { name: "v1".to_owned(), served: true, storage: true }],
         stored: vec!["v1alpha1".to_owned(), "v1".to_owned()],
-        has_conversion_webhook: false,
+        converter: None,
     }
 }
 
+fn hook() -> ServiceName {
+    ServiceName { namespace: "guard".to_owned(), name: "hook".to_owned() }
+}
+
+fn webhook_of_nodes() -> WebhookConfiguration {
+    let any = || vec!["*".to_owned()];
+    let rule = WebhookRule {
+        groups: any(),
+        versions: any(),
+        operations: any(),
+        resources: vec!["nodes".to_owned(), "pods".to_owned()],
+        scope: "*".to_owned(),
+    };
+    let webhook = Webhook {
+        name: "nodes.guard.example".to_owned(),
+        backend: Backend::Service(hook()),
+        fails_closed: true,
+        is_exact: true,
+        has_conditions: false,
+        namespaces: Selector::Every(Vec::new()),
+        objects: Selector::Every(Vec::new()),
+        rules: vec![rule],
+    };
+    WebhookConfiguration { kind: WebhookKind::Mutating, name: "guard".to_owned(), webhooks: vec![webhook] }
+}
+
 fn calico() -> Workload {
+    let image = "quay.io/calico/node:v3.29.1";
+    workload(WorkloadKind::DaemonSet, "calico-system", "calico-node", image)
+}
+
+fn workload(kind: WorkloadKind, namespace: &str, name: &str, image: &str) -> Workload {
     Workload {
-        kind: WorkloadKind::DaemonSet,
-        namespace: "calico-system".to_owned(),
-        name: "calico-node".to_owned(),
+        kind,
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
         labels: std::collections::BTreeMap::new(),
+        pod_labels: std::collections::BTreeMap::from([("app".to_owned(), name.to_owned())]),
+        volume_plugins: std::collections::BTreeSet::new(),
         priority_class: String::new(),
-        containers: vec![Container {
-            name: "calico-node".to_owned(),
-            image: "quay.io/calico/node:v3.29.1".to_owned(),
-        }],
+        containers: vec![Container { name: name.to_owned(), image: image.to_owned() }],
         init_containers: Vec::new(),
         rollout: Rollout { generation: 1, observed: 1, desired: 2, current: 2, updated: 2 },
     }

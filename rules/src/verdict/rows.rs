@@ -182,6 +182,16 @@ fn s22_an_etcd_that_loses_members_on_the_way_blocks() {
 }
 
 #[test]
+fn s25_a_budget_that_is_never_satisfied_blocks() {
+    let guarded = |cluster: &mut Healthy| {
+        let budgets =
+            vec![crate::drain::budget::tests::budget("all", crate::drain::budget::tests::min(2), 2)];
+        cluster.inventory.budgets = Source::read(budgets, cluster.now);
+    };
+    assert_eq!(said("v1.36.3", guarded), (Answer::Blocked, vec!["pdb_blocked"]));
+}
+
+#[test]
 fn s28_what_only_looks_like_a_version_is_none() {
     let words = ["release 1.34 to 1.35", "k8s-1.35-foo", "-1.35", "１.３５.0", "1.36", "1.36.3 ", " 1.36.3"];
     for target in words.into_iter().chain(["1.99999999999999999999.0"]) {

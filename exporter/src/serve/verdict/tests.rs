@@ -24,6 +24,8 @@ fn workload(namespace: &str, name: &str, image: &str) -> Workload {
         namespace: namespace.to_owned(),
         name: name.to_owned(),
         labels: std::collections::BTreeMap::new(),
+        pod_labels: std::collections::BTreeMap::new(),
+        volume_plugins: std::collections::BTreeSet::new(),
         priority_class: "system-node-critical".to_owned(),
         containers: vec![Container { name: "main".to_owned(), image: image.to_owned() }],
         init_containers: Vec::new(),

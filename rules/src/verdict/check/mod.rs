@@ -4,6 +4,7 @@ mod accept;
 mod addons;
 mod cgroup;
 mod control_plane_skew;
+mod disruption_budgets;
 mod etcd;
 mod flags;
 mod kernel;
@@ -16,6 +17,8 @@ mod removed_apis;
 mod runtime;
 mod stored_versions;
 mod target;
+mod volume_plugins;
+mod webhooks;
 
 use jiff::Timestamp;
 
@@ -32,6 +35,8 @@ use crate::version::{Version, VersionError};
 const KUBELET_AGE_SECONDS_MAX: u64 = 1_800;
 /// What kubeadm writes every kubelet's configuration from.
 const KUBELET_CONFIG_MAP: &str = "ConfigMap kube-system/kubelet-config";
+/// How many notes a check of many things tells.
+const NOTES_MAX: usize = 40;
 
 /// What a check may look at.
 pub(super) struct Facts<'a> {
@@ -117,7 +122,7 @@ struct Definition {
     check: fn(&Facts<'_>) -> Outcome,
 }
 
-const TABLE: [Definition; 14] = [
+const TABLE: [Definition; 18] = [
     Definition { id: "target", scope: Scope::Cluster, is_final: true, check: target::check },
     Definition { id: "path", scope: Scope::Cluster, is_final: true, check: path::check },
     Definition { id: "matrix", scope: Scope::Node, is_final: false, check: matrix::check },
@@ -147,6 +152,14 @@ const TABLE: [Definition; 14] = [
         is_final: false,
         check: stored_versions::check,
     },
+    Definition {
+        id: "disruption_budgets",
+        scope: Scope::Node,
+        is_final: false,
+        check: disruption_budgets::check,
+    },
+    Definition { id: "webhooks", scope: Scope::Node, is_final: false, check: webhooks::check },
+    Definition { id: "volume_plugins", scope: Scope::Cluster, is_final: false, check: volume_plugins::check },
     Definition { id: "accept", scope: Scope::Cluster, is_final: false, check: accept::check },
 ];
 
@@ -241,6 +254,7 @@ fn unreadable_version(component: &str, written: &str) -> Finding {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::api::{UpgradeRun, UpgradeRunSpec};
     use crate::inventory::{ApiRequests, Inventory, KubeletConfig, RunningKubelet, ScrapedServer};
     use crate::matrix::Matrix;
     use crate::settings::Settings;
@@ -336,6 +350,13 @@ pub(super) mod tests {
             workloads: Source::read(Vec::new(), now),
             kubelets: Source::read(vec![kubelet("cp-1"), kubelet("w-1")], now),
             kubelet_config: Source::read(Some(KubeletConfig::default()), now),
+            budgets: Source::read(Vec::new(), now),
+            namespaces: Source::read(Vec::new(), now),
+            webhooks: Source::read(Vec::new(), now),
+            webhook_backends: Source::read(Vec::new(), now),
+            persistent_volumes: Source::read(Vec::new(), now),
+            storage_classes: Source::read(Vec::new(), now),
+            csi_drivers: Source::read(Vec::new(), now),
             api_requests: Source::read(
                 ApiRequests {
                     window_seconds: 30 * 86_400,
@@ -355,6 +376,22 @@ pub(super) mod tests {
         // A person has looked at what no cluster shows.
         matrix.policy.value.kubelet_flags_checked = Minor::parse("1.40");
         Healthy { snapshot, inventory, matrix, settings: Settings::default(), now }
+    }
+
+    /// A run to this target that has not begun.
+    pub(super) fn run(target: &str) -> UpgradeRun {
+        UpgradeRun {
+            namespace: "n".to_owned(),
+            name: "r".to_owned(),
+            uid: "u".to_owned(),
+            resource_version: "1".to_owned(),
+            generation: 1,
+            created_at: None,
+            deleting: false,
+            has_finalizer: false,
+            spec: UpgradeRunSpec { target: target.to_owned(), ..Default::default() },
+            status: None,
+        }
     }
 
     /// The status and the reason codes of one check for a target and a changed healthy cluster.

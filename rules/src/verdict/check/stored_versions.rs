@@ -73,7 +73,7 @@ mod tests {
             name: "widgets.example.com".to_owned(),
             versions: versions.iter().enumerate().map(version).collect(),
             stored: stored.iter().map(|name| (*name).to_owned()).collect(),
-            has_conversion_webhook: false,
+            converter: None,
         }
     }
 

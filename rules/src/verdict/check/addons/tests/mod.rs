@@ -1,6 +1,6 @@
 //! The rows of the strict mode that concern add-ons, by their number. The cluster runs 1.36.1; 1.37.0 is the next minor.
 
-use super::super::tests::{Healthy, api_server, healthy, node, outcome};
+use super::super::tests::{Healthy, api_server, healthy, node, outcome, run};
 use super::*;
 use crate::inventory::{Container, Rollout, WorkloadKind};
 use crate::matrix::Matrix;
@@ -27,6 +27,8 @@ fn workload(kind: WorkloadKind, namespace: &str, name: &str, images: &[&str]) ->
         namespace: namespace.to_owned(),
         name: name.to_owned(),
         labels: std::collections::BTreeMap::new(),
+        pod_labels: std::collections::BTreeMap::new(),
+        volume_plugins: std::collections::BTreeSet::new(),
         priority_class: String::new(),
         containers: images.iter().enumerate().map(container).collect(),
         init_containers: Vec::new(),
@@ -208,21 +210,6 @@ fn l03_what_runs_beyond_its_ceiling_already_is_noted_only_where_the_policy_says_
         let check = checked("v1.36.3", &text(policy), beyond(), change);
         assert_eq!(check.status, status, "{policy} {count} runs");
         assert_eq!(check.notes.len() + check.findings.len(), 1, "never silent");
-    }
-}
-
-fn run(target: &str) -> crate::api::UpgradeRun {
-    crate::api::UpgradeRun {
-        namespace: "n".to_owned(),
-        name: "r".to_owned(),
-        uid: "u".to_owned(),
-        resource_version: "1".to_owned(),
-        generation: 1,
-        created_at: None,
-        deleting: false,
-        has_finalizer: false,
-        spec: crate::api::UpgradeRunSpec { target: target.to_owned(), ..Default::default() },
-        status: None,
     }
 }
 

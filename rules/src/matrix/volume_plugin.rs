@@ -1,0 +1,107 @@
+//! Volume plugins that a minor no longer has.
+
+use super::hand::Hand;
+use super::{Section, minor, schema, source};
+use crate::version::Minor;
+
+/// A volume plugin that goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumePlugin {
+    /// Its field in the source of a volume, such as `gitRepo`.
+    pub plugin: String,
+    /// The provisioner of StorageClasses that make such volumes.
+    pub provisioner: Option<String>,
+    /// The driver that its volumes are handed over to.
+    pub csi_driver: Option<String>,
+    /// The first minor where it is off unless a feature gate brings it back.
+    pub off: Option<Minor>,
+    /// The first minor that does not have it.
+    pub removed: Minor,
+    /// Where that is said.
+    pub source: String,
+}
+
+/// Every volume plugin that is known to go.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct VolumePlugins(pub Vec<VolumePlugin>);
+
+impl Section for VolumePlugins {
+    const KEY: &'static str = "volume_plugins";
+
+    fn read(hand: &Hand<'_>) -> Option<Self> {
+        let rows: Vec<Option<VolumePlugin>> = hand.list()?.iter().map(volume_plugin).collect();
+        rows.into_iter().collect::<Option<_>>().map(Self)
+    }
+
+    fn schema() -> serde_json::Value {
+        use schema::{list, minor, object, optional, required, source, text};
+        let row = [
+            required("plugin", text("Its field in the source of a volume.", "gitRepo")),
+            optional("provisioner", text("That of StorageClasses which make them.", "kubernetes.io/rbd")),
+            optional("csi_driver", text("The driver that has its volumes.", "pxd.portworx.com")),
+            optional("off_by_default", minor("The first minor where a feature gate must bring it back.")),
+            required("removed", minor("The first minor that does not have it.")),
+            required("source", source("The page that says so.")),
+        ];
+        list("Volume plugins that a minor no longer has.", object("One of them.", row))
+    }
+}
+
+fn volume_plugin(hand: &Hand<'_>) -> Option<VolumePlugin> {
+    let fields = hand.fields()?;
+    let text = |hand: &Hand<'_>| hand.text().map(str::to_owned);
+    let plugin = fields.required("plugin").and_then(|hand| text(&hand));
+    let provisioner = fields.optional("provisioner").map(|hand| text(&hand));
+    let csi_driver = fields.optional("csi_driver").map(|hand| text(&hand));
+    let off = fields.optional("off_by_default").map(|hand| minor(&hand));
+    let removed = fields.required("removed").and_then(|hand| minor(&hand));
+    let source = fields.required("source").and_then(|hand| source(&hand));
+    fields.finish();
+    Some(VolumePlugin {
+        plugin: plugin?,
+        // A field that is there and cannot be read spoils the row.
+        provisioner: provisioner.map_or(Some(None), |read| read.map(Some))?,
+        csi_driver: csi_driver.map_or(Some(None), |read| read.map(Some))?,
+        off: off.map_or(Some(None), |read| read.map(Some))?,
+        removed: removed?,
+        source: source?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::matrix::Matrix;
+    use crate::version::Minor;
+
+    #[test]
+    fn each_plugin_goes_with_its_minor() {
+        let known = Matrix::built_in().volume_plugins.value;
+        let found: Vec<_> = known.0.iter().map(|it| (it.plugin.as_str(), it.removed.minor)).collect();
+        let expected = [
+            ("scaleIO", 22),
+            ("flocker", 25),
+            ("quobyte", 25),
+            ("storageos", 25),
+            ("glusterfs", 26),
+            ("cephfs", 31),
+            ("rbd", 31),
+            ("gitRepo", 36),
+            ("portworxVolume", 36),
+        ];
+        assert_eq!(found, expected);
+        let off: Vec<_> = known.0.iter().filter_map(|it| it.off).collect();
+        assert_eq!(off, [Minor { major: 1, minor: 33 }]);
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_read_is_told_whole() {
+        let row = "{plugin: x, provisioner: 1, off_by_default: soon, removed: \"1.36\"}";
+        let text = format!("schema: 2\nas_of: \"2026-11-21\"\nvolume_plugins: [{row}]\n");
+        let told = Matrix::load(&[("mine.yaml", &text)]).unwrap_err();
+        let told: Vec<String> = told.iter().map(ToString::to_string).collect();
+        let about: Vec<_> = told.iter().filter_map(|text| text.split(": ").nth(1)).collect();
+        let row = "volume_plugins[0]";
+        let fields = [row.to_owned(), format!("{row}.provisioner"), format!("{row}.off_by_default")];
+        assert_eq!(about, fields, "{told:#?}");
+    }
+}

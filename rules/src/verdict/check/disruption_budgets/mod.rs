@@ -1,0 +1,187 @@
+//! No PodDisruptionBudget makes a drain stand still for ever.
+//!
+//! ```text
+//!   budget ──▶ the pods it protects, by the templates of Deployments and StatefulSets
+//!                │ demand, replicas ──▶ never ─▶ block, whatever its status allows at this moment
+//!                │ status            ──▶ not about this spec ─▶ unknown │ pods cannot be counted ─▶ block
+//!                ▼                       pods of others ─▶ judged by it  │ not enough are Ready   ─▶ note
+//! ```
+//!
+//! Pods are not watched: in a big cluster they are most of what there is, and they come and go. What their owners ask for
+//! is what holds once everything is Ready, and that is what "never" is about: `status.disruptionsAllowed` is 0 in every
+//! rollout and may be 1 while a pod too many is there. Pods of owners that are not watched (bare ones, those of a
+//! ReplicaSet without a Deployment, of a Job, of somebody's own kind) are in no template; the budget's own status counts
+//! them, so it is the second witness. Where it shows none of that either, preflight looks at every pod, with the same
+//! arithmetic, before anything is touched.
+//!
+//! Pods of DaemonSets and mirrors of static pods are never evicted. Which node a pod is on is not asked: a run drains
+//! every node that is not at the target yet; where none is left, everything here is a note. The check speaks about every
+//! step: the upgrade changes nothing of what it reads, so that a budget which comes in the middle is seen before the next
+//! node is cordoned.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use super::{Facts, NOTES_MAX, Outcome};
+use crate::drain::{Budget, Demand, overlap};
+use crate::inventory::{Workload, WorkloadKind};
+use crate::reason::{Finding, Reason};
+use crate::snapshot::Node;
+use crate::version::Version;
+
+/// What was found out, by what it means.
+#[derive(Default)]
+struct Tally {
+    blockers: Vec<Finding>,
+    unknowns: Vec<Finding>,
+    notes: Vec<Finding>,
+}
+
+pub(super) fn check(facts: &Facts<'_>) -> Outcome {
+    judge(facts).unwrap_or_else(|unknown| unknown)
+}
+
+fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
+    let case = facts.case;
+    let target = facts.version()?;
+    let (budgets, budgets_read) =
+        facts.state("budgets", &case.inventory.budgets).map_err(Outcome::unknown)?;
+    let (workloads, workloads_read) =
+        facts.state("workloads", &case.inventory.workloads).map_err(Outcome::unknown)?;
+    let (nodes, nodes_read) = facts.state("nodes", &case.snapshot.nodes).map_err(Outcome::unknown)?;
+    let mut tally = Tally::default();
+    for (namespace, budgets) in by_namespace(budgets, |budget| &budget.namespace) {
+        let workloads: Vec<_> = workloads.iter().filter(|it| it.namespace == namespace).collect();
+        for budget in &budgets {
+            one(budget, &workloads, &mut tally);
+        }
+        tally.blockers.extend(overlaps(&budgets, &workloads));
+    }
+    let Tally { mut blockers, mut unknowns, mut notes } = tally;
+    if !nodes.iter().any(|node| is_to_be_drained(node, target)) {
+        notes.extend(blockers.drain(..).chain(unknowns.drain(..)));
+    }
+    notes.sort_unstable();
+    notes.truncate(NOTES_MAX);
+    let rest = vec![workloads_read, nodes_read];
+    Ok(Outcome::weigh(budgets_read, rest, [blockers, Vec::new(), unknowns]).noting(notes))
+}
+
+/// Whether a run to the target drains this node. One whose version cannot be read may be behind.
+fn is_to_be_drained(node: &Node, target: &Version) -> bool {
+    node.kubelet_version.as_ref() != Ok(target)
+}
+
+fn by_namespace<'a, T>(all: &'a [T], namespace: impl Fn(&'a T) -> &'a str) -> BTreeMap<&'a str, Vec<&'a T>> {
+    let mut sorted: BTreeMap<&str, Vec<&T>> = BTreeMap::new();
+    for one in all {
+        sorted.entry(namespace(one)).or_default().push(one);
+    }
+    sorted
+}
+
+fn is_evicted(workload: &Workload) -> bool {
+    match workload.kind {
+        WorkloadKind::Deployment | WorkloadKind::StatefulSet => true,
+        WorkloadKind::DaemonSet => false,
+    }
+}
+
+/// One budget, with the workloads of its namespace.
+fn one(budget: &Budget, workloads: &[&Workload], tally: &mut Tally) {
+    let protected: Vec<_> = workloads.iter().filter(|it| budget.selector.matches(&it.pod_labels)).collect();
+    let (evicted, daemons): (Vec<_>, Vec<_>) = protected.into_iter().partition(|it| is_evicted(it));
+    let pods = |of: &[&&Workload]| of.iter().fold(0, |sum: i32, it| sum.saturating_add(it.rollout.desired));
+    let known = Known {
+        replicas: pods(&evicted),
+        daemon_pods: pods(&daemons),
+        is_settled: evicted.iter().all(|it| it.rollout.is_settled()),
+        whose: evicted.iter().map(|it| format!("a pod of {it}")).min().unwrap_or_default(),
+    };
+    match against(budget, &known) {
+        Against::Nothing => {}
+        Against::Blocks(finding) => tally.blockers.push(finding),
+        Against::Unknown(finding) => tally.unknowns.push(finding),
+        Against::Notes(finding) => tally.notes.push(finding),
+    }
+}
+
+/// What is known of the pods that a budget protects, by their owners.
+struct Known {
+    /// How many pods the Deployments and StatefulSets ask for.
+    replicas: i32,
+    /// How many pods the DaemonSets ask for.
+    daemon_pods: i32,
+    /// Every rollout is over.
+    is_settled: bool,
+    /// A pod, for people.
+    whose: String,
+}
+
+enum Against {
+    Nothing,
+    Notes(Finding),
+    Blocks(Finding),
+    Unknown(Finding),
+}
+
+fn against(budget: &Budget, known: &Known) -> Against {
+    let unknown =
+        |detail: String| Against::Unknown(Finding::new(Reason::PdbUnobserved, budget.title(), detail));
+    let note = |reason, detail: String| Against::Notes(Finding::new(reason, budget.title(), detail));
+    let Some(never) = budget.never_allows(known.replicas) else {
+        return unknown(format!("its demand cannot be read: {:?}", budget.demand));
+    };
+    if never {
+        // Pods of others may make up for it: then it allows something although nothing is in flux.
+        let is_more = known.is_settled && budget.is_observed() && budget.expected_pods > known.replicas;
+        if !is_more || budget.disruptions_allowed <= 0 {
+            return Against::Blocks(budget.never(known.replicas, &known.whose));
+        }
+        let Budget { expected_pods, disruptions_allowed, .. } = budget;
+        let detail =
+            format!("{expected_pods} pods, {} known, {disruptions_allowed} may leave now", known.replicas);
+        return note(Reason::PdbOfOthers, detail);
+    }
+    let protects_only_daemons = known.replicas == 0 && known.daemon_pods > 0;
+    match budget.uncounted() {
+        Some(finding) if protects_only_daemons => return Against::Notes(finding),
+        Some(finding) => return Against::Blocks(finding),
+        None => {}
+    }
+    if !budget.is_observed() {
+        let Budget { generation, observed, .. } = budget;
+        return unknown(format!("its status is about generation {observed}, it is at {generation}"));
+    }
+    let others = of_others(budget, known);
+    if known.replicas == 0 && others > 0 && budget.never_allows(budget.expected_pods) == Some(true) {
+        return Against::Blocks(budget.never(budget.expected_pods, "a pod whose owner is not watched"));
+    }
+    let Budget { current_healthy, desired_healthy, .. } = budget;
+    if known.replicas.max(others) > 0 && current_healthy < desired_healthy && !budget.evicts_unhealthy {
+        return note(Reason::PdbWaits, format!("{current_healthy} of {desired_healthy} pods are Ready"));
+    }
+    Against::Nothing
+}
+
+/// How many pods its status counts that no known owner asks for. A number counts every pod, also those of DaemonSets;
+/// percentages and `maxUnavailable` count replicas.
+fn of_others(budget: &Budget, known: &Known) -> i32 {
+    let counts_every_pod = matches!(budget.demand, Demand::MinAvailable(crate::drain::Amount::Pods(_)));
+    let daemon_pods = if counts_every_pod { known.daemon_pods } else { 0 };
+    budget.expected_pods.saturating_sub(known.replicas).saturating_sub(daemon_pods)
+}
+
+/// Workloads whose pods more than one budget protects.
+fn overlaps(budgets: &[&Budget], workloads: &[&Workload]) -> Vec<Finding> {
+    let leaving = workloads.iter().filter(|it| is_evicted(it) && it.rollout.desired > 0);
+    let twice = leaving.filter_map(|workload| {
+        let protects = budgets.iter().filter(|budget| budget.selector.matches(&workload.pod_labels));
+        let mut names: Vec<&str> = protects.map(|budget| budget.name.as_str()).collect();
+        names.sort_unstable();
+        (names.len() > 1).then(|| overlap(workload.to_string(), &names))
+    });
+    twice.collect()
+}

@@ -1,0 +1,205 @@
+use super::super::tests::{Healthy, outcome};
+use super::*;
+use crate::drain::Amount;
+use crate::drain::budget::tests::{budget, min};
+use crate::inventory::Rollout;
+use crate::labels::{Requirement, Selector};
+use crate::snapshot::Source;
+use crate::verdict::Status;
+
+/// A workload of `default` whose pods wear `app: <name>`.
+fn workload(kind: WorkloadKind, name: &str, replicas: i32) -> Workload {
+    Workload {
+        kind,
+        namespace: "default".to_owned(),
+        name: name.to_owned(),
+        labels: BTreeMap::new(),
+        pod_labels: BTreeMap::from([("app".to_owned(), name.to_owned())]),
+        volume_plugins: std::collections::BTreeSet::new(),
+        priority_class: String::new(),
+        containers: Vec::new(),
+        init_containers: Vec::new(),
+        rollout: Rollout {
+            generation: 1,
+            observed: 1,
+            desired: replicas,
+            current: replicas,
+            updated: replicas,
+        },
+    }
+}
+
+fn web(replicas: i32) -> Workload {
+    workload(WorkloadKind::Deployment, "web", replicas)
+}
+
+fn of(app: &str, budget: Budget) -> Budget {
+    let selector = Selector::Every(vec![Requirement::In("app".to_owned(), [app.to_owned()].into())]);
+    Budget { selector, ..budget }
+}
+
+fn max(text: &str) -> Demand {
+    Demand::MaxUnavailable(Amount::percent(text))
+}
+
+fn with(budgets: Vec<Budget>, workloads: Vec<Workload>) -> impl FnOnce(&mut Healthy) {
+    move |cluster| {
+        cluster.inventory.budgets = Source::read(budgets, cluster.now);
+        cluster.inventory.workloads = Source::read(workloads, cluster.now);
+    }
+}
+
+#[track_caller]
+fn says(what: &str, change: impl FnOnce(&mut Healthy), status: Status, reasons: &[&str], notes: &[&str]) {
+    let mut cluster = super::super::tests::healthy();
+    change(&mut cluster);
+    let outcome = check(&Facts { target: "v1.36.3".parse(), case: &cluster.case() });
+    let codes = |findings: &[Finding]| findings.iter().map(|it| it.reason.code()).collect::<Vec<_>>();
+    let found = (outcome.status, codes(&outcome.findings), codes(&outcome.notes));
+    assert_eq!(found, (status, reasons.to_vec(), notes.to_vec()), "{what}");
+}
+
+#[test]
+fn a_budget_is_judged_by_its_demand_and_what_the_owners_ask_for() {
+    use Status::{Block, Pass, Unknown};
+    let pods = |pods| Demand::MaxUnavailable(Amount::Pods(pods));
+    let least = |text: &str| Demand::MinAvailable(Amount::percent(text));
+    for (demand, replicas, status, reason) in [
+        (pods(0), 3, Block, Some("pdb_blocked")),
+        (max("0%"), 3, Block, Some("pdb_blocked")),
+        (pods(1), 1, Pass, None),
+        (max("1%"), 1, Pass, None),
+        (min(1), 1, Block, Some("pdb_blocked")),
+        (min(3), 3, Block, Some("pdb_blocked")),
+        (min(2), 3, Pass, None),
+        (least("100%"), 3, Block, Some("pdb_blocked")),
+        (least("50%"), 1, Block, Some("pdb_blocked")),
+        (least("50%"), 2, Pass, None),
+        (least("67%"), 3, Block, Some("pdb_blocked")),
+        (Demand::Nothing, 3, Block, Some("pdb_blocked")),
+        (least("many"), 3, Unknown, Some("pdb_unobserved")),
+        (pods(0), 0, Pass, None),
+        (min(1), 0, Pass, None),
+    ] {
+        let change = with(vec![of("web", budget("b", demand.clone(), replicas))], vec![web(replicas)]);
+        let expected = (status, reason.into_iter().collect());
+        assert_eq!(outcome(check, "v1.36.3", change), expected, "{demand:?} of {replicas}");
+    }
+}
+
+#[test]
+fn what_the_status_allows_in_a_rollout_decides_nothing() {
+    let surging = Budget { disruptions_allowed: 1, expected_pods: 3, ..of("web", budget("b", min(2), 3)) };
+    let mut rolling = web(2);
+    rolling.rollout.current = 3;
+    says("one more", with(vec![surging], vec![rolling]), Status::Block, &["pdb_blocked"], &[]);
+    let late = Budget { disruptions_allowed: 0, current_healthy: 1, ..of("web", budget("b", min(2), 3)) };
+    says("one less", with(vec![late.clone()], vec![web(3)]), Status::Pass, &[], &["pdb_waits"]);
+    let willing = Budget { evicts_unhealthy: true, ..late };
+    says("one less, and never mind", with(vec![willing], vec![web(3)]), Status::Pass, &[], &[]);
+}
+
+#[test]
+fn several_owners_count_together_and_those_of_other_namespaces_or_labels_do_not() {
+    let both = || {
+        let all = Selector::Every(vec![Requirement::Exists("app".to_owned())]);
+        Budget { selector: all, ..budget("b", min(2), 3) }
+    };
+    let set = workload(WorkloadKind::StatefulSet, "db", 1);
+    says("two owners", with(vec![both()], vec![web(2), set.clone()]), Status::Pass, &[], &[]);
+    let elsewhere = Workload { namespace: "other".to_owned(), ..set };
+    let two = Budget { expected_pods: 2, current_healthy: 2, disruptions_allowed: 0, ..both() };
+    says("one owner", with(vec![two], vec![web(2), elsewhere]), Status::Block, &["pdb_blocked"], &[]);
+    let idle = of("nobody", budget("b", min(1), 0));
+    says("nobody's", with(vec![idle], vec![web(1)]), Status::Pass, &[], &[]);
+    let nothing = Budget { selector: Selector::Nothing, ..budget("b", min(1), 0) };
+    says("no selector", with(vec![nothing], vec![web(1)]), Status::Pass, &[], &[]);
+}
+
+#[test]
+fn pods_of_owners_that_are_not_watched_are_judged_by_the_status() {
+    let (block, pass) = (Status::Block, Status::Pass);
+    let bare = |demand, expected| of("bare", budget("b", demand, expected));
+    says("one of one", with(vec![bare(min(1), 1)], vec![]), block, &["pdb_blocked"], &[]);
+    says("one of two", with(vec![bare(min(1), 2)], vec![]), pass, &[], &[]);
+    says("none of two", with(vec![bare(max("0%"), 2)], vec![]), block, &["pdb_blocked"], &[]);
+    let uncounted = Budget { current_healthy: 2, ..bare(max("50%"), 0) };
+    says("uncounted", with(vec![uncounted], vec![]), block, &["pdb_blocked"], &[]);
+    let waits = Budget { current_healthy: 0, disruptions_allowed: 0, ..bare(min(1), 2) };
+    says("not Ready", with(vec![waits], vec![]), pass, &[], &["pdb_waits"]);
+    // A bare pod beside the Deployment's only one.
+    let more = of("web", budget("b", min(1), 2));
+    says("one more", with(vec![more.clone()], vec![web(1)]), pass, &[], &["pdb_of_others"]);
+    // Pods that failed are counted too, and are no help.
+    let failed = Budget { current_healthy: 1, disruptions_allowed: 0, ..more };
+    says("one failed", with(vec![failed], vec![web(1)]), block, &["pdb_blocked"], &[]);
+}
+
+#[test]
+fn pods_of_daemon_sets_are_not_evicted() {
+    let agent = || workload(WorkloadKind::DaemonSet, "agent", 2);
+    let all = |demand| of("agent", budget("b", demand, 2));
+    says("a number", with(vec![all(min(2))], vec![agent()]), Status::Pass, &[], &[]);
+    let error = || Some("daemonsets.apps does not implement the scale subresource".to_owned());
+    let failed = |app, demand| Budget { sync_error: error(), observed: 0, ..of(app, budget("b", demand, 0)) };
+    says(
+        "uncounted",
+        with(vec![failed("agent", max("50%"))], vec![agent()]),
+        Status::Pass,
+        &[],
+        &["pdb_blocked"],
+    );
+    // The same budget over the pods of a Deployment too: those cannot leave.
+    let mut beside = web(3);
+    beside.pod_labels = agent().pod_labels;
+    let both = with(vec![failed("agent", max("50%"))], vec![agent(), beside]);
+    says("uncounted, of both", both, Status::Block, &["pdb_blocked"], &[]);
+    says("twice", with(vec![all(min(0)), all(min(0))], vec![agent()]), Status::Pass, &[], &[]);
+}
+
+#[test]
+fn two_budgets_for_one_pod_block() {
+    let budgets = vec![of("web", budget("x", min(1), 3)), of("web", budget("y", max("50%"), 3))];
+    says("both", with(budgets.clone(), vec![web(3)]), Status::Block, &["pdb_blocked"], &[]);
+    says("no pods", with(budgets.clone(), vec![web(0)]), Status::Pass, &[], &[]);
+    let mut cluster = super::super::tests::healthy();
+    with(budgets, vec![web(3)])(&mut cluster);
+    let outcome = check(&Facts { target: "v1.36.3".parse(), case: &cluster.case() });
+    assert_eq!(outcome.findings[0].subject, "Deployment default/web");
+    assert!(outcome.findings[0].detail.ends_with(": x, y"), "{}", outcome.findings[0]);
+}
+
+#[test]
+fn a_status_about_an_older_spec_is_unknown_unless_the_spec_itself_forbids() {
+    let fresh = |demand| Budget { generation: 2, ..of("web", budget("b", demand, 3)) };
+    let unknown = Status::Unknown;
+    says("allowed", with(vec![fresh(min(1))], vec![web(3)]), unknown, &["pdb_unobserved"], &[]);
+    says("forbidden", with(vec![fresh(min(3))], vec![web(3)]), Status::Block, &["pdb_blocked"], &[]);
+    let mixed = vec![fresh(min(1)), of("db", budget("c", min(1), 1))];
+    let db = workload(WorkloadKind::StatefulSet, "db", 1);
+    let both = &["pdb_blocked", "pdb_unobserved"];
+    says("mixed", with(mixed, vec![web(3), db]), unknown, both, &[]);
+}
+
+#[test]
+fn where_no_node_is_left_to_drain_nothing_is_in_the_way() {
+    let done = |kubelet: &'static str| {
+        move |cluster: &mut Healthy| {
+            with(vec![of("web", budget("b", min(1), 1))], vec![web(1)])(cluster);
+            for node in cluster.snapshot.nodes.value.iter_mut().flatten() {
+                node.kubelet_version = super::super::tests::version(kubelet);
+            }
+        }
+    };
+    says("all are there", done("v1.36.3"), Status::Pass, &[], &["pdb_blocked"]);
+    says("nobody knows", done("odd"), Status::Block, &["pdb_blocked"], &[]);
+}
+
+#[test]
+fn each_lost_source_is_unknown() {
+    let lost = &["source_unreadable"];
+    says("budgets", |it| it.inventory.budgets = Source::failed("gone"), Status::Unknown, lost, &[]);
+    says("workloads", |it| it.inventory.workloads = Source::failed("gone"), Status::Unknown, lost, &[]);
+    says("nodes", |it| it.snapshot.nodes = Source::failed("gone"), Status::Unknown, lost, &[]);
+    says("none", |_| {}, Status::Pass, &[], &[]);
+}

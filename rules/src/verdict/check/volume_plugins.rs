@@ -1,0 +1,280 @@
+//! No volume is of a plugin that the target does not have.
+//!
+//! The API keeps the field of a removed plugin, so that nothing refuses it: a pod with such a volume waits for ever once
+//! its kubelet is the target's. Looked at are PersistentVolumes, StorageClasses and the templates of workloads; a bare
+//! pod, or one of a Job, has no template here. The oldest kubelet says what still works.
+
+use std::collections::BTreeMap;
+
+use super::{Facts, NOTES_MAX, Outcome};
+use crate::inventory::{PersistentVolume, StorageClass, Workload};
+use crate::matrix::VolumePlugin;
+use crate::reason::{Finding, Reason};
+use crate::snapshot::Node;
+use crate::version::Minor;
+
+/// How many objects of one kind and plugin are named.
+const NAMED_MAX: usize = 5;
+
+pub(super) fn check(facts: &Facts<'_>) -> Outcome {
+    judge(facts).unwrap_or_else(|unknown| unknown)
+}
+
+/// What uses volumes.
+struct Used<'a> {
+    volumes: &'a [PersistentVolume],
+    classes: &'a [StorageClass],
+    workloads: &'a [Workload],
+}
+
+fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
+    let (inventory, matrix) = (&facts.case.inventory, &facts.case.matrix);
+    let target = facts.version()?.minor();
+    let (plugins, known) = facts.known(&matrix.volume_plugins).map_err(Outcome::unknown)?;
+    let (volumes, volumes_read) =
+        facts.state("persistent_volumes", &inventory.persistent_volumes).map_err(Outcome::unknown)?;
+    let (classes, classes_read) =
+        facts.state("storage_classes", &inventory.storage_classes).map_err(Outcome::unknown)?;
+    let (drivers, drivers_read) =
+        facts.state("csi_drivers", &inventory.csi_drivers).map_err(Outcome::unknown)?;
+    let (workloads, workloads_read) =
+        facts.state("workloads", &inventory.workloads).map_err(Outcome::unknown)?;
+    let (nodes, nodes_read) = facts.state("nodes", &facts.case.snapshot.nodes).map_err(Outcome::unknown)?;
+    let (running, unknowns) = oldest(nodes);
+    let running = running.ok_or_else(|| {
+        Outcome::unknown(Finding::new(Reason::NoNodes, "nodes", "no kubelet's version can be read"))
+    })?;
+    let used = Used { volumes, classes, workloads };
+    let (mut blockers, mut notes) = (Vec::new(), Vec::new());
+    for plugin in &plugins.0 {
+        let found = used.by(plugin);
+        match fate(plugin, running, target, drivers) {
+            Fate::Stays => {}
+            Fate::Goes(how) => blockers.extend(found.into_iter().map(|users| goes(plugin, &users, &how))),
+            Fate::IsNoLoss(how) => notes.extend(found.into_iter().map(|users| goes(plugin, &users, &how))),
+        }
+    }
+    notes.truncate(NOTES_MAX);
+    let rest = vec![classes_read, drivers_read, workloads_read, nodes_read, known];
+    Ok(Outcome::weigh(volumes_read, rest, [blockers, Vec::new(), unknowns]).noting(notes))
+}
+
+/// The oldest minor of a kubelet, and those that cannot be read.
+fn oldest(nodes: &[Node]) -> (Option<Minor>, Vec<Finding>) {
+    let (mut minors, mut unknowns) = (Vec::new(), Vec::new());
+    for node in nodes {
+        match &node.kubelet_version {
+            Ok(version) => minors.push(version.minor()),
+            Err(written) => unknowns.push(super::unreadable_version(&node.name.0, written)),
+        }
+    }
+    (minors.into_iter().min(), unknowns)
+}
+
+/// What becomes of a plugin on the way to the target.
+enum Fate {
+    Stays,
+    /// Its volumes are lost.
+    Goes(String),
+    /// They are lost already, or somebody else has them.
+    IsNoLoss(String),
+}
+
+fn fate(plugin: &VolumePlugin, running: Minor, target: Minor, drivers: &[String]) -> Fate {
+    let VolumePlugin { removed, off, csi_driver, .. } = plugin;
+    let goes_at = |minor: Minor| running < minor && minor <= target;
+    if running >= *removed {
+        return Fate::IsNoLoss(format!("is gone since {removed}"));
+    }
+    if target >= *removed {
+        return match csi_driver {
+            Some(driver) if drivers.contains(driver) => {
+                Fate::IsNoLoss(format!("is gone from {removed} on; {driver} has its volumes"))
+            }
+            Some(driver) => Fate::Goes(format!("is gone from {removed} on: install {driver}")),
+            None => Fate::Goes(format!("is gone from {removed} on")),
+        };
+    }
+    match off {
+        Some(off) if goes_at(*off) => {
+            Fate::Goes(format!("is off from {off} on, unless a feature gate brings it back until {removed}"))
+        }
+        Some(_) | None => Fate::Stays,
+    }
+}
+
+fn goes(plugin: &VolumePlugin, users: &str, how: &str) -> Finding {
+    let detail = format!("of the volume plugin {}, which {how} ({})", plugin.plugin, plugin.source);
+    Finding::new(Reason::VolumePluginGone, users, detail)
+}
+
+impl Used<'_> {
+    /// Who uses a plugin, one text for each kind of object.
+    fn by(&self, plugin: &VolumePlugin) -> Vec<String> {
+        let volumes = self.volumes.iter().filter(|it| it.plugin == plugin.plugin).map(|it| it.name.clone());
+        let made = |class: &&StorageClass| plugin.provisioner.as_ref() == Some(&class.provisioner);
+        let classes = self.classes.iter().filter(made).map(|it| it.name.clone());
+        let mut users = vec![named("PersistentVolume", volumes), named("StorageClass", classes)];
+        let mut by_kind: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for workload in self.workloads.iter().filter(|it| it.volume_plugins.contains(&plugin.plugin)) {
+            let name = format!("{}/{}", workload.namespace, workload.name);
+            by_kind.entry(workload.kind.to_string()).or_default().push(name);
+        }
+        users.extend(by_kind.into_iter().map(|(kind, names)| named(&kind, names.into_iter())));
+        users.into_iter().flatten().collect()
+    }
+}
+
+/// Some by name, the rest counted; nothing if there is none.
+fn named(kind: &str, names: impl Iterator<Item = String>) -> Option<String> {
+    let mut names: Vec<String> = names.collect();
+    names.sort_unstable();
+    let first = names.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join(", ");
+    let more = names.len().saturating_sub(NAMED_MAX);
+    match names.len() {
+        0 => None,
+        _ if more > 0 => Some(format!("{kind} {first} and {more} more")),
+        _ => Some(format!("{kind} {first}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::tests::{Healthy, healthy, version};
+    use super::*;
+    use crate::inventory::{Rollout, WorkloadKind};
+    use crate::snapshot::Source;
+    use crate::verdict::Status;
+
+    fn volume(name: &str, plugin: &str) -> PersistentVolume {
+        PersistentVolume { name: name.to_owned(), plugin: plugin.to_owned() }
+    }
+
+    fn workload(plugin: &str) -> Workload {
+        Workload {
+            kind: WorkloadKind::Deployment,
+            namespace: "default".to_owned(),
+            name: "web".to_owned(),
+            labels: BTreeMap::new(),
+            pod_labels: BTreeMap::new(),
+            volume_plugins: BTreeSet::from(["configMap".to_owned(), plugin.to_owned()]),
+            priority_class: String::new(),
+            containers: Vec::new(),
+            init_containers: Vec::new(),
+            rollout: Rollout::default(),
+        }
+    }
+
+    /// Status, findings' subjects and notes' subjects, for a cluster whose kubelets run `kubelet`.
+    fn found(
+        kubelet: &str,
+        target: &str,
+        change: impl FnOnce(&mut Healthy),
+    ) -> (Status, Vec<String>, Vec<String>) {
+        let mut cluster = healthy();
+        for node in cluster.snapshot.nodes.value.iter_mut().flatten() {
+            node.kubelet_version = version(kubelet);
+        }
+        change(&mut cluster);
+        let outcome = check(&Facts { target: target.parse(), case: &cluster.case() });
+        let subjects = |found: Vec<Finding>| found.into_iter().map(|it| it.subject).collect();
+        (outcome.status, subjects(outcome.findings), subjects(outcome.notes))
+    }
+
+    fn use_volume(plugin: &'static str) -> impl FnOnce(&mut Healthy) {
+        move |it| it.inventory.persistent_volumes = Source::read(vec![volume("pv", plugin)], it.now)
+    }
+
+    #[test]
+    fn a_plugin_blocks_where_the_way_crosses_its_end() {
+        use Status::{Block, Pass};
+        let there = || vec!["PersistentVolume pv".to_owned()];
+        for (plugin, kubelet, target, status, notes) in [
+            ("rbd", "v1.30.4", "v1.31.0", Block, 0),
+            ("rbd", "v1.30.4", "v1.30.9", Pass, 0),
+            ("rbd", "v1.31.4", "v1.32.0", Pass, 1),
+            ("glusterfs", "v1.36.1", "v1.36.3", Pass, 1),
+            ("gitRepo", "v1.35.4", "v1.36.0", Block, 0),
+            ("gitRepo", "v1.34.4", "v1.35.0", Pass, 0),
+            ("gitRepo", "v1.32.4", "v1.33.0", Block, 0),
+            ("gitRepo", "v1.33.4", "v1.34.0", Pass, 0),
+            ("portworxVolume", "v1.35.4", "v1.36.0", Block, 0),
+            ("csi", "v1.35.4", "v1.36.0", Pass, 0),
+            ("nfs", "v1.35.4", "v1.36.0", Pass, 0),
+        ] {
+            let (got, findings, noted) = found(kubelet, target, use_volume(plugin));
+            assert_eq!((got, noted.len()), (status, notes), "{plugin} {kubelet} {target}");
+            assert_eq!(
+                findings,
+                if status == Block { there() } else { vec![] },
+                "{plugin} {kubelet} {target}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_driver_that_has_the_volumes_makes_it_a_note() {
+        let with_driver = |it: &mut Healthy| {
+            use_volume("portworxVolume")(it);
+            it.inventory.csi_drivers = Source::read(vec!["pxd.portworx.com".to_owned()], it.now);
+        };
+        let (status, _, notes) = found("v1.35.4", "v1.36.0", with_driver);
+        assert_eq!((status, notes.len()), (Status::Pass, 1));
+    }
+
+    #[test]
+    fn everything_that_uses_a_plugin_is_named_and_the_rest_counted() {
+        let all = |it: &mut Healthy| {
+            let volumes = (0..7).map(|index| volume(&format!("pv-{index}"), "rbd")).collect();
+            let class = |name: &str, provisioner: &str| StorageClass {
+                name: name.to_owned(),
+                provisioner: provisioner.to_owned(),
+            };
+            let classes = vec![class("fast", "kubernetes.io/rbd"), class("new", "rbd.csi.ceph.com")];
+            it.inventory.persistent_volumes = Source::read(volumes, it.now);
+            it.inventory.storage_classes = Source::read(classes, it.now);
+            it.inventory.workloads = Source::read(vec![workload("rbd"), workload("csi")], it.now);
+        };
+        let (status, findings, _) = found("v1.30.4", "v1.31.0", all);
+        let expected = [
+            "PersistentVolume pv-0, pv-1, pv-2, pv-3, pv-4 and 2 more",
+            "StorageClass fast",
+            "Deployment default/web",
+        ];
+        assert_eq!((status, findings), (Status::Block, expected.map(str::to_owned).to_vec()));
+    }
+
+    #[test]
+    fn the_oldest_kubelet_counts_and_an_unreadable_one_is_unknown() {
+        let one_is = |kubelet: &'static str| {
+            move |it: &mut Healthy| {
+                use_volume("rbd")(it);
+                it.snapshot.nodes.value.as_mut().unwrap()[1].kubelet_version = version(kubelet);
+            }
+        };
+        assert_eq!(found("v1.31.1", "v1.31.1", one_is("v1.30.4")).0, Status::Block);
+        let (status, findings, _) = found("v1.31.1", "v1.31.1", one_is("odd"));
+        assert_eq!((status, findings), (Status::Unknown, vec!["w-1".to_owned()]));
+        let none = found("v1.31.1", "v1.31.1", |it| it.snapshot.nodes.value = Some(vec![]));
+        assert_eq!(none.0, Status::Unknown);
+    }
+
+    #[test]
+    fn each_lost_source_and_old_facts_are_unknown() {
+        type Loss = fn(&mut Healthy);
+        let losses: [Loss; 6] = [
+            |it| it.inventory.persistent_volumes = Source::failed("gone"),
+            |it| it.inventory.storage_classes = Source::failed("gone"),
+            |it| it.inventory.csi_drivers = Source::failed("gone"),
+            |it| it.inventory.workloads = Source::failed("gone"),
+            |it| it.snapshot.nodes = Source::failed("gone"),
+            |it| it.matrix.volume_plugins.as_of = None,
+        ];
+        for lose in losses {
+            assert_eq!(found("v1.36.1", "v1.36.3", lose).0, Status::Unknown);
+        }
+        assert_eq!(found("v1.36.1", "v1.36.3", |_| {}), (Status::Pass, vec![], vec![]));
+    }
+}

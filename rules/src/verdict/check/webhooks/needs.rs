@@ -1,0 +1,183 @@
+//! What an upgrade asks the API server for, and whether a webhook is asked about it. The matching is that of the API
+//! server (`pkg/admission/plugin/webhook/predicates`).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::inventory::{Namespace, Webhook, WebhookRule, Workload};
+use crate::labels::Selector;
+
+/// The namespace of the control plane.
+pub(super) const SYSTEM: &str = "kube-system";
+/// The namespaces of what only the system itself writes.
+const SYSTEM_NAMESPACES: [&str; 2] = [SYSTEM, "kube-node-lease"];
+/// The label that the API server gives every namespace.
+const NAME_LABEL: &str = "kubernetes.io/metadata.name";
+
+/// Requests without which an upgrade stands still, or what it evicts does not come back.
+struct Need {
+    group: &'static str,
+    version: &'static str,
+    /// The resource, and the part of it behind `/`.
+    resource: (&'static str, &'static str),
+    operations: &'static [&'static str],
+    place: Place,
+    labels: Labels,
+}
+
+/// Where the objects are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In no namespace: no selector of namespaces leaves them out.
+    Cluster,
+    /// In those of the system.
+    System,
+    /// In every namespace.
+    Everywhere,
+}
+
+/// Which labels the objects have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Labels {
+    /// None, as whoever writes them gives them none.
+    None,
+    /// Those of the workloads' pods, or any.
+    OfPods,
+    /// Nobody looks at them: any.
+    Any,
+}
+
+const fn need(
+    group: &'static str,
+    resource: (&'static str, &'static str),
+    operations: &'static [&'static str],
+    place: Place,
+    labels: Labels,
+) -> Need {
+    Need { group, version: "v1", resource, operations, place, labels }
+}
+
+const NEEDS: [Need; 13] = [
+    // What is evicted leaves, and starts again elsewhere.
+    need("", ("pods", ""), &["CREATE", "DELETE"], Place::Everywhere, Labels::OfPods),
+    need("", ("pods", "eviction"), &["CREATE"], Place::Everywhere, Labels::None),
+    need("", ("pods", "binding"), &["CREATE"], Place::Everywhere, Labels::None),
+    need("", ("pods", "status"), &["UPDATE"], Place::Everywhere, Labels::OfPods),
+    need("", ("serviceaccounts", "token"), &["CREATE"], Place::Everywhere, Labels::Any),
+    need("storage.k8s.io", ("volumeattachments", ""), &["CREATE", "DELETE"], Place::Cluster, Labels::None),
+    // Nodes are cordoned, and say that they live.
+    need("", ("nodes", ""), &["UPDATE"], Place::Cluster, Labels::Any),
+    need("", ("nodes", "status"), &["UPDATE"], Place::Cluster, Labels::Any),
+    need("coordination.k8s.io", ("leases", ""), &["CREATE", "UPDATE"], Place::System, Labels::None),
+    // kubeadm writes its own configuration, and kube-proxy and CoreDNS.
+    need("", ("configmaps", ""), &["CREATE", "UPDATE"], Place::System, Labels::Any),
+    need("apps", ("daemonsets", ""), &["UPDATE"], Place::System, Labels::Any),
+    need("apps", ("deployments", ""), &["UPDATE"], Place::System, Labels::Any),
+    // The run's own status.
+    Need {
+        version: crate::api::VERSION,
+        ..need(crate::api::GROUP, ("upgraderuns", "status"), &["UPDATE"], Place::Everywhere, Labels::Any)
+    },
+];
+
+/// What a webhook is asked about of all that an upgrade needs.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    /// Such as `pods/eviction`.
+    pub(super) what: BTreeSet<String>,
+    /// The namespaces in which it is asked.
+    pub(super) namespaces: BTreeSet<String>,
+    /// It is asked about objects of no namespace too.
+    pub(super) cluster: bool,
+}
+
+impl Asked {
+    /// Whether it is asked about anything.
+    pub(super) fn is_any(&self) -> bool {
+        !self.what.is_empty()
+    }
+
+    /// Both together.
+    pub(super) fn extend(&mut self, other: Self) {
+        self.what.extend(other.what);
+        self.namespaces.extend(other.namespaces);
+        self.cluster |= other.cluster;
+    }
+}
+
+/// What a webhook is asked about. What cannot be told apart counts as asked.
+pub(super) fn asked(webhook: &Webhook, namespaces: &[Namespace], workloads: &[Workload]) -> Asked {
+    let in_scope: Vec<&str> =
+        namespaces.iter().filter(|it| selects(&webhook.namespaces, it)).map(|it| it.name.as_str()).collect();
+    let mut asked = Asked::default();
+    for need in NEEDS.iter().filter(|need| webhook.rules.iter().any(|rule| matches(rule, need, webhook))) {
+        let is_here = |namespace: &&&str| {
+            let is_meant = need.place == Place::Everywhere || SYSTEM_NAMESPACES.contains(*namespace);
+            is_meant && has_object(&webhook.objects, need.labels, namespace, workloads)
+        };
+        if need.place == Place::Cluster {
+            let is_met = need.labels == Labels::Any || webhook.objects.matches(&BTreeMap::new());
+            asked.cluster |= is_met;
+            asked.what.extend(is_met.then(|| name(need)));
+            continue;
+        }
+        let here: BTreeSet<String> =
+            in_scope.iter().filter(is_here).map(|namespace| (*namespace).to_owned()).collect();
+        asked.what.extend((!here.is_empty()).then(|| name(need)));
+        asked.namespaces.extend(here);
+    }
+    asked
+}
+
+fn selects(selector: &Selector, namespace: &Namespace) -> bool {
+    let mut labels = namespace.labels.clone();
+    labels.insert(NAME_LABEL.to_owned(), namespace.name.clone());
+    selector.matches(&labels)
+}
+
+/// Whether there may be objects that the selector meets. Pods are known by the templates of workloads; a selector that
+/// leaves pods without labels in is met by any.
+fn has_object(selector: &Selector, labels: Labels, namespace: &str, workloads: &[Workload]) -> bool {
+    if labels == Labels::Any || selector.matches(&BTreeMap::new()) {
+        return true;
+    }
+    let of_pods = || workloads.iter().filter(|it| it.namespace == namespace).map(|it| &it.pod_labels);
+    labels == Labels::OfPods
+        && (of_pods().any(|labels| selector.matches(labels))
+            || namespace == SYSTEM && control_plane_labels().iter().any(|labels| selector.matches(labels)))
+}
+
+/// The labels of the control plane's own pods: their mirrors are written anew in an upgrade.
+fn control_plane_labels() -> [BTreeMap<String, String>; 4] {
+    ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"].map(|component| {
+        let labels = [("tier", "control-plane"), ("component", component)];
+        labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    })
+}
+
+fn name(need: &Need) -> String {
+    match need.resource {
+        (resource, "") => resource.to_owned(),
+        (resource, part) => format!("{resource}/{part}"),
+    }
+}
+
+fn matches(rule: &WebhookRule, need: &Need, webhook: &Webhook) -> bool {
+    let has = |items: &[String], wanted: &str| items.iter().any(|item| item == "*" || item == wanted);
+    let is_in_scope = match rule.scope.as_str() {
+        "Cluster" => need.place == Place::Cluster,
+        "Namespaced" => need.place != Place::Cluster,
+        _ => true,
+    };
+    is_in_scope
+        && need.operations.iter().any(|operation| has(&rule.operations, operation))
+        && has(&rule.groups, need.group)
+        // A request in another version is converted for one that asks for an equivalent.
+        && (has(&rule.versions, need.version) || !webhook.is_exact)
+        && rule.resources.iter().any(|written| is_resource(written, need.resource))
+}
+
+/// `pods` is the resource alone, `pods/*` it and all of its parts, `*` every resource alone, `*/*` everything.
+fn is_resource(written: &str, (resource, part): (&str, &str)) -> bool {
+    let (written, written_part) = written.split_once('/').unwrap_or((written, ""));
+    (written == "*" || written == resource) && (written_part == "*" || written_part == part)
+}

@@ -1,0 +1,313 @@
+use super::super::tests::{Healthy, healthy, run};
+use super::*;
+use crate::inventory::{Rollout, Webhook, WebhookKind, WebhookRule};
+use crate::labels::{Requirement, Selector};
+use crate::snapshot::Source;
+use crate::verdict::Status;
+
+const BLOCK: Status = Status::Block;
+const PASS: Status = Status::Pass;
+const UNKNOWN: Status = Status::Unknown;
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+fn rule(group: &str, resources: &[&str], operations: &[&str]) -> WebhookRule {
+    WebhookRule {
+        groups: words(&[group]),
+        versions: words(&["v1"]),
+        operations: words(operations),
+        resources: words(resources),
+        scope: "*".to_owned(),
+    }
+}
+
+fn service(namespace: &str, name: &str) -> ServiceName {
+    ServiceName { namespace: namespace.to_owned(), name: name.to_owned() }
+}
+
+/// A webhook of every pod in every namespace, answered by `guard/hook`.
+fn webhook() -> Webhook {
+    Webhook {
+        name: "pods.guard.example".to_owned(),
+        backend: Backend::Service(service("guard", "hook")),
+        fails_closed: true,
+        is_exact: false,
+        has_conditions: false,
+        namespaces: Selector::Every(Vec::new()),
+        objects: Selector::Every(Vec::new()),
+        rules: vec![rule("", &["pods"], &["CREATE"])],
+    }
+}
+
+fn not_in(namespaces: &[&str]) -> Selector {
+    let names = namespaces.iter().map(|name| (*name).to_owned()).collect();
+    Selector::Every(vec![Requirement::NotIn("kubernetes.io/metadata.name".to_owned(), names)])
+}
+
+fn only(namespace: &str) -> Selector {
+    let names = [namespace.to_owned()].into();
+    Selector::Every(vec![Requirement::In("kubernetes.io/metadata.name".to_owned(), names)])
+}
+
+fn workload(kind: WorkloadKind, namespace: &str, name: &str) -> Workload {
+    Workload {
+        kind,
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        labels: BTreeMap::new(),
+        pod_labels: BTreeMap::from([("app".to_owned(), name.to_owned())]),
+        volume_plugins: std::collections::BTreeSet::new(),
+        priority_class: String::new(),
+        containers: Vec::new(),
+        init_containers: Vec::new(),
+        rollout: Rollout { generation: 1, observed: 1, desired: 1, current: 1, updated: 1 },
+    }
+}
+
+/// Endpoints on these nodes, of the pods of the workload `hook`.
+fn on(nodes: &[&str]) -> LeadsTo {
+    LeadsTo::Endpoints {
+        selector: BTreeMap::from([("app".to_owned(), "hook".to_owned())]),
+        ready: nodes.iter().map(|node| Some((*node).into())).collect(),
+    }
+}
+
+fn with(cluster: &mut Healthy, webhook: Webhook, leads_to: Option<LeadsTo>) {
+    let configuration = WebhookConfiguration {
+        kind: WebhookKind::Validating,
+        name: "guard".to_owned(),
+        webhooks: vec![webhook],
+    };
+    let backends =
+        leads_to.map(|leads_to| WebhookBackend { service: service("guard", "hook"), leads_to }).into_iter();
+    let namespace = |name: &str| Namespace { name: name.to_owned(), labels: BTreeMap::new() };
+    let namespaces = ["default", "guard", "kube-node-lease", "kube-system"].map(namespace);
+    let hook = workload(WorkloadKind::Deployment, "guard", "hook");
+    let now = cluster.now;
+    cluster.inventory.webhooks = Source::read(vec![configuration], now);
+    cluster.inventory.webhook_backends = Source::read(backends.collect(), now);
+    cluster.inventory.namespaces = Source::read(namespaces.to_vec(), now);
+    cluster.inventory.workloads = Source::read(vec![hook], now);
+}
+
+/// The status, the codes of findings and those of notes.
+fn found(change: impl FnOnce(&mut Healthy)) -> (Status, Vec<&'static str>, Vec<&'static str>) {
+    let mut cluster = healthy();
+    change(&mut cluster);
+    let outcome = check(&Facts { target: "v1.36.3".parse(), case: &cluster.case() });
+    assert!(outcome.status != PASS || !outcome.evidence.is_empty(), "a pass names its evidence");
+    let codes = |findings: &[Finding]| findings.iter().map(|it| it.reason.code()).collect();
+    (outcome.status, codes(&outcome.findings), codes(&outcome.notes))
+}
+
+#[track_caller]
+fn says(what: &str, webhook: Webhook, leads_to: LeadsTo, status: Status, reason: &str) {
+    let found = found(|cluster| with(cluster, webhook, Some(leads_to)));
+    let (findings, notes) = match (status, reason) {
+        (_, "") => (vec![], vec![]),
+        (PASS, note) => (vec![], vec![note]),
+        (_, finding) => (vec![finding], vec![]),
+    };
+    assert_eq!(found, (status, findings, notes), "{what}");
+}
+
+#[test]
+fn s25_a_webhook_blocks_where_nobody_answers_or_everybody_is_on_one_node() {
+    says("two nodes", webhook(), on(&["cp-1", "w-1"]), PASS, "");
+    says("one node", webhook(), on(&["w-1"]), BLOCK, "webhook_on_one_node");
+    says("twice on one node", webhook(), on(&["w-1", "w-1"]), BLOCK, "webhook_on_one_node");
+    says("nobody", webhook(), on(&[]), BLOCK, "webhook_dead");
+    says("no Service", webhook(), LeadsTo::Nowhere, BLOCK, "webhook_dead");
+    says("outside", webhook(), LeadsTo::Outside, PASS, "webhook_outside");
+    let no_node = LeadsTo::Endpoints { selector: BTreeMap::new(), ready: vec![None] };
+    says("on no node", webhook(), no_node, PASS, "");
+    let by_url = Webhook { backend: Backend::Url("https://hooks.example/".to_owned()), ..webhook() };
+    says("by URL", by_url, on(&[]), PASS, "webhook_outside");
+    let unseen = found(|cluster| with(cluster, webhook(), None));
+    assert_eq!(unseen, (UNKNOWN, vec!["webhook_unseen"], vec![]));
+}
+
+#[test]
+fn what_is_said_names_the_service_the_workload_the_node_and_what_is_asked() {
+    let mut cluster = healthy();
+    with(&mut cluster, Webhook { has_conditions: true, ..webhook() }, Some(on(&["w-1"])));
+    let outcome = check(&Facts { target: "v1.36.3".parse(), case: &cluster.case() });
+    assert_eq!(
+        outcome.findings[0].to_string(),
+        "webhook_on_one_node ValidatingWebhookConfiguration guard: everything ready behind Service guard/hook, of \
+         Deployment guard/hook with 1 replicas, is on w-1; it is asked about pods in kube-system and 3 other \
+         namespaces, unless its matchConditions leave them out"
+    );
+}
+
+#[test]
+fn only_a_webhook_that_fails_closed_and_is_asked_about_what_an_upgrade_needs_counts() {
+    says("it fails open", Webhook { fails_closed: false, ..webhook() }, on(&[]), PASS, "");
+    for (group, resources, operations, is_needed) in [
+        ("", &["pods"][..], &["CREATE"][..], true),
+        ("", &["pods"], &["DELETE"], true),
+        ("", &["pods"], &["UPDATE"], false),
+        ("", &["pods"], &["CONNECT"], false),
+        ("", &["pods"], &["*"], true),
+        ("*", &["pods"], &["CREATE"], true),
+        ("apps", &["pods"], &["CREATE"], false),
+        ("", &["*"], &["CREATE"], true),
+        ("*", &["*/*"], &["*"], true),
+        ("", &["pods/*"], &["CREATE"], true),
+        ("", &["pods/eviction"], &["CREATE"], true),
+        ("", &["pods/exec"], &["CONNECT"], false),
+        ("", &["*/status"], &["UPDATE"], true),
+        ("", &["nodes"], &["UPDATE"], true),
+        ("", &["nodes"], &["DELETE"], false),
+        ("", &["services"], &["*"], false),
+        ("", &["secrets", "nodes/status"], &["UPDATE"], true),
+        ("coordination.k8s.io", &["leases"], &["UPDATE"], true),
+        ("apps", &["daemonsets"], &["UPDATE"], true),
+        ("apps", &["statefulsets"], &["*"], false),
+        ("cert-manager.io", &["*"], &["*"], false),
+    ] {
+        let it = Webhook { rules: vec![rule(group, resources, operations)], ..webhook() };
+        let (status, reason) = if is_needed { (BLOCK, "webhook_dead") } else { (PASS, "") };
+        says(&format!("{group} {resources:?} {operations:?}"), it, on(&[]), status, reason);
+    }
+}
+
+#[test]
+fn versions_and_scopes_count_as_for_the_api_server() {
+    let with_rule = |change: fn(&mut WebhookRule)| {
+        let mut it = webhook();
+        change(&mut it.rules[0]);
+        it
+    };
+    says("another version", with_rule(|it| it.versions = words(&["v9"])), on(&[]), BLOCK, "webhook_dead");
+    let exact = |versions: &[&str]| {
+        let versions = words(versions);
+        let mut it = Webhook { is_exact: true, ..webhook() };
+        it.rules[0].versions = versions;
+        found(|cluster| with(cluster, it, Some(on(&[]))))
+    };
+    assert_eq!(exact(&["v9"]), (PASS, vec![], vec!["webhook_exact"]));
+    assert_eq!(exact(&["*"]), (BLOCK, vec!["webhook_dead"], vec!["webhook_exact"]));
+    says("of no namespace", with_rule(|it| it.scope = "Cluster".to_owned()), on(&[]), PASS, "");
+    says("of namespaces", with_rule(|it| it.scope = "Namespaced".to_owned()), on(&[]), BLOCK, "webhook_dead");
+}
+
+#[test]
+fn the_namespaces_decide_whether_one_node_is_too_few() {
+    let of = |namespaces| Webhook { namespaces, ..webhook() };
+    let neither = || of(not_in(&["kube-system", "guard"]));
+    says("neither its own nor the system's", neither(), on(&["w-1"]), PASS, "webhook_on_one_node");
+    says("nobody answers for others either", neither(), on(&[]), BLOCK, "webhook_dead");
+    says("its own", of(not_in(&["kube-system"])), on(&["w-1"]), BLOCK, "webhook_on_one_node");
+    says("the system's", of(not_in(&["guard"])), on(&["w-1"]), BLOCK, "webhook_on_one_node");
+    says("none", of(only("elsewhere")), on(&[]), PASS, "");
+    let nodes = Webhook { rules: vec![rule("", &["nodes"], &["UPDATE"])], ..of(only("elsewhere")) };
+    says("nodes are in none", nodes, on(&["w-1"]), BLOCK, "webhook_on_one_node");
+    let leases = || rule("coordination.k8s.io", &["leases"], &["UPDATE"]);
+    let leases_of = |namespace| Webhook { rules: vec![leases()], ..of(only(namespace)) };
+    says("the Leases of nodes", leases_of("kube-node-lease"), on(&[]), BLOCK, "webhook_dead");
+    says("other Leases", leases_of("default"), on(&[]), PASS, "");
+    let labelled = Selector::Every(vec![Requirement::DoesNotExist("guard/ignore".to_owned())]);
+    let ignored = |cluster: &mut Healthy| {
+        with(cluster, of(labelled), Some(on(&[])));
+        for namespace in cluster.inventory.namespaces.value.iter_mut().flatten() {
+            namespace.labels.insert("guard/ignore".to_owned(), String::new());
+        }
+    };
+    assert_eq!(found(ignored), (PASS, vec![], vec![]));
+}
+
+#[test]
+fn the_labels_of_objects_count_where_they_are_known() {
+    let of = |key: &str, value: &str, resource: &str, operation: &str| {
+        let objects = Selector::Every(vec![Requirement::In(key.to_owned(), [value.to_owned()].into())]);
+        Webhook { objects, rules: vec![rule("", &[resource], &[operation])], ..webhook() }
+    };
+    says("pods of a workload", of("app", "hook", "pods", "CREATE"), on(&[]), BLOCK, "webhook_dead");
+    says("pods of nobody", of("app", "other", "pods", "CREATE"), on(&[]), PASS, "");
+    says("static pods", of("component", "etcd", "pods", "CREATE"), on(&[]), BLOCK, "webhook_dead");
+    says("evictions have none", of("app", "hook", "pods/eviction", "CREATE"), on(&[]), PASS, "");
+    says("nodes have any", of("app", "hook", "nodes", "UPDATE"), on(&[]), BLOCK, "webhook_dead");
+}
+
+#[test]
+fn only_nodes_that_are_drained_count_and_pods_that_leave() {
+    let at_target = |cluster: &mut Healthy| {
+        with(cluster, webhook(), Some(on(&["w-1"])));
+        cluster.snapshot.nodes.value.as_mut().unwrap()[1].kubelet_version =
+            super::super::tests::version("v1.36.3");
+    };
+    assert_eq!(found(at_target), (PASS, vec![], vec![]));
+    let by_daemon_set = |cluster: &mut Healthy| {
+        with(cluster, webhook(), Some(on(&["w-1"])));
+        let hook = workload(WorkloadKind::DaemonSet, "guard", "hook");
+        cluster.inventory.workloads = Source::read(vec![hook], cluster.now);
+    };
+    assert_eq!(found(by_daemon_set), (PASS, vec![], vec![]));
+}
+
+#[test]
+fn while_a_node_is_in_hand_only_that_node_counts() {
+    let at = |step: &str| -> crate::api::UpgradeRun {
+        let now = "2026-09-02T03:04:05Z";
+        let active = serde_json::json!([{"step": step, "token": "t", "startedAt": now, "stageSince": now}]);
+        let status: crate::api::UpgradeRunStatus = serde_json::from_value(
+            serde_json::json!({"schemaVersion": 1, "phase": "Running", "active": active}),
+        )
+        .unwrap();
+        crate::api::UpgradeRun { status: Some(status), ..run("v1.36.3") }
+    };
+    for (step, status) in
+        [("worker/w-1", BLOCK), ("control-plane/cp-1", PASS), ("preflight", BLOCK), ("worker/gone", BLOCK)]
+    {
+        let in_hand = |cluster: &mut Healthy| {
+            with(cluster, webhook(), Some(on(&["w-1"])));
+            cluster.snapshot.runs = Source::read(vec![at(step)], cluster.now);
+        };
+        assert_eq!(found(in_hand).0, status, "{step}");
+    }
+    let blind = |cluster: &mut Healthy| {
+        with(cluster, webhook(), Some(on(&["w-1"])));
+        cluster.snapshot.runs = Source::failed("gone");
+    };
+    assert_eq!(found(blind).0, BLOCK, "without runs every node counts");
+}
+
+#[test]
+fn a_conversion_blocks_where_nobody_answers_it() {
+    let converted = |leads_to: Option<LeadsTo>| {
+        found(|cluster| {
+            with(cluster, Webhook { fails_closed: false, ..webhook() }, leads_to);
+            let definition = crate::inventory::Definition {
+                name: "widgets.example.com".to_owned(),
+                versions: Vec::new(),
+                stored: Vec::new(),
+                converter: Some(Backend::Service(service("guard", "hook"))),
+            };
+            cluster.inventory.definitions = Source::read(vec![definition], cluster.now);
+        })
+    };
+    assert_eq!(converted(Some(on(&["w-1", "cp-1"]))), (PASS, vec![], vec![]));
+    assert_eq!(converted(Some(on(&["w-1"]))), (PASS, vec![], vec!["webhook_on_one_node"]));
+    assert_eq!(converted(Some(on(&[]))), (BLOCK, vec!["webhook_dead"], vec![]));
+    assert_eq!(converted(None), (UNKNOWN, vec!["webhook_unseen"], vec![]));
+}
+
+#[test]
+fn each_lost_source_is_unknown() {
+    type Loss = fn(&mut Healthy);
+    let losses: [Loss; 6] = [
+        |it| it.inventory.webhooks = Source::failed("gone"),
+        |it| it.inventory.definitions = Source::failed("gone"),
+        |it| it.inventory.webhook_backends = Source::failed("gone"),
+        |it| it.inventory.namespaces = Source::failed("gone"),
+        |it| it.inventory.workloads = Source::failed("gone"),
+        |it| it.snapshot.nodes = Source::failed("gone"),
+    ];
+    for lose in losses {
+        assert_eq!(found(lose), (UNKNOWN, vec!["source_unreadable"], vec![]));
+    }
+    assert_eq!(found(|_| {}), (PASS, vec![], vec![]));
+}
