@@ -20,6 +20,7 @@ mod listener;
 mod people;
 mod readme;
 mod rules;
+mod shape;
 mod unreadable;
 mod upgrade;
 mod verdict;

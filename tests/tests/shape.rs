@@ -1,0 +1,213 @@
+//! What in the shape of a cluster would make a drain stand still, as real objects on a real control plane.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{PersistentVolume, Service};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::rbac::v1::ClusterRole;
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use lockkeeper_tests::part::User;
+use lockkeeper_tests::world::Workload;
+use lockkeeper_tests::{World, parts};
+use serde_json::{Value, json};
+
+const TARGET: &str = "v1.36.3";
+/// How long a change may take until a verdict tells it: a window of a watch, a proof, and a pause.
+const TOLD_WITHIN_SECONDS: u64 = 45;
+/// What the exporter may do in the whole cluster.
+const CLUSTER_ROLE: &str = "lockkeeper-exporter";
+
+/// Waits until the running exporter's verdict begins with this and has all of these words.
+async fn tells(world: &World, begin: &str, words: &[&str]) {
+    let what = format!("the verdict to be {begin} and to say {words:?}");
+    let told = || async {
+        let text = world.exporter.get(&format!("/verdict?target={TARGET}")).await?;
+        // Lines are broken for a terminal.
+        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let is_it = line.starts_with(begin) && words.iter().all(|word| line.contains(word));
+        anyhow::ensure!(is_it, "{text}");
+        Ok(Some(()))
+    };
+    world.wait_for(&what, TOLD_WITHIN_SECONDS, told).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_budget_that_is_never_satisfied_blocks_until_it_is_gone() {
+    let mut world =
+        World::builder().without_products().start().await.unwrap_or_else(|error| panic!("{error:#}"));
+    world.exporter.start().await.unwrap_or_else(|error| panic!("{error:#}"));
+    tells(&world, "v1.36.3: SAFE", &["disruption_budgets", "webhooks", "volume_plugins"]).await;
+
+    world.deploy(&Workload::new("guarded", 2).min_available(2)).await.unwrap();
+    let words = ["pdb_blocked default/guarded", "wants 2 of 2 pods healthy", "relax the budget"];
+    tells(&world, "v1.36.3: BLOCKED", &words).await;
+    let budgets: Api<PodDisruptionBudget> = Api::namespaced(world.kube.clone(), "default");
+    let patch = |spec: Value| Patch::Merge(json!({"spec": spec}));
+    budgets.patch("guarded", &PatchParams::default(), &patch(json!({"minAvailable": 1}))).await.unwrap();
+    tells(&world, "v1.36.3: SAFE", &[]).await;
+
+    let twice = json!({"metadata": {"name": "again"},
+        "spec": {"maxUnavailable": "50%", "selector": {"matchLabels": {"app": "guarded"}}}});
+    budgets.create(&PostParams::default(), &serde_json::from_value(twice).unwrap()).await.unwrap();
+    tells(&world, "v1.36.3: BLOCKED", &["pdb_blocked Deployment default/guarded", "again, guarded"]).await;
+    budgets.delete("guarded", &DeleteParams::default()).await.unwrap();
+    tells(&world, "v1.36.3: SAFE", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_of_a_plugin_that_is_gone_is_named() {
+    let mut world =
+        World::builder().without_products().start().await.unwrap_or_else(|error| panic!("{error:#}"));
+    world.exporter.start().await.unwrap_or_else(|error| panic!("{error:#}"));
+    let volumes: Api<PersistentVolume> = Api::all(world.kube.clone());
+    let old = json!({"metadata": {"name": "old"}, "spec": {"accessModes": ["ReadWriteOnce"],
+        "capacity": {"storage": "1Gi"}, "rbd": {"image": "i", "monitors": ["10.0.0.1"]}}});
+    volumes.create(&PostParams::default(), &serde_json::from_value(old).unwrap()).await.unwrap();
+    // The cluster runs a minor that does not have it: nothing is lost that is not lost already.
+    tells(&world, "v1.36.3: SAFE", &["volume_plugin_gone PersistentVolume old", "is gone since 1.31"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_without_somebody_who_stays_blocks_and_each_lost_source_blinds_its_check_alone() {
+    let mut world =
+        World::builder().without_products().start().await.unwrap_or_else(|error| panic!("{error:#}"));
+    world.exporter.start().await.unwrap_or_else(|error| panic!("{error:#}"));
+    let services: Api<Service> = Api::namespaced(world.kube.clone(), "default");
+    let service = json!({"metadata": {"name": "hook"}, "spec": {"selector": {"app": "hook"},
+        "ports": [{"port": 443, "targetPort": 9443}]}});
+    services.create(&PostParams::default(), &serde_json::from_value(service).unwrap()).await.unwrap();
+    let configurations: Api<ValidatingWebhookConfiguration> = Api::all(world.kube.clone());
+    let configuration = serde_json::from_value(webhook()).unwrap();
+    configurations.create(&PostParams::default(), &configuration).await.unwrap();
+    let words =
+        ["webhook_dead ValidatingWebhookConfiguration guard", "Service default/hook has no ready endpoint"];
+    tells(&world, "v1.36.3: BLOCKED", &[&words[..], &["pods/eviction", "start its pods"]].concat()).await;
+
+    world.deploy(&Workload::new("spare", 1)).await.unwrap();
+    let deployments: Api<Deployment> = Api::namespaced(world.kube.clone(), "default");
+    deployments.create(&PostParams::default(), &serde_json::from_value(hook()).unwrap()).await.unwrap();
+    let words = ["webhook_on_one_node", "Deployment default/hook with 1 replicas", "different nodes"];
+    tells(&world, "v1.36.3: BLOCKED", &words).await;
+    let two = Patch::Merge(json!({"spec": {"replicas": 2}}));
+    deployments.patch("hook", &PatchParams::default(), &two).await.unwrap();
+    tells(&world, "v1.36.3: SAFE", &[]).await;
+
+    each_lost_source_blinds_its_check_alone(&world).await;
+    let one = Patch::Merge(json!({"spec": {"replicas": 0}}));
+    deployments.patch("hook", &PatchParams::default(), &one).await.unwrap();
+    tells(&world, "v1.36.3: BLOCKED", &["webhook_dead"]).await;
+    configurations.delete("guard", &DeleteParams::default()).await.unwrap();
+    tells(&world, "v1.36.3: SAFE", &[]).await;
+}
+
+/// A webhook of every eviction, answered by `default/hook`: nothing that this test itself asks for.
+fn webhook() -> Value {
+    json!({"metadata": {"name": "guard"}, "webhooks": [{
+        "name": "evictions.guard.example", "admissionReviewVersions": ["v1"], "sideEffects": "None",
+        "failurePolicy": "Fail", "clientConfig": {"service": {"namespace": "default", "name": "hook"}},
+        "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods/eviction"]}],
+    }]})
+}
+
+/// One replica, and never two on one node.
+fn hook() -> Value {
+    let labels = json!({"app": "hook"});
+    let apart = json!([{"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": labels}}]);
+    json!({"metadata": {"name": "hook"}, "spec": {"replicas": 1, "selector": {"matchLabels": labels}, "template": {
+        "metadata": {"labels": labels},
+        "spec": {"terminationGracePeriodSeconds": 1, "containers": [{"name": "app", "image": "app"}],
+            "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": apart}}},
+    }}})
+}
+
+async fn each_lost_source_blinds_its_check_alone(world: &World) {
+    let kubeconfig = world.control_plane.lock().await.apiserver.kubeconfig(User::Exporter);
+    let file = json!({"packages": {"url": world.packages.url()}, "settings": world.settings});
+    let config = world.folder.write("shape.json", file.to_string()).unwrap();
+    let roles: Api<ClusterRole> = Api::all(world.kube.clone());
+    let whole = roles.get(CLUSTER_ROLE).await.unwrap();
+    for (resource, check, source) in [
+        ("poddisruptionbudgets", "disruption_budgets", "budgets"),
+        ("validatingwebhookconfigurations", "webhooks", "webhooks"),
+        ("mutatingwebhookconfigurations", "webhooks", "webhooks"),
+        ("services", "webhooks", "webhook_backends"),
+        ("endpointslices", "webhooks", "webhook_backends"),
+        ("namespaces", "webhooks", "namespaces"),
+        ("persistentvolumes", "volume_plugins", "persistent_volumes"),
+        ("storageclasses", "volume_plugins", "storage_classes"),
+        ("csidrivers", "volume_plugins", "csi_drivers"),
+    ] {
+        give(&roles, &whole, Some(resource)).await;
+        blind(world, &kubeconfig, &config, Some((check, source, resource))).await;
+    }
+    give(&roles, &whole, None).await;
+    blind(world, &kubeconfig, &config, None).await;
+}
+
+/// Gives the exporter all of its rights, but for one.
+async fn give(roles: &Api<ClusterRole>, whole: &ClusterRole, but: Option<&str>) {
+    let mut less = whole.clone();
+    less.metadata.resource_version = None;
+    let mut taken = 0;
+    for resources in less.rules.iter_mut().flatten().filter_map(|rule| rule.resources.as_mut()) {
+        let before = resources.len();
+        resources.retain(|resource| Some(resource.as_str()) != but);
+        taken += before - resources.len();
+    }
+    assert_eq!(taken, usize::from(but.is_some()), "{but:?}");
+    // A rule must name something.
+    less.rules
+        .iter_mut()
+        .for_each(|rules| rules.retain(|rule| rule.resources.as_ref().is_none_or(|it| !it.is_empty())));
+    roles.replace(CLUSTER_ROLE, &PostParams::default(), &less).await.unwrap();
+}
+
+/// Waits until a fresh read of the cluster makes just this check unknown, which names the source and the right.
+async fn blind(world: &World, kubeconfig: &Path, config: &Path, lost: Option<(&str, &str, &str)>) {
+    let ask = || async {
+        let (verdict, checks) = asked(kubeconfig, config)?;
+        let unknown: BTreeSet<&str> = checks
+            .iter()
+            .filter(|(_, status, _)| status == "unknown")
+            .map(|(id, _, _)| id.as_str())
+            .collect();
+        let expected: BTreeSet<&str> = lost.iter().map(|(check, _, _)| *check).collect();
+        anyhow::ensure!(unknown == expected, "{unknown:?} are unknown: {checks:#?}");
+        let Some((check, source, resource)) = lost else {
+            anyhow::ensure!(verdict == "safe", "{checks:#?}");
+            return Ok(Some(()));
+        };
+        let (_, _, findings) = checks.iter().find(|(id, _, _)| id == check).context("no such check")?;
+        let is_named =
+            findings.contains(source) && findings.contains(resource) && findings.contains("forbidden");
+        anyhow::ensure!(is_named, "{findings}");
+        Ok(Some(()))
+    };
+    world.wait_for(&format!("{lost:?} to be all that is unknown"), 30, ask).await;
+}
+
+/// The verdict of the command line, and each check with its status and its findings as text.
+fn asked(kubeconfig: &Path, config: &Path) -> Result<(String, Vec<(String, String, String)>)> {
+    let flag = |name: &str, path: &Path| format!("--{name}={}", path.display());
+    let output = Command::new(parts::own("lockkeeper-exporter")?)
+        .args([
+            "verdict",
+            TARGET,
+            "--output=json",
+            &flag("kubeconfig", kubeconfig),
+            &flag("config.file", config),
+        ])
+        .output()?;
+    let document: Value = serde_json::from_slice(&output.stdout)?;
+    let verdict = &document["verdicts"][0];
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let checks = verdict["checks"].as_array().context("no checks")?.iter();
+    let checks =
+        checks.map(|it| (text(&it["id"]), text(&it["status"]), it["findings"].to_string())).collect();
+    Ok((text(&verdict["verdict"]), checks))
+}
