@@ -12,7 +12,7 @@ static MEMORY: PeakAlloc = PeakAlloc;
 /// More than all tests of this program need together, and less than what anybody would notice.
 const MEGABYTES_MAX: f32 = 256.0;
 
-const FACTS: [&str; 5] = [
+const FACTS: [&str; 6] = [
     include_str!("../data/addons.yaml"),
     include_str!("../data/components.yaml"),
     include_str!("../data/nodes.yaml"),

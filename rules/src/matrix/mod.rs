@@ -45,7 +45,7 @@ pub use schema::json_schema;
 pub use volume_plugin::{VolumePlugin, VolumePlugins};
 
 /// The files that are built in, by name.
-const BUILT_IN: [(&str, &str); 5] = [
+const BUILT_IN: [(&str, &str); 6] = [
     ("addons.yaml", include_str!("../../data/addons.yaml")),
     ("components.yaml", include_str!("../../data/components.yaml")),
     ("nodes.yaml", include_str!("../../data/nodes.yaml")),

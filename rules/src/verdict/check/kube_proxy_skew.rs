@@ -124,6 +124,8 @@ mod tests {
             namespace: "kube-system".to_owned(),
             name: KUBE_PROXY.to_owned(),
             labels: std::collections::BTreeMap::new(),
+            pod_labels: std::collections::BTreeMap::new(),
+            volume_plugins: std::collections::BTreeSet::new(),
             priority_class: String::new(),
             containers,
             init_containers: Vec::new(),
