@@ -203,7 +203,7 @@ mod tests {
 
     use lockkeeper_rules::inventory::Inventory;
     use lockkeeper_rules::matrix::Matrix;
-    use lockkeeper_rules::metric::Boots;
+    use lockkeeper_rules::metric::Memory;
     use lockkeeper_rules::snapshot::{ApiServer, Packages, Source, StaticPod};
     use lockkeeper_rules::version::Version;
 
@@ -259,7 +259,7 @@ mod tests {
             ..Inventory::unread()
         };
         let matrix = Arc::new(Matrix::built_in());
-        View::new(snapshot, inventory, matrix, Vec::new(), &Boots::default(), &settings, now())
+        View::new(snapshot, inventory, matrix, Vec::new(), &mut Memory::default(), &settings, now())
     }
 
     struct Got {

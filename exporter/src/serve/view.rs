@@ -1,6 +1,5 @@
 //! What is shown: one state with its verdicts and its metrics, made once and shared by every request.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,13 +8,11 @@ use lockkeeper_rules::inventory::Inventory;
 use lockkeeper_rules::matrix::Matrix;
 use lockkeeper_rules::matrix::reload::InForce;
 use lockkeeper_rules::metric::{
-    BUILD_INFO, Boots, SOURCE_ERRORS, Sample, WATCH_EVENTS, WATCH_RESTARTS, current_run, matrix_samples,
-    samples,
+    BUILD_INFO, Memory, SOURCE_ERRORS, Sample, WATCH_EVENTS, WATCH_RESTARTS, matrix_samples, samples, targets,
 };
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::Snapshot;
 use lockkeeper_rules::verdict::{Case, Verdict, verdict};
-use lockkeeper_rules::version::Version;
 use tokio::sync::watch;
 
 use super::metrics::Page;
@@ -51,13 +48,14 @@ impl View {
         inventory: Inventory,
         matrix: Arc<Matrix>,
         counted: Vec<Sample>,
-        boots: &Boots,
+        memory: &mut Memory,
         settings: &Settings,
         at: Timestamp,
     ) -> Self {
         let case = Case { snapshot: &snapshot, inventory: &inventory, matrix: &matrix, settings, now: at };
         let verdicts: Vec<Verdict> = targets(&snapshot).iter().map(|target| verdict(target, &case)).collect();
-        let mut all = samples(&snapshot, &inventory, &verdicts, boots);
+        memory.observe(&snapshot, &verdicts, at);
+        let mut all = samples(&case, &verdicts, memory);
         all.extend(counted);
         Self { at, verdicts, page: Page::new(all), snapshot, inventory, matrix }
     }
@@ -88,33 +86,6 @@ impl View {
     }
 }
 
-/// What is asked about without being asked: the newest patch, the next minor, and where the open run goes.
-#[must_use]
-pub fn targets(snapshot: &Snapshot) -> Vec<String> {
-    let packages = snapshot.packages.value.as_ref();
-    let published = packages.into_iter().flat_map(|packages| [&packages.patch, &packages.minor]);
-    let mut targets: Vec<String> = published.flatten().map(ToString::to_string).collect();
-    let run = current_run(snapshot.runs.value.as_deref().unwrap_or_default());
-    targets.extend(run.map(|run| written(&run.spec.target)));
-    let mut seen = BTreeSet::new();
-    targets.retain(|target| seen.insert(target.clone()));
-    targets
-}
-
-/// The longest target that is shown of what is no version.
-const TARGET_CHARS_MAX: usize = 40;
-
-/// A target in one spelling, so that `1.36.3` and `v1.36.3` get one series; what is no version is cut short.
-fn written(target: &str) -> String {
-    match target.parse::<Version>() {
-        Ok(version) => version.to_string(),
-        Err(_) if target.chars().count() > TARGET_CHARS_MAX => {
-            target.chars().take(TARGET_CHARS_MAX).chain(['…']).collect()
-        }
-        Err(_) => target.to_owned(),
-    }
-}
-
 /// Makes a view whenever something has changed, at most once a second, for ever.
 pub async fn keep(
     eyes: Arc<Eyes>,
@@ -122,19 +93,19 @@ pub async fn keep(
     settings: Settings,
     views: watch::Sender<Arc<View>>,
 ) {
-    let mut boots = Boots::default();
+    let mut memory = Memory::default();
     loop {
         let now = Timestamp::now();
         let snapshot = eyes.snapshot();
         if let Some(nodes) = &snapshot.nodes.value {
-            boots.observe(nodes, now);
             let targets: Vec<Version> =
                 targets(&snapshot).iter().filter_map(|target| target.parse().ok()).collect();
             eyes.want_kubelets(nodes, &targets);
         }
         let in_force = facts.borrow_and_update().clone();
         let counted = [counted(&eyes), matrix_samples(&in_force)].concat();
-        let view = View::new(snapshot, eyes.inventory(), in_force.matrix, counted, &boots, &settings, now);
+        let inventory = eyes.inventory();
+        let view = View::new(snapshot, inventory, in_force.matrix, counted, &mut memory, &settings, now);
         views.send_replace(Arc::new(view));
         tokio::time::sleep(VIEW_PAUSE).await;
         let changed = async {
@@ -153,7 +124,7 @@ pub async fn keep(
 pub fn empty(settings: &Settings, now: Timestamp) -> View {
     let matrix = Arc::new(Matrix::default());
     let (snapshot, inventory) = (Snapshot::unread(), Inventory::unread());
-    View::new(snapshot, inventory, matrix, vec![build_info()], &Boots::default(), settings, now)
+    View::new(snapshot, inventory, matrix, vec![build_info()], &mut Memory::default(), settings, now)
 }
 
 fn build_info() -> Sample {

@@ -12,11 +12,11 @@ use crate::snapshot::Node;
 /// A boot id without one before it says nothing, since that is all a new exporter has. So this is a hint, and preflight
 /// asks the nodes themselves.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Boots(BTreeMap<NodeName, (String, Option<Timestamp>)>);
+pub(super) struct Boots(BTreeMap<NodeName, (String, Option<Timestamp>)>);
 
 impl Boots {
     /// Compares the boot ids with those seen before; nodes that have left are forgotten.
-    pub fn observe(&mut self, nodes: &[Node], now: Timestamp) {
+    pub(super) fn observe(&mut self, nodes: &[Node], now: Timestamp) {
         let before = std::mem::take(&mut self.0);
         self.0 = nodes
             .iter()

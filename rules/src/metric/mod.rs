@@ -1,9 +1,9 @@
 //! The metric table, and the samples that a state is shown by.
 //!
 //! ```text
-//!   snapshot ─┐
+//!   case ─────┐
 //!   verdicts ─┼──▶ samples ──▶ exporter ──▶ /metrics
-//!   boots ────┘       ▲
+//!   memory ───┘       ▲
 //!                   TABLE: name, kind, help, labels, program ──▶ docs, dashboards' test
 //! ```
 //!
@@ -11,14 +11,18 @@
 //! gone from the snapshot is gone from the samples; a node that has left leaves nothing behind.
 
 mod boots;
+mod goal;
+mod judged;
 mod matrix;
+mod memory;
 mod progress;
 mod run;
 mod samples;
 mod table;
 
-pub use boots::Boots;
+pub use goal::targets;
 pub use matrix::matrix_samples;
+pub use memory::Memory;
 pub use run::{current_run, is_open};
 pub use samples::samples;
 pub use table::*;

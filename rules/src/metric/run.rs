@@ -194,8 +194,7 @@ mod tests {
         ActiveStep, CordonedNodes, Halt, NodeBefore, StoredFinding, UpgradeRunSpec, WaitingStep,
     };
     use crate::inventory::Inventory;
-    use crate::metric::TABLE;
-    use crate::metric::{Boots, Sample, samples};
+    use crate::metric::{Memory, Sample, TABLE, samples};
     use crate::snapshot::{Snapshot, Source};
     use crate::verdict::healthy;
     use jiff::Timestamp;
@@ -240,10 +239,7 @@ mod tests {
         let mut cluster = healthy();
         cluster.snapshot.runs = Source::read(runs, cluster.now);
         let verdicts = [cluster.verdict("v1.36.3")];
-        samples(&cluster.snapshot, &cluster.inventory, &verdicts, &Boots::default())
-            .iter()
-            .map(text)
-            .collect()
+        samples(&cluster.case(), &verdicts, &Memory::default()).iter().map(text).collect()
     }
 
     fn text(sample: &Sample) -> String {
@@ -473,10 +469,9 @@ mod tests {
 
     #[test]
     fn before_anything_is_read_nothing_is_claimed() {
-        let shown: Vec<_> = samples(&Snapshot::unread(), &Inventory::unread(), &[], &Boots::default())
-            .iter()
-            .map(text)
-            .collect();
+        let mut cluster = healthy();
+        (cluster.snapshot, cluster.inventory) = (Snapshot::unread(), Inventory::unread());
+        let shown: Vec<_> = samples(&cluster.case(), &[], &Memory::default()).iter().map(text).collect();
         assert!(has(&shown, "source_up{source=kube_api} 0"), "{shown:#?}");
         for claim in ["state_timestamp", "in_flight", "node_", "step_", "phase"] {
             assert!(!shown.iter().any(|line| line.starts_with(claim)), "{claim}");
@@ -489,7 +484,7 @@ mod tests {
         let waits = vec![run(RunPhase::Waiting, |status| status.waiting = waiting("preflight"))];
         cluster.snapshot.runs = Source::read(waits, cluster.now);
         let verdicts = [cluster.verdict("v1.36.3")];
-        let samples = samples(&cluster.snapshot, &cluster.inventory, &verdicts, &Boots::default());
+        let samples = samples(&cluster.case(), &verdicts, &Memory::default());
         let series: std::collections::BTreeSet<_> =
             samples.iter().map(|it| (it.metric.name, &it.labels)).collect();
         assert_eq!(series.len(), samples.len());

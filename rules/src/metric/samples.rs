@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::boots::Boots;
+use super::memory::Memory;
 use super::run::{current_run, is_open, node_state};
 use super::table::*;
 use super::{Metric, Sample};
@@ -10,28 +10,26 @@ use crate::api::UpgradeRun;
 use crate::inventory::Inventory;
 use crate::skew::{self, Skew};
 use crate::snapshot::{Node, Pressure, Reading, Role, Snapshot};
-use crate::verdict::{Answer, Status, Verdict};
+use crate::verdict::{Case, Verdict};
 use crate::version::{Minor, Version};
 
 /// Every sample of this state. Verdicts are those that were computed for it.
 #[must_use]
-pub fn samples(
-    snapshot: &Snapshot,
-    inventory: &Inventory,
-    verdicts: &[Verdict],
-    boots: &Boots,
-) -> Vec<Sample> {
+pub fn samples(case: &Case<'_>, verdicts: &[Verdict], memory: &Memory) -> Vec<Sample> {
+    let snapshot = case.snapshot;
     let mut out = Samples(Vec::new());
-    out.sources(snapshot, inventory);
+    out.sources(snapshot, case.inventory);
     out.packages(snapshot);
-    out.verdicts(snapshot, verdicts);
+    out.goals(case, verdicts);
+    verdicts.iter().for_each(|verdict| out.verdict(verdict, memory));
+    out.facts(case);
     let runs = snapshot.runs.value.as_deref();
     let run = current_run(runs.unwrap_or_default());
     for node in snapshot.nodes.value.iter().flatten() {
         out.node(node);
         out.node_state(node, run);
     }
-    for (node, at) in boots.seen() {
+    for (node, at) in memory.boots() {
         out.time(&NODE_BOOT, [&node.0], at);
     }
     out.versions(snapshot);
@@ -93,36 +91,6 @@ impl Samples {
             && let Some(behind) = newest.ahead_of(oldest)
         {
             self.add(&MINORS_BEHIND, [], minors(behind.max(0)));
-        }
-    }
-
-    fn verdicts(&mut self, snapshot: &Snapshot, verdicts: &[Verdict]) {
-        let published =
-            snapshot.packages.value.iter().flat_map(|packages| [&packages.patch, &packages.minor]);
-        let published: Vec<String> = published.flatten().map(ToString::to_string).collect();
-        let any = |answer| {
-            verdicts.iter().any(|verdict| verdict.verdict == answer && published.contains(&verdict.target))
-        };
-        self.flag(&BLOCKED, [], any(Answer::Blocked));
-        self.flag(&HELD, [], any(Answer::Held));
-        for verdict in verdicts {
-            let target = verdict.target.as_str();
-            self.time(&VERDICT_TIMESTAMP, [target], verdict.computed_at);
-            for answer in Answer::ALL {
-                self.flag(&VERDICT, [target, answer.name()], verdict.verdict == answer);
-            }
-            for check in &verdict.checks {
-                for status in Status::ALL {
-                    self.flag(&VERDICT_CHECK, [target, check.id, status.name()], check.status == status);
-                }
-                let is_blocking = matches!(check.status, Status::Block | Status::Hold);
-                let count = if is_blocking { check.findings.len() } else { 0 };
-                self.add(
-                    &BLOCKERS,
-                    [target, check.id],
-                    u32::try_from(count).map_or(f64::INFINITY, f64::from),
-                );
-            }
         }
     }
 
@@ -208,7 +176,7 @@ fn minors(count: i64) -> f64 {
     i32::try_from(count).map_or(f64::NAN, f64::from)
 }
 
-fn oldest_api_server(snapshot: &Snapshot) -> Option<&Version> {
+pub(super) fn oldest_api_server(snapshot: &Snapshot) -> Option<&Version> {
     snapshot.api_servers.value.iter().flatten().filter_map(|server| server.version.as_ref().ok()).min()
 }
 

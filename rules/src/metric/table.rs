@@ -68,12 +68,56 @@ pub(super) static VERDICT_CHECK: Metric = gauge(
     &["target", "check", "status"],
     "1 for what the check says (pass, block, hold, unknown), 0 for the others.",
 );
-pub(super) static BLOCKED: Metric =
-    gauge("k8s_upgrade_blocked", &[], "1 if the verdict on a published target is blocked.");
-pub(super) static HELD: Metric =
-    gauge("k8s_upgrade_held", &[], "1 if the verdict on a published target is held.");
-pub(super) static BLOCKERS: Metric =
-    gauge("k8s_upgrade_blockers", &["target", "check"], "What the check found in the way of the target.");
+pub(super) static VERDICT_BLIND: Metric = gauge(
+    "k8s_upgrade_verdict_blind",
+    &["target", "check"],
+    "1 if the check could not read something, whatever else it found.",
+);
+pub(super) static VERDICT_LAST_SUCCESS: Metric = gauge(
+    "k8s_upgrade_verdict_last_success_timestamp_seconds",
+    &["target"],
+    "When the target was last judged with everything read; absent before the first time since the start.",
+);
+pub(super) static VERDICT_REASON: Metric = gauge(
+    "k8s_upgrade_verdict_reason_info",
+    &["target", "class", "check", "subject", "reason"],
+    "What was found about the target, by class (block, hold, unknown), at most 50 for each target; constant 1.",
+);
+pub(super) static BLOCKED: Metric = gauge(
+    "k8s_upgrade_blocked",
+    &["kind", "target"],
+    "1 if something blocks the newest patch, the next minor or the target of the open run, whatever else is held or unknown.",
+);
+pub(super) static HELD: Metric = gauge(
+    "k8s_upgrade_held",
+    &["kind", "target"],
+    "1 if somebody else must release something before the newest patch, the next minor or the target of the open run, whatever else is blocked or unknown.",
+);
+pub(super) static BLIND: Metric = gauge(
+    "k8s_upgrade_blind",
+    &["kind", "target"],
+    "1 if something about the newest patch, the next minor or the target of the open run could not be read, whatever else is blocked or held.",
+);
+pub(super) static BLOCKERS: Metric = gauge(
+    "k8s_upgrade_blockers",
+    &["target", "check"],
+    "How many things the check found that block or hold the target.",
+);
+pub(super) static MATRIX_TIMESTAMP: Metric = gauge(
+    "k8s_upgrade_matrix_timestamp_seconds",
+    &["section"],
+    "The day of the facts of this section about versions; absent if there are none.",
+);
+pub(super) static MATRIX_MAX_AGE: Metric = gauge(
+    "k8s_upgrade_matrix_max_age_seconds",
+    &["section"],
+    "How old the facts of this section may be before they say nothing.",
+);
+pub(super) static RUNNING_MINOR_EOL: Metric = gauge(
+    "k8s_upgrade_running_minor_eol_timestamp_seconds",
+    &["minor"],
+    "When the oldest minor that an API server runs gets no more patches; absent if that is not known.",
+);
 pub(super) static NODE_INFO: Metric = gauge(
     "k8s_upgrade_node_info",
     &["node", "role", "kubelet_version", "container_runtime"],
@@ -283,9 +327,16 @@ pub static TABLE: &[&Metric] = &[
     &VERDICT,
     &VERDICT_TIMESTAMP,
     &VERDICT_CHECK,
+    &VERDICT_BLIND,
+    &VERDICT_LAST_SUCCESS,
+    &VERDICT_REASON,
     &BLOCKED,
     &HELD,
+    &BLIND,
     &BLOCKERS,
+    &MATRIX_TIMESTAMP,
+    &MATRIX_MAX_AGE,
+    &RUNNING_MINOR_EOL,
     &NODE_INFO,
     &NODE_READY,
     &NODE_PRESSURE,

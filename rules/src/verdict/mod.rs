@@ -148,6 +148,19 @@ pub struct Check {
     pub is_final: bool,
 }
 
+impl Check {
+    /// Whether it has found something of this class, whatever its status is.
+    #[must_use]
+    pub fn has(&self, class: Status) -> bool {
+        self.classes.contains(&class)
+    }
+
+    /// Each finding with its class.
+    pub fn classed(&self) -> impl Iterator<Item = (Status, &Finding)> {
+        self.classes.iter().copied().zip(&self.findings)
+    }
+}
+
 /// The answer for one target at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verdict {
@@ -215,9 +228,15 @@ impl Verdict {
         self.checks.iter().flat_map(|check| &check.findings)
     }
 
-    /// The checks that could not be made.
+    /// The checks that could not be made, or not to the end.
     pub fn blind(&self) -> impl Iterator<Item = &Check> {
-        self.checks.iter().filter(|check| check.status == Status::Unknown)
+        self.checks.iter().filter(|check| check.has(Status::Unknown))
+    }
+
+    /// Whether any check has found something of this class: none hides another, as the one word must.
+    #[must_use]
+    pub fn has(&self, class: Status) -> bool {
+        self.checks.iter().any(|check| check.has(class))
     }
 
     /// Whether a step may be begun on the word of this verdict.

@@ -78,10 +78,7 @@ impl Report<'_> {
 impl Shown<'_> {
     fn row(&self) -> Vec<String> {
         use lockkeeper_rules::verdict::Status::{Block, Hold, Unknown};
-        let count = |status| {
-            let checks = self.verdict.checks.iter().filter(|check| check.status == status);
-            checks.count().to_string()
-        };
+        let count = |class| self.verdict.checks.iter().filter(|check| check.has(class)).count().to_string();
         vec![
             self.verdict.target.clone(),
             self.verdict.verdict.name().to_owned(),

@@ -413,6 +413,20 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn every_finding_keeps_its_class_whatever_the_status_is() {
+        use Status::{Block, Hold, Unknown};
+        let evidence = || Evidence { source: "nodes", count: 1, age_seconds: 0 };
+        let one = |subject: &str| vec![Finding::new(Reason::NodeMissing, subject, "")];
+        let all = Outcome::weigh(evidence(), Vec::new(), [one("b"), one("h"), one("u")]);
+        let check = all.into_check("x", Scope::Node, false);
+        let classed: Vec<_> = check.classed().map(|(class, it)| (class, it.subject.as_str())).collect();
+        assert_eq!((check.status, classed), (Unknown, vec![(Block, "b"), (Hold, "h"), (Unknown, "u")]));
+        let both =
+            Outcome::judge(evidence(), Vec::new(), one("b"), one("u")).into_check("x", Scope::Node, false);
+        assert_eq!((both.status, both.has(Block), both.has(Hold)), (Unknown, true, false));
+    }
+
+    #[test]
     fn ids_are_unique_snake_case_words() {
         let unique: std::collections::BTreeSet<_> = CHECK_IDS.into_iter().collect();
         assert_eq!(unique.len(), CHECK_IDS.len());
