@@ -101,8 +101,12 @@ pub struct AlertSettings {
     pub holding_seconds: u64,
     /// How long a run may be past its snapshot step without a snapshot.
     pub snapshot_missing_seconds: u64,
-    /// How long the verdict may be blocked.
+    /// How long the verdict may be blocked, and that of an open run held.
     pub blocked_seconds: u64,
+    /// How long the verdict may lack something that cannot be read.
+    pub blind_seconds: u64,
+    /// How long before the running minor gets no more patches a cluster that may not leave it is told of.
+    pub eol_notice_seconds: u64,
     /// How long versions may differ while no run is open.
     pub skew_seconds: u64,
     /// How long nothing may have been learnt about new versions.
@@ -138,6 +142,8 @@ impl Default for AlertSettings {
             holding_seconds: 86_400,
             snapshot_missing_seconds: 600,
             blocked_seconds: 900,
+            blind_seconds: 3_600,
+            eol_notice_seconds: 5_184_000,
             skew_seconds: 1_800,
             detection_stale_seconds: 93_600,
             runbooks: "docs/runbooks.md".to_owned(),

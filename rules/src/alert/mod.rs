@@ -10,6 +10,7 @@
 mod expression;
 mod gate;
 mod people;
+mod verdict;
 mod yaml;
 
 use std::collections::BTreeMap;

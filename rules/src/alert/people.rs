@@ -6,9 +6,9 @@ use super::gate::{node_not_ready_expr, telemetry_missing_expr};
 use super::{AlertRule, READY_ALERT, Severity, Words, rule};
 use crate::settings::Settings;
 
-/// The rules, the loudest first.
+/// The rules, the loudest first; then those about the verdict.
 pub(super) fn rules(settings: &Settings) -> Vec<AlertRule> {
-    vec![
+    let mut rules = vec![
         halted(settings),
         run_unreadable(settings),
         stalled(settings),
@@ -21,9 +21,10 @@ pub(super) fn rules(settings: &Settings) -> Vec<AlertRule> {
         actuator_down(settings),
         pipeline_silent(settings),
         detection_stale(settings),
-        blocked(settings),
         version_skew(settings),
-    ]
+    ];
+    rules.extend(super::verdict::rules(settings));
+    rules
 }
 
 fn halted(settings: &Settings) -> AlertRule {
@@ -203,22 +204,6 @@ fn detection_stale(settings: &Settings) -> AlertRule {
     let limit_seconds = settings.alerts.detection_stale_seconds;
     let expr = format!("time() - max({success}) > {limit_seconds}\nor absent({success})");
     rule(settings, words, expr, settings.alerts.gone_seconds)
-}
-
-fn blocked(settings: &Settings) -> AlertRule {
-    let select = Select::new(settings);
-    let blockers = select.all("k8s_upgrade_blockers");
-    let words = Words {
-        name: "K8sUpgradeBlocked",
-        severity: Severity::Warning,
-        summary: "A newer version is there, and the cluster is not fit for it.",
-        description: format!(
-            "/verdict has the details. Checks that block:{{{{ range query `{blockers} > 0` }}}} \
-             {{{{ .Labels.check }}}} ({{{{ .Labels.target }}}}){{{{ end }}}}."
-        ),
-    };
-    let blocked = select.all("k8s_upgrade_blocked");
-    rule(settings, words, format!("max({blocked}) == 1"), settings.alerts.blocked_seconds)
 }
 
 /// Not during a run, which is made of this, and never a gate: the cure is to go on.

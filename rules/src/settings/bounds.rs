@@ -88,7 +88,7 @@ const BOUNDS: [Bound<Settings>; 30] = [
 
 /// None of these decides anything: too short a time tells people too much, and too long a time too late.
 #[rustfmt::skip] // one threshold, one line
-const ALERT_BOUNDS: [Bound<AlertSettings>; 9] = [
+const ALERT_BOUNDS: [Bound<AlertSettings>; 11] = [
     Bound("settings.alerts.intervalSeconds", |it| it.interval_seconds, 1..=120,
         "a slower group would miss what happens within the five minutes that Prometheus looks back"),
     Bound("settings.alerts.goneSeconds", |it| it.gone_seconds, 1..=86_400, A_DAY_LATE),
@@ -97,6 +97,9 @@ const ALERT_BOUNDS: [Bound<AlertSettings>; 9] = [
     Bound("settings.alerts.holdingSeconds", |it| it.holding_seconds, 1..=604_800, A_WEEK_LATE),
     Bound("settings.alerts.snapshotMissingSeconds", |it| it.snapshot_missing_seconds, 1..=86_400, A_DAY_LATE),
     Bound("settings.alerts.blockedSeconds", |it| it.blocked_seconds, 1..=604_800, A_WEEK_LATE),
+    Bound("settings.alerts.blindSeconds", |it| it.blind_seconds, 1..=604_800, A_WEEK_LATE),
+    Bound("settings.alerts.eolNoticeSeconds", |it| it.eol_notice_seconds, 86_400..=31_536_000,
+        "an upgrade takes longer than a day to plan, and a minor gets patches for little more than a year"),
     Bound("settings.alerts.skewSeconds", |it| it.skew_seconds, 1..=604_800, A_WEEK_LATE),
     Bound("settings.alerts.detectionStaleSeconds", |it| it.detection_stale_seconds, 1..=2_592_000,
         "a month without news of new versions is too late, and 0 is always"),

@@ -1,0 +1,121 @@
+//! What people are told of the verdict. Blocked, held and blind are told apart, so that none is hidden behind another.
+//!
+//! A hold by itself is quiet, since only others can end it. It becomes loud when the running minor gets no more patches
+//! soon, and when it leaves the cluster half upgraded.
+
+use super::expression::Select;
+use super::{AlertRule, Severity, Words, rule};
+use crate::settings::Settings;
+
+/// The rules, the loudest first.
+pub(super) fn rules(settings: &Settings) -> Vec<AlertRule> {
+    vec![
+        in_flight_and_held(settings),
+        in_flight_and_blind(settings),
+        blind(settings),
+        held_past_eol(settings),
+        blocked(settings),
+        matrix_stale(settings),
+    ]
+}
+
+/// Of the goals of the cluster, those of people, and the one of the open run.
+const PUBLISHED: &str = "kind=~\"patch|minor\"";
+const OPEN_RUN: &str = "kind=\"run\"";
+
+fn in_flight_and_held(settings: &Settings) -> AlertRule {
+    let words = Words {
+        name: "K8sUpgradeInFlightAndHeld",
+        severity: Severity::Critical,
+        summary: "An upgrade is open, and only others can clear its way.",
+        description: "The cluster may stay half upgraded: something must be released before it fits {{ $labels.target }}, \
+                      the target of the open run. /verdict says what."
+            .to_owned(),
+    };
+    let held = Select::new(settings).matching("k8s_upgrade_held", &[OPEN_RUN]);
+    rule(settings, words, format!("max by (target) ({held}) == 1"), settings.alerts.blocked_seconds)
+}
+
+fn in_flight_and_blind(settings: &Settings) -> AlertRule {
+    let words = Words {
+        name: "K8sUpgradeInFlightAndBlind",
+        severity: Severity::Critical,
+        summary: "An upgrade is open, and its verdict is blind.",
+        description: "Something that the verdict on {{ $labels.target }} needs cannot be read, and no step starts that needs \
+                      it. /verdict says what."
+            .to_owned(),
+    };
+    let blind = Select::new(settings).matching("k8s_upgrade_blind", &[OPEN_RUN]);
+    rule(settings, words, format!("max by (target) ({blind}) == 1"), settings.alerts.blind_seconds)
+}
+
+fn blind(settings: &Settings) -> AlertRule {
+    let select = Select::new(settings);
+    let checks = select.all("k8s_upgrade_verdict_blind");
+    let words = Words {
+        name: "K8sUpgradeBlind",
+        severity: Severity::Warning,
+        summary: "Whether the cluster is fit for the next version cannot be told.",
+        description: format!(
+            "The verdict on the next {{{{ $labels.kind }}}} lacks something that cannot be read; /verdict says what. Blind \
+             checks:{{{{ range query `max by (check) ({checks}) == 1` }}}} {{{{ .Labels.check }}}}{{{{ end }}}}."
+        ),
+    };
+    let blind = select.matching("k8s_upgrade_blind", &[PUBLISHED]);
+    rule(settings, words, format!("max by (kind) ({blind}) == 1"), settings.alerts.blind_seconds)
+}
+
+/// Asks for an end that is known to be far, so that an end that nobody knows is told too.
+fn held_past_eol(settings: &Settings) -> AlertRule {
+    let words = Words {
+        name: "K8sUpgradeHeldPastEol",
+        severity: Severity::Warning,
+        summary: "The way to the next minor is barred, and the running one ends.",
+        description: "The running minor gets no more patches soon, or nobody knows until when, and the cluster may not go \
+                      to the next one: k8s_upgrade_running_minor_eol_timestamp_seconds has the day, /verdict what is in \
+                      the way."
+            .to_owned(),
+    };
+    let select = Select::new(settings);
+    let [held, blocked] = ["k8s_upgrade_held", "k8s_upgrade_blocked"]
+        .map(|metric| select.matching(metric, &["kind=\"minor\""]));
+    let ends = select.all("k8s_upgrade_running_minor_eol_timestamp_seconds");
+    let notice_seconds = settings.alerts.eol_notice_seconds;
+    let expr = format!(
+        "max({held} == 1 or {blocked} == 1) == 1\nunless on () (min({ends}) > time() + {notice_seconds})"
+    );
+    rule(settings, words, expr, settings.alerts.blocked_seconds)
+}
+
+fn blocked(settings: &Settings) -> AlertRule {
+    let select = Select::new(settings);
+    let blockers = select.matching("k8s_upgrade_verdict_reason_info", &["class=\"block\""]);
+    let words = Words {
+        name: "K8sUpgradeBlocked",
+        severity: Severity::Warning,
+        summary: "The cluster is not fit for a version that it is to go to.",
+        description: format!(
+            "/verdict has the details. In the way:{{{{ range query `count by (target, check, reason) ({blockers})` }}}} \
+             {{{{ .Labels.check }}}}: {{{{ .Labels.reason }}}} ({{{{ .Labels.target }}}}){{{{ end }}}}."
+        ),
+    };
+    let blocked = select.all("k8s_upgrade_blocked");
+    rule(settings, words, format!("max by (kind) ({blocked}) == 1"), settings.alerts.blocked_seconds)
+}
+
+/// A section that has no date says nothing either.
+fn matrix_stale(settings: &Settings) -> AlertRule {
+    let words = Words {
+        name: "K8sUpgradeMatrixStale",
+        severity: Severity::Warning,
+        summary: "What is known of versions is too old.",
+        description: "The facts of {{ $labels.section }} are missing or older than they may be: every verdict that needs \
+                      them is unknown."
+            .to_owned(),
+    };
+    let select = Select::new(settings);
+    let [of, allowed] = ["k8s_upgrade_matrix_timestamp_seconds", "k8s_upgrade_matrix_max_age_seconds"]
+        .map(|metric| format!("min by (section) ({})", select.all(metric)));
+    let expr = format!("{allowed}\nunless on (section) (time() - {of} <= {allowed})");
+    rule(settings, words, expr, settings.alerts.gone_seconds)
+}
