@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -10,7 +11,7 @@ use lockkeeper_rules::kubelet::questions;
 use lockkeeper_rules::matrix::Matrix;
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::{Packages, Snapshot, Source};
-use lockkeeper_rules::verdict::{Case, verdict};
+use lockkeeper_rules::verdict::Case;
 use lockkeeper_rules::version::Version;
 use tokio::time::{Instant, timeout_at};
 
@@ -24,7 +25,8 @@ use crate::read::kubelet::kubelets_now;
 use crate::read::now::snapshot_now;
 use crate::read::packages::Repository;
 use crate::saved::Saved;
-use crate::serve::verdict::Report;
+use crate::serve::judged::Judgement;
+use crate::serve::verdict::{Report, uncovered};
 use crate::telemetry::chain;
 
 /// How long all of it may take.
@@ -115,13 +117,14 @@ fn judge(args: &VerdictArgs, config: Option<config::Config>, matrix: &Matrix) ->
 fn told(args: &VerdictArgs, matrix: &Matrix, saved: &Saved, settings: &Settings) -> (String, Exit) {
     let Saved { now, snapshot, inventory, .. } = saved;
     let case = Case { snapshot, inventory, matrix, settings, now: *now };
-    let verdicts = [verdict(&args.target, &case)];
-    let report = Report::new(&verdicts, &case);
+    let judgements = [Arc::new(Judgement::of(&args.target, &case))];
+    let uncovered = uncovered(inventory, matrix);
+    let report = Report::new(&judgements, &uncovered, &case);
     let text = match args.output {
         Output::Text => report.text(),
         Output::Json => report.json(),
     };
-    (text, verdicts[0].verdict.into())
+    (text, judgements[0].verdict.verdict.into())
 }
 
 /// What goes wrong on the way to a verdict leaves it unknown: its exit code is that of bad input.

@@ -89,11 +89,9 @@ fn judged(request: &Parts, view: &View, site: &Site, now: Timestamp) -> Response
         Ok(asked) => asked,
         Err(why) => return text(StatusCode::BAD_REQUEST, why),
     };
-    let verdicts = match asked {
-        Some(target) => vec![view.judge(&target, &site.settings, now)],
-        None => view.verdicts.clone(),
-    };
-    let report = Report::new(&verdicts, &view.case(&site.settings, now));
+    let case = view.case(&site.settings, now);
+    let judgements = view.judge(asked.as_deref(), &case);
+    let report = Report::new(&judgements, view.uncovered(), &case);
     if accepts(&request.headers, "application/json") {
         reply(StatusCode::OK, "application/json", report.json())
     } else if accepts(&request.headers, "text/html") {
@@ -142,7 +140,9 @@ fn unread(view: &View) -> String {
 }
 
 fn landing(headers: &HeaderMap, view: &View, site: &Site, now: Timestamp) -> Response<Full<Bytes>> {
-    let report = Report::new(&view.verdicts, &view.case(&site.settings, now));
+    let case = view.case(&site.settings, now);
+    let judgements = view.judge(None, &case);
+    let report = Report::new(&judgements, view.uncovered(), &case);
     if !accepts(headers, "text/html") {
         return text(
             StatusCode::OK,

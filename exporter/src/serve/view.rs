@@ -1,6 +1,6 @@
 //! What is shown: one state with its verdicts and its metrics, made once and shared by every request.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,7 +15,9 @@ use lockkeeper_rules::snapshot::Snapshot;
 use lockkeeper_rules::verdict::{Case, Verdict, verdict};
 use tokio::sync::watch;
 
+use super::judged::{Judgement, Judgements};
 use super::metrics::Page;
+use super::verdict::uncovered;
 use crate::read::eyes::Eyes;
 
 /// Not more often than this is a view made, however much changes.
@@ -34,8 +36,10 @@ pub struct View {
     pub inventory: Inventory,
     /// What is known of versions.
     pub matrix: Arc<Matrix>,
-    /// The verdicts on the newest patch, the next minor and the open run's target.
-    pub verdicts: Vec<Verdict>,
+    /// The verdicts on the newest patch, the next minor and the open run's target, and on what was asked for.
+    judgements: Judgements,
+    /// The workloads that no row judges, once somebody has asked.
+    uncovered: OnceLock<Vec<String>>,
     /// The metrics.
     pub page: Page,
 }
@@ -57,13 +61,24 @@ impl View {
         memory.observe(&snapshot, &verdicts, at);
         let mut all = samples(&case, &verdicts, memory);
         all.extend(counted);
-        Self { at, verdicts, page: Page::new(all), snapshot, inventory, matrix }
+        let judgements = Judgements::new(verdicts);
+        let page = Page::new(all);
+        Self { at, judgements, uncovered: OnceLock::new(), page, snapshot, inventory, matrix }
     }
 
-    /// What is seen here on any target.
+    /// The verdict on a target, or without one those on what is published. The case is of this state.
     #[must_use]
-    pub fn judge(&self, target: &str, settings: &Settings, now: Timestamp) -> Verdict {
-        verdict(target, &self.case(settings, now))
+    pub fn judge(&self, target: Option<&str>, case: &Case<'_>) -> Vec<Arc<Judgement>> {
+        match target {
+            Some(target) => vec![self.judgements.on(target, case)],
+            None => self.judgements.published(case),
+        }
+    }
+
+    /// The workloads that look like add-ons and that no row judges.
+    #[must_use]
+    pub fn uncovered(&self) -> &[String] {
+        self.uncovered.get_or_init(|| uncovered(&self.inventory, &self.matrix))
     }
 
     /// What a verdict on this state is made from.

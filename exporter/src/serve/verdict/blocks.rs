@@ -98,10 +98,12 @@ impl Shown<'_> {
         };
         let word = verdict.verdict.name().to_uppercase();
         blocks.push(Block::Title(format!("{}: {word}, exit code {}{note}", verdict.target, self.exit_code)));
+        // The ages below are counted from then.
+        blocks.push(Block::Line(1, format!("judged at {:.0}", verdict.computed_at)));
         for check in &verdict.checks {
             tell_check(check, blocks);
         }
-        if let Some(way) = &self.way {
+        if let Some(way) = self.way {
             tell_way(way, blocks);
         }
         let why = self.way_error.as_ref();

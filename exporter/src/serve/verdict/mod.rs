@@ -1,9 +1,9 @@
 //! The verdict for people and programs: what `/verdict` and the command line tell.
 //!
 //! ```text
-//!   Case, Verdicts ──▶ Report ─┬─▶ JSON
-//!                              └─▶ blocks ─┬─▶ text for a terminal
-//!                                          └─▶ a page for a browser
+//!   Case, Judgements ──▶ Report ─┬─▶ JSON
+//!                                └─▶ blocks ─┬─▶ text for a terminal
+//!                                            └─▶ a page for a browser
 //! ```
 //!
 //! Text and page are drawn from the same blocks, so that neither can tell less than the other.
@@ -11,13 +11,16 @@
 mod blocks;
 mod draw;
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
-use lockkeeper_rules::inventory::Workload;
-use lockkeeper_rules::verdict::{Case, Verdict, Way, not_covered, way};
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::inventory::{Inventory, Workload};
+use lockkeeper_rules::matrix::Matrix;
+use lockkeeper_rules::verdict::{Case, Verdict, Way, not_covered};
 use serde::Serialize;
 
+use super::judged::Judgement;
 use super::status::{self, RunStatus, SourceStatus};
 use crate::exit::Exit;
 
@@ -27,7 +30,7 @@ pub struct Report<'a> {
     /// When it was made.
     pub at: Timestamp,
     verdicts: Vec<Shown<'a>>,
-    not_covered: NotCovered,
+    not_covered: NotCovered<'a>,
     matrix: Files<'a>,
     data: Vec<DataAge>,
     runs: Vec<RunStatus>,
@@ -49,15 +52,15 @@ struct Shown<'a> {
     /// What would clear each finding, in the order of all findings.
     remedies: Vec<&'static str>,
     /// The steps to the target; nothing if it is no version, or if they are not known.
-    way: Option<Way>,
+    way: Option<&'a Way>,
     /// Why they are not known.
     way_error: Option<String>,
 }
 
 /// The workloads that look like add-ons and that no row judges.
 #[derive(Debug, Serialize)]
-struct NotCovered {
-    workloads: Vec<String>,
+struct NotCovered<'a> {
+    workloads: &'a [String],
     /// Why they are not known.
     error: Option<String>,
 }
@@ -81,14 +84,14 @@ struct DataAge {
 }
 
 impl<'a> Report<'a> {
-    /// Tells these verdicts on a case.
+    /// Tells these verdicts on a case, and the workloads of it that are [`uncovered`].
     #[must_use]
-    pub fn new(verdicts: &'a [Verdict], case: &Case<'a>) -> Self {
+    pub fn new(judgements: &'a [Arc<Judgement>], uncovered: &'a [String], case: &Case<'a>) -> Self {
         let packages = &case.snapshot.packages;
         Self {
             at: case.now,
-            verdicts: verdicts.iter().map(|verdict| shown(verdict, case)).collect(),
-            not_covered: uncovered(case),
+            verdicts: judgements.iter().map(|judgement| shown(judgement, case)).collect(),
+            not_covered: NotCovered::of(uncovered, case),
             matrix: Files {
                 files: &case.matrix.files,
                 refused: case.matrix.refused.iter().map(ToString::to_string).collect(),
@@ -121,11 +124,12 @@ impl<'a> Report<'a> {
     }
 }
 
-fn shown<'a>(verdict: &'a Verdict, case: &Case<'_>) -> Shown<'a> {
-    let way = verdict.target.parse::<Version>().ok().map(|target| way(&target, case)).transpose();
-    let (way, way_error) = match way {
-        Ok(way) => (way, None),
-        Err(finding) => (None, Some(finding.to_string())),
+fn shown<'a>(judgement: &'a Judgement, case: &Case<'_>) -> Shown<'a> {
+    let verdict = &judgement.verdict;
+    let (way, way_error) = match judgement.way(case) {
+        Some(Ok(way)) => (Some(way), None),
+        Some(Err(finding)) => (None, Some(finding.to_string())),
+        None => (None, None),
     };
     Shown {
         verdict,
@@ -137,18 +141,21 @@ fn shown<'a>(verdict: &'a Verdict, case: &Case<'_>) -> Shown<'a> {
     }
 }
 
-fn uncovered(case: &Case<'_>) -> NotCovered {
-    let workloads = &case.inventory.workloads;
-    match workloads.fresh(case.now, case.settings.state_age_seconds_max) {
-        Ok(all) => NotCovered {
-            workloads: not_covered(all, &case.matrix.addons.value)
-                .into_iter()
-                .map(Workload::to_string)
-                .collect(),
-            error: None,
-        },
-        Err(why) => NotCovered { workloads: Vec::new(), error: Some(format!("workloads: {why}")) },
+impl<'a> NotCovered<'a> {
+    /// What is known of them at this moment.
+    fn of(workloads: &'a [String], case: &Case<'_>) -> Self {
+        match case.inventory.workloads.fresh(case.now, case.settings.state_age_seconds_max) {
+            Ok(_) => Self { workloads, error: None },
+            Err(why) => Self { workloads: &[], error: Some(format!("workloads: {why}")) },
+        }
     }
+}
+
+/// The workloads that look like add-ons and that no row judges, as they were read last.
+#[must_use]
+pub fn uncovered(inventory: &Inventory, matrix: &Matrix) -> Vec<String> {
+    let workloads = inventory.workloads.value.as_deref().unwrap_or_default();
+    not_covered(workloads, &matrix.addons.value).into_iter().map(Workload::to_string).collect()
 }
 
 fn data(case: &Case<'_>) -> Vec<DataAge> {

@@ -2,7 +2,7 @@ use lockkeeper_rules::inventory::{Container, Inventory, Rollout, WorkloadKind};
 use lockkeeper_rules::matrix::Matrix;
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::{ApiServer, Packages, Snapshot, Source};
-use lockkeeper_rules::verdict::verdict;
+use lockkeeper_rules::version::Version;
 
 use super::*;
 
@@ -59,14 +59,15 @@ fn told<T>(targets: &[&str], tell: impl FnOnce(&Report<'_>) -> T) -> T {
 fn told_of<T>(cluster: &Cluster, targets: &[&str], tell: impl FnOnce(&Report<'_>) -> T) -> T {
     let Cluster { snapshot, inventory, matrix, settings, now } = cluster;
     let case = Case { snapshot, inventory, matrix, settings, now: *now };
-    let verdicts: Vec<_> = targets.iter().map(|target| verdict(target, &case)).collect();
-    tell(&Report::new(&verdicts, &case))
+    let judgements: Vec<_> = targets.iter().map(|target| Arc::new(Judgement::of(target, &case))).collect();
+    tell(&Report::new(&judgements, &uncovered(inventory, matrix), &case))
 }
 
 #[test]
 fn one_target_is_told_with_checks_plan_gaps_and_the_age_of_the_data() {
     let text = told(&["v1.37.0"], |report| report.text());
-    assert!(text.starts_with("v1.37.0: UNKNOWN, exit code 3\n"), "{text}");
+    let head = "v1.37.0: UNKNOWN, exit code 3\n  judged at 2026-09-02T03:04:05Z\n";
+    assert!(text.starts_with(head), "{text}");
     for words in [
         "  unknown  kubelet_skew",
         "  pass     offered              3 packages (0 s old)",
