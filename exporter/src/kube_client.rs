@@ -1,6 +1,7 @@
 //! The Kubernetes client, built in one place so that its traps are disarmed once.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -18,10 +19,10 @@ const READ_TIMEOUT: Duration = Duration::from_secs(120);
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The kubeconfig cannot be used.
-    #[error("cannot use the kubeconfig {}; check --kubeconfig", path.display())]
+    #[error("cannot use the kubeconfig {}; check --kubeconfig", listed(paths))]
     Kubeconfig {
-        /// Its path.
-        path: PathBuf,
+        /// Its path; several if the fault is in what they are together.
+        paths: Vec<PathBuf>,
         /// Why.
         #[source]
         source: kube::config::KubeconfigError,
@@ -69,7 +70,16 @@ impl Cluster {
     /// # Errors
     /// The kubeconfig or the service account cannot be used. The API server itself is not asked yet.
     pub async fn connect(kubeconfig: Option<&Path>) -> Result<Self, ConnectError> {
-        let config = configure(kubeconfig).await?;
+        Self::connect_merged(kubeconfig.map(Path::to_owned).as_slice()).await
+    }
+
+    /// Builds the client from kubeconfigs that are merged as kubectl does, or from the pod's service account if there is
+    /// none.
+    ///
+    /// # Errors
+    /// A kubeconfig or the service account cannot be used. The API server itself is not asked yet.
+    pub async fn connect_merged(kubeconfigs: &[PathBuf]) -> Result<Self, ConnectError> {
+        let config = configure(kubeconfigs).await?;
         let client = kube::Client::try_from(config.clone()).map_err(ConnectError::Client)?;
         Ok(Self { client, config, others: Mutex::new(BTreeMap::new()) })
     }
@@ -110,12 +120,10 @@ pub fn explain(error: &kube::Error) -> String {
     }
 }
 
-async fn configure(kubeconfig: Option<&Path>) -> Result<Config, ConnectError> {
-    let mut config = match kubeconfig {
-        Some(path) => from_file(path)
-            .await
-            .map_err(|source| ConnectError::Kubeconfig { path: path.to_owned(), source })?,
-        None => Config::incluster().map_err(ConnectError::InCluster)?,
+async fn configure(kubeconfigs: &[PathBuf]) -> Result<Config, ConnectError> {
+    let mut config = match kubeconfigs {
+        [] => Config::incluster().map_err(ConnectError::InCluster)?,
+        paths => from_files(paths).await?,
     };
     // The library would repeat each 429 for minutes, also an eviction that a budget refuses: retries are ours.
     config.default_retry = false;
@@ -126,8 +134,29 @@ async fn configure(kubeconfig: Option<&Path>) -> Result<Config, ConnectError> {
     Ok(config)
 }
 
-async fn from_file(path: &Path) -> Result<Config, kube::config::KubeconfigError> {
-    Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &KubeConfigOptions::default()).await
+async fn from_files(paths: &[PathBuf]) -> Result<Config, ConnectError> {
+    let unusable = |paths: &[PathBuf], source| ConnectError::Kubeconfig { paths: paths.to_vec(), source };
+    let mut merged = Kubeconfig::default();
+    for path in paths {
+        let read = Kubeconfig::read_from(path).and_then(|next| merged.merge(next));
+        merged = read.map_err(|source| unusable(std::slice::from_ref(path), source))?;
+    }
+    let options = KubeConfigOptions::default();
+    Config::from_custom_kubeconfig(merged, &options).await.map_err(|source| unusable(paths, source))
+}
+
+/// The kubeconfigs that `$KUBECONFIG` lists. As for kubectl, an empty name is none, and a file that is not there counts
+/// only if no other is.
+#[must_use]
+pub fn listed_kubeconfigs(listed: &OsStr) -> Vec<PathBuf> {
+    let paths: Vec<PathBuf> =
+        std::env::split_paths(listed).filter(|path| !path.as_os_str().is_empty()).collect();
+    let there: Vec<PathBuf> = paths.iter().filter(|path| path.exists()).cloned().collect();
+    if there.is_empty() { paths } else { there }
+}
+
+fn listed(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -138,5 +167,33 @@ mod tests {
     async fn a_kubeconfig_that_is_not_there_is_named() {
         let error = connect(Some(Path::new("/nonexistent/kubeconfig"))).await.err().unwrap();
         assert!(error.to_string().contains("/nonexistent/kubeconfig"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn kubeconfigs_are_merged_as_kubectl_does() {
+        install_tls_provider();
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let cluster = "clusters: [{name: c, cluster: {server: 'https://10.0.0.1:6443'}}]\nusers: [{name: u, user: {}}]\n";
+        let (one, context) = (
+            write("one", cluster),
+            write("context", "contexts: [{name: x, context: {cluster: c, user: u}}]\ncurrent-context: x\n"),
+        );
+        let later =
+            write("later", "clusters: [{name: c, cluster: {server: 'https://10.0.0.2:6443'}}]\nusers: []\n");
+        let gone = folder.path().join("gone");
+        let paths = |paths: &[&PathBuf]| listed_kubeconfigs(&std::env::join_paths(paths).unwrap());
+        let all = paths(&[&gone, &PathBuf::new(), &one, &later, &context]);
+        assert_eq!(all, [&one, &later, &context].map(Clone::clone), "what is not there is not missed");
+        let connected = Cluster::connect_merged(&all).await.unwrap();
+        assert_eq!(connected.url(), "https://10.0.0.1:6443/", "the first file that names a cluster counts");
+        assert_eq!(paths(&[&gone]), [gone], "unless nothing is there");
+        let error = Cluster::connect_merged(&[one, later]).await.err().unwrap().to_string();
+        assert!(error.contains("one, ") && error.contains("later; check"), "{error}");
+        assert_eq!(listed_kubeconfigs(OsStr::new("")), [PathBuf::new(); 0]);
     }
 }

@@ -8,7 +8,6 @@ use lockkeeper_rules::seed::{Answer, Inputs, METRIC, judge};
 use super::verdict::{VerdictArgs, unknown, within_deadline};
 use super::{Failure, input, write};
 use crate::exit::Exit;
-use crate::kube_client::Cluster;
 use crate::read::backend::BackendConfig;
 use crate::read::prometheus::Prometheus;
 use crate::read::seed::{Seen, seen};
@@ -52,7 +51,7 @@ fn tell(errors: &[String], answer: Answer) -> Result<Exit, Failure> {
 
 async fn read(args: &VerdictArgs, matrix: &[u8]) -> Result<(Seen, Result<Vec<u8>, String>), Failure> {
     // A cluster that does not answer is empty to the first gate; one that was not named could make it say "safe".
-    let cluster = Cluster::connect(args.kubeconfig.as_deref()).await.map_err(input)?;
+    let cluster = args.connect().await?;
     let cluster = seen(&cluster.client, matrix);
     let Some(url) = &args.prometheus else {
         return Ok((cluster.await, Err("no --prometheus is given".to_owned())));

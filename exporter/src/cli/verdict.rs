@@ -19,7 +19,7 @@ use super::matrix::{Asked, asked};
 use super::{Failure, input, print, seed};
 use crate::config;
 use crate::exit::Exit;
-use crate::kube_client::Cluster;
+use crate::kube_client::{Cluster, ConnectError, listed_kubeconfigs};
 use crate::read::inventory::inventory_now;
 use crate::read::kubelet::kubelets_now;
 use crate::read::now::snapshot_now;
@@ -44,9 +44,9 @@ pub(super) struct VerdictArgs {
     /// How the answer is written.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
-    /// The kubeconfig; the pod's service account without it.
+    /// The kubeconfig; without it those of $KUBECONFIG, as kubectl reads them, and else the pod's service account.
     #[arg(long, value_name = "FILE", conflicts_with = "from")]
-    pub(super) kubeconfig: Option<PathBuf>,
+    kubeconfig: Option<PathBuf>,
     /// The configuration file with settings, packages and matrix.files. Without it, what is published is unknown.
     #[arg(long = "config.file", value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
@@ -76,6 +76,20 @@ enum Output {
 impl VerdictArgs {
     pub(super) fn is_json(&self) -> bool {
         self.output == Output::Json
+    }
+
+    /// The cluster that is meant.
+    pub(super) async fn connect(&self) -> Result<Cluster, Failure> {
+        if self.kubeconfig.is_some() {
+            return Cluster::connect(self.kubeconfig.as_deref()).await.map_err(input);
+        }
+        let listed =
+            std::env::var_os("KUBECONFIG").map(|listed| listed_kubeconfigs(&listed)).unwrap_or_default();
+        let named = |error: ConnectError| match listed.is_empty() {
+            true => error.into(),
+            false => anyhow::Error::new(error).context("$KUBECONFIG"),
+        };
+        Cluster::connect_merged(&listed).await.map_err(|error| input(named(error)))
     }
 }
 
@@ -148,7 +162,7 @@ pub(super) fn within_deadline<T>(work: impl Future<Output = Result<T, Failure>>)
 async fn read(args: &VerdictArgs, config: Option<&config::Config>) -> Result<Saved, Failure> {
     // A little before the end, so that what was read by then is told.
     let until = Instant::now() + DEADLINE.saturating_sub(Duration::from_secs(5));
-    let cluster = Cluster::connect(args.kubeconfig.as_deref()).await.map_err(input)?;
+    let cluster = args.connect().await?;
     let (mut snapshot, mut inventory) = tokio::join!(
         snapshot_now(&cluster, Source::unread(), SOURCE_DEADLINE),
         inventory_now(&cluster.client, SOURCE_DEADLINE),
