@@ -7,3 +7,4 @@ mod promtool;
 mod ready;
 mod route;
 mod table;
+mod verdict;

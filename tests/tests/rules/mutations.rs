@@ -6,7 +6,7 @@ use super::promtool::{Case, SAMPLE_SECONDS, check, default_groups};
 use super::{gates, ready};
 
 /// The rule without a part; the part must be there to begin with.
-fn mutated(groups: &[RuleGroup], alert: &str, part: &str, instead: &str) -> Vec<RuleGroup> {
+pub(super) fn mutated(groups: &[RuleGroup], alert: &str, part: &str, instead: &str) -> Vec<RuleGroup> {
     let mut groups = groups.to_vec();
     let mut rules = groups.iter_mut().flat_map(|group| &mut group.rules);
     let rule = rules.find(|rule| rule.name == alert).unwrap_or_else(|| panic!("no rule {alert}"));
@@ -16,10 +16,16 @@ fn mutated(groups: &[RuleGroup], alert: &str, part: &str, instead: &str) -> Vec<
 }
 
 /// The case of this name must fail. The whole of the cases is known to pass without the mutation.
-fn must_be_noticed(groups: &[RuleGroup], cases: &[Case], by: &str, what: &str) {
+pub(super) fn must_be_noticed(
+    groups: &[RuleGroup],
+    evaluation_seconds: u64,
+    cases: &[Case],
+    by: &str,
+    what: &str,
+) {
     let cases: Vec<Case> = cases.iter().filter(|case| case.name() == by).cloned().collect();
     assert_eq!(cases.len(), 1, "{by:?} names one case");
-    let said = check(groups, SAMPLE_SECONDS, &cases)
+    let said = check(groups, evaluation_seconds, &cases)
         .expect_err(&format!("{by:?} does not notice the loss of {what}"));
     // A mutation that promtool cannot parse would be noticed for the wrong reason.
     assert!(said.contains("FAILED") && said.contains("got:"), "{what}: {said}");
@@ -79,7 +85,7 @@ fn no_guard_of_the_ready_rule_can_be_lost_unnoticed() {
             "a gate of another class, and an alert that is no gate, do not close",
         ),
     ] {
-        must_be_noticed(&mutated(&rules, READY_ALERT, part, instead), &cases, by, part);
+        must_be_noticed(&mutated(&rules, READY_ALERT, part, instead), SAMPLE_SECONDS, &cases, by, part);
     }
 }
 
@@ -98,7 +104,7 @@ fn no_gate_alert_can_be_lost_unnoticed() {
     for (gate, by) in noticed_by {
         let mut groups = groups.clone();
         groups[0].rules.retain(|rule| rule.name != gate);
-        must_be_noticed(&groups, &cases, by, gate);
+        must_be_noticed(&groups, SAMPLE_SECONDS, &cases, by, gate);
     }
 }
 
@@ -120,7 +126,7 @@ fn no_part_of_a_gate_alert_can_be_lost_unnoticed() {
     for (arm, by) in telemetry_rule.expr.lines().zip(noticed_by) {
         let never = "vector(1) > 2";
         let instead = if arm.starts_with("or ") { format!("or {never}") } else { never.to_owned() };
-        must_be_noticed(&mutated(&groups, telemetry, arm, &instead), &cases, by, arm);
+        must_be_noticed(&mutated(&groups, telemetry, arm, &instead), SAMPLE_SECONDS, &cases, by, arm);
     }
     let [not_ready, pressure] = ["K8sUpgradeNodeNotReady", "K8sUpgradeNodePressure"];
     let excused = "state=~\"upgrading|failed|skipped\"";
@@ -139,6 +145,6 @@ fn no_part_of_a_gate_alert_can_be_lost_unnoticed() {
         (pressure, excused, "state=\"none\"", "a node that is failed is excused"),
         ("RecentNodeReboot", "< 86400", "< 86300", "a reboot of the day before yesterday is forgotten"),
     ] {
-        must_be_noticed(&mutated(&groups, alert, part, instead), &cases, by, part);
+        must_be_noticed(&mutated(&groups, alert, part, instead), SAMPLE_SECONDS, &cases, by, part);
     }
 }

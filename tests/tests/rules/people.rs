@@ -4,20 +4,21 @@ use lockkeeper_rules::alert::PEOPLE_GROUP;
 
 use super::gates::series;
 use super::promtool::{Case, check, default_groups};
+use super::verdict;
 
-const MINUTE: u64 = 60;
-const HOUR: u64 = 60 * MINUTE;
+pub(super) const MINUTE: u64 = 60;
+pub(super) const HOUR: u64 = 60 * MINUTE;
 /// The interval of the group of these alerts.
-const EVALUATION_SECONDS: u64 = 30;
+pub(super) const EVALUATION_SECONDS: u64 = 30;
 const STEP: &str = "run=\"spring\",step=\"worker/w-1\",phase=\"worker\",token=\"u.7.1.00ff\"";
 
 /// A case with one sample a minute.
-fn case(name: &str) -> Case {
+pub(super) fn case(name: &str) -> Case {
     Case::new(name).every(MINUTE)
 }
 
 fn cases() -> Vec<Case> {
-    [of_a_run(), of_steps(), of_the_path(), of_versions()].concat()
+    [of_a_run(), of_steps(), of_the_path(), of_versions(), verdict::cases()].concat()
 }
 
 fn of_a_run() -> Vec<Case> {
@@ -213,7 +214,6 @@ fn of_the_path() -> Vec<Case> {
 
 fn of_versions() -> Vec<Case> {
     let success = series("k8s_upgrade_detection_last_success_timestamp_seconds", "");
-    let blocked = series("k8s_upgrade_blocked", "");
     let distinct = series("k8s_upgrade_distinct_versions", "component=\"kubelet\"");
     let in_flight = series("k8s_upgrade_in_flight", "");
     let stale = "K8sUpgradeDetectionStale";
@@ -223,10 +223,6 @@ fn of_versions() -> Vec<Case> {
             .silent(26 * HOUR + 15 * MINUTE, stale)
             .fires(26 * HOUR + 16 * MINUTE, stale),
         case("detection never succeeded").silent(14 * MINUTE, stale).fires(15 * MINUTE, stale),
-        case("a version that the cluster is not fit for")
-            .with(&blocked, "1+0x60")
-            .silent(14 * MINUTE, "K8sUpgradeBlocked")
-            .fires(15 * MINUTE, "K8sUpgradeBlocked"),
         case("two versions of one component")
             .with(&distinct, "2+0x60")
             .with(&in_flight, "0+0x60")
