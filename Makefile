@@ -15,7 +15,7 @@ endif
 TEST_THREADS ?= 3
 CACHE = $(or $(LOCKKEEPER_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/lockkeeper)
 
-.PHONY: help setup build test lint sandbox gate-close gate-open clean-cache
+.PHONY: help setup build test lint bench sandbox gate-close gate-open clean-cache
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,11 @@ lint: ## Check the format and what clippy has to say
 
 test: setup lint build ## Run every test on the real parts
 	cargo test --locked --workspace -- --test-threads=$(TEST_THREADS)
+
+bench: setup ## Measure a verdict on a large cluster, and beside the first gate (SEED=/path/to/compat-gate.py)
+	cargo bench --locked --package lockkeeper-rules --bench verdict
+	cargo build --locked --release --package lockkeeper-exporter --package lockkeeper-tests --bins
+	cargo run --locked --release --quiet --package lockkeeper-tests --bin compare -- $(SEED)
 
 sandbox: setup ## Show a whole upgrade, live
 	@cargo build --locked --workspace --bins

@@ -16,6 +16,7 @@
 //! Nothing that the products depend on lives here.
 
 pub mod certs;
+pub mod compare;
 pub mod dashboard;
 pub mod deploy;
 pub mod kubelet;
