@@ -32,6 +32,7 @@ use crate::reason::{Finding, Reason};
 use crate::version::Minor;
 
 pub use accept::{ACCEPTABLE_CHECKS, Accept, Accepts, NEVER_ACCEPTED};
+pub(crate) use addon::last_part;
 pub use addon::{
     Addon, AddonVersion, Addons, Agree, CeilingRaisedBy, Claim, Coverage, Detection, Fit, Floors, IfAbsent,
     ImagePattern, Lifecycle, NotAnAddonVersion, Pin, Reading, Requires, Support, VersionRange, Window,

@@ -49,6 +49,13 @@ impl ImagePattern {
         is_named(&any_tag) || is_named(&any_tag.replacen(":v", ":", 1))
     }
 
+    /// The last part of the path of every repository that is meant, where the pattern says it plainly: what is found
+    /// begins where a part begins. Whoever has many repositories need not look at the others.
+    #[must_use]
+    pub fn last_part(&self) -> Option<&str> {
+        self.tail.as_deref().filter(|tail| !tail.is_empty()).map(last_part)
+    }
+
     /// The version in `repository:tag`; nothing if another image is meant.
     ///
     /// # Errors
@@ -80,6 +87,11 @@ fn tail(pattern: &str) -> Option<String> {
     let is_optional = rest.starts_with(['?', '*', '{']);
     let is_one_way = plain.chars().all(is_plain) && !pattern.contains('|') && !is_optional;
     is_one_way.then(|| plain.to_owned())
+}
+
+/// The last part of a path.
+pub(crate) fn last_part(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
 
 /// What may stand behind a version: nothing, or a word that names a build of the same release.
@@ -138,14 +150,25 @@ mod tests {
             (r"node:?v(\d+)", None),
             (r"(?i)node:v(\d+)", None),
             (r"node@(\d+)", None),
+            (r"calico/:v(\d+)", Some("calico/")),
+            (r":v(\d+)", Some("")),
         ] {
             let short = ImagePattern::new(pattern).unwrap();
             assert_eq!(short.tail.as_deref(), plain, "{pattern}");
             let long = ImagePattern { tail: None, ..short.clone() };
-            for repository in
-                ["calico/node", "m/calico/node", "xcalico/node", "istio/pilot", "pilot", "c/d", "node"]
-            {
+            for repository in [
+                "calico/node",
+                "m/calico/node",
+                "xcalico/node",
+                "istio/pilot",
+                "pilot",
+                "c/d",
+                "node",
+                "m/calico/",
+            ] {
                 assert_eq!(short.names(repository), long.names(repository), "{pattern} {repository}");
+                let is_last = short.last_part().is_none_or(|last| last == last_part(repository));
+                assert!(is_last || !long.names(repository), "{pattern} {repository}");
             }
         }
     }

@@ -16,6 +16,7 @@ use crate::inventory::WorkloadKind;
 use crate::reason::Reason;
 
 pub use image::ImagePattern;
+pub(crate) use image::last_part;
 pub use support::{Claim, Coverage, Fit, Floors, Support, Window};
 pub use version::{AddonVersion, NotAnAddonVersion, VersionRange};
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::inventory::{Container, ImageReference, Workload, WorkloadKind};
-use crate::matrix::{Addon, AddonVersion, Agree, Detection, Reading};
+use crate::matrix::{Addon, AddonVersion, Agree, Detection, ImagePattern, Reading, last_part};
 use crate::reason::{Finding, Reason};
 
 pub(super) enum Found {
@@ -15,8 +15,9 @@ pub(super) enum Found {
 
 /// All workloads, so that many rows are looked up without looking at each workload for each row.
 pub(super) struct Survey<'a> {
-    by_name: BTreeMap<(WorkloadKind, &'a str, &'a str), &'a Workload>,
-    by_repository: BTreeMap<&'a str, Vec<Use<'a>>>,
+    by_name: HashMap<(WorkloadKind, &'a str), Vec<&'a Workload>>,
+    /// By the last part of its path, and then by the whole of it.
+    by_repository: HashMap<&'a str, BTreeMap<&'a str, Vec<Use<'a>>>>,
     by_digest: HashMap<&'a str, Vec<Use<'a>>>,
 }
 
@@ -29,10 +30,11 @@ struct Use<'a> {
 
 impl<'a> Survey<'a> {
     pub(super) fn of(workloads: &'a [Workload]) -> Self {
-        let named = |it: &'a Workload| ((it.kind, it.namespace.as_str(), it.name.as_str()), it);
-        let by_name = workloads.iter().map(named).collect();
-        let mut survey = Self { by_name, by_repository: BTreeMap::new(), by_digest: HashMap::new() };
+        let by_name = HashMap::with_capacity(workloads.len());
+        let by_repository = HashMap::with_capacity(workloads.len());
+        let mut survey = Self { by_name, by_repository, by_digest: HashMap::new() };
         for workload in workloads {
+            survey.by_name.entry((workload.kind, &workload.name)).or_default().push(workload);
             survey.add(workload, &workload.containers, false);
             survey.add(workload, &workload.init_containers, true);
         }
@@ -42,7 +44,8 @@ impl<'a> Survey<'a> {
     fn add(&mut self, workload: &'a Workload, containers: &'a [Container], in_init_container: bool) {
         let used = Use { workload, in_init_container };
         for reference in containers.iter().filter_map(|it| ImageReference::parse(&it.image)) {
-            self.by_repository.entry(reference.repository).or_default().push(used);
+            let of_last = self.by_repository.entry(last_part(reference.repository)).or_default();
+            of_last.entry(reference.repository).or_default().push(used);
             if let Some(digest) = reference.digest {
                 self.by_digest.entry(digest).or_default().push(used);
             }
@@ -52,21 +55,27 @@ impl<'a> Survey<'a> {
     /// Where an add-on is: where its row says first, then wherever else its image is. What images do not tell is
     /// looked for by its name, in any namespace.
     pub(super) fn places(&self, detection: &Detection) -> Vec<&'a Workload> {
-        let Detection { kind, namespace, resource, .. } = detection;
-        let usual = self.by_name.get(&(*kind, namespace.as_str(), resource.as_str()));
-        let namesakes = self.by_name.values().filter(|it| it.kind == *kind && it.name == *resource);
-        let elsewhere: Vec<_> = match &detection.image {
-            Some(_) => self.by_image(detection),
-            None => namesakes.copied().collect(),
+        let Detection { kind, resource, .. } = detection;
+        let namesakes = self.by_name.get(&(*kind, resource.as_str())).map(Vec::as_slice).unwrap_or_default();
+        let usual = namesakes.iter().copied().find(|it| is_usual(detection, it));
+        let elsewhere = match &detection.image {
+            Some(pattern) => self.by_image(detection, pattern),
+            None => {
+                let mut all = namesakes.to_vec();
+                all.sort_by_key(|it| &it.namespace);
+                all
+            }
         };
         let others = elsewhere.into_iter().filter(|it| !is_usual(detection, it));
-        usual.into_iter().copied().chain(others).collect()
+        usual.into_iter().chain(others).collect()
     }
 
-    fn by_image(&self, detection: &Detection) -> Vec<&'a Workload> {
-        let is_named =
-            |repository: &str| detection.image.as_ref().is_some_and(|pattern| pattern.names(repository));
-        let named = self.by_repository.iter().filter(|(repository, _)| is_named(repository));
+    fn by_image(&self, detection: &Detection, pattern: &ImagePattern) -> Vec<&'a Workload> {
+        let looked_at: Vec<_> = match pattern.last_part() {
+            Some(last) => self.by_repository.get(last).into_iter().collect(),
+            None => self.by_repository.values().collect(),
+        };
+        let named = looked_at.into_iter().flatten().filter(|(repository, _)| pattern.names(repository));
         let known = detection.digests.keys().filter_map(|digest| self.by_digest.get(digest.as_str()));
         let uses = named.map(|(_, uses)| uses).chain(known).flatten();
         let read = uses.filter(|used| detection.init_containers || !used.in_init_container);
