@@ -11,15 +11,26 @@ use std::time::Duration;
 use criterion::Criterion;
 use lockkeeper_rules::metric::{Memory, samples, targets};
 use lockkeeper_rules::verdict::{Status, Verdict, not_covered, verdict, way};
+use peak_alloc::PeakAlloc;
 
 use cluster::Cluster;
 
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
 fn main() {
-    let before = resident_mib();
+    let before_mib = MEMORY.current_usage_as_mb();
     let cluster = Cluster::large();
-    let after = resident_mib();
-    println!("{}: {:.0} MiB resident, {before:.0} MiB before", cluster.size(), after);
+    let cluster_mib = MEMORY.current_usage_as_mb() - before_mib;
     check(&cluster);
+    MEMORY.reset_peak_usage();
+    let verdicts = judged(&cluster);
+    let peak_mib = MEMORY.peak_usage_as_mb() - before_mib - cluster_mib;
+    drop(verdicts);
+    println!(
+        "{}: {cluster_mib:.1} MiB, and at most {peak_mib:.1} MiB more while it is judged",
+        cluster.size()
+    );
     let mut criterion = Criterion::default()
         .sample_size(20)
         .warm_up_time(Duration::from_secs(1))
@@ -27,7 +38,6 @@ fn main() {
         .configure_from_args();
     measure(&mut criterion, &cluster);
     criterion.final_summary();
-    println!("{:.0} MiB resident in the end", resident_mib());
 }
 
 fn measure(criterion: &mut Criterion, cluster: &Cluster) {
@@ -68,12 +78,4 @@ fn check(cluster: &Cluster) {
         assert_eq!(says(patch, id), (Status::Pass, 0), "{id}");
     }
     assert_eq!(says(minor, "addons"), (Status::Block, cluster::ADDONS / 2));
-}
-
-/// The resident memory of this process.
-#[expect(clippy::disallowed_methods, reason = "a benchmark measures its own process")]
-fn resident_mib() -> f64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages: Option<f64> = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok());
-    pages.map_or(f64::NAN, |pages| pages * 4096.0 / (1024.0 * 1024.0))
 }

@@ -68,9 +68,17 @@ async fn the_exit_code_is_the_verdict_and_a_saved_cluster_gives_the_same() {
     assert_eq!((json.code, document["verdicts"][0]["verdict"].as_str()), (Some(0), Some("safe")));
 
     let path = kubeconfig.strip_prefix("--kubeconfig=").unwrap();
-    let listed = run_with(&["verdict", "v1.36.3", &config], "", &[("KUBECONFIG", &format!("/nonexistent/first:{path}"))]);
+    let listed = run_with(
+        &["verdict", "v1.36.3", &config],
+        "",
+        &[("KUBECONFIG", &format!("/nonexistent/first:{path}"))],
+    );
     ends(&listed, 0, "v1.36.3: SAFE, exit code 0\n", "");
-    let none = run_with(&["verdict", "v1.36.3", &config], "", &[("KUBECONFIG", "/nonexistent/first:/nonexistent/second")]);
+    let none = run_with(
+        &["verdict", "v1.36.3", &config],
+        "",
+        &[("KUBECONFIG", "/nonexistent/first:/nonexistent/second")],
+    );
     ends(&none, 3, "", "$KUBECONFIG: cannot use the kubeconfig /nonexistent/first");
     ends(&ask("v1.36.0", &[&kubeconfig, &config]), 2, "v1.36.0: BLOCKED, exit code 2", "");
     let blind = ask("v1.36.3", &[&kubeconfig]);
