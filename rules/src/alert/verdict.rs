@@ -16,6 +16,7 @@ pub(super) fn rules(settings: &Settings) -> Vec<AlertRule> {
         held_past_eol(settings),
         blocked(settings),
         matrix_stale(settings),
+        accept_expired(settings),
     ]
 }
 
@@ -118,4 +119,18 @@ fn matrix_stale(settings: &Settings) -> AlertRule {
         .map(|metric| format!("min by (section) ({})", select.all(metric)));
     let expr = format!("{allowed}\nunless on (section) (time() - {of} <= {allowed})");
     rule(settings, words, expr, settings.alerts.gone_seconds)
+}
+
+/// What was accepted blocks again, and whoever accepted it may have forgotten.
+fn accept_expired(settings: &Settings) -> AlertRule {
+    let words = Words {
+        name: "K8sUpgradeAcceptExpired",
+        severity: Severity::Warning,
+        summary: "What a person accepted counts again.",
+        description: "The day until which {{ $labels.subject }} was accepted for the check {{ $labels.check }} is over: the \
+                      verdict is blocked until somebody looks again."
+            .to_owned(),
+    };
+    let ends = Select::new(settings).all("k8s_upgrade_accept_expiry_timestamp_seconds");
+    rule(settings, words, format!("min by (check, subject, reason) ({ends}) < time()"), 0)
 }

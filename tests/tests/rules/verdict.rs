@@ -14,7 +14,9 @@ const HELD_PAST_EOL: &str = "K8sUpgradeHeldPastEol";
 const STALE: &str = "K8sUpgradeMatrixStale";
 const IN_FLIGHT_AND_HELD: &str = "K8sUpgradeInFlightAndHeld";
 const IN_FLIGHT_AND_BLIND: &str = "K8sUpgradeInFlightAndBlind";
-const ALL: [&str; 6] = [BLOCKED, BLIND, HELD_PAST_EOL, STALE, IN_FLIGHT_AND_HELD, IN_FLIGHT_AND_BLIND];
+const ACCEPT_EXPIRED: &str = "K8sUpgradeAcceptExpired";
+const ALL: [&str; 7] =
+    [ACCEPT_EXPIRED, BLOCKED, BLIND, HELD_PAST_EOL, STALE, IN_FLIGHT_AND_HELD, IN_FLIGHT_AND_BLIND];
 
 /// Sixty days, of which the end of a minor is told before.
 const NOTICE: u64 = 60 * 24 * HOUR;
@@ -169,7 +171,22 @@ fn of_facts() -> Vec<Case> {
             .with(&allowed("etcd"), "14400+0x60")
             .silent(14 * MINUTE, STALE)
             .fires(15 * MINUTE, STALE),
+        case("what was accepted until a day")
+            .with(&accepted("calico"), "3600+0x180")
+            .with(&accepted("cilium"), "36000+0x180")
+            .silent(HOUR, ACCEPT_EXPIRED)
+            .fires(HOUR + MINUTE, ACCEPT_EXPIRED),
+        case("what is accepted beside what no longer is, by another exporter too")
+            .with(&accepted("calico"), "0+0x60")
+            .with(&accepted("calico").replace("e:1", "e:2"), "36000+0x60")
+            .with(&accepted("cilium"), "36000+0x60")
+            .fires(MINUTE, ACCEPT_EXPIRED),
     ]
+}
+
+fn accepted(subject: &str) -> String {
+    let labels = format!("check=\"addons\",subject=\"{subject}\",reason=\"\"");
+    series("k8s_upgrade_accept_expiry_timestamp_seconds", &labels)
 }
 
 #[test]
@@ -223,6 +240,13 @@ fn no_part_of_an_alert_on_the_verdict_can_be_lost_unnoticed() {
             "unless on (section)",
             "and on (section)",
             "facts that are young enough, beside others that are allowed less",
+        ),
+        (ACCEPT_EXPIRED, " < time()", "", "what was accepted until a day"),
+        (
+            ACCEPT_EXPIRED,
+            "min by",
+            "max by",
+            "what is accepted beside what no longer is, by another exporter too",
         ),
     ] {
         must_be_noticed(&mutated(&groups, alert, part, instead), EVALUATION_SECONDS, &cases(), by, part);
