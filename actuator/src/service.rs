@@ -12,6 +12,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use lockkeeper_exporter::kube_client::Cluster;
 use lockkeeper_exporter::read::alertmanager::Alertmanager;
+use lockkeeper_exporter::read::api_use::{ApiUse, WITNESS_DEADLINE};
 use lockkeeper_exporter::read::inventory::Inventories;
 use lockkeeper_exporter::read::matrix::MatrixFiles;
 use lockkeeper_exporter::read::packages::Repository;
@@ -77,7 +78,12 @@ impl Service {
         let leader = Leader::new(cluster.client.clone(), LEASE_NAMESPACE, &identity, settings.lease_seconds);
         let hands = hands(config, &cluster, &leader, &metrics, identity, own_node)?;
         let (sender, packages) = watch::channel(Source::unread());
-        let inventories = Arc::new(Inventories::new(&Arc::new(Notify::new())));
+        let api_use = ApiUse {
+            prometheus: witnesses(config)?,
+            selector: config.settings.selector.clone(),
+            facts: matrix.in_force(),
+        };
+        let inventories = Arc::new(Inventories::new(&Arc::new(Notify::new()), api_use));
         let actuator = Actuator {
             cluster,
             settings,
@@ -166,6 +172,12 @@ fn hands(
         settings,
         own_node,
     })
+}
+
+/// Prometheus as the witness of who asks for APIs: questions about weeks, which may take longer than those of a live
+/// check.
+fn witnesses(config: &Config) -> anyhow::Result<Vec<Prometheus>> {
+    Prometheus::all_within(&config.prometheus, WITNESS_DEADLINE).context("prometheus.urls")
 }
 
 fn ssh(config: &Config) -> Ssh {

@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use crate::config::{self, Config};
 use crate::exit::Exit;
 use crate::kube_client::{Cluster, install_tls_provider};
+use crate::read::api_use::ApiUse;
 use crate::read::eyes::Eyes;
 use crate::read::matrix::MatrixFiles;
 use crate::read::packages::Repository;
@@ -193,7 +194,12 @@ async fn run(args: RunArgs, config: Config, matrix: MatrixFiles) -> Result<(), F
     let address = listener.local_addr();
     tracing::info!(%address, tls = listener.is_tls(), cluster = cluster.url(), "exporter listens");
 
-    let eyes = Eyes::new();
+    let prometheus = config.prometheus().map_err(|why| input(anyhow::anyhow!(why)))?;
+    let eyes = Eyes::new(ApiUse {
+        prometheus,
+        selector: config.settings.selector.clone(),
+        facts: matrix.in_force(),
+    });
     let mut tasks = eyes.open(Arc::new(cluster), repository, config.packages.pause());
     let first = Arc::new(view::empty(&config.settings, Timestamp::now()));
     let (views, shown) = watch::channel(first);

@@ -7,7 +7,11 @@ use lockkeeper_rules::settings::{Settings, validate_packages_interval};
 use lockkeeper_rules::yaml;
 use serde::Deserialize;
 
+use crate::read::api_use::WITNESS_DEADLINE;
+use crate::read::backend::BackendConfig;
 use crate::read::matrix::MatrixConfig;
+use crate::read::prometheus::Prometheus;
+use crate::telemetry::chain;
 
 /// The file.
 #[derive(Debug, Clone, Deserialize)]
@@ -18,6 +22,9 @@ pub(crate) struct Config {
     /// Facts about versions, laid over the built-in ones.
     #[serde(default)]
     pub(crate) matrix: MatrixConfig,
+    /// Every Prometheus that scrapes the API servers. Without one, nobody knows who asks for APIs that go.
+    #[serde(default)]
+    pub(crate) prometheus: BackendConfig,
     /// The thresholds.
     #[serde(default)]
     pub(crate) settings: Settings,
@@ -36,6 +43,17 @@ pub(crate) struct Packages {
 
 const fn interval_seconds() -> u64 {
     600
+}
+
+impl Config {
+    /// Every Prometheus.
+    ///
+    /// # Errors
+    /// A URL is none; the message names the field.
+    pub(crate) fn prometheus(&self) -> Result<Vec<Prometheus>, String> {
+        Prometheus::all_within(&self.prometheus, WITNESS_DEADLINE)
+            .map_err(|error| format!("prometheus.urls: {}", chain(&error)))
+    }
 }
 
 impl Packages {
@@ -85,8 +103,19 @@ fn parse(text: &str) -> Result<Config, String> {
     crate::read::packages::Repository::new(&config.packages.url).map_err(|error| error.to_string())?;
     validate_packages_interval(config.packages.interval_seconds).map_err(|error| error.to_string())?;
     config.matrix.validate()?;
+    config.prometheus()?;
+    if let Some(path) = &config.prometheus.token_file {
+        readable(path).map_err(|why| format!("prometheus.tokenFile: {why}"))?;
+    }
     config.settings.validate().map_err(|error| error.to_string())?;
     Ok(config)
+}
+
+fn readable(path: &Path) -> Result<(), String> {
+    match std::fs::File::open(path) {
+        Ok(_file) => Ok(()),
+        Err(error) => Err(format!("cannot read {}: {error}; check path and rights", path.display())),
+    }
 }
 
 #[cfg(test)]
@@ -98,6 +127,8 @@ mod tests {
         crate::kube_client::install_tls_provider();
         let url = "packages: {url: 'https://packages.example/v{minor}/Packages'}\n";
         assert!(parse(url).is_ok());
+        let prometheus = format!("{url}prometheus: {{urls: ['http://prometheus-0:9090']}}");
+        assert_eq!(parse(&prometheus).unwrap().prometheus().unwrap()[0].url(), "http://prometheus-0:9090");
         for (text, words) in [
             (String::new(), "packages"),
             ("packages: {url: 'https://packages.example/Packages'}".to_owned(), "packages.url"),
@@ -114,6 +145,9 @@ mod tests {
             ),
             (format!("{url}matrix: {{files: [a, b, a]}}"), "matrix.files"),
             (format!("{url}matrix: {{file: a}}"), "matrix.file"),
+            (format!("{url}prometheus: {{urls: ['prometheus:9090']}}"), "prometheus.urls"),
+            (format!("{url}prometheus: {{url: 'http://prometheus:9090'}}"), "prometheus.url"),
+            (format!("{url}prometheus: {{urls: [], tokenFile: /nowhere}}"), "prometheus.tokenFile"),
             ("packages: [".to_owned(), ""),
         ] {
             let error = parse(&text).unwrap_err();

@@ -7,16 +7,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::inventory::{ApiRequests, Caller, RequestedApi, ScrapedServer, Seen};
 use crate::prometheus::{Labels, ParseError, Sample, shape};
+use crate::selector::Selector;
 
 /// What only an API server of Kubernetes counts, from its start on: every node renews its Lease. Kubelets, controllers
 /// and aggregated API servers at the same address have no such series.
-const SERVER: &str = r#"apiserver_request_total{group="coordination.k8s.io",resource="leases"}"#;
+const SERVER: [&str; 2] = [r#"group="coordination.k8s.io""#, r#"resource="leases""#];
+/// What an API server sets when it is asked for a deprecated API.
+const REQUESTED: &str = "apiserver_requested_deprecated_apis";
 /// At how many moments of the window Prometheus is asked whether it had samples.
 const MOMENTS: u64 = 720;
 /// No two moments are closer: about as often as people scrape.
 const STEP_SECONDS_MIN: u64 = 60;
-/// Whoever has not asked for so long is a ghost.
-const LIVE_SECONDS: u64 = 3_600;
+/// Whoever has not asked for so long is a ghost. A watch is counted when it ends, by default within an hour.
+const LIVE_SECONDS: u64 = 7_200;
 /// How many series of one answer are read. All deprecated APIs of a minor are some dozens.
 const SERIES_MAX: usize = 10_000;
 
@@ -31,25 +34,48 @@ pub struct ForEach<T> {
     pub now: T,
     /// The same of all that ran within the window.
     pub window: T,
-    /// How many requests came within the hour, of those that count.
+    /// How many requests came within two hours; nothing where that cannot be told.
     pub requests: T,
 }
 
-/// The questions about a window.
+/// The questions about a window of the cluster that the selector tells from others. Only its own API servers prove
+/// that nobody has asked; what somebody has asked for counts also where it does not say of which cluster it is.
 #[must_use]
-pub fn queries(window_seconds: u64) -> ForEach<String> {
+pub fn queries(window_seconds: u64, selector: &Selector) -> ForEach<String> {
     let step = step_seconds(window_seconds);
-    let api = "instance, group, version, resource, subresource";
+    let own = matchers(SERVER.map(str::to_owned).into_iter().chain(selector.own()).collect());
+    let servers = format!("count by (instance) (apiserver_request_total{own})");
+    let ours = matchers(selector.own_or_nobodys());
     ForEach {
-        scraped: format!("count by (instance) ({SERVER})"),
-        proven: format!("count_over_time((count by (instance) ({SERVER}))[{window_seconds}s:{step}s])"),
-        now: "apiserver_requested_deprecated_apis".to_owned(),
-        window: format!("max_over_time(apiserver_requested_deprecated_apis[{window_seconds}s])"),
-        requests: format!(
-            "sum by ({api}) (increase(apiserver_request_total[{LIVE_SECONDS}s])) \
-             and on ({api}) apiserver_requested_deprecated_apis"
-        ),
+        proven: format!("count_over_time(({servers})[{window_seconds}s:{step}s])"),
+        scraped: servers,
+        now: format!("{REQUESTED}{ours}"),
+        window: format!("max_over_time({REQUESTED}{ours}[{window_seconds}s])"),
+        requests: requests(selector),
     }
+}
+
+/// How many requests came lately. A series that is new begins with its first request, which is no increase: it counts
+/// by the sum being larger than before. That none came is told only of an API that was counted all the while, by an API
+/// server that was not restarted: a count that is the same as before may have begun anew.
+fn requests(selector: &Selector) -> String {
+    let api = "instance, group, version, resource, subresource";
+    let ours = matchers(selector.own_or_nobodys());
+    let leases = matchers(SERVER.map(str::to_owned).into_iter().chain(selector.own_or_nobodys()).collect());
+    let total = format!("apiserver_request_total{ours}");
+    let (now, before) =
+        (format!("sum by ({api}) ({total})"), format!("sum by ({api}) ({total} offset {LIVE_SECONDS}s)"));
+    let increase = format!("sum by ({api}) (increase({total}[{LIVE_SECONDS}s]))");
+    let restarted =
+        format!("max by (instance) (resets(apiserver_request_total{leases}[{LIVE_SECONDS}s])) > 0");
+    format!(
+        "({increase} > 0 or {now} > {before} or (0 * {before} unless on (instance) ({restarted}))) \
+         and on ({api}) {REQUESTED}{ours}"
+    )
+}
+
+fn matchers(all: Vec<String>) -> String {
+    if all.is_empty() { String::new() } else { format!("{{{}}}", all.join(",")) }
 }
 
 /// What the answers mean.
@@ -175,13 +201,20 @@ mod tests {
 
     #[test]
     fn the_questions_name_the_window_and_the_plain_one_has_no_selector() {
-        let asked = queries(30 * DAY);
+        let asked = queries(30 * DAY, &Selector::default());
         assert_eq!(asked.now, "apiserver_requested_deprecated_apis");
         assert_eq!(asked.window, "max_over_time(apiserver_requested_deprecated_apis[2592000s])");
         assert!(asked.proven.ends_with("[2592000s:3600s])"), "{}", asked.proven);
-        let ForEach { scraped, proven, now, window, requests } = asked;
-        for query in [scraped, proven, now, window, requests] {
-            promql_parser::parser::parse(&query).unwrap_or_else(|error| panic!("{query}: {error}"));
+        let of_two = queries(DAY, &r#"cluster="a",site="b""#.parse().unwrap());
+        assert_eq!(of_two.now, r#"apiserver_requested_deprecated_apis{cluster=~"|a",site=~"|b"}"#);
+        let selected = of_two.requests.matches(r#"cluster=~"|a",site=~"|b"}"#).count();
+        assert_eq!(selected, of_two.requests.matches("apiserver_").count(), "{}", of_two.requests);
+        let own = r#"{group="coordination.k8s.io",resource="leases",cluster="a",site="b"}"#;
+        assert!(of_two.scraped.contains(own) && of_two.proven.contains(own), "{of_two:?}");
+        for ForEach { scraped, proven, now, window, requests } in [asked, of_two] {
+            for query in [scraped, proven, now, window, requests] {
+                promql_parser::parser::parse(&query).unwrap_or_else(|error| panic!("{query}: {error}"));
+            }
         }
     }
 

@@ -116,6 +116,7 @@ pub enum Reason {
     ApiWritten,
     ApiInManifest,
     ApiGone,
+    HelmNotRead,
     AddonUpgradeNeeded,
     AddonPinned,
     AddonPinExpired,
@@ -679,6 +680,11 @@ impl Reason {
                 "an API that is not served any more is still written somewhere",
                 "nothing for this upgrade; Helm cannot upgrade such a release before its manifest is mended",
             ),
+            Self::HelmNotRead => entry(
+                "helm_not_read",
+                "what Helm has stored of its releases is not looked at",
+                "set policy.helm_manifests to required and let both programs list Secrets (deploy/helm)",
+            ),
             Self::MatrixStale => entry(
                 "matrix_stale",
                 "what is known of versions is missing or too old to be trusted",
@@ -1076,6 +1082,7 @@ impl Reason {
         Self::ApiWritten,
         Self::ApiInManifest,
         Self::ApiGone,
+        Self::HelmNotRead,
         Self::AddonUpgradeNeeded,
         Self::AddonPinned,
         Self::AddonPinExpired,

@@ -8,8 +8,11 @@ use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use lockkeeper_exporter::kube_client::Cluster;
+use lockkeeper_exporter::read::api_use::ApiUse;
 use lockkeeper_exporter::read::inventory::Inventories;
 use lockkeeper_rules::matrix::Matrix;
+use lockkeeper_rules::matrix::reload::InForce;
+use lockkeeper_rules::selector::Selector;
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::{ApiServer as Server, Snapshot, Source};
 use lockkeeper_rules::verdict::{Case, Check, verdict};
@@ -18,7 +21,7 @@ use lockkeeper_tests::part::{ApiServer, Etcd, User};
 use lockkeeper_tests::run_folder::RunFolder;
 use lockkeeper_tests::wait::wait_for;
 use serde_json::{Value, json};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 /// How long a change may take until it is seen.
@@ -74,7 +77,10 @@ async fn addons_are_seen_as_they_are_and_a_rollout_at_work_is_unknown() {
     .await
     .unwrap();
 
-    let inventories = Inventories::new(&Arc::new(Notify::new()));
+    let facts = InForce { matrix: Arc::new(Matrix::built_in()), loaded_at: Timestamp::now() };
+    let api_use =
+        ApiUse { prometheus: Vec::new(), selector: Selector::default(), facts: watch::channel(facts).1 };
+    let inventories = Inventories::new(&Arc::new(Notify::new()), api_use);
     let mut tasks = JoinSet::new();
     let cluster = Cluster::connect(Some(&api.kubeconfig(User::Admin))).await.unwrap();
     inventories.open(&cluster, &mut tasks);

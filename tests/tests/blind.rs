@@ -1,5 +1,6 @@
 //! Without an alert path nothing ever starts, and it is said which link is missing.
 
+use anyhow::{Context, ensure};
 use lockkeeper_rules::reason::Reason;
 use lockkeeper_tests::World;
 use serde_json::json;
@@ -26,36 +27,24 @@ async fn nothing_starts_while_a_link_of_the_alert_path_is_missing_and_it_is_said
     world.actuator.config["alertmanager"] = json!({"urls": []});
     world.start_products().await.unwrap_or_else(|error| panic!("{error:#}"));
     world.create_run(RUN, json!({"target": "v1.36.3"})).await.unwrap();
-    is_blind(
-        &world,
-        &[
-            (Reason::PrometheusUnreachable, "prometheus.urls"),
-            (Reason::AlertmanagerUnreachable, "alertmanager.urls"),
-        ],
-    )
-    .await;
+    knows_no_verdict(&world, "set prometheus.urls").await;
+
+    // A Prometheus that does not run.
     world.actuator.stop().await;
     world.actuator.config["prometheus"] = prometheus_config;
-    world.actuator.config["alertmanager"] = alertmanager_config;
-
-    // Neither runs.
     world.actuator.start().await.unwrap_or_else(|error| panic!("{error:#}"));
-    is_blind(
-        &world,
-        &[(Reason::PrometheusUnreachable, &prometheus), (Reason::AlertmanagerUnreachable, &alertmanager)],
-    )
-    .await;
+    knows_no_verdict(&world, &prometheus).await;
 
-    // No Prometheus.
-    world.alertmanager.start().await.unwrap();
-    is_blind(&world, &[(Reason::PrometheusUnreachable, &prometheus)]).await;
-    says_no_more(&world, Reason::AlertmanagerUnreachable).await;
+    // It runs, and nobody was told where Alertmanager is.
+    world.prometheus.start().await.unwrap();
+    is_blind(&world, &[(Reason::AlertmanagerUnreachable, "alertmanager.urls")]).await;
+    says_no_more(&world, Reason::SourceUnreadable).await;
 
     // No Alertmanager.
-    world.alertmanager.service.kill();
-    world.prometheus.start().await.unwrap();
+    world.actuator.stop().await;
+    world.actuator.config["alertmanager"] = alertmanager_config;
+    world.actuator.start().await.unwrap_or_else(|error| panic!("{error:#}"));
     is_blind(&world, &[(Reason::AlertmanagerUnreachable, &alertmanager)]).await;
-    says_no_more(&world, Reason::PrometheusUnreachable).await;
 
     // No rules but the site's own.
     let rules = |name: &str| world.folder.path().join("rules").join(name);
@@ -84,6 +73,18 @@ async fn nothing_starts_while_a_link_of_the_alert_path_is_missing_and_it_is_said
     let whole = jiff::Timestamp::now();
     world.alertmanager.set_config(&world.route_to(&address)).await.unwrap();
     world.wait_until_started(RUN, STEP, whole, 30).await;
+}
+
+/// Without Prometheus nobody knows who asks for APIs that go, so there is no verdict: no step waits for anything yet.
+async fn knows_no_verdict(world: &World, why: &str) {
+    let told = || async move {
+        world.says(RUN, Reason::SourceUnreadable, "api_requests").await?;
+        let status = world.run_status(RUN).await?.context("no status")?;
+        ensure!(status.holds.iter().any(|hold| hold.detail.contains(why)), "{:?}", status.holds);
+        Ok(Some(status))
+    };
+    let status = world.wait_for(&format!("the verdict to be unknown: {why}"), 60, told).await;
+    assert!(status.waiting.is_none() && status.active.is_empty() && status.sequence == 0, "{status:?}");
 }
 
 /// Everywhere it is said which links are missing, and nothing starts.

@@ -201,6 +201,11 @@ async fn what_people_install_is_taken_as_it_is_and_gives_no_right_too_many() {
         (&["get", "configmaps/kubelet-config", "-n", "kube-system"], true, true),
         (&["get", "configmaps/kubeadm-config", "-n", "kube-system"], false, false),
         (&["get", "nodes", "--subresource=proxy"], false, false),
+        (&["list", "secrets", "-A"], false, false),
+        (&["list", "volumeattributesclasses.storage.k8s.io"], true, true),
+        (&["get", "volumeattributesclasses.storage.k8s.io"], false, false),
+        (&["list", "resourceclaims.resource.k8s.io", "-A"], true, true),
+        (&["list", "storageclasses.storage.k8s.io"], false, false),
         (&["get", "/readyz"], true, true),
     ] {
         assert_eq!((may("exporter", what), may("actuator", what)), (exporter, actuator), "{what:?}");
@@ -211,6 +216,13 @@ async fn what_people_install_is_taken_as_it_is_and_gives_no_right_too_many() {
     for (verb, may_it) in [("get", true), ("create", false), ("list", false)] {
         let what = [verb, "nodes", "--subresource=proxy"];
         assert_eq!((may("exporter", &what), may("actuator", &what)), (may_it, may_it), "{verb}");
+    }
+    let helm = at("deploy/helm/rbac.yaml");
+    server.kubectl(&["apply", "--server-side", "--validate=strict", "-f", &helm]).unwrap();
+    for (verb, is_given) in [("list", true), ("get", false), ("watch", false)] {
+        for who in ["exporter", "actuator"] {
+            assert_eq!(may(who, &[verb, "secrets", "-A"]), is_given, "{who} {verb}");
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What people install fits what the programs look for.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use lockkeeper_rules::alert;
@@ -7,6 +8,7 @@ use lockkeeper_rules::drain::{Pod, PodPhase, is_alert_path};
 use lockkeeper_rules::matrix::Matrix;
 use lockkeeper_rules::route::RouteOptions;
 use lockkeeper_rules::settings::Settings;
+use lockkeeper_rules::version::Minor;
 use lockkeeper_tests::{deploy, parts};
 use serde_json::{Value, json};
 
@@ -57,6 +59,41 @@ fn our_own_pods_are_known_as_parts_of_the_alert_path_and_found_by_their_services
         assert!(is_alert_path(&pod), "{product} would leave a node among the first: {labels}");
         assert_eq!(deployment["spec"]["selector"]["matchLabels"], *labels, "{product}");
         assert_eq!(service(product)["spec"]["selector"], *labels, "{product}");
+    }
+}
+
+/// What no API server keeps, and so lists: reviews and the like.
+const NEVER_STORED: [&str; 2] = ["apigroupdiscoveries", "selfsubjectreviews"];
+
+#[test]
+fn each_kind_that_goes_with_a_minor_may_be_listed_and_nothing_else_for_that_reason() {
+    let known = Matrix::built_in();
+    let oldest = known.releases.value.0.iter().map(|release| release.minor).min().unwrap();
+    let going = known.removed_apis.value.going(oldest, Minor { major: u64::MAX, minor: 0 });
+    let going: BTreeSet<(String, String)> = going
+        .into_iter()
+        .map(|kind| (kind.group.clone(), kind.resource()))
+        .filter(|(_, resource)| !NEVER_STORED.contains(&resource.as_str()))
+        .collect();
+    assert!(going.len() > 10, "{going:?}");
+    for product in PRODUCTS {
+        let role = object("ClusterRole", &format!("lockkeeper-{product}"));
+        let words = |rule: &Value, field: &str| -> Vec<String> {
+            let words = rule[field].as_array().into_iter().flatten();
+            words.map(|word| word.as_str().unwrap().to_owned()).collect()
+        };
+        let mut given = BTreeSet::new();
+        for rule in role["rules"].as_array().unwrap() {
+            for group in words(rule, "apiGroups") {
+                let resources = words(rule, "resources").into_iter();
+                given.extend(resources.map(|resource| (group.clone(), resource, words(rule, "verbs"))));
+            }
+        }
+        // What is watched is read for other reasons.
+        given.retain(|(group, _, verbs)| verbs == &["list"] && going.iter().any(|(own, _)| own == group));
+        let needed: BTreeSet<_> =
+            going.iter().map(|(group, it)| (group.clone(), it.clone(), vec!["list".to_owned()])).collect();
+        assert_eq!(given, needed, "{product}");
     }
 }
 

@@ -19,6 +19,7 @@ mod kubelets;
 mod listener;
 mod people;
 mod readme;
+mod removed_apis;
 mod rules;
 mod shape;
 mod unreadable;

@@ -53,8 +53,13 @@ async fn the_exit_code_is_the_verdict_and_a_saved_cluster_gives_the_same() {
     let world = World::builder().without_products().start().await.unwrap_or_else(|error| panic!("{error:#}"));
     let kubeconfig =
         flag("kubeconfig", &world.control_plane.lock().await.apiserver.kubeconfig(User::Exporter));
-    let file = json!({"packages": {"url": world.packages.url()}, "settings": world.settings});
-    let config = flag("config.file", &world.folder.write("verdict.json", file.to_string()).unwrap());
+    let file =
+        |name: &str, file: &Value| flag("config.file", &world.folder.write(name, file.to_string()).unwrap());
+    let config = file("verdict.json", &world.exporter.config);
+    let mut alone = world.exporter.config.clone();
+    alone["prometheus"] = json!({"urls": []});
+    let alone = file("alone.json", &alone);
+    let prometheus = format!("--prometheus={}", world.prometheus.url);
     let saved = world.folder.path().join("saved.json");
     let (save, from) = (flag("save", &saved), flag("from", &saved));
     let ask = |target: &str, flags: &[&str]| run(&[&["verdict", target], flags].concat(), "");
@@ -80,6 +85,11 @@ async fn the_exit_code_is_the_verdict_and_a_saved_cluster_gives_the_same() {
         &[("KUBECONFIG", "/nonexistent/first:/nonexistent/second")],
     );
     ends(&none, 3, "", "$KUBECONFIG: cannot use the kubeconfig /nonexistent/first");
+    let unasked = ask("v1.36.3", &[&kubeconfig, &alone]);
+    ends(&unasked, 3, "source_unreadable api_requests: no Prometheus", "");
+    ends(&ask("v1.36.3", &[&kubeconfig, &alone, &prometheus]), 0, "v1.36.3: SAFE, exit code 0\n", "");
+    ends(&ask("v1.36.3", &[&from, &config, &prometheus]), 3, "", "--prometheus");
+
     ends(&ask("v1.36.0", &[&kubeconfig, &config]), 2, "v1.36.0: BLOCKED, exit code 2", "");
     let blind = ask("v1.36.3", &[&kubeconfig]);
     ends(&blind, 3, "source_unreadable packages", "");

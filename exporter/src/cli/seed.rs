@@ -5,11 +5,9 @@ use std::io::Write as _;
 
 use lockkeeper_rules::seed::{Answer, Inputs, METRIC, judge};
 
-use super::verdict::{VerdictArgs, unknown, within_deadline};
+use super::verdict::{VerdictArgs, prometheus, unknown, within_deadline};
 use super::{Failure, input, write};
 use crate::exit::Exit;
-use crate::read::backend::BackendConfig;
-use crate::read::prometheus::Prometheus;
 use crate::read::seed::{Seen, seen};
 
 pub(super) fn run(args: &VerdictArgs, matrix: &[u8]) -> Result<Exit, Failure> {
@@ -53,12 +51,7 @@ async fn read(args: &VerdictArgs, matrix: &[u8]) -> Result<(Seen, Result<Vec<u8>
     // A cluster that does not answer is empty to the first gate; one that was not named could make it say "safe".
     let cluster = args.connect().await?;
     let cluster = seen(&cluster.client, matrix);
-    let Some(url) = &args.prometheus else {
-        return Ok((cluster.await, Err("no --prometheus is given".to_owned())));
-    };
-    let config = BackendConfig { urls: vec![url.clone()], token_file: None };
-    let servers =
-        Prometheus::all(&config).map_err(|error| input(anyhow::Error::new(error).context("--prometheus")))?;
+    let servers = prometheus(args, None)?;
     let asked = async {
         let server = servers.first().ok_or_else(|| "no --prometheus is given".to_owned())?;
         server.raw(METRIC).await

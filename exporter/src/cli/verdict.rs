@@ -9,10 +9,12 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use lockkeeper_rules::kubelet::questions;
 use lockkeeper_rules::matrix::Matrix;
+use lockkeeper_rules::matrix::reload::InForce;
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::{Packages, Snapshot, Source};
 use lockkeeper_rules::verdict::Case;
 use lockkeeper_rules::version::Version;
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::matrix::{Asked, asked};
@@ -20,10 +22,13 @@ use super::{Failure, input, print, seed};
 use crate::config;
 use crate::exit::Exit;
 use crate::kube_client::{Cluster, ConnectError, listed_kubeconfigs};
+use crate::read::api_use::ApiUse;
+use crate::read::backend::BackendConfig;
 use crate::read::inventory::inventory_now;
 use crate::read::kubelet::kubelets_now;
 use crate::read::now::snapshot_now;
 use crate::read::packages::Repository;
+use crate::read::prometheus::Prometheus;
 use crate::saved::Saved;
 use crate::serve::judged::Judgement;
 use crate::serve::verdict::{Report, uncovered};
@@ -47,15 +52,17 @@ pub(super) struct VerdictArgs {
     /// The kubeconfig; without it those of $KUBECONFIG, as kubectl reads them, and else the pod's service account.
     #[arg(long, value_name = "FILE", conflicts_with = "from")]
     kubeconfig: Option<PathBuf>,
-    /// The configuration file with settings, packages and matrix.files. Without it, what is published is unknown.
+    /// The configuration file with settings, packages, Prometheus and matrix.files. Without it, what is published is
+    /// unknown.
     #[arg(long = "config.file", value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
     /// Facts about versions, laid over the built-in ones and those of the configuration file; - is standard input. One file without `schema` asks for the
     /// lines and the exit code of the first gate.
     #[arg(long, value_name = "FILE")]
     pub(super) matrix: Vec<PathBuf>,
-    /// The Prometheus to ask for a matrix without `schema`, such as http://prometheus:9090.
-    #[arg(long, value_name = "URL")]
+    /// The Prometheus that scrapes the API servers, such as http://prometheus:9090, in place of those of
+    /// --config.file. Without any, nobody knows who asks for APIs that go.
+    #[arg(long, value_name = "URL", conflicts_with = "from")]
     pub(super) prometheus: Option<String>,
     /// Judges a saved cluster, as of the moment it was saved.
     #[arg(long, value_name = "FILE")]
@@ -109,15 +116,12 @@ pub(super) fn run(args: VerdictArgs) -> Result<Exit, Failure> {
 }
 
 fn judge(args: &VerdictArgs, config: Option<config::Config>, matrix: &Matrix) -> Result<Exit, Failure> {
-    if args.prometheus.is_some() {
-        return Err(input(anyhow::anyhow!("--prometheus is asked only for a --matrix without schema")));
-    }
     let target = &args.target;
     let what = |error| anyhow::anyhow!("{target:?} is no target: {error}; give a version such as v1.36.3");
     target.parse::<Version>().map_err(|error| input(what(error)))?;
     let saved = match &args.from {
         Some(path) => Saved::read(path).map_err(input)?,
-        None => within_deadline(read(args, config.as_ref()))?,
+        None => within_deadline(read(args, config.as_ref(), matrix))?,
     };
     if let Some(path) = &args.save {
         saved.write(path).map_err(input)?;
@@ -159,13 +163,37 @@ pub(super) fn within_deadline<T>(work: impl Future<Output = Result<T, Failure>>)
     ended.map_err(|_elapsed| input(elapsed()))?
 }
 
-async fn read(args: &VerdictArgs, config: Option<&config::Config>) -> Result<Saved, Failure> {
+/// The servers of --prometheus, else those of --config.file.
+pub(super) fn prometheus(
+    args: &VerdictArgs,
+    config: Option<&config::Config>,
+) -> Result<Vec<Prometheus>, Failure> {
+    let Some(url) = &args.prometheus else {
+        let configured = config.map(config::Config::prometheus).transpose();
+        return Ok(configured.map_err(|why| input(anyhow::anyhow!(why)))?.unwrap_or_default());
+    };
+    let one = BackendConfig { urls: vec![url.clone()], token_file: None };
+    Prometheus::all_within(&one, SOURCE_DEADLINE)
+        .map_err(|error| input(anyhow::Error::new(error).context("--prometheus")))
+}
+
+async fn read(
+    args: &VerdictArgs,
+    config: Option<&config::Config>,
+    matrix: &Matrix,
+) -> Result<Saved, Failure> {
     // A little before the end, so that what was read by then is told.
     let until = Instant::now() + DEADLINE.saturating_sub(Duration::from_secs(5));
     let cluster = args.connect().await?;
+    let facts = InForce { matrix: Arc::new(matrix.clone()), loaded_at: Timestamp::now() };
+    let api_use = ApiUse {
+        prometheus: prometheus(args, config)?,
+        selector: config.map(|config| config.settings.selector.clone()).unwrap_or_default(),
+        facts: watch::channel(facts).1,
+    };
     let (mut snapshot, mut inventory) = tokio::join!(
         snapshot_now(&cluster, Source::unread(), SOURCE_DEADLINE),
-        inventory_now(&cluster.client, SOURCE_DEADLINE),
+        inventory_now(&cluster.client, &api_use, SOURCE_DEADLINE),
     );
     let nodes = snapshot.nodes.value.as_deref().unwrap_or_default();
     let questions = questions(nodes, args.target.parse::<Version>().ok().as_slice());
@@ -253,7 +281,6 @@ mod tests {
             (vec!["v1.36.3", "--kubeconfig=/nonexistent"], "check --kubeconfig"),
             (vec!["v1.36.3", "--config.file=/nonexistent"], "check --config.file"),
             (vec!["v1.36.3", "--matrix=/nonexistent"], "check the path of the matrix"),
-            (vec!["v1.36.3", "--prometheus=http://a"], "--matrix without schema"),
             (vec!["v1.36.3", &seed, "--from=/nonexistent"], "need a --matrix with schema: 2"),
             (vec!["v1.36.3", &seed, "--kubeconfig=/nonexistent"], "check --kubeconfig"),
         ] {

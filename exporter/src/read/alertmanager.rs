@@ -5,7 +5,7 @@ use lockkeeper_rules::alertmanager;
 use lockkeeper_rules::gate::AlertmanagerAnswers;
 use lockkeeper_rules::prometheus::ParseError;
 
-use super::backend::{Backend, BackendConfig, BackendError, Reading};
+use super::backend::{Backend, BackendConfig, BackendError, CALL_DEADLINE, Reading};
 
 /// Every alert, whatever its state. No filter is sent: a misspelt one answers with an empty list.
 const EVERY_STATE: [(&str, &str); 4] =
@@ -21,7 +21,7 @@ impl Alertmanager {
     /// # Errors
     /// A URL is none, or the HTTP client cannot be built.
     pub fn all(config: &BackendConfig) -> Result<Vec<Self>, BackendError> {
-        Ok(Backend::all(config)?.into_iter().map(Self).collect())
+        Ok(Backend::all(config, CALL_DEADLINE)?.into_iter().map(Self).collect())
     }
 
     /// Its URL, without user and password.

@@ -4,19 +4,26 @@ use futures::future::join_all;
 use lockkeeper_rules::api_requests::{ForEach, queries, read};
 use lockkeeper_rules::inventory::ApiRequests;
 use lockkeeper_rules::prometheus::Sample;
+use lockkeeper_rules::selector::Selector;
 
 use super::prometheus::Prometheus;
 
-/// Asks every server at once. Each may have seen what another has not, so all of them must answer.
+/// Asks every server at once. What one of them has seen counts, whatever the others say: each may have been away while
+/// somebody asked. So all of them must answer. How long an API server was watched is the longest of all, since one
+/// witness of the whole window is enough.
 ///
 /// # Errors
 /// No server is configured, or one of them has no usable answer.
-pub async fn api_requests(servers: &[Prometheus], window_seconds: u64) -> Result<ApiRequests, String> {
+pub async fn api_requests(
+    servers: &[Prometheus],
+    window_seconds: u64,
+    selector: &Selector,
+) -> Result<ApiRequests, String> {
     if servers.is_empty() {
-        return Err("no Prometheus is configured; set prometheus.urls".to_owned());
+        return Err("no Prometheus is configured; set prometheus.urls, or give --prometheus".to_owned());
     }
     let mut all = ApiRequests { window_seconds, servers: Vec::new(), requested: Vec::new() };
-    for seen in join_all(servers.iter().map(|server| one(server, window_seconds))).await {
+    for seen in join_all(servers.iter().map(|server| one(server, window_seconds, selector))).await {
         let ApiRequests { window_seconds: _, servers, requested } = seen?;
         all.servers.extend(servers);
         all.requested.extend(requested);
@@ -24,8 +31,8 @@ pub async fn api_requests(servers: &[Prometheus], window_seconds: u64) -> Result
     Ok(all)
 }
 
-async fn one(server: &Prometheus, window_seconds: u64) -> Result<ApiRequests, String> {
-    let ForEach { scraped, proven, now, window, requests } = queries(window_seconds);
+async fn one(server: &Prometheus, window_seconds: u64, selector: &Selector) -> Result<ApiRequests, String> {
+    let ForEach { scraped, proven, now, window, requests } = queries(window_seconds, selector);
     let (scraped, proven, now, window, requests) = tokio::try_join!(
         ask(server, &scraped),
         ask(server, &proven),
@@ -89,7 +96,7 @@ mod tests {
         }
         let servers = Prometheus::all(&BackendConfig { urls, token_file: None }).unwrap();
         // As a task, the way it is polled.
-        tokio::spawn(async move { api_requests(&servers, 86_400).await }).await.unwrap()
+        tokio::spawn(async move { api_requests(&servers, 86_400, &Selector::default()).await }).await.unwrap()
     }
 
     #[tokio::test]

@@ -6,47 +6,49 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use kube::discovery::{ApiGroup, Discovery, verbs};
 use kube::{Api, Client};
-use lockkeeper_rules::inventory::{ApiKind, ApiWrite};
+use lockkeeper_rules::inventory::{ApiKind, ApiWrite, ApiWrites};
+use lockkeeper_rules::matrix::RemovedApis;
 
-use super::list::{ListError, list_all_metadata};
+use super::convert;
+use super::list::list_all_metadata;
 use crate::kube_client::explain;
 
-/// Who has written objects of these kinds in these versions. What the API server does not list, such as a review, has
-/// left nothing that could be looked at.
+/// Who has written objects of the kinds that go with the minor after the one that runs: no run goes further at once.
+/// What the API server does not list, such as a review, has left nothing that could be looked at.
 ///
 /// # Errors
-/// The groups cannot be discovered, or a kind cannot be listed.
+/// The API server does not say what it runs and serves, or a kind cannot be listed.
 pub async fn api_writes(
     client: &Client,
-    kinds: &BTreeSet<ApiKind>,
+    removed: &RemovedApis,
     deadline: Duration,
-) -> Result<Vec<ApiWrite>, String> {
-    if kinds.is_empty() {
-        return Ok(Vec::new());
+) -> Result<ApiWrites, String> {
+    let info = client.apiserver_version().await.map_err(|error| explain(&error))?;
+    let unreadable = |text| format!("the API server says version {text:?}");
+    let running = convert::version(&info.git_version).map_err(unreadable)?.minor();
+    let mut writes = Writes::of(removed.going(running, running.next()));
+    let groups: Vec<&str> = writes.asked.iter().map(|kind| kind.group.as_str()).collect();
+    // Without a group to look for it would discover all of them.
+    if !groups.is_empty() {
+        let discovery = Discovery::new(client.clone()).filter(&groups).run().await;
+        for group in discovery.map_err(|error| explain(&error))?.groups() {
+            of_group(client, group, deadline, &mut writes).await?;
+        }
     }
-    let groups: Vec<&str> = kinds.iter().map(|kind| kind.group.as_str()).collect();
-    let discovery =
-        tokio::time::timeout(deadline, Discovery::new(client.clone()).filter(&groups).run()).await;
-    let discovery = discovery
-        .map_err(|_elapsed| ListError::Deadline(deadline).to_string())?
-        .map_err(|error| explain(&error))?;
-    let mut writes = Writes::default();
-    for group in discovery.groups() {
-        of_group(client, group, kinds, deadline, &mut writes).await?;
-    }
-    Ok(writes.0.into_values().collect())
+    let Writes { asked, objects, found } = writes;
+    Ok(ApiWrites { asked, objects, writes: found.into_values().collect() })
 }
 
 async fn of_group(
     client: &Client,
     group: &ApiGroup,
-    kinds: &BTreeSet<ApiKind>,
     deadline: Duration,
     writes: &mut Writes,
 ) -> Result<(), String> {
-    let is_asked = |kind: &str| kinds.iter().any(|asked| asked.group == group.name() && asked.kind == kind);
     for (resource, capabilities) in group.resources_by_stability() {
-        if !is_asked(&resource.kind) || !capabilities.supports_operation(verbs::LIST) {
+        let is_asked =
+            writes.asked.iter().any(|asked| asked.group == group.name() && asked.kind == resource.kind);
+        if !is_asked || !capabilities.supports_operation(verbs::LIST) {
             continue;
         }
         let api = Api::all_with(client.clone(), &resource);
@@ -54,32 +56,40 @@ async fn of_group(
             .await
             .map_err(|error| format!("{} of {}: {error}", resource.plural, resource.group))?;
         for object in &listed.items {
-            writes.note(&resource.kind, &object.metadata, kinds);
+            writes.note(&resource.kind, &object.metadata);
         }
     }
     Ok(())
 }
 
-/// Writes by what was written and by whom.
-#[derive(Default)]
-struct Writes(BTreeMap<(ApiKind, String), ApiWrite>);
+/// What is looked for and what was found: writes by what was written and by whom.
+struct Writes {
+    asked: BTreeSet<ApiKind>,
+    objects: usize,
+    found: BTreeMap<(ApiKind, String), ApiWrite>,
+}
 
 impl Writes {
+    fn of(asked: BTreeSet<ApiKind>) -> Self {
+        Self { asked, objects: 0, found: BTreeMap::new() }
+    }
+
     /// Notes who has written an object in a version that is asked about.
-    fn note(&mut self, kind: &str, object: &ObjectMeta, asked: &BTreeSet<ApiKind>) {
+    fn note(&mut self, kind: &str, object: &ObjectMeta) {
+        self.objects += 1;
         let name = object.name.clone().unwrap_or_default();
         let shown = object.namespace.as_ref().map_or(name.clone(), |namespace| format!("{namespace}/{name}"));
         // A manager has one entry for each subresource; the object counts once.
         let mut counted = BTreeSet::new();
         for ManagedFieldsEntry { api_version, manager, time, .. } in object.managed_fields.iter().flatten() {
             let api = ApiKind::of(api_version.as_deref().unwrap_or_default(), kind);
-            if !asked.contains(&api) {
+            if !self.asked.contains(&api) {
                 continue;
             }
             let manager = manager.clone().unwrap_or_default();
             let time = time.as_ref().map(|time| time.0);
             let key = (api.clone(), manager.clone());
-            let write = self.0.entry(key.clone()).or_insert_with(|| ApiWrite {
+            let write = self.found.entry(key.clone()).or_insert_with(|| ApiWrite {
                 api,
                 manager,
                 time: None,
@@ -100,8 +110,7 @@ mod tests {
 
     fn noted(writes: &mut Writes, name: &str, fields: &serde_json::Value) {
         let object = serde_json::json!({"namespace": "apps", "name": name, "managedFields": fields});
-        let asked = BTreeSet::from([ApiKind::of("storage.k8s.io/v1beta1", "VolumeAttributesClass")]);
-        writes.note("VolumeAttributesClass", &serde_json::from_value(object).unwrap(), &asked);
+        writes.note("VolumeAttributesClass", &serde_json::from_value(object).unwrap());
     }
 
     #[test]
@@ -111,7 +120,7 @@ mod tests {
                 "time": time, "subresource": below})
         };
         let (old, new) = ("storage.k8s.io/v1beta1", "storage.k8s.io/v1");
-        let mut writes = Writes::default();
+        let mut writes = Writes::of([ApiKind::of(old, "VolumeAttributesClass")].into());
         let first = [
             entry(old, "helm", "2026-01-02T00:00:00Z", ""),
             entry(old, "helm", "2026-01-01T00:00:00Z", "status"),
@@ -121,8 +130,9 @@ mod tests {
         noted(&mut writes, "silver", &serde_json::json!([entry(old, "helm", "2026-01-03T00:00:00Z", "")]));
         noted(&mut writes, "copper", &serde_json::json!([entry(old, "edit", "2026-01-01T00:00:00Z", "")]));
         noted(&mut writes, "bare", &serde_json::json!([]));
+        assert_eq!(writes.objects, 4);
         let told: Vec<_> = writes
-            .0
+            .found
             .values()
             .map(|it| (&*it.manager, &*it.object, it.count, it.time.unwrap().to_string()))
             .collect();

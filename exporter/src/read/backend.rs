@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::shown::shown_url;
 
-/// How long a question may take, from the connection to the last byte.
+/// How long a question of a live check may take, from the connection to the last byte.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(3);
 /// How much of an error answer is read.
 const ERROR_BYTES_MAX: usize = 4096;
@@ -57,9 +57,10 @@ pub(super) struct Backend {
 }
 
 impl Backend {
-    pub(super) fn all(config: &BackendConfig) -> Result<Vec<Self>, BackendError> {
+    /// Every server; a question to it takes at most `deadline`.
+    pub(super) fn all(config: &BackendConfig, deadline: Duration) -> Result<Vec<Self>, BackendError> {
         let http = Client::builder()
-            .timeout(CALL_DEADLINE)
+            .timeout(deadline)
             .redirect(reqwest::redirect::Policy::none())
             // A proxy could answer from its cache, and for a server that is gone.
             .no_proxy()

@@ -15,6 +15,7 @@ use lockkeeper_rules::version::Version;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use super::api_use::ApiUse;
 use super::inventory::Inventories;
 use super::packages::Repository;
 use super::polled::Polled;
@@ -48,7 +49,7 @@ pub struct Eyes {
 impl Eyes {
     /// Eyes that have seen nothing yet.
     #[must_use]
-    pub fn new() -> Arc<Self> {
+    pub fn new(api_use: ApiUse) -> Arc<Self> {
         let changed = Arc::new(Notify::new());
         Arc::new(Self {
             nodes: Arc::new(Watched::new(Arc::clone(&changed))),
@@ -56,7 +57,7 @@ impl Eyes {
             static_pods: Arc::new(Watched::new(Arc::clone(&changed))),
             controller_leases: Arc::new(Watched::new(Arc::clone(&changed))),
             runs: Arc::new(Watched::new(Arc::clone(&changed))),
-            inventories: Inventories::new(&changed),
+            inventories: Inventories::new(&changed, api_use),
             api_servers: Polled::new(),
             packages: Polled::new(),
             changed,
@@ -151,13 +152,9 @@ impl Eyes {
     }
 
     /// How often each polled source failed.
-    #[must_use]
-    pub fn polls(&self) -> [(&'static str, u64); 3] {
-        [
-            ("api_servers", self.api_servers.errors()),
-            ("packages", self.packages.errors()),
-            self.inventories.poll(),
-        ]
+    pub fn polls(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let own = [("api_servers", self.api_servers.errors()), ("packages", self.packages.errors())];
+        own.into_iter().chain(self.inventories.polls())
     }
 
     async fn poll_api_servers(self: Arc<Self>, cluster: Arc<Cluster>) {

@@ -1,37 +1,53 @@
 //! The releases of Helm, from the Secrets that it keeps them in.
 
 use std::io::Read;
-use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::ListParams;
+use kube::api::{ListParams, ObjectList};
 use kube::{Api, Client};
 use lockkeeper_rules::helm::{RELEASE_BYTES_MAX, release};
 use lockkeeper_rules::inventory::HelmRelease;
 
-use super::list::list_all;
+use crate::kube_client::explain;
 
 /// What Helm marks the Secret of a deployed release with.
 const DEPLOYED: &str = "owner=helm,status=deployed";
+/// How many Secrets are held at once, each of up to 1 MiB.
+const PAGE_SECRETS: u32 = 20;
+/// How many pages are read.
+const PAGES_MAX: usize = 500;
 
-/// The deployed releases of a namespace, or of all that the client may list.
+/// The deployed releases of all namespaces.
 ///
 /// # Errors
 /// The Secrets cannot be listed, or one of them is no release.
-pub async fn releases(
-    client: &Client,
-    namespace: Option<&str>,
-    deadline: Duration,
-) -> Result<Vec<HelmRelease>, String> {
-    let secrets: Api<Secret> = match namespace {
-        Some(namespace) => Api::namespaced(client.clone(), namespace),
-        None => Api::all(client.clone()),
+pub async fn releases(client: &Client) -> Result<Vec<HelmRelease>, String> {
+    let secrets: Api<Secret> = Api::all(client.clone());
+    let mut params = ListParams::default().labels(DEPLOYED).limit(PAGE_SECRETS);
+    let mut releases = Vec::new();
+    for _page in 0..PAGES_MAX {
+        let page: ObjectList<Secret> = secrets.list(&params).await.map_err(|error| refused(&error))?;
+        for secret in &page.items {
+            releases.push(stored(secret)?);
+        }
+        params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
+        if params.continue_token.is_none() {
+            return Ok(releases);
+        }
+    }
+    Err(format!("more than {PAGES_MAX} pages of {PAGE_SECRETS} Secrets of Helm"))
+}
+
+fn refused(error: &kube::Error) -> String {
+    let remedy = match error {
+        kube::Error::Api(status) if status.code == 403 => {
+            "; give that right (deploy/helm), or set policy.helm_manifests to note"
+        }
+        _ => "",
     };
-    let params = ListParams::default().labels(DEPLOYED);
-    let listed = list_all(&secrets, &params, deadline).await.map_err(|error| error.to_string())?;
-    listed.items.iter().map(stored).collect()
+    format!("secrets: {}{remedy}", explain(error))
 }
 
 /// The release in a Secret: JSON, zipped, in Base64 of Helm's own.

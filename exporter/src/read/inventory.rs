@@ -1,5 +1,5 @@
-//! What lives in the cluster beside nodes and runs, kept by watching. A new kind is a line in [`Inventories`], one in
-//! each of its functions, a conversion, and its right in `deploy/base`.
+//! What lives in the cluster beside nodes and runs, kept by watching, and who uses APIs that go, kept by asking. A new
+//! kind is a line in [`Inventories`], one in each of its functions, a conversion, and its right in `deploy/base`.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -22,6 +22,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use super::api_use::{ApiUse, Witnesses};
 use super::budget::budget;
 use super::kubelet::{Kubelets, kubelet_config};
 use super::list::list_all;
@@ -31,7 +32,7 @@ use super::webhook::{Backends, backends_now};
 use super::{volume, webhook, workload};
 use crate::kube_client::Cluster;
 
-/// Every kind that is watched.
+/// Every kind that is watched, and the witnesses that are asked.
 #[derive(Debug)]
 pub struct Inventories {
     definitions: Arc<Watched<Definition>>,
@@ -48,12 +49,13 @@ pub struct Inventories {
     storage_classes: Arc<Watched<StorageClass>>,
     csi_drivers: Arc<Watched<String>>,
     changed: Arc<Notify>,
+    witnesses: Arc<Witnesses>,
 }
 
 impl Inventories {
     /// Nothing has been seen yet. `changed` is told of every change.
     #[must_use]
-    pub fn new(changed: &Arc<Notify>) -> Self {
+    pub fn new(changed: &Arc<Notify>, api_use: ApiUse) -> Self {
         Self {
             definitions: Arc::new(Watched::new(Arc::clone(changed))),
             deployments: Arc::new(Watched::new(Arc::clone(changed))),
@@ -69,10 +71,11 @@ impl Inventories {
             storage_classes: Arc::new(Watched::new(Arc::clone(changed))),
             csi_drivers: Arc::new(Watched::new(Arc::clone(changed))),
             changed: Arc::clone(changed),
+            witnesses: Arc::new(Witnesses::new(api_use, Arc::clone(changed))),
         }
     }
 
-    /// Begins to watch. The tasks end when the set is dropped.
+    /// Begins to watch and to ask. The tasks end when the set is dropped.
     pub fn open(&self, cluster: &Cluster, tasks: &mut JoinSet<()>) {
         let client = &cluster.client;
         watch(client, |definition| Some(convert(definition)), &self.definitions, tasks);
@@ -94,6 +97,7 @@ impl Inventories {
             changed: Arc::clone(&self.changed),
         };
         tasks.spawn(backends.poll(client.clone()));
+        self.witnesses.open(client, tasks);
         self.kubelets.open(client, tasks);
     }
 
@@ -120,6 +124,7 @@ impl Inventories {
             ..Inventory::unread()
         };
         self.kubelets.tell(&mut inventory);
+        self.witnesses.tell(&mut inventory);
         inventory
     }
 
@@ -141,10 +146,11 @@ impl Inventories {
         ]
     }
 
-    /// How often the polled source failed.
+    /// How often each polled source failed.
     #[must_use]
-    pub fn poll(&self) -> (&'static str, u64) {
-        ("webhook_backends", self.webhook_backends.errors())
+    pub fn polls(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let backends = ("webhook_backends", self.webhook_backends.errors());
+        self.witnesses.polls().into_iter().chain([backends])
     }
 }
 
@@ -162,11 +168,11 @@ fn watch<K, T>(
 }
 
 /// One fresh read of everything but the kubelets, which need a target, each within `deadline`: all at once, and then
-/// what the webhooks name. Each source
-/// succeeds or fails by itself.
-pub async fn inventory_now(client: &Client, deadline: Duration) -> Inventory {
+/// what the webhooks name. Each source succeeds or fails by itself.
+pub async fn inventory_now(client: &Client, api_use: &ApiUse, deadline: Duration) -> Inventory {
     // Taken before the first request: a proof is never younger than the question.
     let now = Timestamp::now();
+    let mut inventory = Inventory::unread();
     let workloads = async {
         let (deployments, daemon_sets, stateful_sets) = tokio::join!(
             listed(client, workload::deployment, now, deadline),
@@ -192,13 +198,14 @@ pub async fn inventory_now(client: &Client, deadline: Duration) -> Inventory {
             listed(client, volume::csi_driver, now, deadline),
         )
     };
-    let (workloads, webhooks, volumes, budgets, namespaces, kubelet_config) = tokio::join!(
+    let (workloads, webhooks, volumes, budgets, namespaces, kubelet_config, ()) = tokio::join!(
         workloads,
         webhooks,
         volumes,
         listed(client, |it: &PodDisruptionBudget| Some(budget(it)), now, deadline),
         listed(client, webhook::namespace, now, deadline),
         kubelet_config(client, deadline),
+        api_use.ask_once(client, deadline, &mut inventory),
     );
     let (definitions, webhooks, webhook_backends) = webhooks;
     let (persistent_volumes, storage_classes, csi_drivers) = volumes;
@@ -213,7 +220,7 @@ pub async fn inventory_now(client: &Client, deadline: Duration) -> Inventory {
         storage_classes,
         csi_drivers,
         kubelet_config,
-        ..Inventory::unread()
+        ..inventory
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod alertmanager;
 pub mod api_requests;
+pub mod api_use;
 pub mod api_writes;
 pub mod backend;
 pub mod budget;

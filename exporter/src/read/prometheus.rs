@@ -1,10 +1,12 @@
 //! The client of Prometheus: asks, and leaves the judging to the rules.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use lockkeeper_rules::gate::{Answer, PrometheusAnswers, Questions};
 use lockkeeper_rules::prometheus::{self, Sample};
 
-use super::backend::{Backend, BackendConfig, BackendError, Reading};
+use super::backend::{Backend, BackendConfig, BackendError, CALL_DEADLINE, Reading};
 
 /// One Prometheus server.
 #[derive(Debug, Clone)]
@@ -16,7 +18,15 @@ impl Prometheus {
     /// # Errors
     /// A URL is none, or the HTTP client cannot be built.
     pub fn all(config: &BackendConfig) -> Result<Vec<Self>, BackendError> {
-        Ok(Backend::all(config)?.into_iter().map(Self).collect())
+        Self::all_within(config, CALL_DEADLINE)
+    }
+
+    /// The same for questions that may take longer.
+    ///
+    /// # Errors
+    /// A URL is none, or the HTTP client cannot be built.
+    pub fn all_within(config: &BackendConfig, deadline: Duration) -> Result<Vec<Self>, BackendError> {
+        Ok(Backend::all(config, deadline)?.into_iter().map(Self).collect())
     }
 
     /// Its URL, without user and password.

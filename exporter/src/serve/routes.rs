@@ -201,7 +201,7 @@ mod tests {
     use http_body_util::BodyExt;
     use std::sync::Arc;
 
-    use lockkeeper_rules::inventory::Inventory;
+    use lockkeeper_rules::inventory::{ApiRequests, ApiWrites, Inventory, ScrapedServer};
     use lockkeeper_rules::matrix::Matrix;
     use lockkeeper_rules::metric::Memory;
     use lockkeeper_rules::snapshot::{ApiServer, Packages, Source, StaticPod};
@@ -211,12 +211,23 @@ mod tests {
         "2026-01-02T03:04:05Z".parse().unwrap()
     }
 
+    fn nothing_requested() -> ApiRequests {
+        let window_seconds = 30 * 86_400;
+        let server = ScrapedServer {
+            instance: "cp-1:6443".to_owned(),
+            is_scraped: true,
+            proven_seconds: window_seconds,
+        };
+        ApiRequests { window_seconds, servers: vec![server], requested: Vec::new() }
+    }
+
     fn view(complete: bool) -> View {
         let settings = Settings::default();
         if !complete {
             return super::super::view::empty(&settings, now());
         }
-        let node = serde_json::json!({"metadata": {"name": "w-1"}, "status": {"nodeInfo": {
+        let labels = serde_json::json!({"node-role.kubernetes.io/control-plane": ""});
+        let node = serde_json::json!({"metadata": {"name": "cp-1", "labels": labels}, "status": {"nodeInfo": {
             "kubeletVersion": "v1.36.1", "machineID": "", "bootID": "", "architecture": "", "kernelVersion": "6.1.0",
             "containerRuntimeVersion": "containerd://2.2.0", "kubeProxyVersion": "", "operatingSystem": "", "osImage": "", "systemUUID": ""}}});
         let node = crate::read::convert::node(&serde_json::from_value(node).unwrap(), None);
@@ -256,6 +267,8 @@ mod tests {
             persistent_volumes: Source::read(Vec::new(), now()),
             storage_classes: Source::read(Vec::new(), now()),
             csi_drivers: Source::read(Vec::new(), now()),
+            api_requests: Source::read(nothing_requested(), now()),
+            api_writes: Source::read(ApiWrites { asked: [].into(), objects: 0, writes: Vec::new() }, now()),
             ..Inventory::unread()
         };
         let matrix = Arc::new(Matrix::built_in());

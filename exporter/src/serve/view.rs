@@ -13,6 +13,7 @@ use lockkeeper_rules::metric::{
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::Snapshot;
 use lockkeeper_rules::verdict::{Case, Verdict, verdict};
+use lockkeeper_rules::version::Version;
 use tokio::sync::watch;
 
 use super::judged::{Judgement, Judgements};

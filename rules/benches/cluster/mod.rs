@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use lockkeeper_rules::inventory::{
-    ApiKind, ApiRequests, ApiWrite, Container, Definition, HelmRelease, Inventory, Rollout, ScrapedServer,
+    ApiKind, ApiRequests, ApiWrite, ApiWrites, Container, Definition, HelmRelease, Inventory, Rollout, ScrapedServer,
     ServedVersion, Workload, WorkloadKind,
 };
 use lockkeeper_rules::matrix::Matrix;
@@ -70,6 +70,7 @@ fn snapshot(now: Timestamp) -> Snapshot {
             component: component.to_owned(),
             node: node.as_str().into(),
             version: Ok(version(tag)),
+            flags: Ok(BTreeMap::new()),
             ready: true,
             ready_since: Some(now),
         };
@@ -134,8 +135,14 @@ fn inventory(now: Timestamp) -> Inventory {
     inventory.definitions = Source::read((0..DEFINITIONS).map(definition).collect(), now);
     inventory.workloads = Source::read(addons.chain(others).collect(), now);
     inventory.api_requests = Source::read(requests, now);
-    inventory.api_writes = Source::read((0..WRITES).map(|number| write(number, now)).collect(), now);
-    inventory.manifests = Source::read((0..RELEASES).map(release).collect(), now);
+    let minors = [version("v1.36.1").minor(), version("v1.37.0").minor()];
+    let writes = ApiWrites {
+        asked: Matrix::built_in().removed_apis.value.going(minors[0], minors[1]),
+        objects: WRITES * 36,
+        writes: (0..WRITES).map(|number| write(number, now)).collect(),
+    };
+    inventory.api_writes = Source::read(writes, now);
+    inventory.manifests = Some(Source::read((0..RELEASES).map(release).collect(), now));
     inventory
 }
 
@@ -145,7 +152,7 @@ fn definition(number: usize) -> Definition {
         name: format!("things{number}.example.com"),
         versions: vec![version("v1beta1", false), version("v1", true)],
         stored: vec!["v1".to_owned()],
-        has_conversion_webhook: false,
+        converter: None,
     }
 }
 

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -60,11 +61,11 @@ pub enum Seen {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Caller {
-    /// Requests are counted, and none came within the hour.
+    /// Requests are counted, and none came within two hours.
     Ghost,
     /// Requests are not counted.
     Unknown,
-    /// A request came within the hour.
+    /// A request came within two hours.
     Live,
 }
 
@@ -77,6 +78,17 @@ pub struct ApiKind {
     pub version: String,
     /// The kind.
     pub kind: String,
+}
+
+/// Who has written objects in versions that go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiWrites {
+    /// The kinds that were looked for. Nothing is known of any other.
+    pub asked: BTreeSet<ApiKind>,
+    /// How many objects were looked at.
+    pub objects: usize,
+    /// The writes that were found.
+    pub writes: Vec<ApiWrite>,
 }
 
 /// Objects that a manager has written in one group and version, as their `managedFields` tell.
@@ -119,6 +131,17 @@ impl ApiKind {
     pub fn of(api_version: &str, kind: &str) -> Self {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         Self { group: group.to_owned(), version: version.to_owned(), kind: kind.to_owned() }
+    }
+
+    /// The name under which it is served, such as `ingresses`.
+    #[must_use]
+    pub fn resource(&self) -> String {
+        let lower = self.kind.to_ascii_lowercase();
+        match lower.strip_suffix('y') {
+            Some(stem) if !stem.ends_with(['a', 'e', 'i', 'o', 'u']) => format!("{stem}ies"),
+            _ if lower.ends_with('s') => format!("{lower}es"),
+            _ => format!("{lower}s"),
+        }
     }
 }
 

@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 use crate::drain::Budget;
 use crate::snapshot::{Reading, Source};
 
-pub use api_use::{ApiKind, ApiRequests, ApiWrite, Caller, HelmRelease, RequestedApi, ScrapedServer, Seen};
+pub use api_use::{
+    ApiKind, ApiRequests, ApiWrite, ApiWrites, Caller, HelmRelease, RequestedApi, ScrapedServer, Seen,
+};
 pub use definition::{Definition, ServedVersion};
 pub use image::ImageReference;
 pub use kubelet::{KubeletConfig, KubeletUnread, RunningKubelet};
@@ -53,9 +55,9 @@ pub struct Inventory {
     /// Requests for deprecated APIs.
     pub api_requests: Source<ApiRequests>,
     /// Objects that were written in versions which go.
-    pub api_writes: Source<Vec<ApiWrite>>,
-    /// The releases of Helm.
-    pub manifests: Source<Vec<HelmRelease>>,
+    pub api_writes: Source<ApiWrites>,
+    /// The releases of Helm; nothing where nobody asks for them, which is the operator's choice.
+    pub manifests: Option<Source<Vec<HelmRelease>>>,
 }
 
 impl Inventory {
@@ -76,14 +78,13 @@ impl Inventory {
             csi_drivers: Source::unread(),
             api_requests: Source::unread(),
             api_writes: Source::unread(),
-            manifests: Source::unread(),
+            manifests: None,
         }
     }
 
     /// How each source was read.
     #[must_use]
     pub fn readings(&self) -> Vec<Reading<'_>> {
-        // What nobody reads yet is not shown as broken.
         let Self {
             definitions,
             workloads,
@@ -96,11 +97,11 @@ impl Inventory {
             persistent_volumes,
             storage_classes,
             csi_drivers,
-            api_requests: _,
-            api_writes: _,
-            manifests: _,
+            api_requests,
+            api_writes,
+            manifests,
         } = self;
-        vec![
+        let mut readings = vec![
             Reading::of("definitions", definitions),
             Reading::of("workloads", workloads),
             Reading::of("kubelets", kubelets),
@@ -112,6 +113,10 @@ impl Inventory {
             Reading::of("persistent_volumes", persistent_volumes),
             Reading::of("storage_classes", storage_classes),
             Reading::of("csi_drivers", csi_drivers),
-        ]
+            Reading::of("api_requests", api_requests),
+            Reading::of("api_writes", api_writes),
+        ];
+        readings.extend(manifests.as_ref().map(|read| Reading::of("manifests", read)));
+        readings
     }
 }

@@ -39,9 +39,11 @@ pub use addon::{
 };
 pub use component::{Components, GateChanges, GateFate, Hop, RemovedFlags, RemovedPlugin};
 pub use node::{CgroupV1, EtcdFloors, Floor, Kernels, Recommended, Runtimes};
-pub use policy::{Beyond, Ghosts, NewerAddon, NewerKubernetes, NotCovered, Policy, ShortProof};
+pub use policy::{
+    Beyond, Ghosts, HelmManifests, NewerAddon, NewerKubernetes, NotCovered, Policy, ShortProof,
+};
 pub use release::{Release, Releases};
-pub use removed_api::{RemovedApi, RemovedApis};
+pub use removed_api::{IgnoredWriter, RemovedApi, RemovedApis};
 pub use schema::json_schema;
 pub use volume_plugin::{VolumePlugin, VolumePlugins};
 

@@ -30,6 +30,17 @@ pub struct Policy {
     pub kubelet_flags_checked: Option<Minor>,
     /// More managers whose writes follow the control plane.
     pub ignored_api_writers: Vec<String>,
+    /// What Helm has stored, which nobody reads without the right to list every Secret.
+    pub helm_manifests: HelmManifests,
+}
+
+/// Whether the manifests that Helm has stored are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HelmManifests {
+    /// They are, and where they cannot be read nobody knows.
+    Required,
+    /// They are not, which is noted.
+    Note,
 }
 
 /// What a proof is that does not reach over the whole window.
@@ -100,6 +111,7 @@ impl Default for Policy {
             deprecated_api_ghosts: Ghosts::Block,
             kubelet_flags_checked: None,
             ignored_api_writers: Vec::new(),
+            helm_manifests: HelmManifests::Note,
         }
     }
 }
@@ -113,6 +125,8 @@ const NEWER_KUBERNETES: [(&str, NewerKubernetes); 2] =
 const NOT_COVERED: [(&str, NotCovered); 2] = [("warn", NotCovered::Warn), ("unknown", NotCovered::Unknown)];
 const GHOSTS: [(&str, Ghosts); 2] = [("block", Ghosts::Block), ("note", Ghosts::Note)];
 const SHORT_PROOF: [(&str, ShortProof); 2] = [("unknown", ShortProof::Unknown), ("note", ShortProof::Note)];
+const HELM_MANIFESTS: [(&str, HelmManifests); 2] =
+    [("required", HelmManifests::Required), ("note", HelmManifests::Note)];
 const BEYOND: [(&str, Beyond); 2] = [("note", Beyond::Note), ("judge", Beyond::Judge)];
 
 impl Section for Policy {
@@ -145,6 +159,9 @@ impl Section for Policy {
             hand.list()?.iter().map(|hand| hand.text().map(str::to_owned)).collect()
         });
         let flags_checked = fields.optional("kubelet_flags_checked").map(|hand| minor(&hand));
+        let helm_manifests = fields
+            .optional("helm_manifests")
+            .map_or(Some(usual.helm_manifests), |hand| hand.one_of(&HELM_MANIFESTS));
         fields.finish();
         let kubelet_flags_checked = match flags_checked {
             None => None,
@@ -163,6 +180,7 @@ impl Section for Policy {
             deprecated_api_ghosts: ghosts?,
             kubelet_flags_checked,
             ignored_api_writers: writers?,
+            helm_manifests: helm_manifests?,
         })
     }
 
@@ -210,6 +228,10 @@ impl Section for Policy {
                 optional(
                     "ignored_api_writers",
                     list("More managers whose writes follow the control plane.", writer),
+                ),
+                optional(
+                    "helm_manifests",
+                    words("What Helm has stored; required needs the right to list Secrets.", &HELM_MANIFESTS),
                 ),
             ],
         )
@@ -262,6 +284,7 @@ mod tests {
             ("{deprecated_api_short_proof: pass}", "one of unknown, note"),
             ("{deprecated_api_ghosts: true}", "expected a text"),
             ("{kubelet_flags_checked: 1.37}", "policy.kubelet_flags_checked"),
+            ("{helm_manifests: unknown}", "one of required, note"),
             ("{ignored_api_writers: [1]}", "policy.ignored_api_writers[0]"),
         ] {
             let said = load(policy).unwrap_err();

@@ -28,51 +28,54 @@ pub struct RemovedApis {
     /// The kinds.
     pub kinds: Vec<RemovedApi>,
     /// Managers whose writes follow the control plane: they are upgraded with it.
-    pub ignored_writers: Vec<String>,
+    pub ignored_writers: Vec<IgnoredWriter>,
+}
+
+/// A manager whose writes follow the control plane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IgnoredWriter {
+    /// Its name in `managedFields`.
+    pub manager: String,
+    /// Where it is said to be a part of the control plane.
+    pub source: String,
 }
 
 impl RemovedApis {
     /// The first minor that does not serve a kind, if it is known to go.
     #[must_use]
     pub fn of_kind(&self, group: &str, version: &str, kind: &str) -> Option<&RemovedApi> {
-        self.of(group, version, |known| known == kind)
+        self.of(group, version, |known| known.kind == kind)
     }
 
     /// The same by the plural name under which the API server serves it, such as `ingresses`.
     #[must_use]
     pub fn of_resource(&self, group: &str, version: &str, resource: &str) -> Option<&RemovedApi> {
-        self.of(group, version, |known| plural(known) == resource)
+        self.of(group, version, |known| known.resource() == resource)
     }
 
     /// Every kind that goes after `running`, up to `last`: what an upgrade between them would take away.
     #[must_use]
     pub fn going(&self, running: Minor, last: Minor) -> BTreeSet<ApiKind> {
         let going = self.kinds.iter().filter(|api| running < api.removed && api.removed <= last);
-        let kinds = going.flat_map(|api| {
-            api.kinds.iter().map(|kind| ApiKind {
-                group: api.group.clone(),
-                version: api.version.clone(),
-                kind: kind.clone(),
-            })
-        });
-        kinds.collect()
+        going.flat_map(RemovedApi::each).collect()
     }
 
-    fn of(&self, group: &str, version: &str, is_it: impl Fn(&str) -> bool) -> Option<&RemovedApi> {
+    fn of(&self, group: &str, version: &str, is_it: impl Fn(&ApiKind) -> bool) -> Option<&RemovedApi> {
         let fits = |api: &&RemovedApi| {
-            api.group == group && api.version == version && api.kinds.iter().any(|kind| is_it(kind))
+            api.group == group && api.version == version && api.each().any(|kind| is_it(&kind))
         };
         self.kinds.iter().filter(fits).min_by_key(|api| api.removed)
     }
 }
 
-/// The name under which a kind is served.
-fn plural(kind: &str) -> String {
-    let lower = kind.to_ascii_lowercase();
-    match lower.strip_suffix('y') {
-        Some(stem) if !stem.ends_with(['a', 'e', 'i', 'o', 'u']) => format!("{stem}ies"),
-        _ if lower.ends_with('s') => format!("{lower}es"),
-        _ => format!("{lower}s"),
+impl RemovedApi {
+    fn each(&self) -> impl Iterator<Item = ApiKind> {
+        let Self { group, version, kinds, .. } = self;
+        kinds.iter().map(|kind| ApiKind {
+            group: group.clone(),
+            version: version.clone(),
+            kind: kind.clone(),
+        })
     }
 }
 
@@ -86,10 +89,12 @@ impl Section for RemovedApis {
         let rows: Vec<Option<RemovedApi>> =
             rows.iter().map(|row| removed_api(row, source.as_deref())).collect();
         let writers = fields.optional("ignored_writers").and_then(|hand| hand.list()).unwrap_or_default();
-        let writers: Option<Vec<String>> =
-            writers.iter().map(|hand| hand.text().map(str::to_owned)).collect();
+        let writers: Vec<Option<IgnoredWriter>> = writers.iter().map(ignored_writer).collect();
         fields.finish();
-        Some(Self { kinds: rows.into_iter().collect::<Option<_>>()?, ignored_writers: writers? })
+        Some(Self {
+            kinds: rows.into_iter().collect::<Option<_>>()?,
+            ignored_writers: writers.into_iter().collect::<Option<_>>()?,
+        })
     }
 
     fn schema() -> serde_json::Value {
@@ -106,7 +111,11 @@ impl Section for RemovedApis {
             optional("source", source("The page that says so, where it is not the section's.")),
         ];
         let kinds = list("The kinds, by group and version.", object("Kinds of one version.", row));
-        let writers = text("The name of a field manager.", "kube-controller-manager");
+        let writer = [
+            required("manager", text("The name of a field manager.", "kube-controller-manager")),
+            required("source", source("The page that says what it is a part of.")),
+        ];
+        let writer = object("A part of the control plane.", writer);
         object(
             "Kinds that an API server stops to serve.",
             [
@@ -114,11 +123,19 @@ impl Section for RemovedApis {
                 required("kinds", kinds),
                 optional(
                     "ignored_writers",
-                    list("Writers that are upgraded with the control plane.", writers),
+                    list("Writers that are upgraded with the control plane.", writer),
                 ),
             ],
         )
     }
+}
+
+fn ignored_writer(hand: &Hand<'_>) -> Option<IgnoredWriter> {
+    let fields = hand.fields()?;
+    let manager = fields.required("manager").and_then(|hand| hand.text().map(str::to_owned));
+    let source = fields.required("source").and_then(|hand| source(&hand));
+    fields.finish();
+    Some(IgnoredWriter { manager: manager?, source: source? })
 }
 
 fn removed_api(hand: &Hand<'_>, all_from: Option<&str>) -> Option<RemovedApi> {
@@ -143,6 +160,28 @@ fn removed_api(hand: &Hand<'_>, all_from: Option<&str>) -> Option<RemovedApi> {
 mod tests {
     use super::*;
     use crate::matrix::Matrix;
+
+    #[test]
+    fn a_writer_is_ignored_only_with_a_source() {
+        let load = |writer: &str| {
+            let text = format!(
+                "schema: 2\nas_of: \"2026-09-01\"\nremoved_apis:\n  source: \"https://example.com\"\n  kinds: []\n  ignored_writers: [{writer}]\n"
+            );
+            let loaded = Matrix::load(&[("mine.yaml", &text)]);
+            loaded.map(|matrix| matrix.removed_apis.value.ignored_writers).map_err(|all| all[0].to_string())
+        };
+        let good = load("{manager: own, source: \"https://example.com/own\"}").unwrap();
+        assert_eq!((&*good[0].manager, &*good[0].source), ("own", "https://example.com/own"));
+        for (writer, told) in [
+            ("own", "ignored_writers[0]"),
+            ("{manager: own}", "source"),
+            ("{source: \"https://example.com/own\"}", "manager"),
+            ("{manager: own, source: \"https://example.com/own\", why: x}", "why"),
+        ] {
+            let said = load(writer).unwrap_err();
+            assert!(said.contains(told), "{writer}: {said}");
+        }
+    }
 
     #[test]
     fn the_smaller_of_declared_and_real_counts() {

@@ -41,7 +41,7 @@ use crate::version::Version;
 
 #[cfg(test)]
 pub(crate) use check::tests::{Healthy, healthy};
-pub use check::{CHECK_IDS, Way, not_covered, removed_apis, way};
+pub use check::{CHECK_IDS, Way, not_covered, way};
 
 /// The verdict in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -301,6 +301,7 @@ fn combine(checks: &[Check]) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::matrix::HelmManifests;
     use crate::snapshot::Source;
 
     fn check(status: Status, is_final: bool) -> Check {
@@ -358,7 +359,7 @@ mod tests {
         assert_eq!(whole.verdict, Answer::Safe, "{whole:#?}");
         assert!(whole.checks.iter().all(|check| !check.evidence.is_empty()));
         type Loss = fn(&mut Healthy);
-        let losses: [(&str, Loss); 13] = [
+        let losses: [(&str, Loss); 16] = [
             ("nodes", |cluster| cluster.snapshot.nodes = Source::failed("gone")),
             ("api_servers", |cluster| cluster.snapshot.api_servers = Source::failed("gone")),
             ("static_pods", |cluster| cluster.snapshot.static_pods = Source::failed("gone")),
@@ -372,6 +373,12 @@ mod tests {
             ("persistent_volumes", |cluster| cluster.inventory.persistent_volumes = Source::failed("gone")),
             ("storage_classes", |cluster| cluster.inventory.storage_classes = Source::failed("gone")),
             ("csi_drivers", |cluster| cluster.inventory.csi_drivers = Source::failed("gone")),
+            ("api_requests", |cluster| cluster.inventory.api_requests = Source::failed("gone")),
+            ("api_writes", |cluster| cluster.inventory.api_writes = Source::failed("gone")),
+            ("manifests", |cluster| {
+                cluster.matrix.policy.value.helm_manifests = HelmManifests::Required;
+                cluster.inventory.manifests = Some(Source::failed("gone"));
+            }),
         ];
         for (source, lose) in losses {
             let mut less = healthy();

@@ -10,7 +10,7 @@ use super::check::tests::{api_server, node, pod};
 use super::*;
 use crate::drain::budget::tests::{budget, min};
 use crate::inventory::{
-    Backend, Container, Definition, KubeletUnread, LeadsTo, Rollout, ServedVersion, ServiceName, Webhook,
+    ApiKind, ApiWrite, Backend, Caller, Container, Definition, KubeletUnread, LeadsTo, RequestedApi, Rollout, Seen, ServedVersion, ServiceName, Webhook,
     WebhookBackend, WebhookConfiguration, WebhookKind, WebhookRule, Workload, WorkloadKind,
 };
 use crate::labels::Selector;
@@ -19,7 +19,7 @@ use crate::snapshot::{Node, Role};
 type Harm = fn(&mut Healthy);
 
 /// Things that are wrong, each by itself.
-const HARMS: [(&str, Harm); 18] = [
+const HARMS: [(&str, Harm); 21] = [
     ("a kubelet that is too old", |it| add_node(it, node("w-old", Role::Worker, "v1.32.9"))),
     ("a kubelet that is too new", |it| add_node(it, node("w-new", Role::Worker, "v1.38.0"))),
     ("a kubelet of no version", |it| add_node(it, node("w-odd", Role::Worker, "latest"))),
@@ -71,6 +71,15 @@ const HARMS: [(&str, Harm); 18] = [
         it.inventory.webhooks.value.iter_mut().for_each(|all| all.push(webhook_of_nodes()));
         let nobody = WebhookBackend { service: hook(), leads_to: LeadsTo::Nowhere };
         it.inventory.webhook_backends.value.iter_mut().for_each(|all| all.push(nobody.clone()))
+    }),
+    ("an API server that nobody watches", |it| {
+        it.inventory.api_requests.value.iter_mut().for_each(|seen| seen.servers.clear())
+    }),
+    ("a call of what goes", |it| {
+        it.inventory.api_requests.value.iter_mut().for_each(|seen| seen.requested.push(call()))
+    }),
+    ("an object written as what goes", |it| {
+        it.inventory.api_writes.value.iter_mut().for_each(|seen| seen.writes.push(write()))
     }),
 ];
 
@@ -147,6 +156,29 @@ fn workload(kind: WorkloadKind, namespace: &str, name: &str, image: &str) -> Wor
         containers: vec![Container { name: name.to_owned(), image: image.to_owned() }],
         init_containers: Vec::new(),
         rollout: Rollout { generation: 1, observed: 1, desired: 2, current: 2, updated: 2 },
+    }
+}
+
+fn call() -> RequestedApi {
+    RequestedApi {
+        group: "storage.k8s.io".to_owned(),
+        version: "v1beta1".to_owned(),
+        resource: "volumeattributesclasses".to_owned(),
+        subresource: String::new(),
+        removed_release: "1.37".to_owned(),
+        instance: "cp-1:6443".to_owned(),
+        seen: Seen::Now,
+        caller: Caller::Live,
+    }
+}
+
+fn write() -> ApiWrite {
+    ApiWrite {
+        api: ApiKind::of("storage.k8s.io/v1beta1", "VolumeAttributesClass"),
+        manager: "terraform".to_owned(),
+        time: None,
+        object: "gold".to_owned(),
+        count: 1,
     }
 }
 

@@ -10,6 +10,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use lockkeeper_rules::version::Version;
 
 use super::etcd::Etcd;
+use super::prometheus::{ScrapeAuth, ScrapeJob};
 use super::service::{Service, answers, client, install_crypto};
 use crate::certs::Certs;
 use crate::parts;
@@ -34,17 +35,20 @@ pub enum User {
     ControllerManager,
     /// kube-scheduler.
     Scheduler,
+    /// Prometheus, which may read metrics.
+    Prometheus,
 }
 
 impl User {
     /// Everybody.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Admin,
         Self::Kubelets,
         Self::Exporter,
         Self::Actuator,
         Self::ControllerManager,
         Self::Scheduler,
+        Self::Prometheus,
     ];
 
     /// The user name, as in the audit log.
@@ -57,12 +61,15 @@ impl User {
             Self::Actuator => "actuator",
             Self::ControllerManager => "system:kube-controller-manager",
             Self::Scheduler => "system:kube-scheduler",
+            Self::Prometheus => "prometheus",
         }
     }
 
     fn group(self) -> &'static str {
         match self {
             Self::Admin | Self::Kubelets => "system:masters",
+            // A group that every cluster knows.
+            Self::Prometheus => "system:monitoring",
             // These two have the rights of deploy/base and no other.
             Self::Exporter | Self::Actuator | Self::ControllerManager | Self::Scheduler => {
                 "system:authenticated"
@@ -102,6 +109,7 @@ pub struct ApiServer {
     /// What it runs.
     pub version: Version,
     folder: Arc<RunFolder>,
+    ca_file: PathBuf,
     args: Vec<String>,
 }
 
@@ -141,8 +149,8 @@ impl ApiServer {
             folder.write(&format!("kubeconfig/{}", file_of(user)), kubeconfig(certs, &url, user))?;
         }
         let service = Service::new(folder.clone(), Program::new("kube-apiserver", ""));
-        let mut server =
-            Self { service, url, audit_log, version: version.clone(), folder: folder.clone(), args };
+        let (folder, ca_file) = (folder.clone(), certs.ca.cert.clone());
+        let mut server = Self { service, url, audit_log, version: version.clone(), folder, ca_file, args };
         server.restart(version).await?;
         Ok(server)
     }
@@ -165,6 +173,19 @@ impl ApiServer {
     #[must_use]
     pub fn command(&self) -> Vec<String> {
         std::iter::once("kube-apiserver".to_owned()).chain(self.args.clone()).collect()
+    }
+
+    /// How Prometheus scrapes it.
+    #[must_use]
+    pub fn scrape_job(&self) -> ScrapeJob {
+        let target = self.url.trim_start_matches("https://").to_owned();
+        let auth = ScrapeAuth { token: User::Prometheus.token(), ca_file: self.ca_file.clone() };
+        ScrapeJob { name: "apiserver".to_owned(), target, api_server: Some(auth) }
+    }
+
+    /// Serves these groups and versions too, or no longer, such as `storage.k8s.io/v1beta1=true`; from its next start on.
+    pub fn set_runtime_config(&mut self, versions: &str) {
+        self.args.push(format!("--runtime-config={versions}"));
     }
 
     /// The kubeconfig file of a user.

@@ -12,6 +12,6 @@ pub(crate) use apiserver::kubeconfig_path;
 pub use apiserver::{ApiServer, User};
 pub use controllers::{Controller, ControllerKind};
 pub use etcd::Etcd;
-pub use prometheus::{Prometheus, ScrapeJob};
+pub use prometheus::{Prometheus, ScrapeAuth, ScrapeJob};
 pub use service::Service;
 pub(crate) use service::{answers, client};

@@ -16,6 +16,11 @@ use crate::run_folder::{RunFolder, free_port};
 /// How long it may take to answer.
 const READY_SECONDS_MAX: u64 = 60;
 
+/// How often API servers are scraped: their page is long, and nobody waits for what is on it.
+const API_SERVER_INTERVAL: &str = "5s";
+/// What is kept of an API server's page.
+const API_SERVER_SERIES: &str = "apiserver_request_total|apiserver_requested_deprecated_apis";
+
 /// One scrape job.
 #[derive(Debug, Clone)]
 pub struct ScrapeJob {
@@ -23,6 +28,39 @@ pub struct ScrapeJob {
     pub name: String,
     /// `address:port`.
     pub target: String,
+    /// How an API server is scraped; nothing for everybody else.
+    pub api_server: Option<ScrapeAuth>,
+}
+
+/// How an API server lets somebody scrape it.
+#[derive(Debug, Clone)]
+pub struct ScrapeAuth {
+    /// The bearer token.
+    pub token: String,
+    /// The CA of its certificate.
+    pub ca_file: PathBuf,
+}
+
+impl ScrapeJob {
+    /// A job over plain HTTP.
+    #[must_use]
+    pub fn plain(name: &str, target: &str) -> Self {
+        Self { name: name.to_owned(), target: target.to_owned(), api_server: None }
+    }
+
+    fn config(&self) -> Value {
+        let mut config = json!({"job_name": self.name, "static_configs": [{"targets": [self.target]}]});
+        if let Some(ScrapeAuth { token, ca_file }) = &self.api_server {
+            config["scheme"] = json!("https");
+            config["authorization"] = json!({"credentials": token});
+            config["tls_config"] = json!({"ca_file": ca_file});
+            config["scrape_interval"] = json!(API_SERVER_INTERVAL);
+            config["scrape_timeout"] = json!(API_SERVER_INTERVAL);
+            config["metric_relabel_configs"] =
+                json!([{"source_labels": ["__name__"], "regex": API_SERVER_SERIES, "action": "keep"}]);
+        }
+        config
+    }
 }
 
 /// A Prometheus.
@@ -71,7 +109,7 @@ impl Prometheus {
     /// Scrapes itself under this name, so that rules about Prometheus have something to look at.
     pub fn scrape_itself(&mut self, job: &str) {
         let target = self.url.trim_start_matches("http://").to_owned();
-        self.jobs.push(ScrapeJob { name: job.to_owned(), target });
+        self.jobs.push(ScrapeJob::plain(job, &target));
     }
 
     /// Starts it, on its old data if it ran before, and waits until it is ready.
@@ -156,11 +194,7 @@ impl Prometheus {
 
     fn write_config(&self) -> Result<()> {
         let interval = format!("{}s", self.interval_seconds);
-        let jobs: Vec<Value> = self
-            .jobs
-            .iter()
-            .map(|job| json!({"job_name": job.name, "static_configs": [{"targets": [job.target]}]}))
-            .collect();
+        let jobs: Vec<Value> = self.jobs.iter().map(ScrapeJob::config).collect();
         let config = json!({
             "global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
             "rule_files": self.rule_files,

@@ -11,7 +11,7 @@ use lockkeeper_rules::version::Version;
 use tokio::sync::Mutex;
 
 use super::control_plane::keep;
-use super::objects::{prepare_cluster, wait_for_nodes};
+use super::objects::{prepare_cluster, wait_for_api_servers, wait_for_nodes};
 use super::wiring::{Reached, Wiring};
 use super::{CONTROL_PLANE, ControlPlane, World};
 use crate::certs::Certs;
@@ -151,13 +151,14 @@ impl Builder {
         prepare_cluster(&kube, &self.from).await?;
         let wiring = Wiring::new(folder, &self.settings, center)?;
         let alertmanager = wiring.alertmanager(&site).await?;
-        let prometheus = wiring.prometheus(&alertmanager, &site).await?;
-        let exporter = wiring.exporter(&packages);
+        let prometheus = wiring.prometheus(&alertmanager, &site, &plane.apiserver).await?;
+        let exporter = wiring.exporter(&packages, &prometheus);
         let ssh_port = machines[0].spec.port;
         let reached = Reached { packages: &packages, etcd: &plane.etcd, keys: &keys, ssh_port };
         let actuator = wiring.actuator(&prometheus, &alertmanager, &reached)?;
         let webhook_token = wiring.token;
         wait_for_nodes(&kube, machines.len()).await?;
+        wait_for_api_servers(&prometheus).await?;
         let control_plane = Arc::new(Mutex::new(plane));
         let keeper = keep(control_plane.clone(), machines[0].folder.clone());
         let mut world = World {

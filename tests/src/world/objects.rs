@@ -10,7 +10,9 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::Resource;
 use kube::api::{Api, ListParams, PostParams};
 use lockkeeper_actuator::leader::{LEASE_NAME, LEASE_NAMESPACE};
+use lockkeeper_rules::api_requests::queries;
 use lockkeeper_rules::crd;
+use lockkeeper_rules::selector::Selector;
 use lockkeeper_rules::version::Version;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,10 +20,13 @@ use serde_json::{Value, json};
 
 use super::NAMESPACE;
 use crate::deploy;
+use crate::part::Prometheus;
 use crate::wait::wait_for;
 
 /// How long all nodes may take to be Ready.
 const NODES_SECONDS_MAX: u64 = 60;
+/// How long a day is.
+const DAY_SECONDS: u64 = 86_400;
 
 /// The namespace, the CRD, what the products may do, and kubeadm's own note of the version.
 pub(super) async fn prepare_cluster(kube: &kube::Client, version: &Version) -> Result<()> {
@@ -88,6 +93,15 @@ where
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(Some(())),
             Err(error) => Err(error.into()),
         }
+    })
+    .await
+}
+
+/// Waits until Prometheus has seen requests at the API server, without which nobody knows what it was not asked for.
+pub(super) async fn wait_for_api_servers(prometheus: &Prometheus) -> Result<()> {
+    let leases = queries(DAY_SECONDS, &Selector::default()).scraped;
+    wait_for("Prometheus to scrape the API server", Duration::from_secs(30), || async {
+        Ok((!prometheus.query(&leases).await?.is_empty()).then_some(()))
     })
     .await
 }

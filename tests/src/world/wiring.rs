@@ -13,12 +13,18 @@ use serde_json::json;
 use super::Product;
 use crate::machine::{SshKeys, machine_id};
 use crate::packages::Packages;
-use crate::part::{Alertmanager, Etcd, Prometheus, ScrapeJob, User};
+use crate::part::{Alertmanager, ApiServer, Etcd, Prometheus, ScrapeJob, User};
 use crate::run_folder::{RunFolder, free_port};
 use crate::site::{Site, rules};
 
 /// How often Alertmanager repeats a call that stays true.
 pub const REPEAT_SECONDS: u64 = 2;
+
+/// A World lives for minutes, and its Prometheus cannot have watched for a month.
+const FACTS: &str = r#"schema: 2
+as_of: "2026-09-01"
+policy: {deprecated_api_short_proof: note}
+"#;
 
 /// Where the products listen, and what the webhook asks for: known before anything starts, since Prometheus and
 /// Alertmanager are told first.
@@ -30,6 +36,8 @@ pub(super) struct Wiring<'a> {
     actuator: String,
     webhook: String,
     token_file: PathBuf,
+    /// What the operator of a World wishes of verdicts.
+    facts: PathBuf,
     /// The bearer token of the webhook.
     pub(super) token: String,
 }
@@ -48,6 +56,7 @@ impl<'a> Wiring<'a> {
         let listen = || Ok::<_, anyhow::Error>(format!("{center}:{}", free_port(center)?));
         let token = format!("secret-{}", machine_id()?);
         let token_file = folder.write("webhook-token", &token)?;
+        let facts = folder.write("facts.yaml", FACTS)?;
         Ok(Self {
             folder,
             settings,
@@ -56,6 +65,7 @@ impl<'a> Wiring<'a> {
             actuator: listen()?,
             webhook: listen()?,
             token_file,
+            facts,
             token,
         })
     }
@@ -70,13 +80,18 @@ impl<'a> Wiring<'a> {
     }
 
     /// Starts Prometheus with the generated rules and the site's.
-    pub(super) async fn prometheus(&self, alertmanager: &Alertmanager, site: &Site) -> Result<Prometheus> {
+    pub(super) async fn prometheus(
+        &self,
+        alertmanager: &Alertmanager,
+        site: &Site,
+        apiserver: &ApiServer,
+    ) -> Result<Prometheus> {
         let settings = self.settings;
-        let job = |name: &str, target: &str| ScrapeJob { name: name.to_owned(), target: target.to_owned() };
         let jobs = vec![
-            job(&settings.exporter_job, &self.exporter),
-            job(&settings.actuator_job, &self.actuator),
-            job("site", &site.target()),
+            ScrapeJob::plain(&settings.exporter_job, &self.exporter),
+            ScrapeJob::plain(&settings.actuator_job, &self.actuator),
+            ScrapeJob::plain("site", &site.target()),
+            apiserver.scrape_job(),
         ];
         let alertmanagers = vec![alertmanager.target().to_owned()];
         let interval = settings.scrape_interval_seconds;
@@ -90,9 +105,13 @@ impl<'a> Wiring<'a> {
     }
 
     /// The exporter, configured and not started.
-    pub(super) fn exporter(&self, packages: &Packages) -> Product {
-        let config =
-            json!({"packages": {"url": packages.url(), "intervalSeconds": 2}, "settings": self.settings});
+    pub(super) fn exporter(&self, packages: &Packages, prometheus: &Prometheus) -> Product {
+        let config = json!({
+            "packages": {"url": packages.url(), "intervalSeconds": 2},
+            "prometheus": {"urls": [prometheus.url]},
+            "matrix": {"files": [self.facts]},
+            "settings": self.settings,
+        });
         let listen = format!("--web.listen-address={}", self.exporter);
         let args = vec![self.kubeconfig_flag(User::Exporter), listen];
         Product::new(self.folder, "exporter", format!("http://{}", self.exporter), config, args)
@@ -118,6 +137,7 @@ impl<'a> Wiring<'a> {
             "etcd": {"endpoints": etcd.endpoint, "caFile": pki("ca.crt"), "certFile": pki("healthcheck-client.crt"),
                      "keyFile": pki("healthcheck-client.key")},
             "packages": {"url": packages.url()},
+            "matrix": {"files": [self.facts]},
             "decisionLog": self.folder.path().join("decisions.jsonl"),
             "settings": self.settings,
         });

@@ -127,9 +127,10 @@ impl AlertPath {
         let mut alertmanager = Alertmanager::new(&folder, folder.address(1))?;
         alertmanager.set_config(&route_to(&webhook, &secret, &settings)).await?;
         alertmanager.start().await?;
-        let job = |name: &str, target: String| ScrapeJob { name: name.to_owned(), target };
-        let jobs =
-            vec![job(&settings.exporter_job, eyes.server.address.to_string()), job("site", site.target())];
+        let jobs = vec![
+            ScrapeJob::plain(&settings.exporter_job, &eyes.server.address.to_string()),
+            ScrapeJob::plain("site", &site.target()),
+        ];
         let targets = vec![alertmanager.target().to_owned()];
         let mut prometheus = Prometheus::new(&folder, folder.address(1), jobs, targets, 1)?;
         let rule_files = vec![

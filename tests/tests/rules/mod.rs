@@ -1,5 +1,6 @@
 //! The generated rules and the route, held by the programs that read them: promtool and amtool.
 
+mod callers;
 mod gates;
 mod mutations;
 mod people;

@@ -91,11 +91,17 @@ impl Case {
         self
     }
 
-    fn check(mut self, at_seconds: u64, alert: &str, expected: &Value) -> Self {
+    fn check(self, at_seconds: u64, alert: &str, expected: &Value) -> Self {
+        let firing = format!("max by (alertname) (ALERTS{{alertname=\"{alert}\",alertstate=\"firing\"}})");
+        self.says(at_seconds, &firing, expected)
+    }
+
+    /// Expects this answer to a question then.
+    pub(crate) fn says(mut self, at_seconds: u64, query: &str, samples: &Value) -> Self {
         self.checks.push(json!({
-            "expr": format!("max by (alertname) (ALERTS{{alertname=\"{alert}\",alertstate=\"firing\"}})"),
+            "expr": query,
             "eval_time": format!("{at_seconds}s"),
-            "exp_samples": expected,
+            "exp_samples": samples,
         }));
         self
     }

@@ -63,7 +63,7 @@ async fn answer(request: &Request<Incoming>) -> http::Response<Full<Bytes>> {
 
 async fn ask(config: &BackendConfig, path: &str, query: &[(&str, &str)]) -> Answer<RuntimeInfo> {
     install_tls_provider();
-    let backends = Backend::all(config).unwrap();
+    let backends = Backend::all(config, CALL_DEADLINE).unwrap();
     backends[0].ask(path, query, Reading { parse: runtime_info, error_text }).await
 }
 
@@ -132,11 +132,12 @@ async fn the_token_is_shown_and_a_query_is_escaped() {
 fn what_is_no_base_url_is_refused_and_a_password_is_never_shown() {
     install_tls_provider();
     for url in ["", "prometheus:9090", "/api", "ftp://a", "http://", "http://a/?x=1", "http://a/#x"] {
-        let error = Backend::all(&config(url)).unwrap_err();
+        let error = Backend::all(&config(url), CALL_DEADLINE).unwrap_err();
         assert!(matches!(error, BackendError::Url { .. }), "{url}");
     }
-    let error = Backend::all(&config("https://ada:secret@prometheus/?token=secret")).unwrap_err();
+    let error =
+        Backend::all(&config("https://ada:secret@prometheus/?token=secret"), CALL_DEADLINE).unwrap_err();
     assert!(!error.to_string().contains("secret"), "{error}");
-    let backends = Backend::all(&config("https://ada:secret@prometheus:9090/path/")).unwrap();
+    let backends = Backend::all(&config("https://ada:secret@prometheus:9090/path/"), CALL_DEADLINE).unwrap();
     assert_eq!(backends[0].shown(), "https://prometheus:9090/path");
 }

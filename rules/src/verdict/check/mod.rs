@@ -23,7 +23,6 @@ mod webhooks;
 use jiff::Timestamp;
 
 pub use addons::{Way, not_covered, way};
-pub use removed_apis::removed_apis;
 
 use super::{Case, Check, Evidence, Scope, Status};
 use crate::matrix::Part;
@@ -122,7 +121,7 @@ struct Definition {
     check: fn(&Facts<'_>) -> Outcome,
 }
 
-const TABLE: [Definition; 18] = [
+const TABLE: [Definition; 19] = [
     Definition { id: "target", scope: Scope::Cluster, is_final: true, check: target::check },
     Definition { id: "path", scope: Scope::Cluster, is_final: true, check: path::check },
     Definition { id: "matrix", scope: Scope::Node, is_final: false, check: matrix::check },
@@ -152,6 +151,7 @@ const TABLE: [Definition; 18] = [
         is_final: false,
         check: stored_versions::check,
     },
+    Definition { id: "removed_apis", scope: Scope::Cluster, is_final: false, check: removed_apis::check },
     Definition {
         id: "disruption_budgets",
         scope: Scope::Node,
@@ -255,7 +255,7 @@ fn unreadable_version(component: &str, written: &str) -> Finding {
 pub(super) mod tests {
     use super::*;
     use crate::api::{UpgradeRun, UpgradeRunSpec};
-    use crate::inventory::{ApiRequests, Inventory, KubeletConfig, RunningKubelet, ScrapedServer};
+    use crate::inventory::{ApiRequests, ApiWrites, Inventory, KubeletConfig, RunningKubelet, ScrapedServer};
     use crate::matrix::Matrix;
     use crate::settings::Settings;
     use crate::snapshot::{ApiServer, Packages, Role, Snapshot, StaticPod};
@@ -345,6 +345,7 @@ pub(super) mod tests {
             packages: Source::read(packages, now),
             runs: Source::read(Vec::new(), now),
         };
+        let (mut matrix, minor) = (Matrix::built_in(), Minor { major: 1, minor: 36 });
         let inventory = Inventory {
             definitions: Source::read(Vec::new(), now),
             workloads: Source::read(Vec::new(), now),
@@ -369,10 +370,16 @@ pub(super) mod tests {
                 },
                 now,
             ),
-            api_writes: Source::read(Vec::new(), now),
-            manifests: Source::read(Vec::new(), now),
+            api_writes: Source::read(
+                ApiWrites {
+                    asked: matrix.removed_apis.value.going(minor, minor.next()),
+                    objects: 3,
+                    writes: Vec::new(),
+                },
+                now,
+            ),
+            manifests: None,
         };
-        let mut matrix = Matrix::built_in();
         // A person has looked at what no cluster shows.
         matrix.policy.value.kubelet_flags_checked = Minor::parse("1.40");
         Healthy { snapshot, inventory, matrix, settings: Settings::default(), now }

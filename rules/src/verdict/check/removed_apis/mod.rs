@@ -1,7 +1,8 @@
 //! Nobody uses an API that the target does not serve.
 //!
 //! Three witnesses: who asks (Prometheus), who writes (`managedFields`), what Helm has stored. An API that nobody has
-//! asked for is in order only if every API server was watched for the whole window.
+//! asked for is in order only if every API server was watched for the whole window, and one that nobody has written
+//! only if somebody looked for it. Helm is heard only where the operator wants it: its releases lie in Secrets.
 //!
 //! ```text
 //!   newest API server      target
@@ -19,23 +20,17 @@ mod stored;
 mod tests;
 
 use super::{Facts, Outcome, usable};
-use crate::matrix::{Policy, RemovedApis};
+use crate::matrix::{HelmManifests, Policy, RemovedApis};
 use crate::reason::{Finding, Reason};
 use crate::snapshot::{ApiServer, Source};
-use crate::verdict::{Case, Check, Evidence, Scope};
+use crate::verdict::{Case, Evidence};
 use crate::version::Minor;
 
-/// How old the witnesses may be: they are asked once a minute, and may miss a few times.
+/// How old the witnesses may be. They are asked once a minute and speak of weeks; one that fails says so at once,
+/// and this is for one that is not asked any more.
 const WITNESS_AGE_SECONDS_MAX: u64 = 300;
 
-/// The check of removed APIs by itself. It is not among the others while nobody reads its three sources: it would make
-/// every verdict unknown.
-#[must_use]
-pub fn removed_apis(target: &str, case: &Case<'_>) -> Check {
-    check(&Facts { target: target.parse(), case }).into_check("removed_apis", Scope::Cluster, false)
-}
-
-fn check(facts: &Facts<'_>) -> Outcome {
+pub(super) fn check(facts: &Facts<'_>) -> Outcome {
     judge(facts).unwrap_or_else(|unknown| unknown)
 }
 
@@ -71,11 +66,18 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
         requests::proven(facts, &question, requests, &mut said);
         requests::judge(&question, requests, &mut said);
     }
-    if let Some(writes) = said.hear("api_writes", &inventory.api_writes, facts, Vec::len) {
+    if let Some(writes) = said.hear("api_writes", &inventory.api_writes, facts, |it| it.objects) {
         stored::writes(&question, writes, &mut said);
     }
-    if let Some(releases) = said.hear("manifests", &inventory.manifests, facts, Vec::len) {
-        stored::manifests(&question, releases, &mut said);
+    match question.policy.helm_manifests {
+        HelmManifests::Note => said.notes.push(Finding::new(Reason::HelmNotRead, "manifests", "")),
+        HelmManifests::Required => {
+            let unread = Source::unread();
+            let manifests = inventory.manifests.as_ref().unwrap_or(&unread);
+            if let Some(releases) = said.hear("manifests", manifests, facts, Vec::len) {
+                stored::manifests(&question, releases, &mut said);
+            }
+        }
     }
     let Testimony { evidence, blockers, unknowns, notes } = said;
     Ok(Outcome::weigh(known, evidence, [blockers, Vec::new(), unknowns]).noting(notes))

@@ -1,16 +1,30 @@
 //! Who writes, and what Helm has stored.
 
 use super::{Question, Testimony};
-use crate::inventory::{ApiKind, ApiWrite, HelmRelease};
+use crate::inventory::{ApiKind, ApiWrite, ApiWrites, HelmRelease};
 use crate::reason::{Finding, Reason};
 use crate::version::Minor;
 
+/// How many kinds are told that nobody looked for.
+const UNASKED_TOLD_MAX: usize = 3;
+
 /// Objects whose writer speaks a version that goes: its next write would fail.
-pub(super) fn writes(question: &Question<'_>, writes: &[ApiWrite], said: &mut Testimony) {
+pub(super) fn writes(question: &Question<'_>, seen: &ApiWrites, said: &mut Testimony) {
+    let ApiWrites { asked, objects: _, writes } = seen;
+    let going = question.table.going(question.newest, question.target);
+    let unasked: Vec<String> = going.difference(asked).map(ToString::to_string).collect();
+    if !unasked.is_empty() {
+        let some = unasked[..unasked.len().min(UNASKED_TOLD_MAX)].join(", ");
+        let detail = format!(
+            "{} of the kinds that go were not looked for, such as {some}: those of the next minor are, as it was then",
+            unasked.len()
+        );
+        said.unknowns.push(Finding::new(Reason::SourceUnreadable, "api_writes", detail));
+    }
     for write in writes {
         let ApiWrite { api, manager, time, object, count } = write;
-        let ignored = [&question.table.ignored_writers, &question.policy.ignored_api_writers];
-        if ignored.into_iter().any(|managers| managers.contains(manager)) {
+        let of_control_plane = question.table.ignored_writers.iter().any(|writer| writer.manager == *manager);
+        if of_control_plane || question.policy.ignored_api_writers.contains(manager) {
             continue;
         }
         let when = time.map(|time| format!(" at {time}")).unwrap_or_default();

@@ -2,13 +2,20 @@
 //! VolumeAttributesClass away, 1.38 resource.k8s.io/v1beta1, 1.25 took batch/v1beta1 CronJob.
 
 use super::super::tests::{Healthy, healthy, outcome, version};
-use super::{check, removed_apis};
+use super::check;
 use crate::inventory::{ApiKind, ApiWrite, Caller, HelmRelease, RequestedApi, ScrapedServer, Seen};
-use crate::matrix::{Ghosts, ShortProof};
+use crate::matrix::{Ghosts, HelmManifests, ShortProof};
+use crate::reason::Reason;
 use crate::snapshot::{Role, Source};
-use crate::verdict::Status;
+use crate::verdict::{Check, Status};
 
 type Change = fn(&mut Healthy);
+
+/// The check as it is told with all the others.
+fn removed_apis(target: &str, cluster: &Healthy) -> Check {
+    let checks = cluster.verdict(target).checks;
+    checks.into_iter().find(|check| check.id == "removed_apis").expect("one of every verdict's checks")
+}
 
 fn asked(api: &str, removed_release: &str, seen: Seen, caller: Caller) -> RequestedApi {
     let [group, version, resource] = api.split(' ').collect::<Vec<_>>().try_into().unwrap();
@@ -118,12 +125,12 @@ fn the_worst_of_all_api_servers_is_told_once_with_all_of_them() {
     with(RequestedApi { instance: "cp-2:6443".to_owned(), seen: Seen::Now, caller: Caller::Live, ..ghost })(
         &mut cluster,
     );
-    let check = removed_apis("v1.37.0", &cluster.case());
+    let check = removed_apis("v1.37.0", &cluster);
     assert_eq!(check.findings.len(), 1, "{check:#?}");
     assert_eq!(check.findings[0].subject, "storage.k8s.io/v1beta1 volumeattributesclasses");
     assert_eq!(
         check.findings[0].detail,
-        "1.37 does not serve it; asked for within the hour, at cp-1:6443, cp-2:6443"
+        "1.37 does not serve it; asked for within two hours, at cp-1:6443, cp-2:6443"
     );
 }
 
@@ -138,9 +145,10 @@ fn an_accepted_ghost_is_noted_and_nothing_else_is_accepted_with_it() {
         let mut cluster = healthy();
         cluster.matrix.policy.value.deprecated_api_ghosts = Ghosts::Note;
         with(asked(CLASSES, "1.37", seen, caller))(&mut cluster);
-        let check = removed_apis("v1.37.0", &cluster.case());
+        let check = removed_apis("v1.37.0", &cluster);
         assert_eq!(check.status, status, "{seen:?} {caller:?}");
-        assert_eq!(check.notes.len(), usize::from(status == Status::Pass), "{seen:?} {caller:?}");
+        let is_noted = check.notes.iter().any(|note| note.reason == Reason::ApiRequestGhost);
+        assert_eq!(is_noted, status == Status::Pass, "{seen:?} {caller:?}");
     }
 }
 
@@ -218,8 +226,9 @@ fn a_short_proof_is_noted_where_that_is_wished() {
     let mut cluster = healthy();
     servers(&mut cluster)[0].proven_seconds = 60;
     cluster.matrix.policy.value.deprecated_api_short_proof = ShortProof::Note;
-    let check = removed_apis("v1.36.3", &cluster.case());
-    assert_eq!((check.status, check.notes.len()), (Status::Pass, 1));
+    let check = removed_apis("v1.36.3", &cluster);
+    let notes: Vec<_> = check.notes.iter().map(|note| note.reason).collect();
+    assert_eq!((check.status, notes), (Status::Pass, vec![Reason::ApiProofShort, Reason::HelmNotRead]));
 }
 
 fn written(api_version: &str, kind: &str, manager: &str) -> impl FnOnce(&mut Healthy) {
@@ -230,7 +239,7 @@ fn written(api_version: &str, kind: &str, manager: &str) -> impl FnOnce(&mut Hea
         object: "gold".to_owned(),
         count: 2,
     };
-    move |cluster| cluster.inventory.api_writes.value.as_mut().unwrap().push(write)
+    move |cluster| cluster.inventory.api_writes.value.as_mut().unwrap().writes.push(write)
 }
 
 #[test]
@@ -250,11 +259,11 @@ fn what_is_written_in_a_version_that_goes_blocks() {
     let mut cluster = healthy();
     written(classes.0, classes.1, "argocd")(&mut cluster);
     assert_eq!(
-        removed_apis("v1.37.0", &cluster.case()).findings[0].detail,
+        removed_apis("v1.37.0", &cluster).findings[0].detail,
         "argocd wrote 2 of them, gold last; 1.37 does not serve it"
     );
     cluster.matrix.policy.value.ignored_api_writers.push("argocd".to_owned());
-    assert_eq!(removed_apis("v1.37.0", &cluster.case()).status, Status::Pass);
+    assert_eq!(removed_apis("v1.37.0", &cluster).status, Status::Pass);
 }
 
 #[test]
@@ -275,11 +284,50 @@ fn a_stored_manifest_that_the_target_does_not_serve_blocks_and_one_that_was_gone
             kinds: vec![api.clone()],
         };
         let mut cluster = healthy();
-        cluster.inventory.manifests.value.as_mut().unwrap().push(release);
-        let check = removed_apis(target, &cluster.case());
+        cluster.matrix.policy.value.helm_manifests = HelmManifests::Required;
+        cluster.inventory.manifests = Some(Source::read(vec![release], cluster.now));
+        let check = removed_apis(target, &cluster);
         assert_eq!((check.status, check.notes.len()), (status, notes), "{api} {target}");
         assert!(check.findings.iter().all(|finding| finding.subject == "storage/driver"));
     }
+}
+
+#[test]
+fn helm_is_heard_only_where_that_is_wished_and_its_silence_is_noted_or_unknown() {
+    use HelmManifests::{Note, Required};
+    let now = healthy().now;
+    let gone = || Some(Source::failed("gone"));
+    for (policy, manifests, status, evidence) in [
+        (Note, None, Status::Pass, false),
+        (Note, gone(), Status::Pass, false),
+        (Required, Some(Source::read(Vec::new(), now)), Status::Pass, true),
+        (Required, gone(), Status::Unknown, false),
+        (Required, None, Status::Unknown, false),
+    ] {
+        let mut cluster = healthy();
+        cluster.matrix.policy.value.helm_manifests = policy;
+        cluster.inventory.manifests = manifests.clone();
+        let check = removed_apis("v1.37.0", &cluster);
+        assert_eq!(check.status, status, "{policy:?} {manifests:?}");
+        assert_eq!(check.evidence.iter().any(|read| read.source == "manifests"), evidence, "{check:#?}");
+        let is_noted = check.notes.iter().any(|note| note.reason == Reason::HelmNotRead);
+        assert_eq!(is_noted, policy == Note, "{check:#?}");
+    }
+}
+
+#[test]
+fn what_nobody_looked_for_is_unknown_where_the_target_takes_it_away() {
+    let forget: Change = |it| it.inventory.api_writes.value.as_mut().unwrap().asked.clear();
+    assert_eq!(outcome(check, "v1.37.0", forget), (Status::Unknown, vec!["source_unreadable"]));
+    assert_eq!(outcome(check, "v1.36.3", forget), (Status::Pass, vec![]));
+    assert_eq!(outcome(check, "v1.38.0", |_| {}), (Status::Unknown, vec!["source_unreadable"]));
+    // A file of facts that came after the read knows of more.
+    let more: Change = |it| {
+        let mut row = it.matrix.removed_apis.value.kinds[0].clone();
+        row.removed = crate::version::Minor { major: 1, minor: 37 };
+        it.matrix.removed_apis.value.kinds.push(row);
+    };
+    assert_eq!(outcome(check, "v1.37.0", more).0, Status::Unknown);
 }
 
 #[test]
@@ -287,7 +335,10 @@ fn each_lost_source_is_unknown_even_beside_a_blocker() {
     let losses: [(&str, Change); 6] = [
         ("api_requests", |it| it.inventory.api_requests = Source::failed("gone")),
         ("api_writes", |it| it.inventory.api_writes = Source::failed("gone")),
-        ("manifests", |it| it.inventory.manifests = Source::failed("gone")),
+        ("manifests", |it| {
+            it.matrix.policy.value.helm_manifests = HelmManifests::Required;
+            it.inventory.manifests = Some(Source::failed("gone"));
+        }),
         ("nodes", |it| it.snapshot.nodes = Source::failed("gone")),
         ("api_servers", |it| it.snapshot.api_servers = Source::failed("gone")),
         ("api_requests", |it| {
@@ -302,7 +353,7 @@ fn each_lost_source_is_unknown_even_beside_a_blocker() {
                 written("storage.k8s.io/v1beta1", "VolumeAttributesClass", "helm")(&mut cluster);
             }
             lose(&mut cluster);
-            let check = removed_apis("v1.37.0", &cluster.case());
+            let check = removed_apis("v1.37.0", &cluster);
             assert_eq!(check.status, Status::Unknown, "{source}");
             assert!(check.findings.iter().any(|finding| finding.subject == source), "{source}: {check:#?}");
         }
@@ -315,5 +366,5 @@ fn what_cannot_be_compared_is_unknown() {
     assert_eq!(outcome(check, "v1.36.3", odd).0, Status::Unknown);
     let stale: Change = |it| it.matrix.removed_apis.max_age_days = 1;
     assert_eq!(outcome(check, "v1.36.3", stale), (Status::Unknown, vec!["matrix_stale"]));
-    assert_eq!(removed_apis("nonsense", &healthy().case()).status, Status::Unknown);
+    assert_eq!(removed_apis("nonsense", &healthy()).status, Status::Unknown);
 }

@@ -1,0 +1,233 @@
+//! Who uses APIs that go: the three witnesses that the verdict hears, asked once a minute.
+//!
+//! ```text
+//!   Prometheus ──▶ api_requests ─┐
+//!   managedFields ▶ api_writes ──┼─▶ Inventory      each by itself: one that hangs holds up no other
+//!   Helm's Secrets ▶ manifests ──┘
+//! ```
+//!
+//! They speak of weeks, so the actuator acts on what was polled, too: a minute more or less changes nothing, and
+//! each of them costs the cluster too much to be asked right before every change.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::Client;
+use lockkeeper_rules::inventory::{ApiRequests, ApiWrites, HelmRelease, Inventory};
+use lockkeeper_rules::matrix::reload::InForce;
+use lockkeeper_rules::matrix::{HelmManifests, Matrix};
+use lockkeeper_rules::selector::Selector;
+use lockkeeper_rules::snapshot::Source;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::api_requests::api_requests;
+use super::api_writes::api_writes;
+use super::helm;
+use super::polled::Polled;
+use super::prometheus::Prometheus;
+
+/// How often each witness is asked.
+const PAUSE: Duration = Duration::from_secs(60);
+/// The pause after one that has not answered.
+const RETRY: Duration = Duration::from_secs(5);
+/// How long each may take. A Prometheus needs seconds for the samples of a month.
+pub const WITNESS_DEADLINE: Duration = Duration::from_secs(30);
+/// How long a day is.
+const DAY_SECONDS: u64 = 86_400;
+
+/// Whom to ask about the use of APIs, and by which facts.
+#[derive(Debug, Clone)]
+pub struct ApiUse {
+    /// Every Prometheus; none is a source that cannot be read.
+    pub prometheus: Vec<Prometheus>,
+    /// What tells this cluster's series from those of others.
+    pub selector: Selector,
+    /// What is known of versions: which kinds go, and what the operator wants to know of their use.
+    pub facts: watch::Receiver<InForce>,
+}
+
+impl ApiUse {
+    fn matrix(&self) -> Arc<Matrix> {
+        Arc::clone(&self.facts.borrow().matrix)
+    }
+
+    /// Whether the operator wants the releases of Helm to be looked at.
+    fn wants_manifests(&self) -> bool {
+        match self.matrix().policy.value.helm_manifests {
+            HelmManifests::Required => true,
+            HelmManifests::Note => false,
+        }
+    }
+
+    async fn requests(&self) -> Result<ApiRequests, String> {
+        let days = self.matrix().policy.value.deprecated_api_window_days;
+        api_requests(&self.prometheus, u64::from(days) * DAY_SECONDS, &self.selector).await
+    }
+
+    async fn writes(&self, client: &Client, deadline: Duration) -> Result<ApiWrites, String> {
+        api_writes(client, &self.matrix().removed_apis.value, deadline).await
+    }
+
+    /// Asks all of them once, each within `deadline`, and puts what they say into the inventory.
+    pub async fn ask_once(&self, client: &Client, deadline: Duration, inventory: &mut Inventory) {
+        let manifests = async {
+            match self.wants_manifests() {
+                true => Some(asked(deadline, helm::releases(client)).await),
+                false => None,
+            }
+        };
+        let (requests, writes, manifests) = tokio::join!(
+            asked(deadline, self.requests()),
+            asked(deadline, self.writes(client, deadline)),
+            manifests,
+        );
+        inventory.api_requests = requests;
+        inventory.api_writes = writes;
+        inventory.manifests = manifests;
+    }
+}
+
+async fn asked<T>(deadline: Duration, read: impl Future<Output = Result<T, String>>) -> Source<T> {
+    // Taken before the first request: a proof is never younger than the question.
+    let asked_at = Timestamp::now();
+    match within(deadline, read).await {
+        Ok(value) => Source::read(value, asked_at),
+        Err(error) => Source::failed(error),
+    }
+}
+
+async fn within<T>(deadline: Duration, read: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let late = |_elapsed| format!("no whole answer within {} s", deadline.as_secs());
+    timeout(deadline, read).await.map_err(late)?
+}
+
+/// What the witnesses have said last.
+#[derive(Debug)]
+pub(super) struct Witnesses {
+    ask: ApiUse,
+    requests: Polled<ApiRequests>,
+    writes: Polled<ApiWrites>,
+    manifests: Polled<Vec<HelmRelease>>,
+    changed: Arc<Notify>,
+}
+
+impl Witnesses {
+    /// None has been heard yet. `changed` is told of every answer.
+    pub(super) fn new(ask: ApiUse, changed: Arc<Notify>) -> Self {
+        Self { ask, requests: Polled::new(), writes: Polled::new(), manifests: Polled::new(), changed }
+    }
+
+    /// Begins to ask. The tasks end when the set is dropped.
+    pub(super) fn open(self: &Arc<Self>, client: &Client, tasks: &mut JoinSet<()>) {
+        tasks.spawn(Arc::clone(self).poll_requests());
+        tasks.spawn(Arc::clone(self).poll_writes(client.clone()));
+        tasks.spawn(Arc::clone(self).poll_manifests(client.clone()));
+    }
+
+    /// Puts what they said into the inventory.
+    pub(super) fn tell(&self, inventory: &mut Inventory) {
+        inventory.api_requests = self.requests.source();
+        inventory.api_writes = self.writes.source();
+        inventory.manifests = self.ask.wants_manifests().then(|| self.manifests.source());
+    }
+
+    /// How often each has failed.
+    pub(super) fn polls(&self) -> [(&'static str, u64); 3] {
+        [
+            ("api_requests", self.requests.errors()),
+            ("api_writes", self.writes.errors()),
+            ("manifests", self.manifests.errors()),
+        ]
+    }
+
+    async fn poll_requests(self: Arc<Self>) {
+        loop {
+            let pause = self.hear("api_requests", &self.requests, self.ask.requests()).await;
+            sleep(pause).await;
+        }
+    }
+
+    async fn poll_writes(self: Arc<Self>, client: Client) {
+        loop {
+            let read = self.ask.writes(&client, WITNESS_DEADLINE);
+            let pause = self.hear("api_writes", &self.writes, read).await;
+            sleep(pause).await;
+        }
+    }
+
+    async fn poll_manifests(self: Arc<Self>, client: Client) {
+        loop {
+            let pause = if self.ask.wants_manifests() {
+                let read = helm::releases(&client);
+                self.hear("manifests", &self.manifests, read).await
+            } else {
+                RETRY
+            };
+            sleep(pause).await;
+        }
+    }
+
+    /// Hears one witness once; returns when to ask it again.
+    async fn hear<T: Clone>(
+        &self,
+        source: &'static str,
+        polled: &Polled<T>,
+        read: impl Future<Output = Result<T, String>>,
+    ) -> Duration {
+        let asked_at = Timestamp::now();
+        let read = within(WITNESS_DEADLINE, read).await;
+        let pause = if read.is_ok() { PAUSE } else { RETRY };
+        // Whoever may not list Secrets is told so once and not every few seconds.
+        if let Some(error) =
+            read.as_ref().err().filter(|&error| polled.source().error.as_ref() != Some(error))
+        {
+            tracing::warn!(source, error, "a source cannot be read");
+        }
+        polled.note(read, asked_at);
+        self.changed.notify_one();
+        pause
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(policy: &str) -> ApiUse {
+        let text = format!("schema: 2\nas_of: \"2026-09-01\"\npolicy: {policy}\n");
+        let matrix = Matrix::load(&[("mine.yaml", &text)]).unwrap();
+        let facts = InForce { matrix: Arc::new(matrix), loaded_at: Timestamp::now() };
+        ApiUse { prometheus: Vec::new(), selector: Selector::default(), facts: watch::channel(facts).1 }
+    }
+
+    #[tokio::test]
+    async fn a_witness_that_hangs_is_an_error_within_its_deadline() {
+        let source = asked(Duration::from_millis(20), std::future::pending::<Result<(), String>>()).await;
+        assert_eq!((source.value, source.error.as_deref()), (None, Some("no whole answer within 0 s")));
+    }
+
+    #[tokio::test]
+    async fn helm_is_told_of_only_where_the_operator_asks_for_it() {
+        for (policy, is_told) in [("{}", false), ("{helm_manifests: required}", true)] {
+            let witnesses = Witnesses::new(ask(policy), Arc::new(Notify::new()));
+            let mut inventory = Inventory::unread();
+            witnesses.tell(&mut inventory);
+            assert_eq!(inventory.manifests.is_some(), is_told, "{policy}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_asked_again_sooner_and_counted() {
+        let witnesses = Witnesses::new(ask("{}"), Arc::new(Notify::new()));
+        let refused = witnesses.hear("api_requests", &witnesses.requests, witnesses.ask.requests()).await;
+        assert_eq!((refused, witnesses.polls()[0]), (RETRY, ("api_requests", 1)));
+        let error = witnesses.requests.source().error.unwrap();
+        assert!(error.contains("set prometheus.urls"), "{error}");
+        let empty = ApiWrites { asked: [].into(), objects: 0, writes: Vec::new() };
+        let heard = witnesses.hear("api_writes", &witnesses.writes, async { Ok(empty) }).await;
+        assert_eq!((heard, witnesses.polls()[1]), (PAUSE, ("api_writes", 0)));
+    }
+}
