@@ -1,13 +1,16 @@
 //! A large cluster, made from numbers: the same one each time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
+use lockkeeper_rules::drain::{Amount, Budget, Demand};
 use lockkeeper_rules::inventory::{
-    ApiKind, ApiRequests, ApiWrite, ApiWrites, Container, Definition, HelmRelease, Inventory, Rollout, ScrapedServer,
-    ServedVersion, Workload, WorkloadKind,
+    ApiKind, ApiRequests, ApiWrite, ApiWrites, Container, Definition, HelmRelease, Inventory, KubeletConfig,
+    Namespace, PersistentVolume, Rollout, RunningKubelet, ScrapedServer, ServedVersion, Workload,
+    WorkloadKind,
 };
+use lockkeeper_rules::labels::{Requirement, Selector};
 use lockkeeper_rules::matrix::Matrix;
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::{ApiServer, Node, Packages, Role, Snapshot, Source, StaticPod};
@@ -17,7 +20,10 @@ use lockkeeper_rules::version::Version;
 const NODES: usize = 5_000;
 const CONTROL_PLANE: usize = 5;
 pub(crate) const ADDONS: usize = 200;
-const OTHER_WORKLOADS: usize = 18_000;
+const OTHER_WORKLOADS: usize = 16_000;
+const NAMESPACES: usize = 300;
+const BUDGETS: usize = 1_000;
+const VOLUMES: usize = 1_000;
 const DEFINITIONS: usize = 1_000;
 const WRITES: usize = 500;
 const RELEASES: usize = 500;
@@ -52,7 +58,7 @@ impl Cluster {
     }
 
     pub(crate) fn size(&self) -> String {
-        let objects = OTHER_WORKLOADS + DEFINITIONS + WRITES + RELEASES;
+        let objects = OTHER_WORKLOADS + BUDGETS + VOLUMES + DEFINITIONS + WRITES + RELEASES;
         format!("{NODES} nodes, {ADDONS} add-ons, {objects} other objects")
     }
 }
@@ -98,10 +104,8 @@ fn snapshot(now: Timestamp) -> Snapshot {
 }
 
 fn node(number: usize, now: Timestamp) -> Node {
-    let (name, role) = match number.checked_sub(CONTROL_PLANE) {
-        None => (format!("cp-{number}"), Role::ControlPlane),
-        Some(number) => (format!("worker-{number}.example.com"), Role::Worker),
-    };
+    let (name, role) =
+        (node_name(number), if number < CONTROL_PLANE { Role::ControlPlane } else { Role::Worker });
     Node {
         uid: format!("0b9f3c6e-1111-4222-8333-{number:012}"),
         resource_version: number.to_string(),
@@ -142,6 +146,15 @@ fn inventory(now: Timestamp) -> Inventory {
         writes: (0..WRITES).map(|number| write(number, now)).collect(),
     };
     inventory.api_writes = Source::read(writes, now);
+    inventory.budgets = Source::read((0..BUDGETS).map(budget).collect(), now);
+    inventory.namespaces = Source::read((0..NAMESPACES).map(namespace).collect(), now);
+    inventory.webhooks = Source::read(Vec::new(), now);
+    inventory.webhook_backends = Source::read(Vec::new(), now);
+    inventory.persistent_volumes = Source::read((0..VOLUMES).map(volume).collect(), now);
+    inventory.storage_classes = Source::read(Vec::new(), now);
+    inventory.csi_drivers = Source::read(vec!["csi.example.com".to_owned()], now);
+    inventory.kubelets = Source::read((0..NODES).map(kubelet).collect(), now);
+    inventory.kubelet_config = Source::read(Some(KubeletConfig::default()), now);
     inventory.manifests = Some(Source::read((0..RELEASES).map(release).collect(), now));
     inventory
 }
@@ -156,19 +169,58 @@ fn definition(number: usize) -> Definition {
     }
 }
 
+fn node_name(number: usize) -> String {
+    match number.checked_sub(CONTROL_PLANE) {
+        None => format!("cp-{number}"),
+        Some(number) => format!("worker-{number}.example.com"),
+    }
+}
+
+fn kubelet(number: usize) -> RunningKubelet {
+    let config = KubeletConfig { fail_cgroup_v1: Some(true), ..KubeletConfig::default() };
+    RunningKubelet { node: node_name(number).as_str().into(), config: Ok(config), cgroup_version: Some(2) }
+}
+
+fn namespace(number: usize) -> Namespace {
+    Namespace { name: format!("team-{number}"), labels: BTreeMap::new() }
+}
+
+/// Of the first workloads, each its own.
+fn budget(number: usize) -> Budget {
+    let app = BTreeSet::from([format!("app-{number}")]);
+    Budget {
+        namespace: format!("team-{}", number % NAMESPACES),
+        name: format!("app-{number}"),
+        selector: Selector::Every(vec![Requirement::In("app".to_owned(), app)]),
+        demand: Demand::MaxUnavailable(Amount::Pods(1)),
+        evicts_unhealthy: false,
+        generation: 1,
+        observed: 1,
+        sync_error: None,
+        disruptions_allowed: 1,
+        expected_pods: 2,
+        current_healthy: 2,
+        desired_healthy: 1,
+    }
+}
+
+fn volume(number: usize) -> PersistentVolume {
+    PersistentVolume { name: format!("pv-{number}"), plugin: "csi".to_owned() }
+}
+
 fn write(number: usize, now: Timestamp) -> ApiWrite {
     ApiWrite {
         api: ApiKind::of("apps/v1", "Deployment"),
         manager: format!("deployer-{number}"),
         time: Some(now),
-        object: format!("team-{}/app-{number}", number % 300),
+        object: format!("team-{}/app-{number}", number % NAMESPACES),
         count: 36,
     }
 }
 
 fn release(number: usize) -> HelmRelease {
     HelmRelease {
-        namespace: format!("team-{}", number % 300),
+        namespace: format!("team-{}", number % NAMESPACES),
         name: format!("app-{number}"),
         chart: "app".to_owned(),
         chart_version: "1.2.3".to_owned(),
@@ -199,21 +251,20 @@ fn addon(number: usize) -> Workload {
 }
 
 fn other(number: usize) -> Workload {
-    let image = format!("registry.example.com/team-{}/app-{number}:v2.{}.0", number % 300, number % 40);
-    workload(&format!("team-{}", number % 300), &format!("app-{number}"), image)
+    let image =
+        format!("registry.example.com/team-{}/app-{number}:v2.{}.0", number % NAMESPACES, number % 40);
+    workload(&format!("team-{}", number % NAMESPACES), &format!("app-{number}"), image)
 }
 
 fn workload(namespace: &str, name: &str, image: String) -> Workload {
     let sidecar =
         Container { name: "proxy".to_owned(), image: "registry.example.com/mesh/proxy:v1.29.1".to_owned() };
     Workload {
-        kind: WorkloadKind::Deployment,
-        namespace: namespace.to_owned(),
-        name: name.to_owned(),
         labels: BTreeMap::from([("app.kubernetes.io/name".to_owned(), name.to_owned())]),
-        priority_class: String::new(),
+        pod_labels: BTreeMap::from([("app".to_owned(), name.to_owned())]),
+        volume_plugins: BTreeSet::from(["configMap".to_owned(), "projected".to_owned()]),
         containers: vec![Container { name: "main".to_owned(), image }, sidecar],
-        init_containers: Vec::new(),
-        rollout: Rollout::default(),
+        rollout: Rollout::done(2),
+        ..Workload::silent(WorkloadKind::Deployment, namespace, name)
     }
 }

@@ -64,12 +64,37 @@ pub struct Rollout {
     pub updated: i32,
 }
 
+impl Rollout {
+    /// So many pods, and all of them follow the template.
+    #[must_use]
+    pub fn done(pods: i32) -> Self {
+        Self { generation: 1, observed: 1, desired: pods, current: pods, updated: pods }
+    }
+}
+
 impl Workload {
     /// The label that says which version it is.
     pub const VERSION_LABEL: &str = "app.kubernetes.io/version";
     /// The labels that are kept: what tells which application a workload is, and of which version.
     pub const LABELS: [&str; 4] =
         [Self::VERSION_LABEL, "app.kubernetes.io/name", "app.kubernetes.io/part-of", "helm.sh/chart"];
+
+    /// One of which nothing but its name is known.
+    #[must_use]
+    pub fn silent(kind: WorkloadKind, namespace: &str, name: &str) -> Self {
+        Self {
+            kind,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            labels: BTreeMap::new(),
+            pod_labels: BTreeMap::new(),
+            volume_plugins: BTreeSet::new(),
+            priority_class: String::new(),
+            containers: Vec::new(),
+            init_containers: Vec::new(),
+            rollout: Rollout::default(),
+        }
+    }
 
     /// The containers, and the init containers behind them.
     pub fn all_containers(&self) -> impl Iterator<Item = &Container> {

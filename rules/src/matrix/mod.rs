@@ -154,17 +154,24 @@ impl Matrix {
     /// Every mistake of every file.
     pub fn load(files: &[(&str, &str)]) -> Result<Self, Vec<Mistake>> {
         let mut matrix = Self::default();
+        let mut mistakes = matrix.lay(&BUILT_IN);
+        mistakes.extend(matrix.lay(files));
+        if mistakes.is_empty() { Ok(matrix) } else { Err(mistakes) }
+    }
+
+    /// Lays files over what is there; what comes back is wrong with them.
+    pub(crate) fn lay(&mut self, files: &[(&str, &str)]) -> Vec<Mistake> {
         let mut mistakes = Vec::new();
-        for (name, text) in BUILT_IN.iter().chain(files) {
+        for (name, text) in files {
             let notes = Notes::new(name);
             match Tree::parse(name, text) {
-                Ok(tree) => matrix.read(name, &tree.hand(&notes)),
+                Ok(tree) => self.read(name, &tree.hand(&notes)),
                 Err(mistake) => mistakes.push(mistake),
             }
             mistakes.extend(notes.into_mistakes());
-            matrix.files.push((*name).to_owned());
+            self.files.push((*name).to_owned());
         }
-        if mistakes.is_empty() { Ok(matrix) } else { Err(mistakes) }
+        mistakes
     }
 
     /// The date of the facts of each section and how old they may be, for people and metrics. Wishes have none.

@@ -24,6 +24,8 @@
 mod accept;
 mod check;
 #[cfg(test)]
+mod differential;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod rows;

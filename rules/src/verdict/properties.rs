@@ -10,8 +10,9 @@ use super::check::tests::{api_server, node, pod};
 use super::*;
 use crate::drain::budget::tests::{budget, min};
 use crate::inventory::{
-    ApiKind, ApiWrite, Backend, Caller, Container, Definition, KubeletUnread, LeadsTo, RequestedApi, Rollout, Seen, ServedVersion, ServiceName, Webhook,
-    WebhookBackend, WebhookConfiguration, WebhookKind, WebhookRule, Workload, WorkloadKind,
+    ApiKind, ApiWrite, Backend, Caller, Container, Definition, KubeletUnread, LeadsTo, RequestedApi, Rollout,
+    Seen, ServedVersion, ServiceName, Webhook, WebhookBackend, WebhookConfiguration, WebhookKind,
+    WebhookRule, Workload, WorkloadKind,
 };
 use crate::labels::Selector;
 use crate::snapshot::{Node, Role};
@@ -146,16 +147,10 @@ fn calico() -> Workload {
 
 fn workload(kind: WorkloadKind, namespace: &str, name: &str, image: &str) -> Workload {
     Workload {
-        kind,
-        namespace: namespace.to_owned(),
-        name: name.to_owned(),
-        labels: std::collections::BTreeMap::new(),
         pod_labels: std::collections::BTreeMap::from([("app".to_owned(), name.to_owned())]),
-        volume_plugins: std::collections::BTreeSet::new(),
-        priority_class: String::new(),
         containers: vec![Container { name: name.to_owned(), image: image.to_owned() }],
-        init_containers: Vec::new(),
-        rollout: Rollout { generation: 1, observed: 1, desired: 2, current: 2, updated: 2 },
+        rollout: Rollout::done(2),
+        ..Workload::silent(kind, namespace, name)
     }
 }
 

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use lockkeeper_rules::seed::{Answer, Inputs, judge, workloads};
 use proptest::prelude::*;
 
-use super::{CASES, Case, ask};
+use super::ask;
+use super::case::{CASES, Case};
 
 /// Bytes that are nearly a record's: one of them is cut, and something else stands in the cut.
 fn nearly(part: fn(&Case) -> Vec<u8>) -> impl Strategy<Value = Vec<u8>> {

@@ -1,30 +1,14 @@
 //! Seed mode against the recorded answers of the first gate. `record.py` beside this file makes inputs and records anew;
 //! `SEED_ANSWERS=FILE` compares with another record.
 
-#![expect(clippy::disallowed_methods, reason = "the record to compare with may be another file")]
-
 mod bytes;
+mod case;
 mod rows;
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
+use case::{CASES, Case};
 use lockkeeper_rules::seed::{Answer, Fault, Inputs, Workload, judge, workloads};
-use serde_json::Value;
-
-/// One input with the answer of the first gate.
-struct Case {
-    row: String,
-    code: u8,
-    lines: Vec<String>,
-    arguments: Vec<String>,
-    matrix: Vec<u8>,
-    running: Option<String>,
-    images: BTreeMap<Workload, String>,
-    kubelets: String,
-    runtimes: String,
-    prometheus: Result<Vec<u8>, String>,
-}
 
 impl Case {
     fn answer(&self) -> Answer {
@@ -76,52 +60,6 @@ fn without_reason(line: &str) -> String {
     match line.strip_prefix(START) {
         Some(reason) => format!("{START}{}", reason.rsplit_once(") — ").map_or(reason, |(_, rest)| rest)),
         None => line.to_owned(),
-    }
-}
-
-static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| match std::env::var("SEED_ANSWERS") {
-    Ok(path) => cases(&std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))),
-    Err(_) => cases(include_str!("answers.jsonl")),
-});
-
-fn cases(record: &str) -> Vec<Case> {
-    let lines: Vec<Value> = record.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    lines.iter().filter_map(|line| line.as_array()).map(|fields| case(&lines, fields)).collect()
-}
-
-fn case(pool: &[Value], fields: &[Value]) -> Case {
-    let [row, code, lines, arguments, matrix, running, images, kubelets, runtimes, prometheus] = fields
-    else {
-        panic!("a case has ten fields: {fields:?}")
-    };
-    let entry = |number: &Value| &pool[usize::try_from(number.as_u64().unwrap()).unwrap()];
-    let text = |number: &Value| entry(number).as_str().unwrap().to_owned();
-    let texts = |numbers: &Value| numbers.as_array().unwrap().iter().map(text).collect();
-    let bytes = |number: &Value| match &entry(number)["hex"] {
-        Value::String(digits) => {
-            let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
-            (0..digits.len()).step_by(2).map(byte).collect()
-        }
-        _ => text(number).into_bytes(),
-    };
-    let image = |quad: &Value| {
-        let word = |place: usize| quad[place].as_str().unwrap().to_owned();
-        (Workload { namespace: word(0), kind: word(1), name: word(2) }, word(3))
-    };
-    Case {
-        row: row.as_str().unwrap().to_owned(),
-        code: code.as_u64().unwrap().try_into().unwrap(),
-        lines: texts(lines),
-        arguments: texts(arguments),
-        matrix: bytes(matrix),
-        running: (!running.is_null()).then(|| text(running)),
-        images: entry(images)["images"].as_array().unwrap().iter().map(image).collect(),
-        kubelets: text(kubelets),
-        runtimes: text(runtimes),
-        prometheus: match prometheus["error"].as_u64() {
-            Some(status) => Err(format!("HTTP {status}")),
-            None => Ok(bytes(prometheus)),
-        },
     }
 }
 

@@ -20,16 +20,9 @@ const ROW: &str = "schema: 2\nas_of: \"2026-09-01\"\naddons:\n- {name: net, name
 
 fn workload(namespace: &str, name: &str, image: &str) -> Workload {
     Workload {
-        kind: WorkloadKind::DaemonSet,
-        namespace: namespace.to_owned(),
-        name: name.to_owned(),
-        labels: std::collections::BTreeMap::new(),
-        pod_labels: std::collections::BTreeMap::new(),
-        volume_plugins: std::collections::BTreeSet::new(),
         priority_class: "system-node-critical".to_owned(),
         containers: vec![Container { name: "main".to_owned(), image: image.to_owned() }],
-        init_containers: Vec::new(),
-        rollout: Rollout::default(),
+        ..Workload::silent(WorkloadKind::DaemonSet, namespace, name)
     }
 }
 

@@ -1,7 +1,5 @@
-use std::collections::BTreeMap;
-
 use crate::api::{UpgradeRun, UpgradeRunSpec};
-use crate::inventory::{Container, Rollout, Workload, WorkloadKind};
+use crate::inventory::{Container, Workload, WorkloadKind};
 use crate::matrix::Matrix;
 use crate::metric::{Memory, samples, targets};
 use crate::snapshot::{Role, Source};
@@ -24,14 +22,8 @@ fn all_at_once() -> Healthy {
 
 fn net() -> Workload {
     Workload {
-        kind: WorkloadKind::DaemonSet,
-        namespace: "kube-system".to_owned(),
-        name: "net-node".to_owned(),
-        labels: BTreeMap::new(),
-        priority_class: String::new(),
         containers: vec![Container { name: "main".to_owned(), image: "net/node:v1.0.0".to_owned() }],
-        init_containers: Vec::new(),
-        rollout: Rollout::default(),
+        ..Workload::silent(WorkloadKind::DaemonSet, "kube-system", "net-node")
     }
 }
 

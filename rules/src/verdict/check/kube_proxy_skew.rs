@@ -120,16 +120,9 @@ mod tests {
     fn proxy(image: &str) -> Workload {
         let containers = vec![Container { name: KUBE_PROXY.to_owned(), image: image.to_owned() }];
         Workload {
-            kind: WorkloadKind::DaemonSet,
-            namespace: "kube-system".to_owned(),
-            name: KUBE_PROXY.to_owned(),
-            labels: std::collections::BTreeMap::new(),
-            pod_labels: std::collections::BTreeMap::new(),
-            volume_plugins: std::collections::BTreeSet::new(),
-            priority_class: String::new(),
             containers,
-            init_containers: Vec::new(),
-            rollout: Rollout { generation: 1, observed: 1, desired: 2, current: 2, updated: 2 },
+            rollout: Rollout::done(2),
+            ..Workload::silent(WorkloadKind::DaemonSet, "kube-system", KUBE_PROXY)
         }
     }
 

@@ -300,6 +300,7 @@ pub(super) mod tests {
     }
 
     /// A cluster with all that a verdict is made from.
+    #[derive(Clone)]
     pub(crate) struct Healthy {
         pub(crate) snapshot: Snapshot,
         pub(crate) inventory: Inventory,

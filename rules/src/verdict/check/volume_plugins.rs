@@ -144,7 +144,7 @@ mod tests {
 
     use super::super::tests::{Healthy, healthy, version};
     use super::*;
-    use crate::inventory::{Rollout, WorkloadKind};
+    use crate::inventory::WorkloadKind;
     use crate::snapshot::Source;
     use crate::verdict::Status;
 
@@ -154,16 +154,8 @@ mod tests {
 
     fn workload(plugin: &str) -> Workload {
         Workload {
-            kind: WorkloadKind::Deployment,
-            namespace: "default".to_owned(),
-            name: "web".to_owned(),
-            labels: BTreeMap::new(),
-            pod_labels: BTreeMap::new(),
             volume_plugins: BTreeSet::from(["configMap".to_owned(), plugin.to_owned()]),
-            priority_class: String::new(),
-            containers: Vec::new(),
-            init_containers: Vec::new(),
-            rollout: Rollout::default(),
+            ..Workload::silent(WorkloadKind::Deployment, "default", "web")
         }
     }
 

@@ -10,22 +10,9 @@ use crate::verdict::Status;
 /// A workload of `default` whose pods wear `app: <name>`.
 fn workload(kind: WorkloadKind, name: &str, replicas: i32) -> Workload {
     Workload {
-        kind,
-        namespace: "default".to_owned(),
-        name: name.to_owned(),
-        labels: BTreeMap::new(),
         pod_labels: BTreeMap::from([("app".to_owned(), name.to_owned())]),
-        volume_plugins: std::collections::BTreeSet::new(),
-        priority_class: String::new(),
-        containers: Vec::new(),
-        init_containers: Vec::new(),
-        rollout: Rollout {
-            generation: 1,
-            observed: 1,
-            desired: replicas,
-            current: replicas,
-            updated: replicas,
-        },
+        rollout: Rollout::done(replicas),
+        ..Workload::silent(kind, "default", name)
     }
 }
 

@@ -53,16 +53,9 @@ fn only(namespace: &str) -> Selector {
 
 fn workload(kind: WorkloadKind, namespace: &str, name: &str) -> Workload {
     Workload {
-        kind,
-        namespace: namespace.to_owned(),
-        name: name.to_owned(),
-        labels: BTreeMap::new(),
         pod_labels: BTreeMap::from([("app".to_owned(), name.to_owned())]),
-        volume_plugins: std::collections::BTreeSet::new(),
-        priority_class: String::new(),
-        containers: Vec::new(),
-        init_containers: Vec::new(),
-        rollout: Rollout { generation: 1, observed: 1, desired: 1, current: 1, updated: 1 },
+        rollout: Rollout::done(1),
+        ..Workload::silent(kind, namespace, name)
     }
 }
 

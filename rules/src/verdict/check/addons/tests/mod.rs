@@ -23,16 +23,9 @@ fn workload(kind: WorkloadKind, namespace: &str, name: &str, images: &[&str]) ->
         Container { name, image: (*image).to_owned() }
     };
     Workload {
-        kind,
-        namespace: namespace.to_owned(),
-        name: name.to_owned(),
-        labels: std::collections::BTreeMap::new(),
-        pod_labels: std::collections::BTreeMap::new(),
-        volume_plugins: std::collections::BTreeSet::new(),
-        priority_class: String::new(),
         containers: images.iter().enumerate().map(container).collect(),
-        init_containers: Vec::new(),
-        rollout: Rollout { generation: 1, observed: 1, desired: 2, current: 2, updated: 2 },
+        rollout: Rollout::done(2),
+        ..Workload::silent(kind, namespace, name)
     }
 }
 
