@@ -12,11 +12,11 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use lockkeeper_exporter::kube_client::Cluster;
 use lockkeeper_exporter::read::alertmanager::Alertmanager;
-use lockkeeper_exporter::read::api_use::{ApiUse, WITNESS_DEADLINE};
 use lockkeeper_exporter::read::inventory::Inventories;
 use lockkeeper_exporter::read::matrix::MatrixFiles;
 use lockkeeper_exporter::read::packages::Repository;
 use lockkeeper_exporter::read::prometheus::Prometheus;
+use lockkeeper_exporter::read::witness::{WITNESS_DEADLINE, WitnessConfig};
 use lockkeeper_exporter::serve::http::{Handler, Limits, Listener, reply, text};
 use lockkeeper_rules::matrix::reload::InForce;
 use lockkeeper_rules::name::NodeName;
@@ -78,12 +78,12 @@ impl Service {
         let leader = Leader::new(cluster.client.clone(), LEASE_NAMESPACE, &identity, settings.lease_seconds);
         let hands = hands(config, &cluster, &leader, &metrics, identity, own_node)?;
         let (sender, packages) = watch::channel(Source::unread());
-        let api_use = ApiUse {
+        let witness_config = WitnessConfig {
             prometheus: witnesses(config)?,
             selector: config.settings.selector.clone(),
             facts: matrix.in_force(),
         };
-        let inventories = Arc::new(Inventories::new(&Arc::new(Notify::new()), api_use));
+        let inventories = Arc::new(Inventories::new(&Arc::new(Notify::new()), witness_config));
         let actuator = Actuator {
             cluster,
             settings,

@@ -23,10 +23,10 @@ use tokio::sync::watch;
 use crate::config::{self, Config};
 use crate::exit::Exit;
 use crate::kube_client::{Cluster, install_tls_provider};
-use crate::read::api_use::ApiUse;
 use crate::read::eyes::Eyes;
 use crate::read::matrix::MatrixFiles;
 use crate::read::packages::Repository;
+use crate::read::witness::WitnessConfig;
 use crate::serve::http::{Handler, Limits, ListenError, Listener};
 use crate::serve::routes::{Site, route as answer};
 use crate::serve::view::{self, View};
@@ -195,7 +195,7 @@ async fn run(args: RunArgs, config: Config, matrix: MatrixFiles) -> Result<(), F
     tracing::info!(%address, tls = listener.is_tls(), cluster = cluster.url(), "exporter listens");
 
     let prometheus = config.prometheus().map_err(|why| input(anyhow::anyhow!(why)))?;
-    let eyes = Eyes::new(ApiUse {
+    let eyes = Eyes::new(WitnessConfig {
         prometheus,
         selector: config.settings.selector.clone(),
         facts: matrix.in_force(),

@@ -7,10 +7,10 @@ use lockkeeper_rules::settings::{Settings, validate_packages_interval};
 use lockkeeper_rules::yaml;
 use serde::Deserialize;
 
-use crate::read::api_use::WITNESS_DEADLINE;
 use crate::read::backend::BackendConfig;
 use crate::read::matrix::MatrixConfig;
 use crate::read::prometheus::Prometheus;
+use crate::read::witness::WITNESS_DEADLINE;
 use crate::telemetry::chain;
 
 /// The file.

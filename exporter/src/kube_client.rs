@@ -194,6 +194,6 @@ mod tests {
         assert_eq!(paths(&[&gone]), [gone], "unless nothing is there");
         let error = Cluster::connect_merged(&[one, later]).await.err().unwrap().to_string();
         assert!(error.contains("one, ") && error.contains("later; check"), "{error}");
-        assert_eq!(listed_kubeconfigs(OsStr::new("")), [PathBuf::new(); 0]);
+        assert_eq!(listed_kubeconfigs(OsStr::new("")), Vec::<PathBuf>::new());
     }
 }

@@ -41,6 +41,7 @@ pub mod node_script;
 pub mod packages;
 pub mod prometheus;
 pub mod reason;
+pub mod risk;
 pub mod route;
 pub mod run;
 pub mod seed;

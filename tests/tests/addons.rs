@@ -8,8 +8,8 @@ use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use lockkeeper_exporter::kube_client::Cluster;
-use lockkeeper_exporter::read::api_use::ApiUse;
 use lockkeeper_exporter::read::inventory::Inventories;
+use lockkeeper_exporter::read::witness::WitnessConfig;
 use lockkeeper_rules::matrix::Matrix;
 use lockkeeper_rules::matrix::reload::InForce;
 use lockkeeper_rules::selector::Selector;
@@ -78,9 +78,12 @@ async fn addons_are_seen_as_they_are_and_a_rollout_at_work_is_unknown() {
     .unwrap();
 
     let facts = InForce { matrix: Arc::new(Matrix::built_in()), loaded_at: Timestamp::now() };
-    let api_use =
-        ApiUse { prometheus: Vec::new(), selector: Selector::default(), facts: watch::channel(facts).1 };
-    let inventories = Inventories::new(&Arc::new(Notify::new()), api_use);
+    let witness_config = WitnessConfig {
+        prometheus: Vec::new(),
+        selector: Selector::default(),
+        facts: watch::channel(facts).1,
+    };
+    let inventories = Inventories::new(&Arc::new(Notify::new()), witness_config);
     let mut tasks = JoinSet::new();
     let cluster = Cluster::connect(Some(&api.kubeconfig(User::Admin))).await.unwrap();
     inventories.open(&cluster, &mut tasks);

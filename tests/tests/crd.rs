@@ -149,6 +149,53 @@ async fn a_status_is_stored_as_it_is_sent_and_shown_in_columns() {
     assert_eq!(words[words.len() - 4..words.len() - 1], ["worker/w-2", "1/3", "v1.36.3"], "{shown}");
 }
 
+/// What is asked, and whether the exporter and the actuator may do it with exactly `deploy/base`.
+const RIGHTS: &[(&[&str], bool, bool)] = &[
+    (&["list", "nodes"], true, true),
+    (&["watch", "nodes"], true, false),
+    (&["get", "nodes"], false, true),
+    (&["patch", "nodes"], false, true),
+    (&["delete", "nodes"], false, false),
+    (&["list", "pods", "-n", "kube-system"], true, true),
+    (&["create", "pods", "--subresource=eviction", "-n", "default"], false, true),
+    (&["delete", "pods", "-n", "default"], false, false),
+    (&["list", "leases.coordination.k8s.io", "-n", "kube-node-lease"], true, true),
+    (&["update", "leases.coordination.k8s.io/lockkeeper-cluster-lock", "-n", "kube-system"], false, true),
+    (&["update", "leases.coordination.k8s.io/kube-scheduler", "-n", "kube-system"], false, false),
+    (&["update", "leases.coordination.k8s.io/lockkeeper-actuator", "-n", "kube-system"], false, true),
+    (&["list", "poddisruptionbudgets.policy", "-A"], true, true),
+    (&["watch", "poddisruptionbudgets.policy", "-A"], true, true),
+    (&["get", "poddisruptionbudgets.policy", "-n", "default"], false, false),
+    (&["watch", "validatingwebhookconfigurations.admissionregistration.k8s.io"], true, true),
+    (&["list", "mutatingwebhookconfigurations.admissionregistration.k8s.io"], true, true),
+    (&["delete", "validatingwebhookconfigurations.admissionregistration.k8s.io"], false, false),
+    (&["watch", "namespaces"], true, true),
+    (&["watch", "persistentvolumes"], true, true),
+    (&["list", "storageclasses.storage.k8s.io"], true, true),
+    (&["list", "csidrivers.storage.k8s.io"], true, true),
+    (&["get", "services", "-A"], true, true),
+    (&["list", "services", "-A"], false, false),
+    (&["list", "endpointslices.discovery.k8s.io", "-A"], true, true),
+    (&["update", "upgraderuns.lockkeeper.dev", "--subresource=status", "-n", "default"], false, true),
+    (&["patch", "upgraderuns.lockkeeper.dev", "--subresource=status", "-n", "default"], false, false),
+    (&["patch", "upgraderuns.lockkeeper.dev", "-n", "default"], false, true),
+    (&["watch", "upgraderuns.lockkeeper.dev", "-A"], true, false),
+    (&["create", "upgraderuns.lockkeeper.dev", "-n", "default"], false, false),
+    (&["create", "events.events.k8s.io", "-n", "default"], false, true),
+    (&["patch", "events.events.k8s.io", "-n", "default"], false, false),
+    (&["get", "pods", "-n", "kube-system"], false, true),
+    (&["get", "secrets", "-A"], false, false),
+    (&["get", "configmaps/kubelet-config", "-n", "kube-system"], true, true),
+    (&["get", "configmaps/kubeadm-config", "-n", "kube-system"], false, false),
+    (&["get", "nodes", "--subresource=proxy"], false, false),
+    (&["list", "secrets", "-A"], false, false),
+    (&["list", "volumeattributesclasses.storage.k8s.io"], true, true),
+    (&["get", "volumeattributesclasses.storage.k8s.io"], false, false),
+    (&["list", "resourceclaims.resource.k8s.io", "-A"], true, true),
+    (&["list", "volumeattachments.storage.k8s.io"], false, false),
+    (&["get", "/readyz"], true, true),
+];
+
 #[tokio::test]
 async fn what_people_install_is_taken_as_it_is_and_gives_no_right_too_many() {
     let server = server().await.unwrap();
@@ -163,52 +210,8 @@ async fn what_people_install_is_taken_as_it_is_and_gives_no_right_too_many() {
         // It exits with 1 where the answer is no.
         server.kubectl(&[&["auth", "can-i", &who], what].concat()).is_ok_and(|said| said.trim() == "yes")
     };
-    for (what, exporter, actuator) in [
-        (&["list", "nodes"][..], true, true),
-        (&["watch", "nodes"], true, false),
-        (&["get", "nodes"], false, true),
-        (&["patch", "nodes"], false, true),
-        (&["delete", "nodes"], false, false),
-        (&["list", "pods", "-n", "kube-system"], true, true),
-        (&["create", "pods", "--subresource=eviction", "-n", "default"], false, true),
-        (&["delete", "pods", "-n", "default"], false, false),
-        (&["list", "leases.coordination.k8s.io", "-n", "kube-node-lease"], true, true),
-        (&["update", "leases.coordination.k8s.io/lockkeeper-cluster-lock", "-n", "kube-system"], false, true),
-        (&["update", "leases.coordination.k8s.io/kube-scheduler", "-n", "kube-system"], false, false),
-        (&["update", "leases.coordination.k8s.io/lockkeeper-actuator", "-n", "kube-system"], false, true),
-        (&["list", "poddisruptionbudgets.policy", "-A"], true, true),
-        (&["watch", "poddisruptionbudgets.policy", "-A"], true, true),
-        (&["get", "poddisruptionbudgets.policy", "-n", "default"], false, false),
-        (&["watch", "validatingwebhookconfigurations.admissionregistration.k8s.io"], true, true),
-        (&["list", "mutatingwebhookconfigurations.admissionregistration.k8s.io"], true, true),
-        (&["delete", "validatingwebhookconfigurations.admissionregistration.k8s.io"], false, false),
-        (&["watch", "namespaces"], true, true),
-        (&["watch", "persistentvolumes"], true, true),
-        (&["list", "storageclasses.storage.k8s.io"], true, true),
-        (&["list", "csidrivers.storage.k8s.io"], true, true),
-        (&["get", "services", "-A"], true, true),
-        (&["list", "services", "-A"], false, false),
-        (&["list", "endpointslices.discovery.k8s.io", "-A"], true, true),
-        (&["update", "upgraderuns.lockkeeper.dev", "--subresource=status", "-n", "default"], false, true),
-        (&["patch", "upgraderuns.lockkeeper.dev", "--subresource=status", "-n", "default"], false, false),
-        (&["patch", "upgraderuns.lockkeeper.dev", "-n", "default"], false, true),
-        (&["watch", "upgraderuns.lockkeeper.dev", "-A"], true, false),
-        (&["create", "upgraderuns.lockkeeper.dev", "-n", "default"], false, false),
-        (&["create", "events.events.k8s.io", "-n", "default"], false, true),
-        (&["patch", "events.events.k8s.io", "-n", "default"], false, false),
-        (&["get", "pods", "-n", "kube-system"], false, true),
-        (&["get", "secrets", "-A"], false, false),
-        (&["get", "configmaps/kubelet-config", "-n", "kube-system"], true, true),
-        (&["get", "configmaps/kubeadm-config", "-n", "kube-system"], false, false),
-        (&["get", "nodes", "--subresource=proxy"], false, false),
-        (&["list", "secrets", "-A"], false, false),
-        (&["list", "volumeattributesclasses.storage.k8s.io"], true, true),
-        (&["get", "volumeattributesclasses.storage.k8s.io"], false, false),
-        (&["list", "resourceclaims.resource.k8s.io", "-A"], true, true),
-        (&["list", "storageclasses.storage.k8s.io"], false, false),
-        (&["get", "/readyz"], true, true),
-    ] {
-        assert_eq!((may("exporter", what), may("actuator", what)), (exporter, actuator), "{what:?}");
+    for (what, exporter, actuator) in RIGHTS {
+        assert_eq!((may("exporter", what), may("actuator", what)), (*exporter, *actuator), "{what:?}");
     }
     // What an operator may add knowingly gives the one right that it says, and no other.
     let more = at("deploy/kubelet-config/rbac.yaml");

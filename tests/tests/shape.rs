@@ -191,8 +191,11 @@ async fn blind(world: &World, kubeconfig: &Path, config: &Path, lost: Option<(&s
     world.wait_for(&format!("{lost:?} to be all that is unknown"), 30, ask).await;
 }
 
-/// The verdict of the command line, and each check with its status and its findings as text.
-fn asked(kubeconfig: &Path, config: &Path) -> Result<(String, Vec<(String, String, String)>)> {
+/// A check: its id, its status, its findings as text.
+type Check = (String, String, String);
+
+/// The verdict of the command line with its checks.
+fn asked(kubeconfig: &Path, config: &Path) -> Result<(String, Vec<Check>)> {
     let flag = |name: &str, path: &Path| format!("--{name}={}", path.display());
     let output = Command::new(parts::own("lockkeeper-exporter")?)
         .args([

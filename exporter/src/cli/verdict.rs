@@ -22,13 +22,13 @@ use super::{Failure, input, print, seed};
 use crate::config;
 use crate::exit::Exit;
 use crate::kube_client::{Cluster, ConnectError, listed_kubeconfigs};
-use crate::read::api_use::ApiUse;
 use crate::read::backend::BackendConfig;
 use crate::read::inventory::inventory_now;
 use crate::read::kubelet::kubelets_now;
 use crate::read::now::snapshot_now;
 use crate::read::packages::Repository;
 use crate::read::prometheus::Prometheus;
+use crate::read::witness::WitnessConfig;
 use crate::saved::Saved;
 use crate::serve::judged::Judgement;
 use crate::serve::verdict::{Report, uncovered};
@@ -186,14 +186,14 @@ async fn read(
     let until = Instant::now() + DEADLINE.saturating_sub(Duration::from_secs(5));
     let cluster = args.connect().await?;
     let facts = InForce { matrix: Arc::new(matrix.clone()), loaded_at: Timestamp::now() };
-    let api_use = ApiUse {
+    let witness_config = WitnessConfig {
         prometheus: prometheus(args, config)?,
         selector: config.map(|config| config.settings.selector.clone()).unwrap_or_default(),
         facts: watch::channel(facts).1,
     };
     let (mut snapshot, mut inventory) = tokio::join!(
         snapshot_now(&cluster, Source::unread(), SOURCE_DEADLINE),
-        inventory_now(&cluster.client, &api_use, SOURCE_DEADLINE),
+        inventory_now(&cluster.client, &witness_config, SOURCE_DEADLINE),
     );
     let nodes = snapshot.nodes.value.as_deref().unwrap_or_default();
     let questions = questions(nodes, args.target.parse::<Version>().ok().as_slice());

@@ -15,12 +15,12 @@ use lockkeeper_rules::version::Version;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::api_use::ApiUse;
 use super::inventory::Inventories;
 use super::packages::Repository;
 use super::polled::Polled;
 use super::upgrade_run::RawUpgradeRun;
 use super::watch::{Counts, Watch, Watched, keep, values};
+use super::witness::WitnessConfig;
 use super::{convert, now};
 use crate::kube_client::Cluster;
 use crate::telemetry::chain;
@@ -49,7 +49,7 @@ pub struct Eyes {
 impl Eyes {
     /// Eyes that have seen nothing yet.
     #[must_use]
-    pub fn new(api_use: ApiUse) -> Arc<Self> {
+    pub fn new(witness_config: WitnessConfig) -> Arc<Self> {
         let changed = Arc::new(Notify::new());
         Arc::new(Self {
             nodes: Arc::new(Watched::new(Arc::clone(&changed))),
@@ -57,7 +57,7 @@ impl Eyes {
             static_pods: Arc::new(Watched::new(Arc::clone(&changed))),
             controller_leases: Arc::new(Watched::new(Arc::clone(&changed))),
             runs: Arc::new(Watched::new(Arc::clone(&changed))),
-            inventories: Inventories::new(&changed, api_use),
+            inventories: Inventories::new(&changed, witness_config),
             api_servers: Polled::new(),
             packages: Polled::new(),
             changed,

@@ -22,13 +22,13 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::api_use::{ApiUse, Witnesses};
 use super::budget::budget;
 use super::kubelet::{Kubelets, kubelet_config};
 use super::list::list_all;
 use super::polled::Polled;
 use super::watch::{Counts, Watch, Watched, keep, values};
 use super::webhook::{Backends, backends_now};
+use super::witness::{WitnessConfig, Witnesses};
 use super::{volume, webhook, workload};
 use crate::kube_client::Cluster;
 
@@ -55,7 +55,7 @@ pub struct Inventories {
 impl Inventories {
     /// Nothing has been seen yet. `changed` is told of every change.
     #[must_use]
-    pub fn new(changed: &Arc<Notify>, api_use: ApiUse) -> Self {
+    pub fn new(changed: &Arc<Notify>, witness_config: WitnessConfig) -> Self {
         Self {
             definitions: Arc::new(Watched::new(Arc::clone(changed))),
             deployments: Arc::new(Watched::new(Arc::clone(changed))),
@@ -71,7 +71,7 @@ impl Inventories {
             storage_classes: Arc::new(Watched::new(Arc::clone(changed))),
             csi_drivers: Arc::new(Watched::new(Arc::clone(changed))),
             changed: Arc::clone(changed),
-            witnesses: Arc::new(Witnesses::new(api_use, Arc::clone(changed))),
+            witnesses: Arc::new(Witnesses::new(witness_config, Arc::clone(changed))),
         }
     }
 
@@ -147,7 +147,6 @@ impl Inventories {
     }
 
     /// How often each polled source failed.
-    #[must_use]
     pub fn polls(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let backends = ("webhook_backends", self.webhook_backends.errors());
         self.witnesses.polls().into_iter().chain([backends])
@@ -169,7 +168,7 @@ fn watch<K, T>(
 
 /// One fresh read of everything but the kubelets, which need a target, each within `deadline`: all at once, and then
 /// what the webhooks name. Each source succeeds or fails by itself.
-pub async fn inventory_now(client: &Client, api_use: &ApiUse, deadline: Duration) -> Inventory {
+pub async fn inventory_now(client: &Client, witness_config: &WitnessConfig, deadline: Duration) -> Inventory {
     // Taken before the first request: a proof is never younger than the question.
     let now = Timestamp::now();
     let mut inventory = Inventory::unread();
@@ -205,7 +204,7 @@ pub async fn inventory_now(client: &Client, api_use: &ApiUse, deadline: Duration
         listed(client, |it: &PodDisruptionBudget| Some(budget(it)), now, deadline),
         listed(client, webhook::namespace, now, deadline),
         kubelet_config(client, deadline),
-        api_use.ask_once(client, deadline, &mut inventory),
+        witness_config.ask_once(client, deadline, &mut inventory),
     );
     let (definitions, webhooks, webhook_backends) = webhooks;
     let (persistent_volumes, storage_classes, csi_drivers) = volumes;

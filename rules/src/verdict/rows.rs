@@ -3,7 +3,7 @@
 
 use super::check::tests::{api_server, node, pod, version};
 use super::*;
-use crate::matrix::Matrix;
+use crate::matrix::{GateChanges, Matrix};
 use crate::snapshot::{Node, Packages, Role, Source};
 
 /// The answer, and the reasons of all findings, each once.
@@ -48,6 +48,14 @@ fn etcd(cluster: &mut Healthy, tag: &str) {
     let pods = cluster.snapshot.static_pods.value.as_mut().unwrap();
     pods.retain(|pod| pod.component != "etcd");
     pods.push(pod("etcd", "cp-1", tag));
+}
+
+/// Nothing is lost on the way to this minor.
+pub(super) fn know_gates(cluster: &mut Healthy, minor: u64) {
+    let minor = crate::version::Minor { major: 1, minor };
+    let (removed, locked) = Default::default();
+    let row = GateChanges { minor, removed, locked, source: "https://example.com/gates".to_owned() };
+    cluster.matrix.components.value.gates.push(row);
 }
 
 fn mistakes(row: &str) -> Vec<String> {
@@ -152,7 +160,11 @@ fn s21_skew_beyond_what_is_supported_blocks() {
         worker(move |node| Node { kubelet_version: super::check::tests::version(version), ..node })
     };
     assert_eq!(said("v1.36.3", kubelet("v1.33.9")).0, Answer::Safe);
-    assert_eq!(said("v1.36.3", kubelet("v1.32.9")), (Answer::Blocked, vec!["kubelet_too_old"]));
+    let older = |cluster: &mut Healthy| {
+        kubelet("v1.32.9")(cluster);
+        know_gates(cluster, 33);
+    };
+    assert_eq!(said("v1.36.3", older), (Answer::Blocked, vec!["kubelet_too_old"]));
     let apart = |cluster: &mut Healthy| {
         let nodes = cluster.snapshot.nodes.value.as_mut().unwrap();
         nodes.push(node("cp-2", Role::ControlPlane, "v1.34.9"));

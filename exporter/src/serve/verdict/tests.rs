@@ -1,4 +1,4 @@
-use lockkeeper_rules::inventory::{Container, Inventory, Rollout, WorkloadKind};
+use lockkeeper_rules::inventory::{Container, Inventory, WorkloadKind};
 use lockkeeper_rules::matrix::Matrix;
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::{ApiServer, Packages, Snapshot, Source};

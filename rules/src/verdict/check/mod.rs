@@ -14,6 +14,7 @@ mod matrix;
 mod offered;
 mod path;
 mod removed_apis;
+mod risks;
 mod runtime;
 mod stored_versions;
 mod target;
@@ -32,6 +33,9 @@ use crate::version::{Version, VersionError};
 
 /// How old what kubelets say may be: they are asked anew every ten minutes, and may miss twice.
 const KUBELET_AGE_SECONDS_MAX: u64 = 1_800;
+/// How old the witnesses may be. They are asked once a minute and speak of weeks; one that fails says so at once,
+/// and this is for one that is not asked any more.
+const WITNESS_AGE_SECONDS_MAX: u64 = 300;
 /// What kubeadm writes every kubelet's configuration from.
 const KUBELET_CONFIG_MAP: &str = "ConfigMap kube-system/kubelet-config";
 /// How many notes a check of many things tells.
@@ -121,7 +125,7 @@ struct Definition {
     check: fn(&Facts<'_>) -> Outcome,
 }
 
-const TABLE: [Definition; 19] = [
+const TABLE: [Definition; 20] = [
     Definition { id: "target", scope: Scope::Cluster, is_final: true, check: target::check },
     Definition { id: "path", scope: Scope::Cluster, is_final: true, check: path::check },
     Definition { id: "matrix", scope: Scope::Node, is_final: false, check: matrix::check },
@@ -160,6 +164,7 @@ const TABLE: [Definition; 19] = [
     },
     Definition { id: "webhooks", scope: Scope::Node, is_final: false, check: webhooks::check },
     Definition { id: "volume_plugins", scope: Scope::Cluster, is_final: false, check: volume_plugins::check },
+    Definition { id: "risks", scope: Scope::Cluster, is_final: false, check: risks::check },
     Definition { id: "accept", scope: Scope::Cluster, is_final: false, check: accept::check },
 ];
 
@@ -294,7 +299,7 @@ pub(super) mod tests {
     }
 
     /// A kubelet that says what a usual one of before 1.35 says.
-    pub(super) fn kubelet(node: &str) -> RunningKubelet {
+    pub(in super::super) fn kubelet(node: &str) -> RunningKubelet {
         let config = KubeletConfig { fail_cgroup_v1: Some(false), ..KubeletConfig::default() };
         RunningKubelet { node: node.into(), config: Ok(config), cgroup_version: Some(2) }
     }
@@ -346,7 +351,7 @@ pub(super) mod tests {
             packages: Source::read(packages, now),
             runs: Source::read(Vec::new(), now),
         };
-        let (mut matrix, minor) = (Matrix::built_in(), Minor { major: 1, minor: 36 });
+        let mut matrix = Matrix::built_in();
         let inventory = Inventory {
             definitions: Source::read(Vec::new(), now),
             workloads: Source::read(Vec::new(), now),
@@ -373,13 +378,17 @@ pub(super) mod tests {
             ),
             api_writes: Source::read(
                 ApiWrites {
-                    asked: matrix.removed_apis.value.going(minor, minor.next()),
+                    asked: matrix
+                        .removed_apis
+                        .value
+                        .going(Minor { major: 1, minor: 0 }, Minor { major: 1, minor: 99 }),
                     objects: 3,
                     writes: Vec::new(),
                 },
                 now,
             ),
             manifests: None,
+            risk_answers: None,
         };
         // A person has looked at what no cluster shows.
         matrix.policy.value.kubelet_flags_checked = Minor::parse("1.40");

@@ -19,16 +19,12 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
-use super::{Facts, Outcome, usable};
+use super::{Facts, Outcome, WITNESS_AGE_SECONDS_MAX, usable};
 use crate::matrix::{HelmManifests, Policy, RemovedApis};
 use crate::reason::{Finding, Reason};
 use crate::snapshot::{ApiServer, Source};
 use crate::verdict::{Case, Evidence};
 use crate::version::Minor;
-
-/// How old the witnesses may be. They are asked once a minute and speak of weeks; one that fails says so at once,
-/// and this is for one that is not asked any more.
-const WITNESS_AGE_SECONDS_MAX: u64 = 300;
 
 pub(super) fn check(facts: &Facts<'_>) -> Outcome {
     judge(facts).unwrap_or_else(|unknown| unknown)

@@ -8,6 +8,7 @@ use crate::matrix::{Ghosts, HelmManifests, ShortProof};
 use crate::reason::Reason;
 use crate::snapshot::{Role, Source};
 use crate::verdict::{Check, Status};
+use crate::version::Minor;
 
 type Change = fn(&mut Healthy);
 
@@ -217,7 +218,7 @@ fn nothing_asked_for_passes_only_where_every_api_server_was_watched() {
         ),
     ];
     for (name, change, status, reasons) in cases {
-        assert_eq!(outcome(check, "v1.36.3", change), (status, reasons.to_vec()), "{name}");
+        assert_eq!(outcome(check, "v1.37.0", change), (status, reasons.to_vec()), "{name}");
     }
 }
 
@@ -226,9 +227,16 @@ fn a_short_proof_is_noted_where_that_is_wished() {
     let mut cluster = healthy();
     servers(&mut cluster)[0].proven_seconds = 60;
     cluster.matrix.policy.value.deprecated_api_short_proof = ShortProof::Note;
-    let check = removed_apis("v1.36.3", &cluster);
-    let notes: Vec<_> = check.notes.iter().map(|note| note.reason).collect();
-    assert_eq!((check.status, notes), (Status::Pass, vec![Reason::ApiProofShort, Reason::HelmNotRead]));
+    let noted = (Status::Pass, vec![Reason::ApiProofShort, Reason::HelmNotRead]);
+    let said = |cluster: &Healthy, target| {
+        let check = removed_apis(target, cluster);
+        (check.status, check.notes.iter().map(|note| note.reason).collect::<Vec<_>>())
+    };
+    assert_eq!(said(&cluster, "v1.37.0"), noted);
+    // Within a minor nothing goes.
+    cluster.matrix.policy.value.deprecated_api_short_proof = ShortProof::Unknown;
+    assert_eq!(said(&cluster, "v1.36.3"), noted);
+    assert_eq!(said(&cluster, "v1.37.0").0, Status::Unknown);
 }
 
 fn written(api_version: &str, kind: &str, manager: &str) -> impl FnOnce(&mut Healthy) {
@@ -320,11 +328,17 @@ fn what_nobody_looked_for_is_unknown_where_the_target_takes_it_away() {
     let forget: Change = |it| it.inventory.api_writes.value.as_mut().unwrap().asked.clear();
     assert_eq!(outcome(check, "v1.37.0", forget), (Status::Unknown, vec!["source_unreadable"]));
     assert_eq!(outcome(check, "v1.36.3", forget), (Status::Pass, vec![]));
-    assert_eq!(outcome(check, "v1.38.0", |_| {}), (Status::Unknown, vec!["source_unreadable"]));
+    let next_only: Change = |it| {
+        let going =
+            it.matrix.removed_apis.value.going(Minor { major: 1, minor: 36 }, Minor { major: 1, minor: 37 });
+        it.inventory.api_writes.value.as_mut().unwrap().asked = going;
+    };
+    assert_eq!(outcome(check, "v1.38.0", next_only), (Status::Unknown, vec!["source_unreadable"]));
     // A file of facts that came after the read knows of more.
     let more: Change = |it| {
         let mut row = it.matrix.removed_apis.value.kinds[0].clone();
-        row.removed = crate::version::Minor { major: 1, minor: 37 };
+        row.removed = Minor { major: 1, minor: 37 };
+        row.version = "v0new".to_owned();
         it.matrix.removed_apis.value.kinds.push(row);
     };
     assert_eq!(outcome(check, "v1.37.0", more).0, Status::Unknown);

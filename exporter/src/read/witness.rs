@@ -1,7 +1,8 @@
-//! Who uses APIs that go: the three witnesses that the verdict hears, asked once a minute.
+//! The witnesses that the verdict hears, asked once a minute: who uses APIs that go, and which risks are there.
 //!
 //! ```text
 //!   Prometheus ──▶ api_requests ─┐
+//!              └─▶ risk_answers ─┤
 //!   managedFields ▶ api_writes ──┼─▶ Inventory      each by itself: one that hangs holds up no other
 //!   Helm's Secrets ▶ manifests ──┘
 //! ```
@@ -12,11 +13,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use jiff::Timestamp;
 use kube::Client;
-use lockkeeper_rules::inventory::{ApiRequests, ApiWrites, HelmRelease, Inventory};
+use lockkeeper_rules::inventory::{ApiRequests, ApiWrites, HelmRelease, Inventory, RiskAnswer};
 use lockkeeper_rules::matrix::reload::InForce;
 use lockkeeper_rules::matrix::{HelmManifests, Matrix};
+use lockkeeper_rules::risk;
 use lockkeeper_rules::selector::Selector;
 use lockkeeper_rules::snapshot::Source;
 use tokio::sync::{Notify, watch};
@@ -38,18 +41,18 @@ pub const WITNESS_DEADLINE: Duration = Duration::from_secs(30);
 /// How long a day is.
 const DAY_SECONDS: u64 = 86_400;
 
-/// Whom to ask about the use of APIs, and by which facts.
+/// Whom to ask, and by which facts.
 #[derive(Debug, Clone)]
-pub struct ApiUse {
+pub struct WitnessConfig {
     /// Every Prometheus; none is a source that cannot be read.
     pub prometheus: Vec<Prometheus>,
     /// What tells this cluster's series from those of others.
     pub selector: Selector,
-    /// What is known of versions: which kinds go, and what the operator wants to know of their use.
+    /// What is known of versions: which kinds go, what the operator wants to know of their use, and the risks.
     pub facts: watch::Receiver<InForce>,
 }
 
-impl ApiUse {
+impl WitnessConfig {
     fn matrix(&self) -> Arc<Matrix> {
         Arc::clone(&self.facts.borrow().matrix)
     }
@@ -71,6 +74,18 @@ impl ApiUse {
         api_writes(client, &self.matrix().removed_apis.value, deadline).await
     }
 
+    fn has_risks_to_ask(&self) -> bool {
+        !self.matrix().risks.value.expressions().is_empty()
+    }
+
+    /// Each expression by itself: one that is wrong takes nothing from the others.
+    async fn risks(&self) -> Result<Vec<RiskAnswer>, String> {
+        let matrix = self.matrix();
+        let asked =
+            matrix.risks.value.expressions().into_iter().map(|promql| risk_answer(&self.prometheus, promql));
+        Ok(join_all(asked).await)
+    }
+
     /// Asks all of them once, each within `deadline`, and puts what they say into the inventory.
     pub async fn ask_once(&self, client: &Client, deadline: Duration, inventory: &mut Inventory) {
         let manifests = async {
@@ -79,15 +94,32 @@ impl ApiUse {
                 false => None,
             }
         };
-        let (requests, writes, manifests) = tokio::join!(
+        let risks = async {
+            match self.has_risks_to_ask() {
+                true => Some(asked(deadline, self.risks()).await),
+                false => None,
+            }
+        };
+        let (requests, writes, manifests, risks) = tokio::join!(
             asked(deadline, self.requests()),
             asked(deadline, self.writes(client, deadline)),
             manifests,
+            risks,
         );
         inventory.api_requests = requests;
         inventory.api_writes = writes;
         inventory.manifests = manifests;
+        inventory.risk_answers = risks;
     }
+}
+
+async fn risk_answer(servers: &[Prometheus], promql: &str) -> RiskAnswer {
+    let said = join_all(servers.iter().map(async |server| {
+        let samples = server.query(promql).await.result.map_err(|error| error.to_string());
+        let is_present = samples.and_then(|samples| risk::is_present(&samples));
+        is_present.map_err(|error| format!("{}: {error}", server.url()))
+    }));
+    RiskAnswer { promql: promql.to_owned(), is_present: risk::any_present(said.await) }
 }
 
 async fn asked<T>(deadline: Duration, read: impl Future<Output = Result<T, String>>) -> Source<T> {
@@ -107,17 +139,19 @@ async fn within<T>(deadline: Duration, read: impl Future<Output = Result<T, Stri
 /// What the witnesses have said last.
 #[derive(Debug)]
 pub(super) struct Witnesses {
-    ask: ApiUse,
+    ask: WitnessConfig,
     requests: Polled<ApiRequests>,
     writes: Polled<ApiWrites>,
     manifests: Polled<Vec<HelmRelease>>,
+    risks: Polled<Vec<RiskAnswer>>,
     changed: Arc<Notify>,
 }
 
 impl Witnesses {
     /// None has been heard yet. `changed` is told of every answer.
-    pub(super) fn new(ask: ApiUse, changed: Arc<Notify>) -> Self {
-        Self { ask, requests: Polled::new(), writes: Polled::new(), manifests: Polled::new(), changed }
+    pub(super) fn new(ask: WitnessConfig, changed: Arc<Notify>) -> Self {
+        let (requests, writes) = (Polled::new(), Polled::new());
+        Self { ask, requests, writes, manifests: Polled::new(), risks: Polled::new(), changed }
     }
 
     /// Begins to ask. The tasks end when the set is dropped.
@@ -125,6 +159,7 @@ impl Witnesses {
         tasks.spawn(Arc::clone(self).poll_requests());
         tasks.spawn(Arc::clone(self).poll_writes(client.clone()));
         tasks.spawn(Arc::clone(self).poll_manifests(client.clone()));
+        tasks.spawn(Arc::clone(self).poll_risks());
     }
 
     /// Puts what they said into the inventory.
@@ -132,14 +167,16 @@ impl Witnesses {
         inventory.api_requests = self.requests.source();
         inventory.api_writes = self.writes.source();
         inventory.manifests = self.ask.wants_manifests().then(|| self.manifests.source());
+        inventory.risk_answers = self.ask.has_risks_to_ask().then(|| self.risks.source());
     }
 
     /// How often each has failed.
-    pub(super) fn polls(&self) -> [(&'static str, u64); 3] {
+    pub(super) fn polls(&self) -> [(&'static str, u64); 4] {
         [
             ("api_requests", self.requests.errors()),
             ("api_writes", self.writes.errors()),
             ("manifests", self.manifests.errors()),
+            ("risk_answers", self.risks.errors()),
         ]
     }
 
@@ -163,6 +200,17 @@ impl Witnesses {
             let pause = if self.ask.wants_manifests() {
                 let read = helm::releases(&client);
                 self.hear("manifests", &self.manifests, read).await
+            } else {
+                RETRY
+            };
+            sleep(pause).await;
+        }
+    }
+
+    async fn poll_risks(self: Arc<Self>) {
+        loop {
+            let pause = if self.ask.has_risks_to_ask() {
+                self.hear("risk_answers", &self.risks, self.ask.risks()).await
             } else {
                 RETRY
             };
@@ -196,11 +244,15 @@ impl Witnesses {
 mod tests {
     use super::*;
 
-    fn ask(policy: &str) -> ApiUse {
+    fn ask(policy: &str) -> WitnessConfig {
         let text = format!("schema: 2\nas_of: \"2026-09-01\"\npolicy: {policy}\n");
         let matrix = Matrix::load(&[("mine.yaml", &text)]).unwrap();
         let facts = InForce { matrix: Arc::new(matrix), loaded_at: Timestamp::now() };
-        ApiUse { prometheus: Vec::new(), selector: Selector::default(), facts: watch::channel(facts).1 }
+        WitnessConfig {
+            prometheus: Vec::new(),
+            selector: Selector::default(),
+            facts: watch::channel(facts).1,
+        }
     }
 
     #[tokio::test]
