@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use lockkeeper_exporter::kube_client::Cluster;
-use lockkeeper_exporter::read::inventory::Inventories;
+use lockkeeper_exporter::read::inventory::{Inventories, inventory_now};
 use lockkeeper_exporter::read::witness::WitnessConfig;
+use lockkeeper_rules::inventory::Inventory;
 use lockkeeper_rules::matrix::Matrix;
 use lockkeeper_rules::matrix::reload::InForce;
+use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::selector::Selector;
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::{ApiServer as Server, Snapshot, Source};
@@ -29,19 +31,39 @@ const SEEN_WITHIN: Duration = Duration::from_secs(30);
 const ROW: &str = r#"{name: net, namespace: default, kind: ds, resource: net-node, image_re: 'net/node:v(\d+\.\d+\.\d+)',
   claim: tested, max_k8s: {"1.0": "1.35", "1.1": "1.36"}, source: "https://example.com/net"}"#;
 
-/// What the watches say of add-ons, for a cluster at v1.35.4 that asks for v1.36.3.
-fn check(inventories: &Inventories) -> Check {
+/// The row, with this policy.
+fn matrix(policy: &str) -> Matrix {
+    let today = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let text = format!("schema: 2\nas_of: \"{today}\"\naddons: [{ROW}]\npolicy: {policy}\n");
+    Matrix::load(&[("mine.yaml", &text)]).expect("a row that can be read")
+}
+
+fn witnesses(matrix: &Matrix) -> WitnessConfig {
+    let facts = InForce { matrix: Arc::new(matrix.clone()), loaded_at: Timestamp::now() };
+    WitnessConfig {
+        prometheus: Vec::new(),
+        selector: Selector::default(),
+        facts: watch::channel(facts).1,
+    }
+}
+
+/// What is said of add-ons, for a cluster at v1.35.4 that asks for v1.36.3.
+fn judged(inventory: &Inventory, matrix: &Matrix) -> Check {
     let now = Timestamp::now();
     let version = Ok("v1.35.4".parse().expect("a version"));
     let mut snapshot = Snapshot::unread();
     snapshot.api_servers = Source::read(vec![Server { name: "a".to_owned(), version, ready: true }], now);
-    let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
-    let text = format!("schema: 2\nas_of: \"{today}\"\naddons: [{ROW}]\n");
-    let matrix = Matrix::load(&[("mine.yaml", &text)]).expect("a row that can be read");
-    let (inventory, settings) = (&inventories.inventory(), &Settings::default());
-    let case = Case { snapshot: &snapshot, inventory, matrix: &matrix, settings, now };
+    let case = Case { snapshot: &snapshot, inventory, matrix, settings: &Settings::default(), now };
     let checks = verdict("v1.36.3", &case).checks;
     checks.into_iter().find(|check| check.id == "addons").expect("the check of add-ons")
+}
+
+/// What the watches say of add-ons, without a look at their pods.
+fn check(inventories: &Inventories) -> Check {
+    let believed = |note: &Finding| note.reason != Reason::AddonPodsNotRead;
+    let mut check = judged(&inventories.inventory(), &matrix("{}"));
+    check.notes.retain(believed);
+    check
 }
 
 /// Waits until the check says just these reasons, findings first and then notes.
@@ -62,28 +84,34 @@ fn object(name: &str, image: &str) -> Value {
         "template": {"metadata": {"labels": {"app": name}}, "spec": {"containers": [{"name": "main", "image": image}]}}}})
 }
 
-#[tokio::test]
-async fn addons_are_seen_as_they_are_and_a_rollout_at_work_is_unknown() {
+/// An API server alone.
+async fn server() -> (ApiServer, Etcd, Arc<RunFolder>) {
     let folder = Arc::new(RunFolder::create().unwrap());
     let address = folder.address(1);
     let certs = Certs::make(&folder, address).unwrap();
     let etcd = Etcd::start(&folder, &certs, address, "etcd").await.unwrap();
     let api = ApiServer::start(&folder, &certs, &etcd, address, &"v1.36.1".parse().unwrap()).await.unwrap();
-    let client = api.client(User::Admin).await.unwrap();
-    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let namespaces: Api<Namespace> = Api::all(api.client(User::Admin).await.unwrap());
     wait_for("the namespace default", SEEN_WITHIN, || async {
         Ok(namespaces.get_opt("default").await?.map(|_| ()))
     })
     .await
     .unwrap();
+    (api, etcd, folder)
+}
 
-    let facts = InForce { matrix: Arc::new(Matrix::built_in()), loaded_at: Timestamp::now() };
-    let witness_config = WitnessConfig {
-        prometheus: Vec::new(),
-        selector: Selector::default(),
-        facts: watch::channel(facts).1,
-    };
-    let inventories = Inventories::new(&Arc::new(Notify::new()), witness_config);
+/// What the controller of DaemonSets writes once two pods follow the template.
+async fn follow(daemon_sets: &Api<DaemonSet>, generation: i64) {
+    let status = json!({"status": {"observedGeneration": generation, "desiredNumberScheduled": 2,
+        "currentNumberScheduled": 2, "updatedNumberScheduled": 2, "numberMisscheduled": 0, "numberReady": 2}});
+    daemon_sets.patch_status("net-node", &PatchParams::default(), &Patch::Merge(&status)).await.unwrap();
+}
+
+#[tokio::test]
+async fn addons_are_seen_as_they_are_and_a_rollout_at_work_is_unknown() {
+    let (api, _etcd, _folder) = server().await;
+    let client = api.client(User::Admin).await.unwrap();
+    let inventories = Inventories::new(&Arc::new(Notify::new()), witnesses(&matrix("{}")));
     let mut tasks = JoinSet::new();
     let cluster = Cluster::connect(Some(&api.kubeconfig(User::Admin))).await.unwrap();
     inventories.open(&cluster, &mut tasks);
@@ -93,19 +121,13 @@ async fn addons_are_seen_as_they_are_and_a_rollout_at_work_is_unknown() {
     let net = serde_json::from_value(object("net-node", "10.96.0.1:5000/net/node:v1.0.0")).unwrap();
     daemon_sets.create(&PostParams::default(), &net).await.unwrap();
     says(&inventories, &["addon_rolling_out"]).await;
-    let follow = async |generation: i64| {
-        let status = json!({"status": {"observedGeneration": generation, "desiredNumberScheduled": 2,
-            "currentNumberScheduled": 2, "updatedNumberScheduled": 2, "numberMisscheduled": 0, "numberReady": 2}});
-        let patch = Patch::Merge(&status);
-        daemon_sets.patch_status("net-node", &PatchParams::default(), &patch).await.unwrap();
-    };
-    follow(1).await;
+    follow(&daemon_sets, 1).await;
     says(&inventories, &["addon_upgrade_needed"]).await;
 
     let newer = json!({"spec": {"template": {"spec": {"containers": [{"name": "main", "image": "net/node:v1.1.0"}]}}}});
     daemon_sets.patch("net-node", &PatchParams::default(), &Patch::Merge(&newer)).await.unwrap();
     says(&inventories, &["addon_rolling_out"]).await;
-    follow(2).await;
+    follow(&daemon_sets, 2).await;
     says(&inventories, &[]).await;
 
     let others: Api<Deployment> = Api::namespaced(client, "kube-system");
@@ -114,4 +136,58 @@ async fn addons_are_seen_as_they_are_and_a_rollout_at_work_is_unknown() {
     says(&inventories, &["addon_not_covered"]).await;
     daemon_sets.delete("net-node", &DeleteParams::default()).await.unwrap();
     says(&inventories, &["addon_missing", "addon_not_covered"]).await;
+}
+
+/// A pod of `net-node` that runs an image, as its kubelet says.
+async fn runs(pods: &Api<Pod>, name: &str, image_id: &str) {
+    if pods.get_opt(name).await.unwrap().is_none() {
+        let pod = json!({"metadata": {"name": name, "labels": {"app": "net-node"}, "ownerReferences": [
+                {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "net-node", "uid": "u", "controller": true}]},
+            "spec": {"containers": [{"name": "main", "image": "net/node:v1.1.0"}]}});
+        pods.create(&PostParams::default(), &serde_json::from_value(pod).unwrap()).await.unwrap();
+    }
+    let status = json!({"status": {"phase": "Running", "containerStatuses": [{"name": "main", "image": "net/node:v1.1.0",
+        "imageID": image_id, "ready": true, "restartCount": 0}]}});
+    pods.patch_status(name, &PatchParams::default(), &Patch::Merge(&status)).await.unwrap();
+}
+
+#[tokio::test]
+async fn s35_pods_that_run_another_build_than_each_other_are_unknown() {
+    let (api, _etcd, _folder) = server().await;
+    let client = api.client(User::Admin).await.unwrap();
+    let matrix = matrix("{addon_pods: required}");
+    let config = witnesses(&matrix);
+    let said = async || {
+        let inventory = inventory_now(&client, &config, SEEN_WITHIN).await;
+        let check = judged(&inventory, &matrix);
+        let found: Vec<_> = check.findings.iter().map(|finding| finding.reason.code()).collect();
+        (format!("{check:#?}"), found)
+    };
+    let daemon_sets: Api<DaemonSet> = Api::namespaced(client.clone(), "default");
+    let net = serde_json::from_value(object("net-node", "net/node:v1.1.0")).unwrap();
+    daemon_sets.create(&PostParams::default(), &net).await.unwrap();
+    follow(&daemon_sets, 1).await;
+    let pods: Api<Pod> = Api::namespaced(client.clone(), "default");
+    let (a, b) = ("q.io/net/node@sha256:aa", "q.io/net/node@sha256:bb");
+    runs(&pods, "net-1", a).await;
+    for (second, expected) in
+        [(None, vec!["addon_pods_unread"]), (Some(b), vec!["addon_pods_differ"]), (Some(a), vec![])]
+    {
+        if let Some(image_id) = second {
+            runs(&pods, "net-2", image_id).await;
+        }
+        let (shown, found) = said().await;
+        assert_eq!(found, expected, "{shown}");
+    }
+
+    // The same, as it is kept while a program runs.
+    let inventories = Inventories::new(&Arc::new(Notify::new()), witnesses(&matrix));
+    let mut tasks = JoinSet::new();
+    inventories.open(&Cluster::connect(Some(&api.kubeconfig(User::Admin))).await.unwrap(), &mut tasks);
+    wait_for("the pods to be asked for", SEEN_WITHIN, || async {
+        let check = judged(&inventories.inventory(), &matrix);
+        Ok((check.findings.is_empty() && check.notes.is_empty()).then_some(()))
+    })
+    .await
+    .unwrap();
 }

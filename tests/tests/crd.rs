@@ -227,6 +227,11 @@ async fn what_people_install_is_taken_as_it_is_and_gives_no_right_too_many() {
             assert_eq!(may(who, &[verb, "secrets", "-A"]), is_given, "{who} {verb}");
         }
     }
+    assert!(!may("exporter", &["list", "pods", "-A"]));
+    server.kubectl(&["apply", "--server-side", "--validate=strict", "-f", &at("deploy/pods/rbac.yaml")]).unwrap();
+    for (verb, is_given) in [("list", true), ("get", false), ("watch", false), ("delete", false)] {
+        assert_eq!(may("exporter", &[verb, "pods", "-A"]), is_given, "{verb}");
+    }
 }
 
 /// A status with every field in it.

@@ -25,6 +25,7 @@ use tokio::task::JoinSet;
 use super::budget::budget;
 use super::kubelet::{Kubelets, kubelet_config};
 use super::list::list_all;
+use super::pod_images::{Pods, pod_images_now};
 use super::polled::Polled;
 use super::watch::{Counts, Watch, Watched, keep, values};
 use super::webhook::{Backends, backends_now};
@@ -49,6 +50,7 @@ pub struct Inventories {
     storage_classes: Arc<Watched<StorageClass>>,
     csi_drivers: Arc<Watched<String>>,
     changed: Arc<Notify>,
+    pods: Arc<Pods>,
     witnesses: Arc<Witnesses>,
 }
 
@@ -56,11 +58,16 @@ impl Inventories {
     /// Nothing has been seen yet. `changed` is told of every change.
     #[must_use]
     pub fn new(changed: &Arc<Notify>, witness_config: WitnessConfig) -> Self {
+        let workloads = [(); 3].map(|()| Arc::new(Watched::new(Arc::clone(changed))));
+        let facts = witness_config.facts.clone();
+        let pods = Pods::new(workloads.clone(), facts, Arc::clone(changed));
+        let [deployments, daemon_sets, stateful_sets] = workloads;
         Self {
             definitions: Arc::new(Watched::new(Arc::clone(changed))),
-            deployments: Arc::new(Watched::new(Arc::clone(changed))),
-            daemon_sets: Arc::new(Watched::new(Arc::clone(changed))),
-            stateful_sets: Arc::new(Watched::new(Arc::clone(changed))),
+            deployments,
+            daemon_sets,
+            stateful_sets,
+            pods: Arc::new(pods),
             kubelets: Arc::new(Kubelets::new(Arc::clone(changed))),
             budgets: Arc::new(Watched::new(Arc::clone(changed))),
             namespaces: Arc::new(Watched::new(Arc::clone(changed))),
@@ -97,6 +104,7 @@ impl Inventories {
             changed: Arc::clone(&self.changed),
         };
         tasks.spawn(backends.poll(client.clone()));
+        tasks.spawn(Arc::clone(&self.pods).poll(client.clone()));
         self.witnesses.open(client, tasks);
         self.kubelets.open(client, tasks);
     }
@@ -121,6 +129,7 @@ impl Inventories {
             persistent_volumes: values(self.persistent_volumes.source()),
             storage_classes: values(self.storage_classes.source()),
             csi_drivers: values(self.csi_drivers.source()),
+            pod_images: self.pods.source(),
             ..Inventory::unread()
         };
         self.kubelets.tell(&mut inventory);
@@ -149,7 +158,7 @@ impl Inventories {
     /// How often each polled source failed.
     pub fn polls(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let backends = ("webhook_backends", self.webhook_backends.errors());
-        self.witnesses.polls().into_iter().chain([backends])
+        self.witnesses.polls().into_iter().chain([backends, ("pod_images", self.pods.errors())])
     }
 }
 
@@ -178,7 +187,10 @@ pub async fn inventory_now(client: &Client, witness_config: &WitnessConfig, dead
             listed(client, workload::daemon_set, now, deadline),
             listed(client, workload::stateful_set, now, deadline),
         );
-        workload::joined([deployments, daemon_sets, stateful_sets])
+        let workloads = workload::joined([deployments, daemon_sets, stateful_sets]);
+        let matrix = Arc::clone(&witness_config.facts.borrow().matrix);
+        let pod_images = pod_images_now(client, &workloads, &matrix, deadline).await;
+        (workloads, pod_images)
     };
     let webhooks = async {
         let (definitions, validating, mutating) = tokio::join!(
@@ -207,6 +219,7 @@ pub async fn inventory_now(client: &Client, witness_config: &WitnessConfig, dead
         witness_config.ask_once(client, deadline, &mut inventory),
     );
     let (definitions, webhooks, webhook_backends) = webhooks;
+    let (workloads, pod_images) = workloads;
     let (persistent_volumes, storage_classes, csi_drivers) = volumes;
     Inventory {
         definitions,
@@ -219,6 +232,7 @@ pub async fn inventory_now(client: &Client, witness_config: &WitnessConfig, dead
         storage_classes,
         csi_drivers,
         kubelet_config,
+        pod_images,
         ..inventory
     }
 }

@@ -14,6 +14,7 @@ pub mod list;
 pub mod matrix;
 pub mod now;
 pub mod packages;
+mod pod_images;
 mod polled;
 pub mod prometheus;
 pub mod seed;

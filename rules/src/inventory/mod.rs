@@ -5,6 +5,7 @@ mod api_use;
 mod definition;
 mod image;
 mod kubelet;
+mod pod_images;
 mod risk;
 mod volume;
 mod webhook;
@@ -21,6 +22,7 @@ pub use api_use::{
 pub use definition::{Definition, ServedVersion};
 pub use image::ImageReference;
 pub use kubelet::{KubeletConfig, KubeletUnread, RunningKubelet};
+pub use pod_images::{PodImages, RunningImage};
 pub use risk::RiskAnswer;
 pub use volume::{PersistentVolume, StorageClass};
 pub use webhook::{
@@ -60,6 +62,8 @@ pub struct Inventory {
     pub api_writes: Source<ApiWrites>,
     /// The releases of Helm; nothing where nobody asks for them, which is the operator's choice.
     pub manifests: Option<Source<Vec<HelmRelease>>>,
+    /// What the pods of add-ons run; nothing where nobody asks for them, which is the operator's choice.
+    pub pod_images: Option<Source<Vec<PodImages>>>,
     /// Which risks are there; nothing where no row has to be asked for.
     pub risk_answers: Option<Source<Vec<RiskAnswer>>>,
 }
@@ -83,6 +87,7 @@ impl Inventory {
             api_requests: Source::unread(),
             api_writes: Source::unread(),
             manifests: None,
+            pod_images: None,
             risk_answers: None,
         }
     }
@@ -105,6 +110,7 @@ impl Inventory {
             api_requests,
             api_writes,
             manifests,
+            pod_images,
             risk_answers,
         } = self;
         let mut readings = vec![
@@ -123,6 +129,7 @@ impl Inventory {
             Reading::of("api_writes", api_writes),
         ];
         readings.extend(manifests.as_ref().map(|read| Reading::of("manifests", read)));
+        readings.extend(pod_images.as_ref().map(|read| Reading::of("pod_images", read)));
         readings.extend(risk_answers.as_ref().map(|read| Reading::of("risk_answers", read)));
         readings
     }

@@ -41,7 +41,7 @@ pub use addon::{
 pub use component::{Components, GateChanges, GateFate, Hop, RemovedFlags, RemovedPlugin};
 pub use node::{CgroupV1, EtcdFloors, Floor, Kernels, Recommended, Runtimes};
 pub use policy::{
-    Beyond, Ghosts, HelmManifests, NewerAddon, NewerKubernetes, NotCovered, Policy, ShortProof,
+    AddonPods, Beyond, Ghosts, HelmManifests, NewerAddon, NewerKubernetes, NotCovered, Policy, ShortProof,
 };
 pub use release::{Release, Releases};
 pub use removed_api::{IgnoredWriter, RemovedApi, RemovedApis};

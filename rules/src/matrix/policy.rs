@@ -32,6 +32,17 @@ pub struct Policy {
     pub ignored_api_writers: Vec<String>,
     /// What Helm has stored, which nobody reads without the right to list every Secret.
     pub helm_manifests: HelmManifests,
+    /// What the pods of add-ons run, which nobody reads without the right to list every pod.
+    pub addon_pods: AddonPods,
+}
+
+/// Whether the pods of add-ons are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddonPods {
+    /// They are, and where they cannot be read nobody knows.
+    Required,
+    /// They are not, which is noted: the templates are believed.
+    Note,
 }
 
 /// Whether the manifests that Helm has stored are looked at.
@@ -112,6 +123,7 @@ impl Default for Policy {
             kubelet_flags_checked: None,
             ignored_api_writers: Vec::new(),
             helm_manifests: HelmManifests::Note,
+            addon_pods: AddonPods::Note,
         }
     }
 }
@@ -127,6 +139,7 @@ const GHOSTS: [(&str, Ghosts); 2] = [("block", Ghosts::Block), ("note", Ghosts::
 const SHORT_PROOF: [(&str, ShortProof); 2] = [("unknown", ShortProof::Unknown), ("note", ShortProof::Note)];
 const HELM_MANIFESTS: [(&str, HelmManifests); 2] =
     [("required", HelmManifests::Required), ("note", HelmManifests::Note)];
+const ADDON_PODS: [(&str, AddonPods); 2] = [("required", AddonPods::Required), ("note", AddonPods::Note)];
 const BEYOND: [(&str, Beyond); 2] = [("note", Beyond::Note), ("judge", Beyond::Judge)];
 
 impl Section for Policy {
@@ -162,6 +175,8 @@ impl Section for Policy {
         let helm_manifests = fields
             .optional("helm_manifests")
             .map_or(Some(usual.helm_manifests), |hand| hand.one_of(&HELM_MANIFESTS));
+        let addon_pods =
+            fields.optional("addon_pods").map_or(Some(usual.addon_pods), |hand| hand.one_of(&ADDON_PODS));
         fields.finish();
         let kubelet_flags_checked = match flags_checked {
             None => None,
@@ -181,6 +196,7 @@ impl Section for Policy {
             kubelet_flags_checked,
             ignored_api_writers: writers?,
             helm_manifests: helm_manifests?,
+            addon_pods: addon_pods?,
         })
     }
 
@@ -232,6 +248,10 @@ impl Section for Policy {
                 optional(
                     "helm_manifests",
                     words("What Helm has stored; required needs the right to list Secrets.", &HELM_MANIFESTS),
+                ),
+                optional(
+                    "addon_pods",
+                    words("What the pods of add-ons run; required needs the right to list pods.", &ADDON_PODS),
                 ),
             ],
         )
@@ -285,6 +305,7 @@ mod tests {
             ("{deprecated_api_ghosts: true}", "expected a text"),
             ("{kubelet_flags_checked: 1.37}", "policy.kubelet_flags_checked"),
             ("{helm_manifests: unknown}", "one of required, note"),
+            ("{addon_pods: true}", "expected a text"),
             ("{ignored_api_writers: [1]}", "policy.ignored_api_writers[0]"),
         ] {
             let said = load(policy).unwrap_err();

@@ -43,7 +43,7 @@ use crate::version::Version;
 
 #[cfg(test)]
 pub(crate) use check::tests::{Healthy, healthy};
-pub use check::{CHECK_IDS, Way, not_covered, way};
+pub use check::{CHECK_IDS, Way, addon_workloads, not_covered, way};
 
 /// The verdict in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -23,7 +23,7 @@ mod webhooks;
 
 use jiff::Timestamp;
 
-pub use addons::{Way, not_covered, way};
+pub use addons::{Way, addon_workloads, not_covered, way};
 
 use super::{Case, Check, Evidence, Scope, Status};
 use crate::matrix::Part;
@@ -388,6 +388,7 @@ pub(super) mod tests {
                 now,
             ),
             manifests: None,
+            pod_images: None,
             risk_answers: None,
         };
         // A person has looked at what no cluster shows.

@@ -126,6 +126,16 @@ fn containers<'a>(detection: &Detection, workload: &'a Workload) -> impl Iterato
     workload.containers.iter().chain(inits)
 }
 
+/// The containers that tell the version. Elsewhere than usual they may be called anything.
+pub(super) fn judged<'a>(
+    detection: &'a Detection,
+    workload: &'a Workload,
+) -> impl Iterator<Item = &'a Container> {
+    let name = detection.container.as_ref().filter(|_| is_usual(detection, workload));
+    containers(detection, workload)
+        .filter(move |it| name.map_or_else(|| is_meant(detection, it), |name| it.name == *name))
+}
+
 /// Whether a container's image is the add-on's, whatever its tag.
 fn is_meant(detection: &Detection, container: &Container) -> bool {
     let Some(reference) = ImageReference::parse(&container.image) else { return false };
@@ -158,11 +168,8 @@ fn readings(addon: &Addon, workload: &Workload) -> Result<BTreeSet<AddonVersion>
 /// What the images say: tags and known digests.
 fn images(detection: &Detection, workload: &Workload) -> Result<BTreeSet<AddonVersion>, String> {
     let Some(pattern) = &detection.image else { return Ok(BTreeSet::new()) };
-    // Elsewhere the container may be called anything.
-    let name = detection.container.as_ref().filter(|_| is_usual(detection, workload));
-    let named = |it: &&Container| name.map_or_else(|| is_meant(detection, it), |name| it.name == *name);
     let (mut versions, mut silent) = (BTreeSet::new(), None);
-    for container in containers(detection, workload).filter(named) {
+    for container in judged(detection, workload) {
         let reference = ImageReference::parse(&container.image);
         let digest = reference.and_then(|reference| detection.digests.get(reference.digest?).copied());
         let tagged = reference.and_then(|reference| reference.tagged());

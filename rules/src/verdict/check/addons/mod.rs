@@ -14,16 +14,19 @@
 mod covered;
 mod find;
 mod fit;
+mod pods;
 #[cfg(test)]
 mod tests;
 mod way;
+
+use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::{Facts, Outcome};
 use crate::inventory::Workload;
-use crate::matrix::{Addon, Beyond, IfAbsent, NotCovered, Policy};
+use crate::matrix::{Addon, AddonPods, Addons, Beyond, IfAbsent, NotCovered, Policy};
 use crate::metric::is_open;
 use crate::reason::{Finding, Reason};
 use crate::version::{Minor, Version};
@@ -83,11 +86,23 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Finding> {
     for (addon, places) in addons.0.iter().zip(&places) {
         one(addon, places, &question, facts, &mut tally);
     }
+    if policy.addon_pods == AddonPods::Note && places.iter().any(|places| !places.is_empty()) {
+        tally.notes.push(Finding::new(Reason::AddonPodsNotRead, "pods", ""));
+    }
     let not_covered = covered::beside(workloads, places.into_iter().flatten());
     tell_not_covered(&not_covered, policy, &mut tally);
     let Tally { blockers, holds, unknowns, notes } = tally;
     let rest = vec![servers_read, matrix_read];
     Ok(Outcome::weigh(workloads_read, rest, [blockers, holds, unknowns]).noting(notes))
+}
+
+/// The workloads that rows judge, each once.
+#[must_use]
+pub fn addon_workloads<'a>(workloads: &'a [Workload], addons: &Addons) -> Vec<&'a Workload> {
+    let survey = Survey::of(workloads);
+    let places = addons.0.iter().flat_map(|addon| survey.places(&addon.detection));
+    let by_name = places.map(|it| ((it.kind, it.namespace.as_str(), it.name.as_str()), it));
+    by_name.collect::<BTreeMap<_, _>>().into_values().collect()
 }
 
 /// The oldest minor that an API server serves: a step changes the cluster from there.
@@ -127,6 +142,11 @@ fn one(addon: &Addon, places: &[&Workload], question: &Question<'_>, facts: &Fac
         Found::Versions(versions) => versions,
         Found::Unknown(finding) => return tally.unknowns.push(finding),
     };
+    if question.policy.addon_pods == AddonPods::Required
+        && let Err(finding) = pods::agree(addon, places, facts)
+    {
+        return tally.unknowns.push(finding);
+    }
     if let Err(finding) = facts.case.matrix.addons.young(addon, facts.case.now) {
         return tally.unknowns.push(finding);
     }

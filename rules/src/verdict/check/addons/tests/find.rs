@@ -1,6 +1,7 @@
 //! Where an add-on is found, in which version, and what is not covered.
 
 use super::*;
+use crate::inventory::{PodImages, RunningImage};
 
 #[test]
 fn s15_a_tag_that_is_no_version_is_unknown() {
@@ -90,6 +91,62 @@ fn s35_a_template_that_the_pods_do_not_follow_is_unknown() {
         let workload = Workload { rollout, ..net("net/node:v1.1.0") };
         assert_eq!(said("v1.37.0", WIDE, vec![workload]), (Status::Unknown, vec!["addon_rolling_out"]));
     }
+}
+
+/// Two pods of `net-node`, whose main container runs these images.
+fn running(ids: &'static [&'static str]) -> impl FnOnce(&mut Healthy) {
+    move |cluster| {
+        let image = |id: &&str| RunningImage { container: "main".to_owned(), image_id: (*id).to_owned(), pods: 1 };
+        let pods = PodImages {
+            kind: WorkloadKind::DaemonSet,
+            namespace: "net-system".to_owned(),
+            name: "net-node".to_owned(),
+            pods: u32::try_from(ids.len()).unwrap(),
+            images: ids.iter().map(image).collect(),
+        };
+        cluster.inventory.pod_images = Some(Source::read(vec![pods], cluster.now));
+    }
+}
+
+#[test]
+fn s35_pods_that_run_another_image_than_their_template_are_unknown() {
+    let text = format!("{}policy: {{addon_pods: required}}\n", file(WIDE));
+    let tag = || vec![net("net/node:v1.1.0")];
+    let pinned = || vec![net("net/node:v1.1.0@sha256:a")];
+    let found = |workloads, ids| {
+        let check = checked("v1.37.0", &text, workloads, running(ids));
+        (check.status, reasons(&check.findings))
+    };
+    let one = &["q.io/net/node@sha256:a", "q.io/net/node@sha256:a"];
+    assert_eq!(found(tag(), one), (Status::Pass, vec![]));
+    assert_eq!(found(pinned(), one), (Status::Pass, vec![]));
+    let differ = (Status::Unknown, vec!["addon_pods_differ"]);
+    assert_eq!(found(tag(), &["q.io/net/node@sha256:a", "q.io/net/node@sha256:b"]), differ);
+    assert_eq!(found(pinned(), &["q.io/net/node@sha256:b", "q.io/net/node@sha256:b"]), differ);
+    // What a runtime calls it by its own configuration says nothing of the template's digest.
+    assert_eq!(found(pinned(), &["sha256:c", "sha256:c"]), (Status::Pass, vec![]));
+    let unread = (Status::Unknown, vec!["addon_pods_unread"]);
+    assert_eq!(found(tag(), &["q.io/net/node@sha256:a", ""]), unread);
+    assert_eq!(found(tag(), &["q.io/net/node@sha256:a"]), unread, "one of two pods");
+    type Loss = fn(&mut Healthy);
+    let losses: [Loss; 4] = [
+        |cluster| cluster.inventory.pod_images = None,
+        |cluster| cluster.inventory.pod_images = Some(Source::failed("forbidden")),
+        |cluster| cluster.inventory.pod_images = Some(Source::read(Vec::new(), cluster.now)),
+        |cluster| {
+            let all = cluster.inventory.pod_images.as_mut().and_then(|it| it.value.as_mut()).unwrap();
+            all[0].images.clear();
+        },
+    ];
+    for (number, lose) in losses.into_iter().enumerate() {
+        let check = checked("v1.37.0", &text, tag(), |cluster| {
+            running(one)(cluster);
+            lose(cluster);
+        });
+        assert_eq!(check.status, Status::Unknown, "loss {number}");
+    }
+    let believed = checked("v1.37.0", &file(WIDE), tag(), |_| {});
+    assert_eq!((believed.status, reasons(&believed.notes)), (Status::Pass, vec!["addon_pods_not_read"]));
 }
 
 #[test]
