@@ -5,12 +5,13 @@
 use std::collections::BTreeMap;
 
 /// The flags whose values are kept.
-pub const KEPT: [&str; 5] = [
+pub const KEPT: [&str; 6] = [
     "feature-gates",
     "enable-admission-plugins",
     "disable-admission-plugins",
     "admission-control",
     "emulated-version",
+    "runtime-config",
 ];
 
 /// The flags of a component by name; the values of one that is given several times, in their order. A value that is not

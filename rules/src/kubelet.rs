@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::inventory::KubeletConfig;
+use crate::inventory::{KubeProxyConfig, KubeletConfig};
 use crate::name::NodeName;
 use crate::snapshot::Node;
 use crate::version::{Minor, Version};
@@ -82,14 +82,29 @@ pub fn written(text: &str) -> Result<KubeletConfig, String> {
     config(crate::yaml::read(text).map_err(|error| error.to_string())?)
 }
 
-/// A text that says nothing of all this may be anything: its kind must be right.
+/// Reads the text under `config.conf` in the ConfigMap `kube-proxy`.
+///
+/// # Errors
+/// It is no configuration of kube-proxy.
+pub fn written_of_kube_proxy(text: &str) -> Result<KubeProxyConfig, String> {
+    if text.len() > ANSWER_BYTES_MAX {
+        return Err("it is too long".to_owned());
+    }
+    let wire: Wire = crate::yaml::read(text).map_err(|error| error.to_string())?;
+    let Wire { feature_gates, .. } = of_kind("KubeProxyConfiguration", wire)?;
+    Ok(KubeProxyConfig { feature_gates: feature_gates.unwrap_or_default() })
+}
+
 fn config(wire: Wire) -> Result<KubeletConfig, String> {
-    let Wire { kind, feature_gates, fail_cgroup_v1 } = wire;
-    match kind.as_deref() {
-        Some("KubeletConfiguration") => {
-            Ok(KubeletConfig { feature_gates: feature_gates.unwrap_or_default(), fail_cgroup_v1 })
-        }
-        other => Err(format!("its kind is {:?} and not KubeletConfiguration", other.unwrap_or_default())),
+    let Wire { feature_gates, fail_cgroup_v1, .. } = of_kind("KubeletConfiguration", wire)?;
+    Ok(KubeletConfig { feature_gates: feature_gates.unwrap_or_default(), fail_cgroup_v1 })
+}
+
+/// A text that says nothing of all this may be anything: its kind must be right.
+fn of_kind(kind: &str, wire: Wire) -> Result<Wire, String> {
+    match wire.kind.as_deref() {
+        Some(found) if found == kind => Ok(wire),
+        other => Err(format!("its kind is {:?} and not {kind}", other.unwrap_or_default())),
     }
 }
 

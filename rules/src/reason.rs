@@ -67,6 +67,7 @@ pub enum Reason {
     KubeletTooOld,
     KubeletAhead,
     ControlPlaneSkewed,
+    ControlPlaneUnlabelled,
     SourceUnreadable,
     SourceStale,
     VerdictStale,
@@ -117,6 +118,7 @@ pub enum Reason {
     ApiInManifest,
     ApiGone,
     HelmNotRead,
+    HelmNotFound,
     RiskPresent,
     RiskUnknown,
     AddonUpgradeNeeded,
@@ -461,6 +463,11 @@ impl Reason {
                 "the API servers are more than one minor apart",
                 "finish the earlier upgrade of the control plane",
             ),
+            Self::ControlPlaneUnlabelled => entry(
+                "control_plane_unlabelled",
+                "a kube-apiserver runs on a node that is not known to be of the control plane",
+                "give the node the label node-role.kubernetes.io/control-plane, as kubeadm does",
+            ),
             Self::SourceUnreadable => entry(
                 "source_unreadable",
                 "a source that the verdict needs could not be read",
@@ -507,7 +514,7 @@ impl Reason {
             Self::EtcdUnseen => entry(
                 "etcd_unseen",
                 "no etcd is seen in the cluster",
-                "look at the version of the etcd that you run yourself, then accept the risk by name",
+                "let kubeadm run etcd as static pods: an etcd outside the cluster cannot be judged, so there is no way around this",
             ),
             Self::FeatureGateRemoved => entry(
                 "feature_gate_removed",
@@ -542,7 +549,7 @@ impl Reason {
             Self::ComponentFactsMissing => entry(
                 "component_facts_missing",
                 "nothing is known of what a minor takes away from the components' configuration",
-                "give the rows of that minor in components",
+                "give a newer file of facts whose section components has that minor and all that the built-in one has",
             ),
             Self::KubeletUnread => entry(
                 "kubelet_unread",
@@ -612,7 +619,7 @@ impl Reason {
             Self::PdbOfOthers => entry(
                 "pdb_of_others",
                 "a PodDisruptionBudget counts pods whose owners are not watched",
-                "nothing; preflight looks at every pod",
+                "wait until these pods are gone, give them labels of their own, or let the budget allow one more",
             ),
             Self::WebhookDead => entry(
                 "webhook_dead",
@@ -689,6 +696,11 @@ impl Reason {
                 "helm_not_read",
                 "what Helm has stored of its releases is not looked at",
                 "set policy.helm_manifests to required and let both programs list Secrets (deploy/helm)",
+            ),
+            Self::HelmNotFound => entry(
+                "helm_not_found",
+                "Helm is to be looked at, and has no release in any Secret",
+                "where Helm keeps its releases elsewhere or is not used, set policy.helm_manifests to note",
             ),
             Self::RiskPresent => entry(
                 "risk_present",
@@ -891,7 +903,7 @@ impl Reason {
             Self::NoHomeForActuator => entry(
                 "no_home_for_actuator",
                 "the actuator could not run on any other node",
-                "add a node, or set spec.inPlace on a single-node cluster",
+                "add a node, or run the actuator outside the cluster with --kubeconfig",
             ),
             Self::PipelineHasNoOtherNode => entry(
                 "pipeline_has_no_other_node",
@@ -965,7 +977,7 @@ impl Reason {
             Self::ConfigDrift => entry(
                 "config_drift",
                 "the static pod manifests differ from what kubeadm would write",
-                "move the change into the kubeadm-config ConfigMap",
+                "move the change into the kubeadm-config ConfigMap; where only a default has changed, accept it: spec.acceptRisks",
             ),
             Self::SnapshotMissing => entry(
                 "snapshot_missing",
@@ -980,12 +992,12 @@ impl Reason {
             Self::PdbBlocked => entry(
                 "pdb_blocked",
                 "a PodDisruptionBudget allows no eviction",
-                "make more pods Ready, give them more replicas, or relax the budget",
+                "make more pods Ready, give them more replicas, or relax the budget; or accept it for this run: spec.acceptRisks",
             ),
             Self::PodWithoutController => entry(
                 "pod_without_controller",
                 "a pod has no controller and would be lost",
-                "delete it, or set spec.drain.unmanagedPods: evict",
+                "delete it, set spec.drain.unmanagedPods: evict, or accept it for this run: spec.acceptRisks",
             ),
             Self::EvictionRefused => entry(
                 "eviction_refused",
@@ -1063,6 +1075,7 @@ impl Reason {
         Self::KubeletTooOld,
         Self::KubeletAhead,
         Self::ControlPlaneSkewed,
+        Self::ControlPlaneUnlabelled,
         Self::SourceUnreadable,
         Self::SourceStale,
         Self::VerdictStale,
@@ -1113,6 +1126,7 @@ impl Reason {
         Self::ApiInManifest,
         Self::ApiGone,
         Self::HelmNotRead,
+        Self::HelmNotFound,
         Self::RiskPresent,
         Self::RiskUnknown,
         Self::AddonUpgradeNeeded,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::api::UpgradeRun;
@@ -13,6 +14,7 @@ use crate::version::Version;
 ///
 /// A source that fails keeps its last value for people to look at; whoever decides asks [`Source::fresh`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Saved", bound(deserialize = "T: DeserializeOwned"))]
 pub struct Source<T> {
     /// The last value that was read whole.
     pub value: Option<T>,
@@ -20,6 +22,27 @@ pub struct Source<T> {
     pub proven_at: Option<Timestamp>,
     /// Why the newest read failed; empty while reads succeed.
     pub error: Option<String>,
+}
+
+/// A source in a file. That nothing is there may be what was read, and is written as a value that is missing.
+#[derive(Deserialize)]
+struct Saved {
+    value: Option<serde_json::Value>,
+    proven_at: Option<Timestamp>,
+    error: Option<String>,
+}
+
+impl<T: DeserializeOwned> TryFrom<Saved> for Source<T> {
+    type Error = serde_json::Error;
+
+    fn try_from(saved: Saved) -> Result<Self, Self::Error> {
+        let Saved { value, proven_at, error } = saved;
+        let value = match value {
+            Some(value) => Some(serde_json::from_value(value)?),
+            None => proven_at.and_then(|_| serde_json::from_value(serde_json::Value::Null).ok()),
+        };
+        Ok(Self { value, proven_at, error })
+    }
 }
 
 impl<T> Source<T> {
@@ -305,6 +328,28 @@ pub struct Packages {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_read_is_the_same_after_it_was_saved_also_where_nothing_was_there() {
+        let now: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+        for source in [
+            Source::read(None, now),
+            Source::read(Some(1), now),
+            Source { error: Some("gone".to_owned()), ..Source::read(None, now) },
+            Source::unread(),
+            Source::failed("gone"),
+        ] {
+            let text = serde_json::to_string(&source).unwrap();
+            assert_eq!(serde_json::from_str::<Source<Option<u8>>>(&text).unwrap(), source, "{text}");
+        }
+        let nothing = r#"{"value":null,"proven_at":"2026-01-02T03:04:05Z","error":null}"#;
+        assert_eq!(
+            serde_json::from_str::<Source<Vec<u8>>>(nothing).unwrap().value,
+            None,
+            "a list is not nothing"
+        );
+        assert!(serde_json::from_str::<Source<u8>>(&nothing.replace("null,", "\"x\",")).is_err());
+    }
 
     #[test]
     fn only_a_value_whose_age_is_known_and_small_is_fresh() {

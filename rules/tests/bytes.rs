@@ -25,13 +25,13 @@ const INDEX: [&str; 1] = [
 ];
 const ANSWERS: [&str; 4] = [
     r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"up","job":"a"},"value":[1783000000.5,"1"]}]}}"#,
-    r#"{"status":"success","data":{"groups":[{"name":"g","file":"f","interval":5,"lastEvaluation":"2026-09-02T03:04:05Z","evaluationTime":0.1,"rules":[{"type":"alerting","name":"A","query":"up == 0","duration":0,"labels":{},"annotations":{},"alerts":[],"health":"ok","state":"inactive","lastEvaluation":"2026-09-02T03:04:05Z","evaluationTime":0.1}]}]}}"#,
-    r#"{"status":"success","data":{"startTime":"2026-09-02T03:04:05Z","reloadConfigSuccess":true}}"#,
+    r#"{"status":"success","data":{"groups":[{"name":"g","file":"f","interval":5,"lastEvaluation":"2026-11-22T03:04:05Z","evaluationTime":0.1,"rules":[{"type":"alerting","name":"A","query":"up == 0","duration":0,"labels":{},"annotations":{},"alerts":[],"health":"ok","state":"inactive","lastEvaluation":"2026-11-22T03:04:05Z","evaluationTime":0.1}]}]}}"#,
+    r#"{"status":"success","data":{"startTime":"2026-11-22T03:04:05Z","reloadConfigSuccess":true}}"#,
     r#"{"status":"error","errorType":"bad_data","error":"no"}"#,
 ];
 const MESSAGES: [&str; 2] = [
-    r#"{"version":"4","groupKey":"g","truncatedAlerts":0,"externalURL":"http://a","status":"firing","receiver":"r","groupLabels":{},"commonLabels":{},"commonAnnotations":{},"alerts":[{"status":"firing","labels":{"alertname":"A"},"annotations":{},"startsAt":"2026-09-02T03:04:05Z","endsAt":"0001-01-01T00:00:00Z","fingerprint":"f"}]}"#,
-    r#"[{"labels":{"alertname":"A"},"annotations":{},"startsAt":"2026-09-02T03:04:05Z","endsAt":"2026-09-02T03:04:05Z","updatedAt":"2026-09-02T03:04:05Z","fingerprint":"f","receivers":[],"status":{"state":"active","silencedBy":[],"inhibitedBy":[]}}]"#,
+    r#"{"version":"4","groupKey":"g","truncatedAlerts":0,"externalURL":"http://a","status":"firing","receiver":"r","groupLabels":{},"commonLabels":{},"commonAnnotations":{},"alerts":[{"status":"firing","labels":{"alertname":"A"},"annotations":{},"startsAt":"2026-11-22T03:04:05Z","endsAt":"0001-01-01T00:00:00Z","fingerprint":"f"}]}"#,
+    r#"[{"labels":{"alertname":"A"},"annotations":{},"startsAt":"2026-11-22T03:04:05Z","endsAt":"2026-11-22T03:04:05Z","updatedAt":"2026-11-22T03:04:05Z","fingerprint":"f","receivers":[],"status":{"state":"active","silencedBy":[],"inhibitedBy":[]}}]"#,
 ];
 const RELEASE: [&str; 1] = [
     r#"{"name":"web","namespace":"apps","manifest":"apiVersion: v1\nkind: Service\n","chart":{"metadata":{"name":"nginx","version":"1.2.3"}}}"#,

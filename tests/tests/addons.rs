@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
-use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use lockkeeper_exporter::kube_client::Cluster;
 use lockkeeper_exporter::read::inventory::{Inventories, inventory_now};
@@ -40,11 +40,7 @@ fn matrix(policy: &str) -> Matrix {
 
 fn witnesses(matrix: &Matrix) -> WitnessConfig {
     let facts = InForce { matrix: Arc::new(matrix.clone()), loaded_at: Timestamp::now() };
-    WitnessConfig {
-        prometheus: Vec::new(),
-        selector: Selector::default(),
-        facts: watch::channel(facts).1,
-    }
+    WitnessConfig { prometheus: Vec::new(), selector: Selector::default(), facts: watch::channel(facts).1 }
 }
 
 /// What is said of add-ons, for a cluster at v1.35.4 that asks for v1.36.3.
@@ -167,6 +163,10 @@ async fn s35_pods_that_run_another_build_than_each_other_are_unknown() {
     let net = serde_json::from_value(object("net-node", "net/node:v1.1.0")).unwrap();
     daemon_sets.create(&PostParams::default(), &net).await.unwrap();
     follow(&daemon_sets, 1).await;
+    // Its controller does not run here either.
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), "default");
+    let account = serde_json::from_value(json!({"metadata": {"name": "default"}})).unwrap();
+    accounts.create(&PostParams::default(), &account).await.unwrap();
     let pods: Api<Pod> = Api::namespaced(client.clone(), "default");
     let (a, b) = ("q.io/net/node@sha256:aa", "q.io/net/node@sha256:bb");
     runs(&pods, "net-1", a).await;

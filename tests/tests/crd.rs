@@ -186,6 +186,7 @@ const RIGHTS: &[(&[&str], bool, bool)] = &[
     (&["get", "pods", "-n", "kube-system"], false, true),
     (&["get", "secrets", "-A"], false, false),
     (&["get", "configmaps/kubelet-config", "-n", "kube-system"], true, true),
+    (&["get", "configmaps/kube-proxy", "-n", "kube-system"], true, true),
     (&["get", "configmaps/kubeadm-config", "-n", "kube-system"], false, false),
     (&["get", "nodes", "--subresource=proxy"], false, false),
     (&["list", "secrets", "-A"], false, false),
@@ -228,7 +229,9 @@ async fn what_people_install_is_taken_as_it_is_and_gives_no_right_too_many() {
         }
     }
     assert!(!may("exporter", &["list", "pods", "-A"]));
-    server.kubectl(&["apply", "--server-side", "--validate=strict", "-f", &at("deploy/pods/rbac.yaml")]).unwrap();
+    server
+        .kubectl(&["apply", "--server-side", "--validate=strict", "-f", &at("deploy/pods/rbac.yaml")])
+        .unwrap();
     for (verb, is_given) in [("list", true), ("get", false), ("watch", false), ("delete", false)] {
         assert_eq!(may("exporter", &[verb, "pods", "-A"]), is_given, "{verb}");
     }

@@ -181,6 +181,15 @@ async fn what_a_target_takes_away_is_seen_in_static_pods_and_in_kubelets_that_ma
     let map = json!({"metadata": {"name": "kubelet-config"}, "data": {"kubelet": written}});
     let maps: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), "kube-system");
     maps.create(&PostParams::default(), &serde_json::from_value(map).unwrap()).await.unwrap();
-    cluster.expect("v1.37.0", "block", &["feature_gate_removed | ConfigMap kube-system/kubelet-config"]);
+    let of_kubelets = "feature_gate_removed | ConfigMap kube-system/kubelet-config";
+    cluster.expect("v1.37.0", "block", &[of_kubelets]);
+    let written = format!("kind: KubeProxyConfiguration\nfeatureGates: {{{GATE}: true}}\n");
+    let map = json!({"metadata": {"name": "kube-proxy"}, "data": {"config.conf": written}});
+    maps.create(&PostParams::default(), &serde_json::from_value(map).unwrap()).await.unwrap();
+    cluster.expect(
+        "v1.37.0",
+        "block",
+        &[of_kubelets, "feature_gate_removed | ConfigMap kube-system/kube-proxy"],
+    );
     drop(cluster.folder);
 }

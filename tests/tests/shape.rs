@@ -127,7 +127,9 @@ fn hook() -> Value {
 
 async fn each_lost_source_blinds_its_check_alone(world: &World) {
     let kubeconfig = world.control_plane.lock().await.apiserver.kubeconfig(User::Exporter);
-    let file = json!({"packages": {"url": world.packages.url()}, "settings": world.settings});
+    let prometheus = json!({"urls": [world.prometheus.url]});
+    let packages = json!({"url": world.packages.url()});
+    let file = json!({"packages": packages, "prometheus": prometheus, "settings": world.settings});
     let config = world.folder.write("shape.json", file.to_string()).unwrap();
     let roles: Api<ClusterRole> = Api::all(world.kube.clone());
     let whole = roles.get(CLUSTER_ROLE).await.unwrap();

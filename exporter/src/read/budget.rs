@@ -111,7 +111,7 @@ mod tests {
         assert_eq!((whole.disruptions_allowed, whole.expected_pods), (1, 3));
         assert_eq!((whole.current_healthy, whole.desired_healthy), (3, 2));
         let condition = json!({"type": "DisruptionAllowed", "status": "False", "reason": "SyncFailed",
-            "message": "no scale", "lastTransitionTime": "2026-09-02T03:04:05Z"});
+            "message": "no scale", "lastTransitionTime": "2026-11-22T03:04:05Z"});
         let mut failed = counts;
         failed["observedGeneration"] = json!(1);
         failed["conditions"] = json!([condition]);

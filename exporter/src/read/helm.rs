@@ -12,8 +12,8 @@ use lockkeeper_rules::inventory::HelmRelease;
 
 use crate::kube_client::explain;
 
-/// What Helm marks the Secret of a deployed release with.
-const DEPLOYED: &str = "owner=helm,status=deployed";
+/// What Helm marks the Secrets of releases with that it may still begin from: also one whose first install failed.
+const DEPLOYED: &str = "owner=helm,status notin (superseded,uninstalled,uninstalling)";
 /// How many Secrets are held at once, each of up to 1 MiB.
 const PAGE_SECRETS: u32 = 20;
 /// How many pages are read.

@@ -23,7 +23,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::budget::budget;
-use super::kubelet::{Kubelets, kubelet_config};
+use super::kubelet::{Kubelets, configurations};
 use super::list::list_all;
 use super::pod_images::{Pods, pod_images_now};
 use super::polled::Polled;
@@ -209,16 +209,17 @@ pub async fn inventory_now(client: &Client, witness_config: &WitnessConfig, dead
             listed(client, volume::csi_driver, now, deadline),
         )
     };
-    let (workloads, webhooks, volumes, budgets, namespaces, kubelet_config, ()) = tokio::join!(
+    let (workloads, webhooks, volumes, budgets, namespaces, configurations, ()) = tokio::join!(
         workloads,
         webhooks,
         volumes,
         listed(client, |it: &PodDisruptionBudget| Some(budget(it)), now, deadline),
         listed(client, webhook::namespace, now, deadline),
-        kubelet_config(client, deadline),
+        configurations(client, deadline),
         witness_config.ask_once(client, deadline, &mut inventory),
     );
     let (definitions, webhooks, webhook_backends) = webhooks;
+    let (kubelet_config, kube_proxy_config) = configurations;
     let (workloads, pod_images) = workloads;
     let (persistent_volumes, storage_classes, csi_drivers) = volumes;
     Inventory {
@@ -232,6 +233,7 @@ pub async fn inventory_now(client: &Client, witness_config: &WitnessConfig, dead
         storage_classes,
         csi_drivers,
         kubelet_config,
+        kube_proxy_config,
         pod_images,
         ..inventory
     }

@@ -18,8 +18,10 @@ use http_body_util::{BodyExt, Limited};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
-use lockkeeper_rules::inventory::{Inventory, KubeletConfig, KubeletUnread, RunningKubelet};
-use lockkeeper_rules::kubelet::{ANSWER_BYTES_MAX, Question, cgroup_version, configz, written};
+use lockkeeper_rules::inventory::{Inventory, KubeProxyConfig, KubeletConfig, KubeletUnread, RunningKubelet};
+use lockkeeper_rules::kubelet::{
+    ANSWER_BYTES_MAX, Question, cgroup_version, configz, written, written_of_kube_proxy,
+};
 use lockkeeper_rules::name::NodeName;
 use lockkeeper_rules::snapshot::Source;
 use tokio::sync::{Notify, watch};
@@ -29,8 +31,10 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::convert::SYSTEM_NAMESPACE;
 use crate::kube_client::explain;
 
-/// What kubeadm keeps the kubelets' configuration in.
-const CONFIG_MAP: &str = "kubelet-config";
+/// What kubeadm keeps the kubelets' configuration in, and under which key.
+const KUBELET_CONFIG: (&str, &str) = ("kubelet-config", "kubelet");
+/// The same for kube-proxy.
+const KUBE_PROXY_CONFIG: (&str, &str) = ("kube-proxy", "config.conf");
 /// How many kubelets are asked at once. An answer is small; the API server opens a connection for each.
 const AT_ONCE: usize = 8;
 /// How long one kubelet may take.
@@ -61,6 +65,7 @@ struct Kept {
     /// When the last round ended.
     looked_at: Option<Timestamp>,
     config: Source<Option<KubeletConfig>>,
+    of_kube_proxy: Source<Option<KubeProxyConfig>>,
 }
 
 #[derive(Debug, Clone)]
@@ -72,7 +77,8 @@ struct Answered {
 
 impl Kubelets {
     pub(super) fn new(changed: Arc<Notify>) -> Self {
-        let kept = Kept { answers: BTreeMap::new(), looked_at: None, config: Source::unread() };
+        let (config, of_kube_proxy) = (Source::unread(), Source::unread());
+        let kept = Kept { answers: BTreeMap::new(), looked_at: None, config, of_kube_proxy };
         Self { wanted: watch::channel(BTreeMap::new()).0, kept: Mutex::new(kept), changed }
     }
 
@@ -95,6 +101,7 @@ impl Kubelets {
     pub(super) fn tell(&self, inventory: &mut Inventory) {
         let kept = self.lock();
         inventory.kubelet_config = kept.config.clone();
+        inventory.kube_proxy_config = kept.of_kube_proxy.clone();
         let Some(looked_at) = kept.looked_at else { return };
         let wanted = self.wanted.borrow();
         let answers = || kept.answers.iter().filter(|(node, it)| wanted.get(*node) == Some(&it.question));
@@ -172,10 +179,20 @@ impl Kubelets {
 
     async fn keep_config(self: Arc<Self>, client: Client) {
         loop {
-            self.lock().config = kubelet_config(&client, CONFIG_MAP_DEADLINE).await;
+            let (config, of_kube_proxy) = configurations(&client, CONFIG_MAP_DEADLINE).await;
+            self.note_configurations(config, of_kube_proxy);
             self.changed.notify_one();
             tokio::time::sleep(CONFIG_MAP_PAUSE).await;
         }
+    }
+
+    fn note_configurations(
+        &self,
+        config: Source<Option<KubeletConfig>>,
+        of_kube_proxy: Source<Option<KubeProxyConfig>>,
+    ) {
+        let mut kept = self.lock();
+        (kept.config, kept.of_kube_proxy) = (config, of_kube_proxy);
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -197,22 +214,38 @@ pub async fn kubelets_now(
     inventory.kubelets
 }
 
-/// What kubeadm writes into every kubelet's configuration. A cluster that was not made by it has no such ConfigMap.
-pub(super) async fn kubelet_config(client: &Client, deadline: Duration) -> Source<Option<KubeletConfig>> {
+/// What kubeadm writes into every kubelet's configuration, and gives every kube-proxy. A cluster that was not made by it
+/// has no such ConfigMaps.
+pub(super) async fn configurations(
+    client: &Client,
+    deadline: Duration,
+) -> (Source<Option<KubeletConfig>>, Source<Option<KubeProxyConfig>>) {
+    tokio::join!(
+        configuration(client, KUBELET_CONFIG, written, deadline),
+        configuration(client, KUBE_PROXY_CONFIG, written_of_kube_proxy, deadline),
+    )
+}
+
+async fn configuration<T>(
+    client: &Client,
+    (name, key): (&str, &str),
+    parse: fn(&str) -> Result<T, String>,
+    deadline: Duration,
+) -> Source<Option<T>> {
     let now = Timestamp::now();
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
-    let about = |why: &str| format!("ConfigMap {SYSTEM_NAMESPACE}/{CONFIG_MAP}: {why}");
-    let map = match timeout(deadline, maps.get_opt(CONFIG_MAP)).await {
+    let about = |why: &str| format!("ConfigMap {SYSTEM_NAMESPACE}/{name}: {why}");
+    let map = match timeout(deadline, maps.get_opt(name)).await {
         Ok(Ok(map)) => map,
         Ok(Err(error)) => return Source::failed(about(&explain(&error))),
         Err(_elapsed) => return Source::failed(about(&format!("no answer within {} s", deadline.as_secs()))),
     };
     let Some(map) = map else { return Source::read(None, now) };
-    let text = map.data.as_ref().and_then(|data| data.get("kubelet"));
-    match text.map(|text| written(text)) {
+    let text = map.data.as_ref().and_then(|data| data.get(key));
+    match text.map(|text| parse(text)) {
         Some(Ok(config)) => Source::read(Some(config), now),
         Some(Err(why)) => Source::failed(about(&why)),
-        None => Source::failed(about("it has no data.kubelet")),
+        None => Source::failed(about(&format!("it has no data.{key}"))),
     }
 }
 

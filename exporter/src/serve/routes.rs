@@ -208,7 +208,7 @@ mod tests {
     use lockkeeper_rules::version::Version;
 
     fn now() -> Timestamp {
-        "2026-01-02T03:04:05Z".parse().unwrap()
+        "2026-11-22T03:04:05Z".parse().unwrap()
     }
 
     fn nothing_requested() -> ApiRequests {
@@ -236,7 +236,7 @@ mod tests {
         let packages = Packages { patch: Some(Version::new(1, 36, 3)), minor: None, versions };
         let run = serde_json::json!({"metadata": {"name": "patch", "namespace": "k8s-upgrade"}, "spec": {"target": "v1.36.3"},
             "status": {"schemaVersion": 1, "phase": "Waiting", "summary": {"step": "preflight"},
-                "holds": [{"reason": "watchdog_missing", "remedy": "look at the path", "since": "2026-01-02T03:03:05Z"}]}});
+                "holds": [{"reason": "watchdog_missing", "remedy": "look at the path", "since": "2026-11-22T03:03:05Z"}]}});
         let run = serde_json::from_value::<crate::read::upgrade_run::RawUpgradeRun>(run).unwrap();
         let etcd = StaticPod {
             component: "etcd".to_owned(),
@@ -267,6 +267,8 @@ mod tests {
             persistent_volumes: Source::read(Vec::new(), now()),
             storage_classes: Source::read(Vec::new(), now()),
             csi_drivers: Source::read(Vec::new(), now()),
+            kubelet_config: Source::read(None, now()),
+            kube_proxy_config: Source::read(None, now()),
             api_requests: Source::read(nothing_requested(), now()),
             api_writes: Source::read(ApiWrites { asked: [].into(), objects: 0, writes: Vec::new() }, now()),
             ..Inventory::unread()

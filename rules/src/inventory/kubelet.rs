@@ -13,6 +13,13 @@ pub struct KubeletConfig {
     pub fail_cgroup_v1: Option<bool>,
 }
 
+/// What is looked at of kube-proxy's configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct KubeProxyConfig {
+    /// The feature gates that are set.
+    pub feature_gates: BTreeMap<String, bool>,
+}
+
 /// What a running kubelet says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunningKubelet {

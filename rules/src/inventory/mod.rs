@@ -21,7 +21,7 @@ pub use api_use::{
 };
 pub use definition::{Definition, ServedVersion};
 pub use image::ImageReference;
-pub use kubelet::{KubeletConfig, KubeletUnread, RunningKubelet};
+pub use kubelet::{KubeProxyConfig, KubeletConfig, KubeletUnread, RunningKubelet};
 pub use pod_images::{PodImages, RunningImage};
 pub use risk::RiskAnswer;
 pub use volume::{PersistentVolume, StorageClass};
@@ -42,6 +42,8 @@ pub struct Inventory {
     pub kubelets: Source<Vec<RunningKubelet>>,
     /// What kubeadm writes into every kubelet's configuration; nothing where the ConfigMap is not there.
     pub kubelet_config: Source<Option<KubeletConfig>>,
+    /// What kubeadm gives every kube-proxy; nothing where the ConfigMap is not there.
+    pub kube_proxy_config: Source<Option<KubeProxyConfig>>,
     /// The PodDisruptionBudgets.
     pub budgets: Source<Vec<Budget>>,
     /// The namespaces.
@@ -77,6 +79,7 @@ impl Inventory {
             workloads: Source::unread(),
             kubelets: Source::unread(),
             kubelet_config: Source::unread(),
+            kube_proxy_config: Source::unread(),
             budgets: Source::unread(),
             namespaces: Source::unread(),
             webhooks: Source::unread(),
@@ -100,6 +103,7 @@ impl Inventory {
             workloads,
             kubelets,
             kubelet_config,
+            kube_proxy_config,
             budgets,
             namespaces,
             webhooks,
@@ -118,6 +122,7 @@ impl Inventory {
             Reading::of("workloads", workloads),
             Reading::of("kubelets", kubelets),
             Reading::of("kubelet_config", kubelet_config),
+            Reading::of("kube_proxy_config", kube_proxy_config),
             Reading::of("budgets", budgets),
             Reading::of("namespaces", namespaces),
             Reading::of("webhooks", webhooks),

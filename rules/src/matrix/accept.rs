@@ -89,6 +89,21 @@ impl Section for Accepts {
         rows.iter().map(&mut read).collect::<Vec<_>>().into_iter().collect::<Option<_>>().map(Self)
     }
 
+    const IS_JOINED: bool = true;
+
+    /// A later file says more, or the same anew.
+    fn join(self, later: Self) -> Self {
+        let is_anew = |accept: &Accept| {
+            let is_same = |it: &Accept| {
+                it.check == accept.check && it.subject == accept.subject && it.reason == accept.reason
+            };
+            later.0.iter().any(is_same)
+        };
+        let mut accepts: Vec<Accept> = self.0.into_iter().filter(|accept| !is_anew(accept)).collect();
+        accepts.extend(later.0);
+        Self(accepts)
+    }
+
     fn schema() -> serde_json::Value {
         use schema::{day, filled, list, object, optional, required, words};
         let row = [

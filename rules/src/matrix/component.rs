@@ -91,6 +91,19 @@ impl Hop {
 }
 
 impl Components {
+    /// Everything that is known of, in a word each.
+    fn names(&self) -> BTreeSet<String> {
+        let Self { gates, other_gates, flags, admission_plugins } = self;
+        let minors = gates.iter().map(|row| format!("the gates of {}", row.minor));
+        let changed = gates.iter().flat_map(|row| row.removed.iter().chain(row.locked.keys()));
+        let known = changed.chain(other_gates).map(|gate| format!("the gate {gate}"));
+        let flags = flags
+            .iter()
+            .flat_map(|row| row.flags.iter().map(|flag| format!("--{flag} of {}", row.component)));
+        let plugins = admission_plugins.iter().map(|row| format!("the plugin {}", row.name));
+        minors.chain(known).chain(flags).chain(plugins).collect()
+    }
+
     /// The first minor on the way of which nothing is known.
     #[must_use]
     pub fn missing(&self, hop: Hop) -> Option<Minor> {
@@ -149,6 +162,10 @@ impl Section for Components {
             flags: flags?,
             admission_plugins: plugins?,
         })
+    }
+
+    fn forgotten(&self, later: &Self) -> Vec<String> {
+        self.names().difference(&later.names()).cloned().collect()
     }
 
     fn schema() -> serde_json::Value {

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! A file has `schema: 2`, the date `as_of` of its facts, and any of the sections. A section that an operator's file
-//! has takes the place of the built-in one, or is joined with it row by row where [`Section::join`] says so. A
+//! has takes the place of the built-in one whole, and may forget nothing of it where [`Section::forgotten`] says so, or
+//! is joined with it row by row where [`Section::join`] does. A
 //! section that is older than its `max_age_days` says nothing: the checks that need it are unknown.
 
 mod accept;
@@ -135,6 +136,15 @@ pub(crate) trait Section: Sized + Default {
     fn join(self, later: Self) -> Self {
         later
     }
+
+    /// What a later file has forgotten, where it must know everything that an earlier one does: what a person does not
+    /// write down again would be lost unseen.
+    fn forgotten(&self, _later: &Self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Whether rows of both files count, so that it is as old as the older one.
+    const IS_JOINED: bool = false;
 
     /// Whether each row has a date of its own, so that files of different age may be joined and only old rows are.
     const ROWS_ARE_DATED: bool = false;
@@ -264,16 +274,27 @@ struct Head<'a> {
 
 impl Head<'_> {
     fn section<T: Section>(&self, fields: &Fields<'_>, part: &mut Part<T>) {
-        let Some(later) = fields.optional(T::KEY).and_then(|hand| T::read(&hand)) else { return };
+        let Some(hand) = fields.optional(T::KEY) else { return };
+        let Some(later) = T::read(&hand) else { return };
+        let forgotten = part.value.forgotten(&later);
+        if let Some(first) = forgotten.first() {
+            let before = format!("what {} has too", part.file);
+            hand.wrong(format!(
+                "{before} ({} are left out, such as {first}): a section is given whole",
+                forgotten.len()
+            ));
+        }
         let is_first = part.file.is_empty();
         part.value = std::mem::take(&mut part.value).join(later.date(self.as_of));
-        part.as_of = match (is_first, T::ROWS_ARE_DATED) {
-            (true, _) => self.as_of,
-            (false, true) => part.as_of.max(self.as_of),
-            (false, false) => part.as_of.min(self.as_of),
+        part.as_of = match (is_first, T::ROWS_ARE_DATED, T::IS_JOINED) {
+            (false, true, _) => part.as_of.max(self.as_of),
+            (false, false, true) => part.as_of.min(self.as_of),
+            (true, _, _) | (false, false, false) => self.as_of,
         };
         part.max_age_days = self.max_age_days.unwrap_or_default();
-        part.file = if is_first { self.file.to_owned() } else { format!("{}, {}", part.file, self.file) };
+        let stays = T::ROWS_ARE_DATED || T::IS_JOINED;
+        part.file =
+            if is_first || !stays { self.file.to_owned() } else { format!("{}, {}", part.file, self.file) };
     }
 }
 
@@ -289,6 +310,9 @@ impl<T> Part<T> {
     pub fn fresh(&self, now: Timestamp) -> Result<&T, Finding> {
         let stale = |why: String| Err(Finding::new(Reason::MatrixStale, self.file.clone(), why));
         let Some(as_of) = self.as_of else { return stale("there are no facts".to_owned()) };
+        if is_of_the_future(as_of, now) {
+            return stale(format!("its facts are of {as_of}, which is a day to come"));
+        }
         if self.age_seconds(now) > u64::from(self.max_age_days) * 86_400 {
             return stale(format!(
                 "its facts are of {as_of}, at most {} days are allowed",
@@ -312,12 +336,18 @@ impl Part<Addons> {
     /// It is too old.
     pub fn young(&self, addon: &Addon, now: Timestamp) -> Result<(), Finding> {
         let Some(as_of) = addon.as_of.filter(|_| addon.lifecycle == Lifecycle::Active) else { return Ok(()) };
-        if age_seconds(as_of, now) <= u64::from(self.max_age_days) * 86_400 {
+        let is_old = age_seconds(as_of, now) > u64::from(self.max_age_days) * 86_400;
+        if !is_old && !is_of_the_future(as_of, now) {
             return Ok(());
         }
         let why = format!("its row is of {as_of}, at most {} days are allowed", self.max_age_days);
         Err(Finding::new(Reason::MatrixStale, &addon.name, why))
     }
+}
+
+/// Whether a day is later than tomorrow, which is today somewhere: what is dated so would never grow old.
+fn is_of_the_future(as_of: Date, now: Timestamp) -> bool {
+    now.to_zoned(jiff::tz::TimeZone::UTC).date().tomorrow().is_ok_and(|tomorrow| tomorrow < as_of)
 }
 
 /// How old facts of a day are; those of tomorrow are new.
@@ -388,6 +418,23 @@ mod tests {
         assert_eq!(ages.len(), 9);
         assert!(ages.iter().all(|age| age.as_of.is_some() && age.max_age_days > 0), "{ages:?}");
         assert!(Matrix::default().ages().iter().all(|age| age.as_of.is_none()));
+    }
+
+    #[test]
+    fn a_section_that_is_replaced_is_as_old_as_its_file_and_may_not_be_of_the_future() {
+        let now: Timestamp = "2027-06-01T00:00:00Z".parse().unwrap();
+        assert!(Matrix::built_in().releases.fresh(now).is_err(), "too old by then");
+        let releases = include_str!("../../data/releases.yaml");
+        let of = |day: &str| {
+            let line = releases.lines().find(|line| line.starts_with("as_of:")).unwrap();
+            let text = releases.replace(line, &format!("as_of: \"{day}\""));
+            Matrix::load(&[("mine.yaml", &text)]).unwrap().releases
+        };
+        let newer = of("2027-05-31");
+        assert_eq!((newer.file.as_str(), newer.fresh(now).is_ok()), ("mine.yaml", true));
+        assert!(of("2027-06-02").fresh(now).is_ok(), "it is tomorrow somewhere");
+        let typo = of("2072-05-31").fresh(now).unwrap_err();
+        assert!(typo.reason == Reason::MatrixStale && typo.detail.contains("a day to come"), "{typo}");
     }
 
     #[test]

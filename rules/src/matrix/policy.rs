@@ -1,5 +1,7 @@
 //! What an operator wants where the facts leave a choice.
 
+use std::collections::BTreeSet;
+
 use super::addon::Claim;
 use super::hand::{Fields, Hand};
 use super::{Section, minor, schema};
@@ -34,6 +36,8 @@ pub struct Policy {
     pub helm_manifests: HelmManifests,
     /// What the pods of add-ons run, which nobody reads without the right to list every pod.
     pub addon_pods: AddonPods,
+    /// What a file says of these; the rest is as it is by default.
+    given: BTreeSet<String>,
 }
 
 /// Whether the pods of add-ons are looked at.
@@ -124,7 +128,16 @@ impl Default for Policy {
             ignored_api_writers: Vec::new(),
             helm_manifests: HelmManifests::Note,
             addon_pods: AddonPods::Note,
+            given: BTreeSet::new(),
         }
+    }
+}
+
+impl Policy {
+    /// The choices alone, whether a file has made them or nobody.
+    #[must_use]
+    pub fn choices(self) -> Self {
+        Self { given: BTreeSet::new(), ..self }
     }
 }
 
@@ -147,6 +160,7 @@ impl Section for Policy {
 
     fn read(hand: &Hand<'_>) -> Option<Self> {
         let fields = hand.fields()?;
+        let given = hand.entries().unwrap_or_default();
         let usual = Self::default();
         let accept_claims = fields.optional("accept_claims").map_or(Some(usual.accept_claims), |hand| {
             let claim = |hand: &Hand<'_>| hand.one_of(&Claim::WORDS);
@@ -197,7 +211,38 @@ impl Section for Policy {
             ignored_api_writers: writers?,
             helm_manifests: helm_manifests?,
             addon_pods: addon_pods?,
+            given: given.into_iter().map(|(name, _)| name.to_owned()).collect(),
         })
+    }
+
+    const IS_JOINED: bool = true;
+
+    /// A later file changes what it says, and leaves the other choices of an earlier one as they are.
+    fn join(self, later: Self) -> Self {
+        /// The later choice where it was made.
+        macro_rules! joined {
+            ($($choice:ident),+ $(,)?) => {
+                Self {
+                    $($choice: if later.given.contains(stringify!($choice)) { later.$choice } else { self.$choice },)+
+                    given: &self.given | &later.given,
+                }
+            };
+        }
+        joined!(
+            accept_claims,
+            newer_addon_than_matrix,
+            newer_k8s_than_row,
+            not_covered,
+            patch_beyond_ceiling,
+            resume_beyond_ceiling,
+            deprecated_api_window_days,
+            deprecated_api_short_proof,
+            deprecated_api_ghosts,
+            kubelet_flags_checked,
+            ignored_api_writers,
+            helm_manifests,
+            addon_pods,
+        )
     }
 
     fn schema() -> serde_json::Value {
@@ -251,7 +296,10 @@ impl Section for Policy {
                 ),
                 optional(
                     "addon_pods",
-                    words("What the pods of add-ons run; required needs the right to list pods.", &ADDON_PODS),
+                    words(
+                        "What the pods of add-ons run; required needs the right to list pods.",
+                        &ADDON_PODS,
+                    ),
                 ),
             ],
         )
@@ -287,10 +335,15 @@ mod tests {
     #[test]
     fn what_is_left_out_is_as_usual_and_what_is_wrong_is_told() {
         assert_eq!(load("{}"), Ok(Policy::default()));
+        assert_eq!(
+            Policy { given: BTreeSet::new(), ..load("{not_covered: warn}").unwrap() },
+            Policy::default()
+        );
         let some = load("{accept_claims: [tested], not_covered: unknown}").unwrap();
         let expected = Policy {
             accept_claims: vec![Claim::Tested],
             not_covered: NotCovered::Unknown,
+            given: ["accept_claims", "not_covered"].map(str::to_owned).into(),
             ..Policy::default()
         };
         assert_eq!(some, expected);
@@ -310,6 +363,38 @@ mod tests {
         ] {
             let said = load(policy).unwrap_err();
             assert!(said.contains(told), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_later_file_leaves_the_other_choices_as_they_are() {
+        let file = |policy: &str| format!("schema: 2\nas_of: \"2026-08-22\"\npolicy: {policy}\n");
+        let [one, two] =
+            ["{helm_manifests: required, not_covered: unknown}", "{not_covered: warn, addon_pods: required}"]
+                .map(file);
+        let policy = Matrix::load(&[("a.yaml", &one), ("b.yaml", &two)]).unwrap().policy.value;
+        let found = (policy.helm_manifests, policy.not_covered, policy.addon_pods);
+        assert_eq!(found, (HelmManifests::Required, NotCovered::Warn, AddonPods::Required));
+        // Every choice can be made by a later file: none is forgotten where they are joined.
+        for (name, value) in Policy::schema()["properties"].as_object().unwrap() {
+            let other = match value["type"].as_str().unwrap() {
+                "integer" => "7".to_owned(),
+                "array" if name == "accept_claims" => "[tested]".to_owned(),
+                "array" => "[me]".to_owned(),
+                _ => value["enum"]
+                    .as_array()
+                    .and_then(|words| {
+                        words.iter().find(|word| {
+                            load(&format!("{{{name}: {word}}}"))
+                                .is_ok_and(|read| read.choices() != Policy::default())
+                        })
+                    })
+                    .map_or_else(|| "\"1.40\"".to_owned(), ToString::to_string),
+            };
+            let alone = load(&format!("{{{name}: {other}}}")).unwrap();
+            let joined = Policy::default().join(alone.clone());
+            assert_eq!(joined, alone, "{name}");
+            assert_ne!(joined.choices(), Policy::default(), "{name}: {other}");
         }
     }
 }

@@ -97,6 +97,11 @@ impl Section for RemovedApis {
         })
     }
 
+    fn forgotten(&self, later: &Self) -> Vec<String> {
+        let kinds = |all: &Self| all.kinds.iter().flat_map(RemovedApi::each).collect::<BTreeSet<_>>();
+        kinds(self).difference(&kinds(later)).map(ToString::to_string).collect()
+    }
+
     fn schema() -> serde_json::Value {
         use schema::{list, minor, object, optional, required, source, text};
         let row = [
@@ -164,9 +169,9 @@ mod tests {
     #[test]
     fn a_writer_is_ignored_only_with_a_source() {
         let load = |writer: &str| {
-            let text = format!(
-                "schema: 2\nas_of: \"2026-09-01\"\nremoved_apis:\n  source: \"https://example.com\"\n  kinds: []\n  ignored_writers: [{writer}]\n"
-            );
+            let built_in = include_str!("../../data/removed-apis.yaml");
+            let text =
+                built_in.replace("  ignored_writers:\n", &format!("  ignored_writers:\n    - {writer}\n"));
             let loaded = Matrix::load(&[("mine.yaml", &text)]);
             loaded.map(|matrix| matrix.removed_apis.value.ignored_writers).map_err(|all| all[0].to_string())
         };
@@ -181,6 +186,16 @@ mod tests {
             let said = load(writer).unwrap_err();
             assert!(said.contains(told), "{writer}: {said}");
         }
+    }
+
+    #[test]
+    fn a_file_that_forgets_a_kind_is_refused_and_says_which() {
+        let built_in = include_str!("../../data/removed-apis.yaml");
+        let less = built_in.replace("[Eviction, PodDisruptionBudget,", "[PodDisruptionBudget,");
+        assert_ne!(less, built_in);
+        let said = Matrix::load(&[("mine.yaml", &less)]).unwrap_err()[0].to_string();
+        let told = "1 are left out, such as policy/v1beta1 Eviction): a section is given whole";
+        assert!(said.contains("removed-apis.yaml") && said.contains(told), "{said}");
     }
 
     #[test]

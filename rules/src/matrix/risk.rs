@@ -90,6 +90,8 @@ impl Section for Risks {
         rows.iter().map(&mut read).collect::<Vec<_>>().into_iter().collect::<Option<_>>().map(Self)
     }
 
+    const IS_JOINED: bool = true;
+
     /// A later file says more risks, or one of them anew: no danger is forgotten because there is a second file.
     fn join(self, later: Self) -> Self {
         let mut risks = self.0;

@@ -1,5 +1,7 @@
 //! Volume plugins that a minor no longer has.
 
+use std::collections::BTreeSet;
+
 use super::hand::Hand;
 use super::{Section, minor, schema, source};
 use crate::version::Minor;
@@ -31,6 +33,11 @@ impl Section for VolumePlugins {
     fn read(hand: &Hand<'_>) -> Option<Self> {
         let rows: Vec<Option<VolumePlugin>> = hand.list()?.iter().map(volume_plugin).collect();
         rows.into_iter().collect::<Option<_>>().map(Self)
+    }
+
+    fn forgotten(&self, later: &Self) -> Vec<String> {
+        let names = |all: &Self| all.0.iter().map(|it| it.plugin.clone()).collect::<BTreeSet<_>>();
+        names(self).difference(&names(later)).cloned().collect()
     }
 
     fn schema() -> serde_json::Value {
@@ -91,6 +98,14 @@ mod tests {
         assert_eq!(found, expected);
         let off: Vec<_> = known.0.iter().filter_map(|it| it.off).collect();
         assert_eq!(off, [Minor { major: 1, minor: 33 }]);
+    }
+
+    #[test]
+    fn a_file_that_forgets_a_plugin_is_refused() {
+        let row = "{plugin: x, removed: \"1.36\", source: \"https://example.com/x\"}";
+        let text = format!("schema: 2\nas_of: \"2026-11-21\"\nvolume_plugins: [{row}]\n");
+        let told = Matrix::load(&[("mine.yaml", &text)]).unwrap_err()[0].to_string();
+        assert!(told.contains("9 are left out, such as cephfs"), "{told}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 
 use super::goal::{goals, shortened};
 use super::memory::Memory;
+use super::run::current_run;
 use super::samples::{Samples, oldest_api_server};
 use super::table::*;
 use crate::matrix::Age;
@@ -27,9 +28,16 @@ const SUBJECT_CHARS_MAX: usize = 80;
 impl Samples {
     /// What stands in the way of each goal. A goal that is not known, or that nobody has judged, is one to be blind of.
     pub(super) fn goals(&mut self, case: &Case<'_>, verdicts: &[Verdict]) {
+        let run = case.snapshot.runs.value.as_deref().and_then(current_run);
         for goal in goals(case.snapshot) {
             let target = goal.target.as_deref().unwrap_or_default();
             let verdict = verdicts.iter().find(|verdict| verdict.target == target);
+            // Of an open run counts what may still hold it up.
+            let narrowed = match (goal.kind, verdict) {
+                ("run", Some(verdict)) => run.map(|run| verdict.for_run(run, case.snapshot)),
+                _ => None,
+            };
+            let verdict = narrowed.as_ref().or(verdict);
             let has = |class| verdict.is_some_and(|verdict| verdict.has(class));
             let is_unjudged = goal.target.is_some() && verdict.is_none();
             let labels = [goal.kind, target];

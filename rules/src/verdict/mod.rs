@@ -33,10 +33,11 @@ mod rows;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::api::UpgradeRun;
 use crate::inventory::Inventory;
 use crate::matrix::Matrix;
 use crate::reason::{Finding, Reason};
-use crate::run::Step;
+use crate::run::{Step, is_accepted};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::version::Version;
@@ -157,6 +158,17 @@ impl Check {
         self.classes.contains(&class)
     }
 
+    /// The same without the findings that are meant.
+    fn without(self, is_meant: impl Fn(&Finding) -> bool) -> Self {
+        let found = self.findings.len();
+        let left = self.classes.into_iter().zip(self.findings).filter(|(_, finding)| !is_meant(finding));
+        let (classes, findings): (Vec<Status>, Vec<Finding>) = left.unzip();
+        let is_changed = findings.len() < found;
+        let status =
+            if is_changed { classes.iter().copied().max().unwrap_or(Status::Pass) } else { self.status };
+        Self { status, classes, findings, ..self }
+    }
+
     /// Each finding with its class.
     pub fn classed(&self) -> impl Iterator<Item = (Status, &Finding)> {
         self.classes.iter().copied().zip(&self.findings)
@@ -223,6 +235,16 @@ impl Verdict {
             };
         let checks = self.checks.iter().filter(|check| !frozen || check.scope == Scope::Node).cloned();
         Self::of(self.target.clone(), self.computed_at, checks.collect())
+    }
+
+    /// The verdict as far as it concerns what is left of a run: without what its control plane has behind it, and
+    /// without what it was told to accept.
+    #[must_use]
+    pub fn for_run(&self, run: &UpgradeRun, snapshot: &Snapshot) -> Self {
+        let begun = self.target.parse().is_ok_and(|target| control_plane_begun(&target, snapshot));
+        let left = self.for_step(&Step::Postflight, begun);
+        let checks = left.checks.into_iter().map(|check| check.without(|finding| is_accepted(run, finding)));
+        Self::of(left.target, left.computed_at, checks.collect())
     }
 
     /// Every finding of every check.
@@ -361,11 +383,13 @@ mod tests {
         assert_eq!(whole.verdict, Answer::Safe, "{whole:#?}");
         assert!(whole.checks.iter().all(|check| !check.evidence.is_empty()));
         type Loss = fn(&mut Healthy);
-        let losses: [(&str, Loss); 16] = [
+        let losses: [(&str, Loss); 18] = [
             ("nodes", |cluster| cluster.snapshot.nodes = Source::failed("gone")),
             ("api_servers", |cluster| cluster.snapshot.api_servers = Source::failed("gone")),
             ("static_pods", |cluster| cluster.snapshot.static_pods = Source::failed("gone")),
             ("packages", |cluster| cluster.snapshot.packages = Source::failed("gone")),
+            ("kubelet_config", |cluster| cluster.inventory.kubelet_config = Source::failed("gone")),
+            ("kube_proxy_config", |cluster| cluster.inventory.kube_proxy_config = Source::failed("gone")),
             ("definitions", |cluster| cluster.inventory.definitions = Source::failed("gone")),
             ("workloads", |cluster| cluster.inventory.workloads = Source::failed("gone")),
             ("budgets", |cluster| cluster.inventory.budgets = Source::failed("gone")),

@@ -55,15 +55,19 @@ fn of_goals() -> Vec<Case> {
             .with(&goal("blocked", "patch").replace("v1.37.0", "v1.37.1"), "_x11 1+0x60")
             .fires(15 * MINUTE, BLOCKED),
         case("a verdict that is blind for an hour")
-            .with(&goal("blind", "minor"), "1+0x120")
+            .with(&goal("blind", "patch"), "1+0x120")
             .silent(59 * MINUTE, BLIND)
             .fires(HOUR, BLIND)
             .silent(2 * HOUR, IN_FLIGHT_AND_BLIND),
+        case("a next minor of which little is known yet")
+            .with(&goal("blind", "minor"), "1+0x120")
+            .silent(2 * HOUR, BLIND)
+            .silent(2 * HOUR, IN_FLIGHT_AND_BLIND),
         case("a verdict that is blind again and again, and sees between")
-            .with(&goal("blind", "minor"), "1+0x50 0 1+0x50 0 1+0x50")
+            .with(&goal("blind", "patch"), "1+0x50 0 1+0x50 0 1+0x50")
             .silent(2 * HOUR, BLIND),
         case("what blocks is not hidden by what is blind or held")
-            .with(&goal("blind", "minor"), "1+0x120")
+            .with(&goal("blind", "patch"), "1+0x120")
             .with(&goal("held", "minor"), "1+0x120")
             .with(&goal("blocked", "minor"), "1+0x120")
             .fires(2 * HOUR, BLOCKED)
@@ -131,6 +135,11 @@ fn of_the_end_of_a_minor() -> Vec<Case> {
             .with(&goal("blocked", "minor"), "1+0x180")
             .with(&goal("held", "minor"), "0+0x180")
             .with(&eol(), &ends_in(HOUR))
+            .fires(75 * MINUTE, HELD_PAST_EOL),
+        case("and so does a next minor of which too little is known")
+            .with(&goal("blind", "minor"), "1+0x180")
+            .with(&eol(), &ends_in(HOUR))
+            .silent(74 * MINUTE, HELD_PAST_EOL)
             .fires(75 * MINUTE, HELD_PAST_EOL),
         case("a patch that is held does not bar the way to the next minor")
             .with(&goal("held", "patch"), "1+0x180")
@@ -210,8 +219,8 @@ fn no_part_of_an_alert_on_the_verdict_can_be_lost_unnoticed() {
             "a version that the cluster is not fit for",
         ),
         (BLOCKED, " == 1", "", "a version that is only held is quiet while the running minor lives"),
-        (BLIND, "patch|minor", "patch", "a verdict that is blind for an hour"),
-        (BLIND, "{kind=~\"patch|minor\"}", "", "an open run that is blind for an hour"),
+        (BLIND, "{kind=\"patch\"}", "", "a next minor of which little is known yet"),
+        (BLIND, "{kind=\"patch\"}", "{kind=\"minor\"}", "a verdict that is blind for an hour"),
         (BLIND, " == 1", "", "a verdict that is blind again and again, and sees between"),
         (IN_FLIGHT_AND_HELD, "{kind=\"run\"}", "", "a hold of the next minor is not one of the open run"),
         (IN_FLIGHT_AND_HELD, " == 1", "", "a hold of the next minor is not one of the open run"),
@@ -229,6 +238,12 @@ fn no_part_of_an_alert_on_the_verdict_can_be_lost_unnoticed() {
             "k8s_upgrade_held{kind=\"minor\"} == 1 or ",
             "",
             "an end that nobody knows may be near",
+        ),
+        (
+            HELD_PAST_EOL,
+            " or k8s_upgrade_blind{kind=\"minor\"} == 1",
+            "",
+            "and so does a next minor of which too little is known",
         ),
         (HELD_PAST_EOL, end, "", "a hold becomes loud when the running minor ends soon"),
         (HELD_PAST_EOL, " + 5184000", "", "a hold becomes loud when the running minor ends soon"),

@@ -27,7 +27,7 @@ fn workload(namespace: &str, name: &str, image: &str) -> Workload {
 }
 
 fn cluster() -> Cluster {
-    let now: Timestamp = "2026-09-02T03:04:05Z".parse().unwrap();
+    let now: Timestamp = "2026-11-22T03:04:05Z".parse().unwrap();
     let version = |text: &str| text.parse::<Version>().unwrap();
     let versions: Vec<Version> = ["1.36.1", "1.36.3", "1.37.0"].map(version).to_vec();
     let packages = Packages { patch: Some(version("1.36.3")), minor: Some(version("1.37.0")), versions };
@@ -59,7 +59,7 @@ fn told_of<T>(cluster: &Cluster, targets: &[&str], tell: impl FnOnce(&Report<'_>
 #[test]
 fn one_target_is_told_with_checks_plan_gaps_and_the_age_of_the_data() {
     let text = told(&["v1.37.0"], |report| report.text());
-    let head = "v1.37.0: UNKNOWN, exit code 3\n  judged at 2026-09-02T03:04:05Z\n";
+    let head = "v1.37.0: UNKNOWN, exit code 3\n  judged at 2026-11-22T03:04:05Z\n";
     assert!(text.starts_with(head), "{text}");
     for words in [
         "  unknown  kubelet_skew",

@@ -39,6 +39,19 @@ fn shown(cluster: &Healthy, metric: &str) -> Vec<(String, f64)> {
         .collect()
 }
 
+/// An open run to v1.37.0, half of whose control plane is done: what only the whole cluster's checks say is behind it.
+#[test]
+fn of_an_open_run_counts_what_may_still_hold_it_up() {
+    let mut cluster = all_at_once();
+    cluster.snapshot.nodes.value.as_mut().unwrap().truncate(1);
+    cluster.snapshot.runs = Source::read(vec![run_to("v1.37.0")], cluster.now);
+    let held =
+        |cluster: &Healthy| shown(cluster, "held").into_iter().find(|(labels, _)| labels.starts_with("run"));
+    assert_eq!(held(&cluster), Some(("run v1.37.0".to_owned(), 1.0)), "an add-on, before it has begun");
+    cluster.snapshot.api_servers.value.as_mut().unwrap()[0].version = Ok("v1.37.0".parse().unwrap());
+    assert_eq!(held(&cluster), Some(("run v1.37.0".to_owned(), 0.0)), "and after");
+}
+
 fn ones(cluster: &Healthy, metric: &str) -> Vec<String> {
     shown(cluster, metric).into_iter().filter(|(_, value)| *value == 1.0).map(|(labels, _)| labels).collect()
 }

@@ -1,7 +1,7 @@
 //! Each node's kubelet starts at the target with the cgroup version that the node has.
 //!
 //! ```text
-//!   kubelet runs 1.35 or newer ──▶ it has shown that it starts
+//!   kubelet runs 1.35 or newer ──▶ it has shown that it starts; with failCgroupV1: false only if kubeadm keeps that
 //!   older, target 1.35 or newer ─▶ cgroup v2, by its own metrics or because it runs with failCgroupV1: true
 //!                                  or kubeadm will write failCgroupV1: false
 //! ```
@@ -25,7 +25,8 @@ pub(super) fn check(facts: &Facts<'_>) -> Outcome {
 }
 
 fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
-    let target = facts.version()?.minor();
+    let version = facts.version()?;
+    let target = version.minor();
     let (nodes, nodes_read) = facts.state("nodes", &facts.case.snapshot.nodes).map_err(Outcome::unknown)?;
     let (fact, known) = facts.known(&facts.case.matrix.cgroup_v1).map_err(Outcome::unknown)?;
     let mut unknowns = Vec::new();
@@ -34,7 +35,8 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
     }
     let going = going(nodes, target, fact.fails_from, &mut unknowns);
     let mut evidence = vec![known];
-    if going.is_empty() {
+    let asked = facts.case.inventory.kubelets.value.as_deref().unwrap_or_default();
+    if going.is_empty() && !asked.iter().any(|kubelet| keeps(kubelet.config.as_ref().ok())) {
         return Ok(Outcome::judge(nodes_read, evidence, Vec::new(), unknowns));
     }
     let (inventory, now) = (facts.case.inventory, facts.case.now);
@@ -72,9 +74,34 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
             }
         }
     }
+    if let Ok(written) = &written {
+        for node in nodes.iter().filter(|node| node.kubelet_version.as_ref() != Ok(version)) {
+            let kept = by_node.get(&node.name).and_then(|kubelet| kept(kubelet, node, fact.fails_from));
+            let Some(cgroup_version) = kept.filter(|_| !keeps(written.as_ref())) else { continue };
+            let detail = format!(
+                "its kubelet runs with failCgroupV1: false, and {KUBELET_CONFIG_MAP}, which kubeadm writes anew, has it not"
+            );
+            match cgroup_version {
+                Some(2) => {}
+                Some(_) => blockers.push(Finding::new(Reason::CgroupTooOld, node.name.0.as_str(), detail)),
+                None => unknowns.push(Finding::new(Reason::CgroupUnknown, node.name.0.as_str(), detail)),
+            }
+        }
+    }
     unknowns.sort_unstable();
     unknowns.dedup();
     Ok(Outcome::judge(nodes_read, evidence, blockers, unknowns).noting(notes))
+}
+
+fn keeps(config: Option<&KubeletConfig>) -> bool {
+    config.is_some_and(|config| config.fail_cgroup_v1 == Some(false))
+}
+
+/// The cgroup version of a kubelet that somebody lets run on cgroup v1: from that minor on it is no default.
+fn kept(kubelet: &RunningKubelet, node: &Node, fails_from: Option<Minor>) -> Option<Option<u8>> {
+    let running = node.kubelet_version.as_ref().ok()?.minor();
+    let is_chosen = fails_from.is_some_and(|from| running >= from) && keeps(kubelet.config.as_ref().ok());
+    is_chosen.then_some(kubelet.cgroup_version)
 }
 
 /// The nodes whose kubelets go over the step at which cgroup v1 stops to be enough.
@@ -129,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_step_to_1_35_needs_the_cgroup_version_and_a_default_proves_nothing() {
+    fn s23_only_the_step_to_1_35_needs_the_cgroup_version_and_a_default_proves_nothing() {
         for (version, cgroup, shown, written, target, status, reason) in [
             ("v1.34.1", Some(2), Some(false), None, "v1.35.0", Status::Pass, None),
             ("v1.34.1", Some(1), Some(false), None, "v1.35.0", Status::Block, Some("cgroup_too_old")),
@@ -140,7 +167,12 @@ mod tests {
             ("v1.34.1", None, Some(true), None, "v1.35.0", Status::Pass, None),
             ("v1.34.1", None, None, None, "v1.36.3", Status::Unknown, Some("cgroup_unknown")),
             ("v1.34.1", Some(1), None, None, "v1.34.9", Status::Pass, None),
-            ("v1.35.0", None, Some(false), None, "v1.36.3", Status::Pass, None),
+            // That a kubelet of today runs on cgroup v1 is a person's choice, which kubeadm forgets.
+            ("v1.35.0", None, Some(false), None, "v1.36.3", Status::Unknown, Some("cgroup_unknown")),
+            ("v1.35.0", Some(1), Some(false), None, "v1.35.4", Status::Block, Some("cgroup_too_old")),
+            ("v1.35.0", Some(1), Some(false), Some(false), "v1.35.4", Status::Pass, None),
+            ("v1.35.0", Some(2), Some(false), None, "v1.36.3", Status::Pass, None),
+            ("v1.35.0", Some(2), Some(true), None, "v1.36.3", Status::Pass, None),
             ("latest", None, None, None, "v1.36.3", Status::Unknown, Some("source_unreadable")),
         ] {
             let found = outcome(check, target, worker(version, cgroup, shown, written));

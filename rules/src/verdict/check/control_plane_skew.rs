@@ -6,7 +6,7 @@
 use super::{Facts, Outcome, unreadable_version};
 use crate::reason::{Finding, Reason};
 use crate::skew::{self, Skew};
-use crate::snapshot::StaticPod;
+use crate::snapshot::{Node, Role, StaticPod};
 use crate::version::{Minor, Version};
 
 const CONTROLLERS: [&str; 2] = ["kube-controller-manager", "kube-scheduler"];
@@ -21,6 +21,10 @@ pub(super) fn check(facts: &Facts<'_>) -> Outcome {
         Err(finding) => return Outcome::unknown(finding),
     };
     let (mut blockers, mut unknowns) = (Vec::new(), Vec::new());
+    match facts.state("nodes", &snapshot.nodes) {
+        Ok((nodes, _read)) => unknowns.extend(pods.iter().filter_map(|pod| unlabelled(pod, nodes))),
+        Err(finding) => unknowns.push(finding),
+    }
     let mut minors = Vec::new();
     for server in servers {
         match &server.version {
@@ -56,6 +60,15 @@ pub(super) fn check(facts: &Facts<'_>) -> Outcome {
     Outcome::judge(servers_read, vec![pods_read], blockers, unknowns)
 }
 
+/// An API server on a node without the role is asked by nobody, and upgraded as a worker.
+fn unlabelled(pod: &StaticPod, nodes: &[Node]) -> Option<Finding> {
+    let mut control_plane = nodes.iter().filter(|node| node.role == Role::ControlPlane);
+    let is_known = control_plane.any(|node| node.name == pod.node);
+    (pod.component == "kube-apiserver" && !is_known).then(|| {
+        Finding::new(Reason::ControlPlaneUnlabelled, pod.node.0.clone(), "a kube-apiserver runs there")
+    })
+}
+
 /// The minor of the API server on the same node.
 fn own(pods: &[StaticPod], beside: &StaticPod) -> Option<Minor> {
     let mut servers = pods.iter().filter(|pod| pod.component == "kube-apiserver" && pod.node == beside.node);
@@ -77,7 +90,7 @@ fn refusal(pod: &StaticPod, controller: Minor, own: Minor, newest: Minor) -> Opt
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{Healthy, api_server, outcome, pod};
+    use super::super::tests::{Healthy, api_server, node, outcome, pod};
     use super::*;
     use crate::verdict::Status;
 
@@ -88,6 +101,8 @@ mod tests {
         move |cluster| {
             let named = |(index, version): (usize, &&str)| api_server(&format!("cp-{index}"), version);
             cluster.snapshot.api_servers.value = Some(servers.iter().enumerate().map(named).collect());
+            let member = |index| node(&format!("cp-{index}"), Role::ControlPlane, "v1.36.1");
+            cluster.snapshot.nodes.value = Some((0..servers.len()).map(member).collect());
             let mut pods: Vec<_> = servers
                 .iter()
                 .enumerate()
@@ -123,5 +138,16 @@ mod tests {
     fn a_control_plane_without_static_pods_is_judged_by_its_api_servers() {
         let none = |cluster: &mut Healthy| cluster.snapshot.static_pods.value = Some(Vec::new());
         assert_eq!(outcome(check, "v1.36.3", none), (Status::Pass, vec![]));
+    }
+
+    #[test]
+    fn an_api_server_on_a_node_of_no_control_plane_is_unknown() {
+        let bare = |cluster: &mut Healthy| {
+            control_plane(&["v1.36.1", "v1.36.1", "v1.36.1"], "v1.36.1")(cluster);
+            cluster.snapshot.nodes.value.as_mut().unwrap()[2].role = Role::Worker;
+        };
+        assert_eq!(outcome(check, "v1.36.3", bare), (Status::Unknown, vec!["control_plane_unlabelled"]));
+        let lost = |cluster: &mut Healthy| cluster.snapshot.nodes = crate::snapshot::Source::failed("gone");
+        assert_eq!(outcome(check, "v1.36.3", lost).0, Status::Unknown);
     }
 }

@@ -38,6 +38,8 @@ const KUBELET_AGE_SECONDS_MAX: u64 = 1_800;
 const WITNESS_AGE_SECONDS_MAX: u64 = 300;
 /// What kubeadm writes every kubelet's configuration from.
 const KUBELET_CONFIG_MAP: &str = "ConfigMap kube-system/kubelet-config";
+/// What kubeadm starts every kube-proxy from.
+const KUBE_PROXY_CONFIG_MAP: &str = "ConfigMap kube-system/kube-proxy";
 /// How many notes a check of many things tells.
 const NOTES_MAX: usize = 40;
 
@@ -163,7 +165,7 @@ const TABLE: [Definition; 20] = [
         check: disruption_budgets::check,
     },
     Definition { id: "webhooks", scope: Scope::Node, is_final: false, check: webhooks::check },
-    Definition { id: "volume_plugins", scope: Scope::Cluster, is_final: false, check: volume_plugins::check },
+    Definition { id: "volume_plugins", scope: Scope::Node, is_final: false, check: volume_plugins::check },
     Definition { id: "risks", scope: Scope::Cluster, is_final: false, check: risks::check },
     Definition { id: "accept", scope: Scope::Cluster, is_final: false, check: accept::check },
 ];
@@ -327,7 +329,7 @@ pub(super) mod tests {
 
     /// One control-plane node and one worker at v1.36.1, v1.36.3 and v1.37.0 on offer; v1.36.3 is safe.
     pub(crate) fn healthy() -> Healthy {
-        let now: Timestamp = "2026-09-02T03:04:05Z".parse().unwrap();
+        let now: Timestamp = "2026-11-22T03:04:05Z".parse().unwrap();
         let versions: Vec<Version> =
             ["1.36.1", "1.36.3", "1.37.0"].iter().map(|text| text.parse().unwrap()).collect();
         let packages =
@@ -357,6 +359,7 @@ pub(super) mod tests {
             workloads: Source::read(Vec::new(), now),
             kubelets: Source::read(vec![kubelet("cp-1"), kubelet("w-1")], now),
             kubelet_config: Source::read(Some(KubeletConfig::default()), now),
+            kube_proxy_config: Source::read(None, now),
             budgets: Source::read(Vec::new(), now),
             namespaces: Source::read(Vec::new(), now),
             webhooks: Source::read(Vec::new(), now),

@@ -21,7 +21,7 @@ fn against(node: &Node, target: Minor, runtimes: &Runtimes) -> Against {
     let Some((name, release)) = runtime.split_once("://") else { return unread() };
     match name {
         "containerd" => match self::release(release) {
-            Some(running) => containerd(&running, target, runtimes, about),
+            Some(running) => containerd(&running, node, target, runtimes, about),
             None => unread(),
         },
         "cri-o" => match self::release(release) {
@@ -42,6 +42,7 @@ fn against(node: &Node, target: Minor, runtimes: &Runtimes) -> Against {
 
 fn containerd(
     running: &Version,
+    node: &Node,
     target: Minor,
     runtimes: &Runtimes,
     about: impl Fn(Reason, String) -> Finding,
@@ -64,7 +65,9 @@ fn containerd(
             format!("containerd {running}; recommended for {} is {}", row.kubernetes, good.join(" or "));
         return Against::Blocks(about(Reason::RuntimeNotRecommended, detail));
     }
-    if is_own {
+    // A kubelet of the target's minor that runs with it has shown as much as a row could say.
+    let runs_already = node.kubelet_version.as_ref().is_ok_and(|kubelet| kubelet.minor() == target);
+    if is_own || runs_already {
         return Against::Nothing;
     }
     let detail =

@@ -86,12 +86,12 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Finding> {
     for (addon, places) in addons.0.iter().zip(&places) {
         one(addon, places, &question, facts, &mut tally);
     }
-    if policy.addon_pods == AddonPods::Note && places.iter().any(|places| !places.is_empty()) {
-        tally.notes.push(Finding::new(Reason::AddonPodsNotRead, "pods", ""));
-    }
     let not_covered = covered::beside(workloads, places.into_iter().flatten());
     tell_not_covered(&not_covered, policy, &mut tally);
-    let Tally { blockers, holds, unknowns, notes } = tally;
+    let Tally { blockers, holds, unknowns, mut notes } = tally;
+    if policy.addon_pods == AddonPods::Note {
+        notes.push(Finding::new(Reason::AddonPodsNotRead, "pods", ""));
+    }
     let rest = vec![servers_read, matrix_read];
     Ok(Outcome::weigh(workloads_read, rest, [blockers, holds, unknowns]).noting(notes))
 }

@@ -34,7 +34,8 @@ fn one(addon: &Addon, workload: &Workload, seen: &[PodImages]) -> Result<(), Fin
     for container in judged(&addon.detection, workload) {
         let name = &container.name;
         let running = pods.images.iter().filter(|it| it.container == *name);
-        let (ids, told): (BTreeSet<&str>, Vec<u32>) = running.map(|it| (it.image_id.as_str(), it.pods)).unzip();
+        let (ids, told): (BTreeSet<&str>, Vec<u32>) =
+            running.map(|it| (it.image_id.as_str(), it.pods)).unzip();
         if ids.contains("") || told.iter().sum::<u32>() < pods.pods {
             return Err(unread(format!("not every pod tells what {name} runs")));
         }
@@ -43,7 +44,10 @@ fn one(addon: &Addon, workload: &Workload, seen: &[PodImages]) -> Result<(), Fin
             return Err(about(Reason::AddonPodsDiffer, format!("{name} runs {}", ids.join(" and "))));
         }
         if let Some((wanted, runs)) = ids.first().and_then(|id| other_digest(container, id)) {
-            return Err(about(Reason::AddonPodsDiffer, format!("{name} runs {runs}, its template says {wanted}")));
+            return Err(about(
+                Reason::AddonPodsDiffer,
+                format!("{name} runs {runs}, its template says {wanted}"),
+            ));
         }
     }
     Ok(())

@@ -143,7 +143,7 @@ fn against(budget: &Budget, known: &Known) -> Against {
         let Budget { expected_pods, disruptions_allowed, .. } = budget;
         let detail =
             format!("{expected_pods} pods, {} known, {disruptions_allowed} may leave now", known.replicas);
-        return note(Reason::PdbOfOthers, detail);
+        return Against::Unknown(Finding::new(Reason::PdbOfOthers, budget.title(), detail));
     }
     let protects_only_daemons = known.replicas == 0 && known.daemon_pods > 0;
     match budget.uncounted() {

@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::{Facts, unreadable_version, usable};
+use super::super::{Facts, Outcome, unreadable_version, usable};
 use super::{Found, is_known, judge_gate};
 use crate::inventory::{KubeletConfig, KubeletUnread, RunningKubelet};
 use crate::matrix::{Components, Hop};
 use crate::name::NodeName;
 use crate::reason::{Finding, Reason};
-use crate::snapshot::Node;
+use crate::snapshot::{Node, Source};
 use crate::verdict::Evidence;
-use crate::verdict::check::{KUBELET_AGE_SECONDS_MAX, KUBELET_CONFIG_MAP};
+use crate::verdict::check::{KUBE_PROXY_CONFIG_MAP, KUBELET_AGE_SECONDS_MAX, KUBELET_CONFIG_MAP};
 use crate::version::Minor;
 
 /// The kubelets whose minor the target changes.
@@ -33,7 +33,6 @@ pub(super) fn judge(facts: &Facts<'_>, table: &Components, going: &[(&NodeName, 
     if !is_known(table, oldest, found) {
         return;
     }
-    written(facts, table, oldest, found);
     flags(facts, table, oldest, found);
     let (inventory, now) = (facts.case.inventory, facts.case.now);
     let kubelets = match usable("kubelets", &inventory.kubelets, now, KUBELET_AGE_SECONDS_MAX) {
@@ -62,18 +61,44 @@ pub(super) fn judge(facts: &Facts<'_>, table: &Components, going: &[(&NodeName, 
     }
 }
 
-/// What kubeadm writes on every node while it upgrades it. It can only add to what is in the way: a node may have more.
-fn written(facts: &Facts<'_>, table: &Components, hop: Hop, found: &mut Found) {
-    let (source, now) = (&facts.case.inventory.kubelet_config, facts.case.now);
-    match usable("kubelet_config", source, now, facts.case.settings.state_age_seconds_max) {
-        Err(finding) => found.unknown(finding),
-        Ok(None) => {}
-        Ok(Some(config)) => {
-            let age_seconds = source.age_seconds(now).unwrap_or_default();
-            found.evidence.push(Evidence { source: "kubelet_config", count: 1, age_seconds });
-            gates(table, KUBELET_CONFIG_MAP, config, hop, found);
+/// What kubeadm writes on every node while it upgrades it, and what its kube-proxy is started from. It can only add to what is in the way: a node may have more.
+/// Nothing has started with it yet, so whatever has gone by the target is in the way, however long ago.
+pub(super) fn written(facts: &Facts<'_>, target: Minor, found: &mut Found) -> Result<(), Outcome> {
+    let inventory = facts.case.inventory;
+    let kubelet = (KUBELET_CONFIG_MAP, "kubelet_config", &inventory.kubelet_config);
+    kept(facts, target, kubelet, |config| &config.feature_gates, found)?;
+    let kube_proxy = (KUBE_PROXY_CONFIG_MAP, "kube_proxy_config", &inventory.kube_proxy_config);
+    kept(facts, target, kube_proxy, |config| &config.feature_gates, found)
+}
+
+/// The gates in one of kubeadm's ConfigMaps.
+fn kept<T>(
+    facts: &Facts<'_>,
+    target: Minor,
+    (subject, name, source): (&str, &'static str, &Source<Option<T>>),
+    gates: fn(&T) -> &BTreeMap<String, bool>,
+    found: &mut Found,
+) -> Result<(), Outcome> {
+    let now = facts.case.now;
+    let config = match usable(name, source, now, facts.case.settings.state_age_seconds_max) {
+        Ok(config) => config,
+        Err(finding) => {
+            found.unknown(finding);
+            return Ok(());
+        }
+    };
+    let age_seconds = source.age_seconds(now).unwrap_or_default();
+    found.evidence.push(Evidence { source: name, count: usize::from(config.is_some()), age_seconds });
+    let gates = config.as_ref().map(gates).filter(|gates| !gates.is_empty());
+    if let Some(gates) = gates {
+        let (table, known) = facts.known(&facts.case.matrix.components).map_err(Outcome::unknown)?;
+        found.evidence.push(known);
+        let ever = Hop { running: Minor { minor: 0, ..target }, target };
+        for (gate, value) in gates {
+            judge_gate(table, subject, (gate, *value), ever, found);
         }
     }
+    Ok(())
 }
 
 /// No kubelet shows which flags it was started with: a person must have looked.

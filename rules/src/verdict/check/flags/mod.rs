@@ -3,11 +3,12 @@
 //! ```text
 //!   static pods  ──▶ command lines of the control plane ─┐
 //!   kubelets     ──▶ /configz, where one may ask        ─┼─▶ gates, flags, plugins that go between the component's
-//!   kubelet-config ▶ what kubeadm will write            ─┘   own minor and the target
+//!   kubelet-config, kube-proxy ▶ what kubeadm will write ┘   own minor and the target
 //! ```
 //!
 //! A component that runs in the target's minor has shown that it starts: within a minor nothing is taken away. For the
-//! others every minor on the way must be known.
+//! others every minor on the way must be known. What kubeadm will write has shown nothing: it is written anew on every
+//! node that is upgraded, also by a patch, and may lack what people have mended on the nodes.
 //!
 //! Sources: <https://kubernetes.io/docs/reference/using-api/deprecation-policy/>, and the rows of `components`.
 
@@ -50,7 +51,8 @@ impl Found {
 }
 
 fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
-    let target = facts.version()?.minor();
+    let version = facts.version()?;
+    let target = version.minor();
     let snapshot = facts.case.snapshot;
     let (pods, pods_read) = facts.state("static_pods", &snapshot.static_pods).map_err(Outcome::unknown)?;
     let (servers, servers_read) =
@@ -61,11 +63,14 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
     let pods =
         going(pods.iter().map(|pod| (pod, format!("{} on {}", pod.component, pod.node))), target, &mut found);
     let kubelets = kubelets::going(nodes, target, &mut found);
+    if nodes.iter().any(|node| node.kubelet_version.as_ref() != Ok(version)) {
+        kubelets::written(facts, target, &mut found)?;
+    }
     if !pods.is_empty() || !kubelets.is_empty() {
         let (table, known) = facts.known(&facts.case.matrix.components).map_err(Outcome::unknown)?;
         found.evidence.push(known);
         for (pod, name, hop) in pods {
-            command_line(table, pod, &name, hop, &mut found);
+            command_line(facts, table, pod, &name, hop, &mut found);
         }
         kubelets::judge(facts, table, &kubelets, &mut found);
     }
@@ -113,7 +118,14 @@ fn unseen(nodes: &[Node], pods: &[StaticPod], servers: &[ApiServer], target: Min
     }
 }
 
-fn command_line(table: &Components, pod: &StaticPod, name: &str, hop: Hop, found: &mut Found) {
+fn command_line(
+    facts: &Facts<'_>,
+    table: &Components,
+    pod: &StaticPod,
+    name: &str,
+    hop: Hop,
+    found: &mut Found,
+) {
     if !is_known(table, hop, found) {
         return;
     }
@@ -137,6 +149,16 @@ fn command_line(table: &Components, pod: &StaticPod, name: &str, hop: Hop, found
         let detail = format!("{} is gone in {} ({})", row.name, row.removed, row.source);
         Finding::new(Reason::AdmissionPluginRemoved, name, detail)
     }));
+    let gone = facts.case.matrix.removed_apis.value.going(hop.running, hop.target);
+    for item in values("runtime-config").map(str::trim) {
+        // What is turned off may stay: it is not looked for. A group and version that nobody knows ends the start.
+        let (api, value) = item.split_once('=').unwrap_or((item, "true"));
+        let Some((group, version)) = api.split_once('/').filter(|_| value != "false") else { continue };
+        if gone.iter().any(|kind| kind.group == group && kind.version == version) {
+            let detail = format!("--runtime-config={api} turns on what is gone in {}", hop.target);
+            found.blockers.push(Finding::new(Reason::FlagRemoved, name, detail));
+        }
+    }
     if flags.contains_key("emulated-version") {
         let detail = "it is set to another version's gates by --emulated-version";
         found.unknown(Finding::new(Reason::FeatureGateUnknown, name, detail));

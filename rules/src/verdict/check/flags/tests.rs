@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::super::tests::{Healthy, healthy, node, outcome};
 use super::*;
-use crate::inventory::{KubeletConfig, KubeletUnread};
+use crate::inventory::{KubeProxyConfig, KubeletConfig, KubeletUnread};
 use crate::snapshot::{Role, Source};
 use crate::verdict::Status;
 
@@ -28,7 +28,7 @@ fn set(cluster: &mut Healthy, component: &str, flag: &str, value: &str) {
 }
 
 #[test]
-fn what_the_control_plane_is_started_with_is_judged_by_every_minor_on_the_way() {
+fn s24_what_the_control_plane_is_started_with_is_judged_by_every_minor_on_the_way() {
     for (component, flag, value, target, expected) in [
         (
             "kube-apiserver",
@@ -170,11 +170,17 @@ fn a_kubelet_that_does_not_say_is_unknown_only_where_its_minor_changes() {
         ("unasked", unasked, "kubelet_unread"),
         ("lost", lost, "source_unreadable"),
         ("old", old, "source_stale"),
-        ("blind", blind, "source_unreadable"),
     ] {
         assert_eq!(outcome(check, "v1.36.3", change), PASS, "{what}");
         assert_eq!(outcome(check, "v1.37.0", change), unknown(reason), "{what}");
     }
+    // What kubeadm writes is written by a patch too.
+    let of_proxy: Change = |cluster| cluster.inventory.kube_proxy_config = Source::failed("gone");
+    for target in ["v1.36.3", "v1.37.0"] {
+        assert_eq!(outcome(check, target, blind), unknown("source_unreadable"), "{target}");
+        assert_eq!(outcome(check, target, of_proxy), unknown("source_unreadable"), "{target}");
+    }
+    assert_eq!(outcome(check, "v1.36.1", blind), PASS, "nothing is left to be written");
 }
 
 #[test]
@@ -188,6 +194,49 @@ fn what_kubeadm_will_write_is_in_the_way_too() {
     assert_eq!(outcome(check, "v1.37.0", bad), block("feature_gate_removed"));
     assert_eq!(outcome(check, "v1.36.3", bad), PASS);
     assert_eq!(outcome(check, "v1.37.0", none), PASS);
+    // It went with the minor that runs: the nodes were mended by hand, and kubeadm brings it back.
+    let mended: Change = |cluster| {
+        let gates = BTreeMap::from([("MemoryManager".to_owned(), true)]);
+        cluster.inventory.kubelet_config.value =
+            Some(Some(KubeletConfig { feature_gates: gates, fail_cgroup_v1: None }));
+    };
+    for target in ["v1.36.3", "v1.37.0"] {
+        assert_eq!(outcome(check, target, mended), block("feature_gate_removed"), "{target}");
+    }
+    assert_eq!(outcome(check, "v1.36.1", mended), PASS, "nothing is left to be written");
+}
+
+#[test]
+fn what_kube_proxy_is_started_from_is_in_the_way_too() {
+    let with = |gate: &'static str| {
+        move |cluster: &mut Healthy| {
+            let feature_gates = BTreeMap::from([(gate.to_owned(), true)]);
+            cluster.inventory.kube_proxy_config.value = Some(Some(KubeProxyConfig { feature_gates }));
+        }
+    };
+    assert_eq!(outcome(check, "v1.37.0", with("SidecarContainers")), block("feature_gate_removed"));
+    assert_eq!(outcome(check, "v1.36.3", with("SidecarContainers")), PASS);
+    assert_eq!(outcome(check, "v1.37.0", with("NoSuchGate")), unknown("feature_gate_unknown"));
+}
+
+#[test]
+fn an_api_that_goes_must_not_be_turned_on() {
+    let config = |value: &'static str| {
+        move |cluster: &mut Healthy| {
+            let pods = cluster.snapshot.static_pods.value.iter_mut().flatten();
+            for pod in pods.filter(|pod| pod.component == "kube-apiserver") {
+                let flags = pod.flags.as_mut().unwrap();
+                flags.insert("runtime-config".to_owned(), vec![value.to_owned()]);
+            }
+        }
+    };
+    let going = "api/all=true,storage.k8s.io/v1beta1=true";
+    assert_eq!(outcome(check, "v1.37.0", config(going)), block("flag_removed"));
+    assert_eq!(outcome(check, "v1.37.0", config("storage.k8s.io/v1beta1")), block("flag_removed"));
+    assert_eq!(outcome(check, "v1.36.3", config(going)), PASS);
+    for stays in ["api/all=true", "storage.k8s.io/v1beta1=false", "resource.k8s.io/v1=true"] {
+        assert_eq!(outcome(check, "v1.37.0", config(stays)), PASS, "{stays}");
+    }
 }
 
 #[test]

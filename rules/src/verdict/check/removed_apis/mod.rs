@@ -71,6 +71,10 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
             let unread = Source::unread();
             let manifests = inventory.manifests.as_ref().unwrap_or(&unread);
             if let Some(releases) = said.hear("manifests", manifests, facts, Vec::len) {
+                if releases.is_empty() {
+                    let detail = "no release is in any Secret: Helm may keep them elsewhere";
+                    said.unknowns.push(Finding::new(Reason::HelmNotFound, "manifests", detail));
+                }
                 stored::manifests(&question, releases, &mut said);
             }
         }

@@ -1,4 +1,4 @@
-//! S07 to S12 and S37, and what goes beyond them. The cluster runs v1.36.1; 1.37 takes storage.k8s.io/v1beta1
+//! Who uses what goes. The cluster runs v1.36.1; 1.37 takes storage.k8s.io/v1beta1
 //! VolumeAttributesClass away, 1.38 resource.k8s.io/v1beta1, 1.25 took batch/v1beta1 CronJob.
 
 use super::super::tests::{Healthy, healthy, outcome, version};
@@ -40,7 +40,7 @@ const CLASSES: &str = "storage.k8s.io v1beta1 volumeattributesclasses";
 const CRON_JOBS: &str = "batch v1beta1 cronjobs";
 
 #[test]
-fn what_is_asked_for_blocks_when_the_target_does_not_serve_it() {
+fn s09_s11_s12_what_is_asked_for_blocks_when_the_target_does_not_serve_it() {
     use Caller::{Ghost, Live, Unknown};
     use Seen::{Earlier, Now};
     for (api, label, seen, caller, target, status, reason) in [
@@ -49,7 +49,7 @@ fn what_is_asked_for_blocks_when_the_target_does_not_serve_it() {
         ("example.com v1 widgets", "1.37", Now, Unknown, "v1.37.0", Status::Block, "api_requested"),
         ("example.com v1 widgets", "1.37", Now, Live, "v1.36.3", Status::Pass, ""),
         ("example.com v1 widgets", "", Now, Live, "v1.37.0", Status::Pass, ""),
-        // S11: the smaller of label and table, either way round.
+        // The smaller of label and table, either way round.
         (CLASSES, "1.40", Now, Live, "v1.37.0", Status::Block, "api_requested"),
         (CLASSES, "", Now, Live, "v1.37.0", Status::Block, "api_requested"),
         (
@@ -62,7 +62,7 @@ fn what_is_asked_for_blocks_when_the_target_does_not_serve_it() {
             "api_requested",
         ),
         (CLASSES, "1.37", Now, Live, "v1.36.3", Status::Pass, ""),
-        // S09: the API server has restarted since.
+        // The API server has restarted since.
         (CLASSES, "1.37", Earlier, Unknown, "v1.37.0", Status::Block, "api_requested"),
         // The window holds what an older minor served, which is in nobody's way; what runs and serves it is.
         (CRON_JOBS, "1.25", Earlier, Unknown, "v1.36.3", Status::Pass, ""),
@@ -72,7 +72,6 @@ fn what_is_asked_for_blocks_when_the_target_does_not_serve_it() {
         (CRON_JOBS, "1.37", Earlier, Unknown, "v1.37.0", Status::Block, "api_requested"),
         // A ghost is told as such.
         (CLASSES, "1.37", Now, Ghost, "v1.37.0", Status::Block, "api_request_ghost"),
-        // S12.
         ("example.com v1 widgets", "next", Now, Live, "v1.36.3", Status::Unknown, "api_removal_unreadable"),
         (
             "example.com v1 widgets",
@@ -171,12 +170,10 @@ fn second(cluster: &mut Healthy, instance: &str) {
 }
 
 #[test]
-fn nothing_asked_for_passes_only_where_every_api_server_was_watched() {
+fn s08_s37_nothing_asked_for_passes_only_where_every_api_server_was_watched() {
     let cases: [(&str, Change, Status, &[&str]); 11] = [
         ("one that is watched", |_| {}, Status::Pass, &[]),
-        // S08.
         ("no samples at all", |it| servers(it).clear(), Status::Unknown, &["api_server_not_scraped"]),
-        // S37.
         ("the second is not known", second_control_plane, Status::Unknown, &["api_server_not_scraped"]),
         ("both are watched", |it| second(it, "[fd00:0::2]:6443"), Status::Pass, &[]),
         (
@@ -251,10 +248,9 @@ fn written(api_version: &str, kind: &str, manager: &str) -> impl FnOnce(&mut Hea
 }
 
 #[test]
-fn what_is_written_in_a_version_that_goes_blocks() {
+fn s10_what_is_written_in_a_version_that_goes_blocks() {
     let classes = ("storage.k8s.io/v1beta1", "VolumeAttributesClass");
     for ((api_version, kind), manager, target, status) in [
-        // S10.
         (classes, "kubectl-edit", "v1.37.0", Status::Block),
         (classes, "kubectl-edit", "v1.36.3", Status::Pass),
         (classes, "kube-controller-manager", "v1.37.0", Status::Pass),
@@ -274,23 +270,27 @@ fn what_is_written_in_a_version_that_goes_blocks() {
     assert_eq!(removed_apis("v1.37.0", &cluster).status, Status::Pass);
 }
 
+fn release(api: &ApiKind) -> HelmRelease {
+    HelmRelease {
+        namespace: "storage".to_owned(),
+        name: "driver".to_owned(),
+        chart: "csi".to_owned(),
+        chart_version: "1.2.3".to_owned(),
+        app_version: String::new(),
+        kube_version: String::new(),
+        kinds: vec![api.clone()],
+    }
+}
+
 #[test]
-fn a_stored_manifest_that_the_target_does_not_serve_blocks_and_one_that_was_gone_before_is_noted() {
+fn s10_a_stored_manifest_that_the_target_does_not_serve_blocks_and_one_that_was_gone_before_is_noted() {
     for (api, target, status, notes) in [
         (ApiKind::of("storage.k8s.io/v1beta1", "VolumeAttributesClass"), "v1.37.0", Status::Block, 0),
         (ApiKind::of("storage.k8s.io/v1beta1", "VolumeAttributesClass"), "v1.36.3", Status::Pass, 0),
         (ApiKind::of("batch/v1beta1", "CronJob"), "v1.37.0", Status::Pass, 1),
         (ApiKind::of("v1", "ConfigMap"), "v1.37.0", Status::Pass, 0),
     ] {
-        let release = HelmRelease {
-            namespace: "storage".to_owned(),
-            name: "driver".to_owned(),
-            chart: "csi".to_owned(),
-            chart_version: "1.2.3".to_owned(),
-            app_version: String::new(),
-            kube_version: String::new(),
-            kinds: vec![api.clone()],
-        };
+        let release = release(&api);
         let mut cluster = healthy();
         cluster.matrix.policy.value.helm_manifests = HelmManifests::Required;
         cluster.inventory.manifests = Some(Source::read(vec![release], cluster.now));
@@ -308,7 +308,13 @@ fn helm_is_heard_only_where_that_is_wished_and_its_silence_is_noted_or_unknown()
     for (policy, manifests, status, evidence) in [
         (Note, None, Status::Pass, false),
         (Note, gone(), Status::Pass, false),
-        (Required, Some(Source::read(Vec::new(), now)), Status::Pass, true),
+        (Required, Some(Source::read(Vec::new(), now)), Status::Unknown, true),
+        (
+            Required,
+            Some(Source::read(vec![release(&ApiKind::of("v1", "ConfigMap"))], now)),
+            Status::Pass,
+            true,
+        ),
         (Required, gone(), Status::Unknown, false),
         (Required, None, Status::Unknown, false),
     ] {
@@ -345,7 +351,7 @@ fn what_nobody_looked_for_is_unknown_where_the_target_takes_it_away() {
 }
 
 #[test]
-fn each_lost_source_is_unknown_even_beside_a_blocker() {
+fn s07_each_lost_source_is_unknown_even_beside_a_blocker() {
     let losses: [(&str, Change); 6] = [
         ("api_requests", |it| it.inventory.api_requests = Source::failed("gone")),
         ("api_writes", |it| it.inventory.api_writes = Source::failed("gone")),

@@ -6,7 +6,8 @@
 //!                                                                                     │
 //!        no ready endpoint                  ─▶ block                                  ▼
 //!        all on one node that is drained    ─▶ block where the webhook is asked about its own namespace, the system's
-//!                                              or nodes: then nothing can start it again; elsewhere a note
+//!                                              or nodes, or about that of another on that node which is asked about
+//!                                              its own: then nothing can start them again; elsewhere a note
 //!        outside the cluster                ─▶ note: nobody here can look at it
 //! ```
 //!
@@ -20,7 +21,7 @@ mod needs;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use self::needs::{Asked, SYSTEM, asked};
 use super::{Facts, NOTES_MAX, Outcome};
@@ -43,6 +44,40 @@ struct Tally {
     blockers: Vec<Finding>,
     unknowns: Vec<Finding>,
     notes: Vec<Finding>,
+    /// Those that may come back by themselves, or may wait for each other.
+    alone: Vec<Alone>,
+}
+
+/// A webhook that loses the last who answers for it while a node is drained.
+struct Alone {
+    node: NodeName,
+    /// Where its own pods are.
+    namespace: String,
+    /// In which namespaces it is asked.
+    asked_in: BTreeSet<String>,
+    finding: Finding,
+}
+
+impl Alone {
+    /// Whether its pods cannot start before it is answered for: it is asked about them itself, or by way of others that
+    /// leave with the same node.
+    fn is_stuck(&self, all: &[Self]) -> bool {
+        let mut waits_for: Vec<&Self> = vec![self];
+        let mut next = 0;
+        while let Some(one) = waits_for.get(next) {
+            for other in all.iter().filter(|it| it.node == self.node && it.asked_in.contains(&one.namespace))
+            {
+                if std::ptr::eq(other, self) {
+                    return true;
+                }
+                if !waits_for.iter().any(|known| std::ptr::eq(*known, other)) {
+                    waits_for.push(other);
+                }
+            }
+            next += 1;
+        }
+        false
+    }
 }
 
 /// What a backend is looked at with.
@@ -101,7 +136,10 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
             scene.converter(&definition.name, backend, &mut tally);
         }
     }
-    let Tally { blockers, unknowns, mut notes } = tally;
+    let Tally { mut blockers, unknowns, mut notes, alone } = tally;
+    let (stuck, others): (Vec<_>, Vec<_>) = alone.iter().partition(|one| one.is_stuck(&alone));
+    blockers.extend(stuck.into_iter().map(|one| one.finding.clone()));
+    notes.extend(others.into_iter().map(|one| one.finding.clone()));
     notes.sort_unstable();
     notes.truncate(NOTES_MAX);
     let rest = vec![definitions_read, backends_read, namespaces_read, workloads_read, nodes_read];
@@ -165,11 +203,16 @@ impl Scene<'_> {
             }
             Stands::OnOneNode(node) => {
                 let found = finding(Reason::WebhookOnOneNode, self.on_one_node(backend, &node));
-                let own = backend.service().is_some_and(|it| asked.namespaces.contains(&it.namespace));
-                if own || asked.cluster || asked.namespaces.contains(SYSTEM) {
+                let namespace = backend.service().map(|it| it.namespace.clone()).unwrap_or_default();
+                if asked.cluster || asked.namespaces.contains(SYSTEM) {
                     tally.blockers.push(found);
                 } else {
-                    tally.notes.push(found);
+                    tally.alone.push(Alone {
+                        node,
+                        namespace,
+                        asked_in: asked.namespaces.clone(),
+                        finding: found,
+                    });
                 }
             }
         }

@@ -46,6 +46,9 @@ enum Labels {
     Any,
 }
 
+/// The group of rights.
+const RBAC: &str = "rbac.authorization.k8s.io";
+
 const fn need(
     group: &'static str,
     resource: (&'static str, &'static str),
@@ -56,7 +59,7 @@ const fn need(
     Need { group, version: "v1", resource, operations, place, labels }
 }
 
-const NEEDS: [Need; 13] = [
+const NEEDS: [Need; 23] = [
     // What is evicted leaves, and starts again elsewhere.
     need("", ("pods", ""), &["CREATE", "DELETE"], Place::Everywhere, Labels::OfPods),
     need("", ("pods", "eviction"), &["CREATE"], Place::Everywhere, Labels::None),
@@ -64,14 +67,25 @@ const NEEDS: [Need; 13] = [
     need("", ("pods", "status"), &["UPDATE"], Place::Everywhere, Labels::OfPods),
     need("", ("serviceaccounts", "token"), &["CREATE"], Place::Everywhere, Labels::Any),
     need("storage.k8s.io", ("volumeattachments", ""), &["CREATE", "DELETE"], Place::Cluster, Labels::None),
-    // Nodes are cordoned, and say that they live.
-    need("", ("nodes", ""), &["UPDATE"], Place::Cluster, Labels::Any),
+    // Nodes are cordoned, and say that they live. A kubelet that starts asks to create its own first.
+    need("", ("nodes", ""), &["CREATE", "UPDATE"], Place::Cluster, Labels::Any),
     need("", ("nodes", "status"), &["UPDATE"], Place::Cluster, Labels::Any),
     need("coordination.k8s.io", ("leases", ""), &["CREATE", "UPDATE"], Place::System, Labels::None),
-    // kubeadm writes its own configuration, and kube-proxy and CoreDNS.
+    need("storage.k8s.io", ("csinodes", ""), &["CREATE", "UPDATE"], Place::Cluster, Labels::Any),
+    // kubeadm makes a Job to see that pods start, and writes its own configuration, rights, kube-proxy and CoreDNS.
+    need("batch", ("jobs", ""), &["CREATE", "DELETE"], Place::System, Labels::Any),
     need("", ("configmaps", ""), &["CREATE", "UPDATE"], Place::System, Labels::Any),
-    need("apps", ("daemonsets", ""), &["UPDATE"], Place::System, Labels::Any),
-    need("apps", ("deployments", ""), &["UPDATE"], Place::System, Labels::Any),
+    need("", ("serviceaccounts", ""), &["CREATE", "UPDATE"], Place::System, Labels::Any),
+    need("", ("services", ""), &["CREATE", "UPDATE"], Place::System, Labels::Any),
+    need(RBAC, ("roles", ""), &["CREATE", "UPDATE"], Place::System, Labels::Any),
+    need(RBAC, ("rolebindings", ""), &["CREATE", "UPDATE"], Place::System, Labels::Any),
+    need(RBAC, ("clusterroles", ""), &["CREATE", "UPDATE"], Place::Cluster, Labels::Any),
+    need(RBAC, ("clusterrolebindings", ""), &["CREATE", "UPDATE"], Place::Cluster, Labels::Any),
+    need("apps", ("daemonsets", ""), &["CREATE", "UPDATE"], Place::System, Labels::Any),
+    need("apps", ("deployments", ""), &["CREATE", "UPDATE"], Place::System, Labels::Any),
+    // What rolls these out.
+    need("apps", ("replicasets", ""), &["CREATE", "UPDATE"], Place::System, Labels::Any),
+    need("apps", ("controllerrevisions", ""), &["CREATE"], Place::System, Labels::Any),
     // The run's own status.
     Need {
         version: crate::api::VERSION,

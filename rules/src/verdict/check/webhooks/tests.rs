@@ -123,6 +123,38 @@ fn s25_a_webhook_blocks_where_nobody_answers_or_everybody_is_on_one_node() {
 }
 
 #[test]
+fn two_that_wait_for_each_other_block_where_they_leave_with_the_same_node() {
+    // Each is asked about the pods of everybody but itself and the system.
+    let guard_of = |own: &'static str, backend: &str| {
+        let names = [own, "kube-system", "kube-node-lease"].map(str::to_owned).into();
+        let key = "kubernetes.io/metadata.name".to_owned();
+        let namespaces = Selector::Every(vec![Requirement::NotIn(key, names)]);
+        let backend = Backend::Service(service(own, backend));
+        WebhookConfiguration {
+            kind: WebhookKind::Validating,
+            name: own.to_owned(),
+            webhooks: vec![Webhook { backend, namespaces, ..webhook() }],
+        }
+    };
+    let asked = |first: &'static str, second: &'static str| {
+        found(|cluster| {
+            with(cluster, webhook(), None);
+            let place = |namespace: &str, node| WebhookBackend {
+                service: service(namespace, "hook"),
+                leads_to: on(&[node]),
+            };
+            cluster.inventory.webhooks.value =
+                Some(vec![guard_of("guard", "hook"), guard_of("default", "hook")]);
+            cluster.inventory.webhook_backends.value =
+                Some(vec![place("guard", first), place("default", second)]);
+        })
+    };
+    let (one, both) = ("webhook_on_one_node", vec!["webhook_on_one_node"; 2]);
+    assert_eq!(asked("w-1", "w-1"), (BLOCK, both.clone(), vec![]), "{one}");
+    assert_eq!(asked("w-1", "cp-1"), (PASS, vec![], both), "one after the other comes back");
+}
+
+#[test]
 fn what_is_said_names_the_service_the_workload_the_node_and_what_is_asked() {
     let mut cluster = healthy();
     with(&mut cluster, Webhook { has_conditions: true, ..webhook() }, Some(on(&["w-1"])));
@@ -154,7 +186,11 @@ fn only_a_webhook_that_fails_closed_and_is_asked_about_what_an_upgrade_needs_cou
         ("", &["*/status"], &["UPDATE"], true),
         ("", &["nodes"], &["UPDATE"], true),
         ("", &["nodes"], &["DELETE"], false),
-        ("", &["services"], &["*"], false),
+        ("", &["nodes"], &["CREATE"], true),
+        ("batch", &["jobs"], &["CREATE"], true),
+        ("rbac.authorization.k8s.io", &["clusterroles"], &["UPDATE"], true),
+        ("storage.k8s.io", &["csinodes"], &["CREATE"], true),
+        ("", &["persistentvolumeclaims"], &["*"], false),
         ("", &["secrets", "nodes/status"], &["UPDATE"], true),
         ("coordination.k8s.io", &["leases"], &["UPDATE"], true),
         ("apps", &["daemonsets"], &["UPDATE"], true),
@@ -244,7 +280,7 @@ fn only_nodes_that_are_drained_count_and_pods_that_leave() {
 #[test]
 fn while_a_node_is_in_hand_only_that_node_counts() {
     let at = |step: &str| -> crate::api::UpgradeRun {
-        let now = "2026-09-02T03:04:05Z";
+        let now = "2026-11-22T03:04:05Z";
         let active = serde_json::json!([{"step": step, "token": "t", "startedAt": now, "stageSince": now}]);
         let status: crate::api::UpgradeRunStatus = serde_json::from_value(
             serde_json::json!({"schemaVersion": 1, "phase": "Running", "active": active}),
