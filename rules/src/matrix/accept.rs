@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use super::hand::{Fields, Hand};
+use super::hand::Hand;
 use super::{Section, date, schema};
 use crate::reason::{Finding, Reason};
 
@@ -131,12 +131,13 @@ fn accept(hand: &Hand<'_>) -> Option<Accept> {
     let fields = hand.fields()?;
     let check =
         fields.required("check").and_then(|hand| hand.one_of(&ACCEPTABLE_CHECKS.map(|check| (check, check))));
-    let subject = filled(&fields, "subject");
+    let filled = |name: &str| fields.required(name).and_then(|hand| hand.filled());
+    let subject = filled("subject");
     let reason = match fields.optional("reason") {
         Some(hand) => hand.parsed("the code of a finding that may be accepted", code).map(Some),
         None => Some(None),
     };
-    let (why, by) = (filled(&fields, "why"), filled(&fields, "by"));
+    let (why, by) = (filled("why"), filled("by"));
     let until = fields.required("until").and_then(|hand| date(&hand));
     fields.finish();
     let check = check?.to_owned();
@@ -145,12 +146,6 @@ fn accept(hand: &Hand<'_>) -> Option<Accept> {
 
 fn code(text: &str) -> Option<Reason> {
     Reason::from_code(text).filter(|reason| !NEVER_ACCEPTED.contains(reason))
-}
-
-fn filled(fields: &Fields<'_>, name: &str) -> Option<String> {
-    fields
-        .required(name)?
-        .parsed("a text that is not empty", |text| (!text.trim().is_empty()).then(|| text.to_owned()))
 }
 
 #[cfg(test)]

@@ -116,6 +116,12 @@ impl<'a> Hand<'a> {
         self.or_wrong(read(text), expected)
     }
 
+    /// A text that says something.
+    #[must_use]
+    pub fn filled(&self) -> Option<String> {
+        self.parsed("a text that is not empty", |text| (!text.trim().is_empty()).then(|| text.to_owned()))
+    }
+
     /// One of a few words.
     #[must_use]
     pub fn one_of<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
@@ -197,6 +203,11 @@ impl<'a> Fields<'a> {
         let (_, hand, asked) = self.entries.iter().find(|(key, _, _)| *key == name)?;
         asked.set(true);
         (!matches!(hand.value.kind, Kind::Null)).then(|| hand.clone())
+    }
+
+    /// A field that may be left out: nothing inside if it is, and nothing at all if it is there and cannot be read.
+    pub fn optional_as<T>(&self, name: &str, read: impl FnOnce(&Hand<'a>) -> Option<T>) -> Option<Option<T>> {
+        self.optional(name).map_or(Some(None), |hand| read(&hand).map(Some))
     }
 
     /// A field that must be there.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::addon::{AddonVersion, VersionRange};
-use super::hand::{Fields, Hand};
+use super::hand::Hand;
 use super::{Section, schema, source};
 use crate::version::Version;
 
@@ -123,35 +123,27 @@ impl Section for Risks {
 
 fn risk(hand: &Hand<'_>) -> Option<Risk> {
     let fields = hand.fields()?;
-    let (name, why) = (filled(&fields, "name"), filled(&fields, "why"));
-    let from = fields.optional("from").map(|hand| range(&hand));
+    let filled = |name: &str| fields.required(name).and_then(|hand| hand.filled());
+    let (name, why) = (filled("name"), filled("why"));
+    let from = fields.optional_as("from", range);
     let to = fields.required("to").and_then(|hand| range(&hand));
     let severity = fields.required("severity").and_then(|hand| hand.one_of(&Severity::WORDS));
-    let promql = fields.optional("promql").map(|hand| text(&hand));
+    let promql = fields.optional_as("promql", Hand::filled);
     let source = fields.required("source").and_then(|hand| source(&hand));
     fields.finish();
     Some(Risk {
         name: name?,
         why: why?,
-        // A field that is there and cannot be read spoils the row.
-        from: from.map_or(Some(None), |read| read.map(Some))?,
+        from: from?,
         to: to?,
         severity: severity?,
-        promql: promql.map_or(Some(None), |read| read.map(Some))?,
+        promql: promql?,
         source: source?,
     })
 }
 
 fn range(hand: &Hand<'_>) -> Option<VersionRange> {
     hand.parsed("bounds such as \">=1.36.4 <1.37\"", |text| text.parse().ok())
-}
-
-fn text(hand: &Hand<'_>) -> Option<String> {
-    hand.parsed("a text that is not empty", |text| (!text.trim().is_empty()).then(|| text.to_owned()))
-}
-
-fn filled(fields: &Fields<'_>, name: &str) -> Option<String> {
-    text(&fields.required(name)?)
 }
 
 #[cfg(test)]

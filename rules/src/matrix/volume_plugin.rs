@@ -58,18 +58,17 @@ fn volume_plugin(hand: &Hand<'_>) -> Option<VolumePlugin> {
     let fields = hand.fields()?;
     let text = |hand: &Hand<'_>| hand.text().map(str::to_owned);
     let plugin = fields.required("plugin").and_then(|hand| text(&hand));
-    let provisioner = fields.optional("provisioner").map(|hand| text(&hand));
-    let csi_driver = fields.optional("csi_driver").map(|hand| text(&hand));
-    let off = fields.optional("off_by_default").map(|hand| minor(&hand));
+    let provisioner = fields.optional_as("provisioner", text);
+    let csi_driver = fields.optional_as("csi_driver", text);
+    let off = fields.optional_as("off_by_default", minor);
     let removed = fields.required("removed").and_then(|hand| minor(&hand));
     let source = fields.required("source").and_then(|hand| source(&hand));
     fields.finish();
     Some(VolumePlugin {
         plugin: plugin?,
-        // A field that is there and cannot be read spoils the row.
-        provisioner: provisioner.map_or(Some(None), |read| read.map(Some))?,
-        csi_driver: csi_driver.map_or(Some(None), |read| read.map(Some))?,
-        off: off.map_or(Some(None), |read| read.map(Some))?,
+        provisioner: provisioner?,
+        csi_driver: csi_driver?,
+        off: off?,
         removed: removed?,
         source: source?,
     })

@@ -1,0 +1,105 @@
+use super::*;
+
+fn said(text: &str) -> Vec<String> {
+    Matrix::load(&[("mine.yaml", text)]).unwrap_err().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn what_is_built_in_can_be_read_and_has_every_section() {
+    let matrix = Matrix::load(&[]).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+    let Matrix {
+        releases,
+        runtimes,
+        kernels,
+        cgroup_v1,
+        etcd,
+        components,
+        removed_apis,
+        volume_plugins,
+        risks: _,
+        addons,
+        policy: _,
+        accept: _,
+        files,
+        refused,
+    } = &matrix;
+    assert!(files.len() == BUILT_IN.len() && refused.is_empty());
+    assert!(cgroup_v1.value.fails_from.is_some() && cgroup_v1.as_of.is_some());
+    assert!(!components.value.gates.is_empty() && components.as_of.is_some());
+    assert_eq!(addons.value.0.len(), 18);
+    assert!(!releases.value.0.is_empty() && releases.as_of.is_some());
+    assert!(!runtimes.value.containerd_recommended.is_empty() && runtimes.as_of.is_some());
+    assert!(!kernels.value.branches.is_empty() && !etcd.value.0.is_empty());
+    assert!(!removed_apis.value.kinds.is_empty() && removed_apis.as_of.is_some());
+    assert!(!volume_plugins.value.0.is_empty() && volume_plugins.as_of.is_some());
+}
+
+#[test]
+fn every_section_of_facts_tells_its_age() {
+    let ages = Matrix::built_in().ages();
+    assert_eq!(ages.len(), 9);
+    assert!(ages.iter().all(|age| age.as_of.is_some() && age.max_age_days > 0), "{ages:?}");
+    assert!(Matrix::default().ages().iter().all(|age| age.as_of.is_none()));
+}
+
+#[test]
+fn a_section_that_is_replaced_is_as_old_as_its_file_and_may_not_be_of_the_future() {
+    let now: Timestamp = "2027-06-01T00:00:00Z".parse().unwrap();
+    assert!(Matrix::built_in().releases.fresh(now).is_err(), "too old by then");
+    let releases = include_str!("../../data/releases.yaml");
+    let of = |day: &str| {
+        let line = releases.lines().find(|line| line.starts_with("as_of:")).unwrap();
+        let text = releases.replace(line, &format!("as_of: \"{day}\""));
+        Matrix::load(&[("mine.yaml", &text)]).unwrap().releases
+    };
+    let newer = of("2027-05-31");
+    assert_eq!((newer.file.as_str(), newer.fresh(now).is_ok()), ("mine.yaml", true));
+    assert!(of("2027-06-02").fresh(now).is_ok(), "it is tomorrow somewhere");
+    let typo = of("2072-05-31").fresh(now).unwrap_err();
+    assert!(typo.reason == Reason::MatrixStale && typo.detail.contains("a day to come"), "{typo}");
+}
+
+#[test]
+fn a_file_says_what_it_is_and_how_old() {
+    assert_eq!(
+        said("{}"),
+        [
+            "mine.yaml:1:1: the file: found no schema, expected the field schema",
+            "mine.yaml:1:1: the file: found no as_of, expected the field as_of"
+        ]
+    );
+    assert_eq!(
+        said("schema: 3\nas_of: 2026-13-01\nrelease: []\n"),
+        [
+            "mine.yaml:1:9: schema: found the number 3, expected 2, the only schema of this version",
+            "mine.yaml:2:8: as_of: found the text \"2026-13-01\", expected a day such as \"2026-08-11\"",
+            "mine.yaml:3:10: release: found the field release, expected no field of that name"
+        ]
+    );
+}
+
+#[test]
+fn a_file_of_facts_is_known_by_its_schema_even_where_it_is_broken() {
+    for (text, expected) in [
+        ("schema: 2\n", true),
+        ("{\"schema\": 3}", true),
+        ("as_of: 1\nschema: 2\nschema: 2\n", true),
+        ("{\"schema\": 2,", true),
+        ("{\"addons\": [{\"schema\": 2}]}", false),
+        ("{\"addons\": [], \"addons\": []}", false),
+        ("[]", false),
+        ("", false),
+    ] {
+        assert_eq!(has_schema(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn old_facts_say_nothing() {
+    let part =
+        Part { file: "f".to_owned(), as_of: Some(Date::constant(2026, 8, 11)), max_age_days: 10, value: () };
+    for (now, is_fresh) in [("2026-08-21T00:00:00Z", true), ("2026-08-21T00:00:01Z", false)] {
+        assert_eq!(part.fresh(now.parse().unwrap()).is_ok(), is_fresh, "{now}");
+    }
+    assert!(Part::<()>::default().fresh("2026-08-21T00:00:00Z".parse().unwrap()).is_err());
+}

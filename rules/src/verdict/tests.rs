@@ -1,0 +1,123 @@
+use super::*;
+use crate::matrix::HelmManifests;
+use crate::snapshot::Source;
+
+fn check(status: Status, is_final: bool) -> Check {
+    Check {
+        id: "x",
+        status,
+        scope: Scope::Cluster,
+        evidence: Vec::new(),
+        findings: Vec::new(),
+        classes: Vec::new(),
+        notes: Vec::new(),
+        is_final,
+    }
+}
+
+#[test]
+fn unknown_wins_over_hold_and_hold_over_block() {
+    use Status::{Block, Hold, Pass, Unknown};
+    for (statuses, expected) in [
+        (vec![Pass, Pass], Answer::Safe),
+        (vec![Pass, Block], Answer::Blocked),
+        (vec![Block, Hold], Answer::Held),
+        (vec![Hold, Unknown], Answer::Unknown),
+        (vec![Block, Unknown], Answer::Unknown),
+        (vec![], Answer::Unknown),
+    ] {
+        let checks: Vec<_> = statuses.iter().map(|&status| check(status, false)).collect();
+        assert_eq!(combine(&checks), expected, "{statuses:?}");
+    }
+}
+
+#[test]
+fn a_target_that_can_never_be_gone_to_is_blocked_and_the_blind_checks_stay_in_sight() {
+    let mut cluster = healthy();
+    cluster.snapshot = Snapshot::unread();
+    for target in ["nonsense", "", "v1.37.0-rc.1"] {
+        let verdict = cluster.verdict(target);
+        assert_eq!(verdict.verdict, Answer::Blocked, "{target}");
+        assert!(verdict.blind().count() > 0, "{target}");
+    }
+}
+
+#[test]
+fn nothing_read_is_unknown_and_allows_nothing() {
+    let mut cluster = healthy();
+    cluster.snapshot = Snapshot::unread();
+    let verdict = cluster.verdict("v1.36.3");
+    assert_eq!(verdict.verdict, Answer::Unknown);
+    assert!(!verdict.allows(cluster.now, &cluster.settings).unwrap_err().is_empty());
+}
+
+#[test]
+fn losing_any_source_never_makes_it_safe_and_every_pass_names_its_evidence() {
+    let whole = healthy().verdict("v1.36.3");
+    assert_eq!(whole.verdict, Answer::Safe, "{whole:#?}");
+    assert!(whole.checks.iter().all(|check| !check.evidence.is_empty()));
+    type Loss = fn(&mut Healthy);
+    let losses: [(&str, Loss); 18] = [
+        ("nodes", |cluster| cluster.snapshot.nodes = Source::failed("gone")),
+        ("api_servers", |cluster| cluster.snapshot.api_servers = Source::failed("gone")),
+        ("static_pods", |cluster| cluster.snapshot.static_pods = Source::failed("gone")),
+        ("packages", |cluster| cluster.snapshot.packages = Source::failed("gone")),
+        ("kubelet_config", |cluster| cluster.inventory.kubelet_config = Source::failed("gone")),
+        ("kube_proxy_config", |cluster| cluster.inventory.kube_proxy_config = Source::failed("gone")),
+        ("definitions", |cluster| cluster.inventory.definitions = Source::failed("gone")),
+        ("workloads", |cluster| cluster.inventory.workloads = Source::failed("gone")),
+        ("budgets", |cluster| cluster.inventory.budgets = Source::failed("gone")),
+        ("namespaces", |cluster| cluster.inventory.namespaces = Source::failed("gone")),
+        ("webhooks", |cluster| cluster.inventory.webhooks = Source::failed("gone")),
+        ("webhook_backends", |cluster| cluster.inventory.webhook_backends = Source::failed("gone")),
+        ("persistent_volumes", |cluster| cluster.inventory.persistent_volumes = Source::failed("gone")),
+        ("storage_classes", |cluster| cluster.inventory.storage_classes = Source::failed("gone")),
+        ("csi_drivers", |cluster| cluster.inventory.csi_drivers = Source::failed("gone")),
+        ("api_requests", |cluster| cluster.inventory.api_requests = Source::failed("gone")),
+        ("api_writes", |cluster| cluster.inventory.api_writes = Source::failed("gone")),
+        ("manifests", |cluster| {
+            cluster.matrix.policy.value.helm_manifests = HelmManifests::Required;
+            cluster.inventory.manifests = Some(Source::failed("gone"));
+        }),
+    ];
+    for (source, lose) in losses {
+        let mut less = healthy();
+        lose(&mut less);
+        let verdict = less.verdict("v1.36.3");
+        assert_eq!(verdict.verdict, Answer::Unknown, "{source}");
+        assert!(verdict.findings().any(|finding| finding.subject == source), "{source}: {verdict:#?}");
+    }
+}
+
+#[test]
+fn a_verdict_allows_within_its_time_to_live_only() {
+    let cluster = healthy();
+    let (settings, now) = (&cluster.settings, cluster.now);
+    let verdict = cluster.verdict("v1.36.3");
+    let after = |seconds| now + jiff::SignedDuration::from_secs(seconds);
+    assert_eq!(verdict.allows(after(60), settings), Ok(()));
+    assert_eq!(verdict.allows(after(61), settings).unwrap_err()[0].reason, Reason::VerdictStale);
+    assert!(
+        verdict.allows(after(-1), settings).is_err(),
+        "a verdict from the future: the clock was set back"
+    );
+}
+
+#[test]
+fn a_verdict_without_a_check_stands_in_the_way() {
+    let cluster = healthy();
+    let none = Verdict::of("v1.36.3".to_owned(), cluster.now, Vec::new());
+    let found = none.standing_in_the_way(None, &cluster.snapshot, &cluster.settings, cluster.now);
+    assert_eq!(found.iter().map(|finding| finding.reason).collect::<Vec<_>>(), [Reason::VerdictUnknown]);
+}
+
+#[test]
+fn checks_of_the_whole_cluster_are_frozen_once_the_control_plane_has_begun() {
+    let mut cluster = healthy();
+    cluster.snapshot.packages = Source::failed("gone");
+    let verdict = cluster.verdict("v1.36.3");
+    let worker = Step::Worker("w-1".into());
+    assert_eq!(verdict.for_step(&worker, false).verdict, Answer::Unknown);
+    assert_eq!(verdict.for_step(&worker, true).verdict, Answer::Safe);
+    assert_eq!(verdict.for_step(&Step::Preflight, true).verdict, Answer::Unknown);
+}
