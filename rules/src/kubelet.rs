@@ -35,7 +35,7 @@ pub fn questions(nodes: &[Node], targets: &[Version]) -> BTreeMap<NodeName, Ques
     let question = |node: &Node| {
         let version = node.kubelet_version.as_ref().ok()?;
         let life = format!("{} {} {version}", node.uid, node.boot_id);
-        let with_cgroup = version.minor() < CGROUP_V1_FAILS_FROM && newest >= CGROUP_V1_FAILS_FROM;
+        let with_cgroup = newest >= CGROUP_V1_FAILS_FROM;
         (version.minor() < newest).then(|| (node.name.clone(), Question { life, with_cgroup }))
     };
     nodes.iter().filter_map(question).collect()
@@ -134,7 +134,7 @@ mod tests {
         let nodes = [node("a", "v1.36.1"), node("b", "v1.34.1"), node("c", "latest")];
         for (targets, asked) in [
             (&["v1.36.3"][..], &[("b", true)][..]),
-            (&["v1.36.3", "v1.37.0"], &[("a", false), ("b", true)]),
+            (&["v1.36.3", "v1.37.0"], &[("a", true), ("b", true)]),
             (&["v1.34.9"], &[]),
             (&[], &[]),
         ] {

@@ -619,7 +619,7 @@ impl Reason {
             Self::PdbOfOthers => entry(
                 "pdb_of_others",
                 "a PodDisruptionBudget counts pods whose owners are not watched",
-                "wait until these pods are gone, give them labels of their own, or let the budget allow one more",
+                "give these pods labels of their own, let the budget allow one more, or accept it for this run: spec.acceptRisks",
             ),
             Self::WebhookDead => entry(
                 "webhook_dead",

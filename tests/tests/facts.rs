@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use lockkeeper_tests::World;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const RUN: &str = "facts";
@@ -13,13 +13,14 @@ const RELOAD_SECONDS_MAX: u64 = 12;
 const GOOD: &str = "schema: 2\nas_of: \"2026-07-24\"\npolicy: {not_covered: warn}\n";
 const BAD: &str = "schema: 2\nas_of: \"2026-07-24\"\nruntime: {}\n";
 
-/// A row by which no node's runtime is new enough.
+/// The built-in facts about runtimes, and beside them a floor that no node's runtime reaches.
 fn blocking() -> String {
-    let source = "https://example.com/a-page";
-    format!(
-        "{GOOD}runtimes:\n  containerd:\n    recommended: []\n    hard: [{{from: \"1.30\", release: \"99.0.0\", source: \"{source}\"}}]\n  \
-         cri_o: {{behind_max: 2, source: \"{source}\"}}\n  docker: {{removed: \"1.24\", source: \"{source}\"}}\n"
-    )
+    let built_in = include_str!("../../rules/data/nodes.yaml");
+    let mut facts: Value = serde_yaml::from_str(built_in).unwrap();
+    let mut runtimes = facts["runtimes"].take();
+    let floor = json!({"from": "1.30", "release": "99.0.0", "source": "https://example.com/a-page"});
+    runtimes["containerd"]["hard"].as_array_mut().unwrap().push(floor);
+    format!("{GOOD}runtimes: {runtimes}\n")
 }
 
 /// A folder in which a file is a link into `..data`, which is a link to a folder of its own for each change.

@@ -163,7 +163,8 @@ async fn what_a_target_takes_away_is_seen_in_static_pods_and_in_kubelets_that_ma
     cluster.expect("v1.37.0", "block", &[&of_server, of_kubelet]);
     let mut asked = ports.take_asked();
     asked.sort_unstable();
-    assert_eq!(asked, NODES.map(|(_, address)| format!("{address}/configz")));
+    let both = |(_, address)| ["configz", "metrics"].map(|path| format!("{address}/{path}"));
+    assert_eq!(asked, NODES.map(both).concat());
     cluster.expect("v1.36.3", "pass", &[]);
     assert_eq!(ports.take_asked(), Vec::<String>::new());
 

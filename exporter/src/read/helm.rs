@@ -1,5 +1,6 @@
 //! The releases of Helm, from the Secrets that it keeps them in.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 
 use base64::Engine;
@@ -19,25 +20,53 @@ const PAGE_SECRETS: u32 = 20;
 /// How many pages are read.
 const PAGES_MAX: usize = 500;
 
-/// The deployed releases of all namespaces.
+/// The releases of all namespaces, as deployed or as they failed since.
 ///
 /// # Errors
 /// The Secrets cannot be listed, or one of them is no release.
 pub async fn releases(client: &Client) -> Result<Vec<HelmRelease>, String> {
     let secrets: Api<Secret> = Api::all(client.clone());
     let mut params = ListParams::default().labels(DEPLOYED).limit(PAGE_SECRETS);
-    let mut releases = Vec::new();
+    let mut revisions = BTreeMap::new();
     for _page in 0..PAGES_MAX {
         let page: ObjectList<Secret> = secrets.list(&params).await.map_err(|error| refused(&error))?;
         for secret in &page.items {
-            releases.push(stored(secret)?);
+            revisions.entry(release_of(secret)).or_insert_with(Vec::new).push(revision(secret)?);
         }
         params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
         if params.continue_token.is_none() {
-            return Ok(releases);
+            return Ok(revisions.into_values().flat_map(current).collect());
         }
     }
     Err(format!("more than {PAGES_MAX} pages of {PAGE_SECRETS} Secrets of Helm"))
+}
+
+/// A stored revision of a release.
+struct Revision {
+    number: u64,
+    is_deployed: bool,
+    release: HelmRelease,
+}
+
+fn label<'a>(secret: &'a Secret, name: &str) -> &'a str {
+    secret.metadata.labels.as_ref().and_then(|labels| labels.get(name)).map_or("", String::as_str)
+}
+
+/// The namespace and the name of the release that a Secret is of.
+fn release_of(secret: &Secret) -> (String, String) {
+    (secret.metadata.namespace.clone().unwrap_or_default(), label(secret, "name").to_owned())
+}
+
+fn revision(secret: &Secret) -> Result<Revision, String> {
+    let number = label(secret, "version").parse().unwrap_or(u64::MAX);
+    Ok(Revision { number, is_deployed: label(secret, "status") == "deployed", release: stored(secret)? })
+}
+
+/// What Helm may still begin from: the newest deployed revision and those after it, which failed; all where none is
+/// deployed.
+fn current(revisions: Vec<Revision>) -> Vec<HelmRelease> {
+    let newest = revisions.iter().filter(|it| it.is_deployed).map(|it| it.number).max().unwrap_or(0);
+    revisions.into_iter().filter(|it| it.number >= newest).map(|it| it.release).collect()
 }
 
 fn refused(error: &kube::Error) -> String {
@@ -95,6 +124,27 @@ mod tests {
             "chart":{"metadata":{"name":"nginx","version":"1.2.3"}}}"#;
         let release = stored(&secret(Some(zipped(json)))).unwrap();
         assert_eq!((release.name.as_str(), release.kinds[0].kind.as_str()), ("web", "Service"));
+    }
+
+    #[test]
+    fn what_failed_before_the_deployed_revision_is_history() {
+        let revision = |number: u64, status: &str| {
+            let json = format!(
+                r#"{{"name":"web","namespace":"apps","manifest":"","chart":{{"metadata":{{"name":"nginx","version":"{number}"}}}}}}"#
+            );
+            let mut stored = secret(Some(zipped(json.as_bytes())));
+            let labels = [("name", "web"), ("status", status), ("version", &number.to_string())];
+            stored.metadata.labels =
+                Some(labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
+            super::revision(&stored).unwrap()
+        };
+        let left = |all: &[(u64, &str)]| {
+            let all = all.iter().map(|(number, status)| revision(*number, status)).collect();
+            current(all).into_iter().map(|release| release.chart_version).collect::<Vec<_>>()
+        };
+        assert_eq!(left(&[(3, "failed"), (4, "deployed"), (5, "failed")]), ["4", "5"]);
+        assert_eq!(left(&[(1, "failed")]), ["1"]);
+        assert_eq!(left(&[(1, "failed"), (2, "pending-upgrade")]), ["1", "2"]);
     }
 
     #[test]

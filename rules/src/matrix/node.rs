@@ -1,5 +1,7 @@
 //! What a node must run below its kubelet, and the control plane below its API server.
 
+use std::collections::BTreeSet;
+
 use super::hand::Hand;
 use super::{Section, minor, schema, source};
 use crate::version::{Minor, Version};
@@ -108,6 +110,18 @@ impl Section for Runtimes {
         Some(runtimes)
     }
 
+    fn forgotten(&self, later: &Self) -> Vec<String> {
+        let names = |all: &Self| {
+            let recommended = all
+                .containerd_recommended
+                .iter()
+                .map(|row| format!("what is recommended for {}", row.kubernetes));
+            let hard = all.containerd_hard.iter().map(|floor| format!("the floor from {}", floor.from));
+            recommended.chain(hard).collect::<BTreeSet<_>>()
+        };
+        names(self).difference(&names(later)).cloned().collect()
+    }
+
     fn schema() -> serde_json::Value {
         use schema::{count, list, minor, object, release, required, source};
         let recommended = [
@@ -214,6 +228,13 @@ impl Section for EtcdFloors {
 
     fn read(hand: &Hand<'_>) -> Option<Self> {
         rows(Some(hand.clone()), |hand| floor(hand, "target_from")).map(Self)
+    }
+
+    fn forgotten(&self, later: &Self) -> Vec<String> {
+        let names = |all: &Self| {
+            all.0.iter().map(|floor| format!("the floor from {}", floor.from)).collect::<BTreeSet<_>>()
+        };
+        names(self).difference(&names(later)).cloned().collect()
     }
 
     fn schema() -> serde_json::Value {

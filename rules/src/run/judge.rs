@@ -14,7 +14,8 @@ use crate::snapshot::{Node, Role};
 use crate::version::Version;
 
 /// The reasons that a person may accept by name in `spec.acceptRisks`.
-const ACCEPTABLE: [Reason; 3] = [Reason::ConfigDrift, Reason::PdbBlocked, Reason::PodWithoutController];
+const ACCEPTABLE: [Reason; 4] =
+    [Reason::ConfigDrift, Reason::PdbBlocked, Reason::PdbOfOthers, Reason::PodWithoutController];
 
 /// Whether a person has looked at this and accepts it for the whole run.
 #[must_use]

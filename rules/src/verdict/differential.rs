@@ -152,6 +152,8 @@ fn nodes(recorded: &Recorded) -> Vec<Node> {
 /// What the first gate read, as we would have read it; nothing if its matrix is not one that we take.
 fn cluster(recorded: &Recorded, mut cluster: Healthy) -> Option<Healthy> {
     let now = cluster.now;
+    // The built-in floors are none of what the first gate was given.
+    cluster.matrix.runtimes = crate::matrix::Part::default();
     let mistakes = cluster.matrix.lay(&[("mine.yaml", &facts(&recorded.matrix)?)]);
     if !mistakes.is_empty() {
         return None;

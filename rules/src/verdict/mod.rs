@@ -242,7 +242,9 @@ impl Verdict {
     #[must_use]
     pub fn for_run(&self, run: &UpgradeRun, snapshot: &Snapshot) -> Self {
         let begun = self.target.parse().is_ok_and(|target| control_plane_begun(&target, snapshot));
-        let left = self.for_step(&Step::Postflight, begun);
+        let active = run.status.as_ref().and_then(|status| status.active.first());
+        let step = active.and_then(|active| active.step.parse().ok()).unwrap_or(Step::Postflight);
+        let left = self.for_step(&step, begun);
         let checks = left.checks.into_iter().map(|check| check.without(|finding| is_accepted(run, finding)));
         Self::of(left.target, left.computed_at, checks.collect())
     }

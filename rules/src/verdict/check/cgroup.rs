@@ -6,13 +6,18 @@
 //!                                  or kubeadm will write failCgroupV1: false
 //! ```
 //!
+//! Kubelets are asked only where a target changes their minor, and where somebody has given the right: for a patch alone it
+//! stays unseen that a node's own file says failCgroupV1: false.
+//!
 //! That a kubelet from before 1.35 shows `failCgroupV1: false` proves nothing: it is its default, and the next one's is true.
 //!
 //! Source: <https://github.com/kubernetes/enhancements/issues/5573>.
 
 use std::collections::BTreeMap;
 
-use super::{Facts, KUBELET_AGE_SECONDS_MAX, KUBELET_CONFIG_MAP, Outcome, unreadable_version, usable};
+use super::{
+    Facts, KUBELET_AGE_SECONDS_MAX, KUBELET_CONFIG_MAP, Outcome, is_left, unreadable_version, usable,
+};
 use crate::inventory::{KubeletConfig, RunningKubelet};
 use crate::name::NodeName;
 use crate::reason::{Finding, Reason};
@@ -75,7 +80,7 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
         }
     }
     if let Ok(written) = &written {
-        for node in nodes.iter().filter(|node| node.kubelet_version.as_ref() != Ok(version)) {
+        for node in nodes.iter().filter(|node| is_left(facts.case.snapshot, node, version)) {
             let kept = by_node.get(&node.name).and_then(|kubelet| kept(kubelet, node, fact.fails_from));
             let Some(cgroup_version) = kept.filter(|_| !keeps(written.as_ref())) else { continue };
             let detail = format!(

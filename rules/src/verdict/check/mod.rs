@@ -28,7 +28,7 @@ pub use addons::{Way, addon_workloads, not_covered, way};
 use super::{Case, Check, Evidence, Scope, Status};
 use crate::matrix::Part;
 use crate::reason::{Finding, Reason};
-use crate::snapshot::{Node, Source, Unusable};
+use crate::snapshot::{Node, Role, Snapshot, Source, Unusable};
 use crate::version::{Version, VersionError};
 
 /// How old what kubelets say may be: they are asked anew every ten minutes, and may miss twice.
@@ -40,6 +40,8 @@ const WITNESS_AGE_SECONDS_MAX: u64 = 300;
 const KUBELET_CONFIG_MAP: &str = "ConfigMap kube-system/kubelet-config";
 /// What kubeadm starts every kube-proxy from.
 const KUBE_PROXY_CONFIG_MAP: &str = "ConfigMap kube-system/kube-proxy";
+/// The components that the control plane is made of.
+const CONTROL_PLANE: [&str; 3] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
 /// How many notes a check of many things tells.
 const NOTES_MAX: usize = 40;
 
@@ -251,6 +253,17 @@ fn usable<'a, T>(
         };
         Finding::new(reason, name, why.to_string())
     })
+}
+
+/// Whether a run to the target has this node before it: as long as its kubelet, or what its control plane is made of, is
+/// not at the target. What cannot be seen is not there yet.
+fn is_left(snapshot: &Snapshot, node: &Node, target: &Version) -> bool {
+    let pods = || snapshot.static_pods.value.iter().flatten().filter(|pod| pod.node == node.name);
+    let is_there =
+        |component: &str| pods().any(|pod| pod.component == component && pod.version.as_ref() == Ok(target));
+    let control_plane_is_there =
+        node.role != Role::ControlPlane || CONTROL_PLANE.iter().all(|it| is_there(it));
+    node.kubelet_version.as_ref() != Ok(target) || !control_plane_is_there
 }
 
 /// A version that is not one: a finding about who runs it.

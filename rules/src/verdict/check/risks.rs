@@ -7,7 +7,7 @@ use super::{Facts, Outcome, WITNESS_AGE_SECONDS_MAX, unreadable_version, usable}
 use crate::inventory::RiskAnswer;
 use crate::matrix::{Risk, Severity};
 use crate::reason::{Finding, Reason};
-use crate::snapshot::{ApiServer, Source};
+use crate::snapshot::Source;
 use crate::verdict::Evidence;
 use crate::version::Version;
 
@@ -33,8 +33,18 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
         facts.state("api_servers", &facts.case.snapshot.api_servers).map_err(Outcome::unknown)?;
     let (mut evidence, mut blockers, mut unknowns, mut notes) =
         (vec![servers_read], Vec::new(), Vec::new(), Vec::new());
-    unknowns.extend(servers.iter().filter_map(unread));
-    let running: Vec<&Version> = servers.iter().filter_map(|server| server.version.as_ref().ok()).collect();
+    let (nodes, nodes_read) = facts.state("nodes", &facts.case.snapshot.nodes).map_err(Outcome::unknown)?;
+    evidence.push(nodes_read);
+    // A danger may be one of API servers or one of kubelets: whoever is in it counts.
+    let versions = servers.iter().map(|server| (server.name.as_str(), &server.version));
+    let versions = versions.chain(nodes.iter().map(|node| (node.name.0.as_str(), &node.kubelet_version)));
+    let mut running: Vec<&Version> = Vec::new();
+    for (name, version) in versions {
+        match version {
+            Ok(version) => running.push(version),
+            Err(written) => unknowns.push(unreadable_version(name, written)),
+        }
+    }
     let answers = Answers::of(facts);
     evidence.extend(answers.read.clone().ok().flatten());
     for risk in &risks.0 {
@@ -55,10 +65,6 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
         }
     }
     Ok(Outcome::judge(known, evidence, blockers, unknowns).noting(notes))
-}
-
-fn unread(server: &ApiServer) -> Option<Finding> {
-    server.version.as_ref().err().map(|written| unreadable_version(&server.name, written))
 }
 
 /// What Prometheus has said.
@@ -129,6 +135,11 @@ mod tests {
         let row = |cluster: &mut Healthy| lay(cluster, &format!("{{{ROW}}}"));
         assert_eq!(outcome(check, "v1.37.0", row), (Status::Block, vec!["risk_present"]));
         assert_eq!(outcome(check, "v1.36.3", row), (Status::Pass, vec![]));
+        let behind = |cluster: &mut Healthy| {
+            row(cluster);
+            cluster.snapshot.api_servers.value = Some(vec![api_server("cp-1", "v1.37.0")]);
+        };
+        assert_eq!(outcome(check, "v1.37.1", behind).0, Status::Block, "kubelets are in danger yet");
         let half = |cluster: &mut Healthy| {
             row(cluster);
             let servers = cluster.snapshot.api_servers.value.as_mut().unwrap();

@@ -24,12 +24,10 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use super::{Facts, NOTES_MAX, Outcome};
+use super::{Facts, NOTES_MAX, Outcome, is_left};
 use crate::drain::{Budget, Demand, overlap};
 use crate::inventory::{Workload, WorkloadKind};
 use crate::reason::{Finding, Reason};
-use crate::snapshot::Node;
-use crate::version::Version;
 
 /// What was found out, by what it means.
 #[derive(Default)]
@@ -60,18 +58,13 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
         tally.blockers.extend(overlaps(&budgets, &workloads));
     }
     let Tally { mut blockers, mut unknowns, mut notes } = tally;
-    if !nodes.iter().any(|node| is_to_be_drained(node, target)) {
+    if !nodes.iter().any(|node| is_left(case.snapshot, node, target)) {
         notes.extend(blockers.drain(..).chain(unknowns.drain(..)));
     }
     notes.sort_unstable();
     notes.truncate(NOTES_MAX);
     let rest = vec![workloads_read, nodes_read];
     Ok(Outcome::weigh(budgets_read, rest, [blockers, Vec::new(), unknowns]).noting(notes))
-}
-
-/// Whether a run to the target drains this node. One whose version cannot be read may be behind.
-fn is_to_be_drained(node: &Node, target: &Version) -> bool {
-    node.kubelet_version.as_ref() != Ok(target)
 }
 
 fn by_namespace<'a, T>(all: &'a [T], namespace: impl Fn(&'a T) -> &'a str) -> BTreeMap<&'a str, Vec<&'a T>> {
@@ -135,7 +128,7 @@ fn against(budget: &Budget, known: &Known) -> Against {
         return unknown(format!("its demand cannot be read: {:?}", budget.demand));
     };
     if never {
-        // Pods of others may make up for it: then it allows something although nothing is in flux.
+        // Pods of others may make up for it: then it allows something although nothing is in flux, as long as they last.
         let is_more = known.is_settled && budget.is_observed() && budget.expected_pods > known.replicas;
         if !is_more || budget.disruptions_allowed <= 0 {
             return Against::Blocks(budget.never(known.replicas, &known.whose));
@@ -143,7 +136,7 @@ fn against(budget: &Budget, known: &Known) -> Against {
         let Budget { expected_pods, disruptions_allowed, .. } = budget;
         let detail =
             format!("{expected_pods} pods, {} known, {disruptions_allowed} may leave now", known.replicas);
-        return Against::Unknown(Finding::new(Reason::PdbOfOthers, budget.title(), detail));
+        return Against::Blocks(Finding::new(Reason::PdbOfOthers, budget.title(), detail));
     }
     let protects_only_daemons = known.replicas == 0 && known.daemon_pods > 0;
     match budget.uncounted() {

@@ -116,7 +116,7 @@ fn pods_of_owners_that_are_not_watched_are_judged_by_the_status() {
     says("not Ready", with(vec![waits], vec![]), pass, &[], &["pdb_waits"]);
     // A bare pod beside the Deployment's only one.
     let more = of("web", budget("b", min(1), 2));
-    says("one more", with(vec![more.clone()], vec![web(1)]), Status::Unknown, &["pdb_of_others"], &[]);
+    says("one more", with(vec![more.clone()], vec![web(1)]), block, &["pdb_of_others"], &[]);
     // Pods that failed are counted too, and are no help.
     let failed = Budget { current_healthy: 1, disruptions_allowed: 0, ..more };
     says("one failed", with(vec![failed], vec![web(1)]), block, &["pdb_blocked"], &[]);
@@ -170,16 +170,21 @@ fn a_status_about_an_older_spec_is_unknown_unless_the_spec_itself_forbids() {
 
 #[test]
 fn where_no_node_is_left_to_drain_nothing_is_in_the_way() {
-    let done = |kubelet: &'static str| {
+    let done = |kubelet: &'static str, control_plane: &'static str| {
         move |cluster: &mut Healthy| {
             with(vec![of("web", budget("b", min(1), 1))], vec![web(1)])(cluster);
             for node in cluster.snapshot.nodes.value.iter_mut().flatten() {
                 node.kubelet_version = super::super::tests::version(kubelet);
             }
+            for pod in cluster.snapshot.static_pods.value.iter_mut().flatten() {
+                pod.version = super::super::tests::version(control_plane);
+            }
         }
     };
-    says("all are there", done("v1.36.3"), Status::Pass, &[], &["pdb_blocked"]);
-    says("nobody knows", done("odd"), Status::Block, &["pdb_blocked"], &[]);
+    let (pass, block) = (Status::Pass, Status::Block);
+    says("all are there", done("v1.36.3", "v1.36.3"), pass, &[], &["pdb_blocked"]);
+    says("nobody knows", done("odd", "v1.36.3"), block, &["pdb_blocked"], &[]);
+    says("kubelets went ahead", done("v1.36.3", "v1.36.1"), block, &["pdb_blocked"], &[]);
 }
 
 #[test]

@@ -93,6 +93,10 @@ fn kept<T>(
     if let Some(gates) = gates {
         let (table, known) = facts.known(&facts.case.matrix.components).map_err(Outcome::unknown)?;
         found.evidence.push(known);
+        if table.gates.iter().all(|row| row.minor < target) {
+            let detail = "nothing is known of the gates and flags that it takes away";
+            found.unknown(Finding::new(Reason::ComponentFactsMissing, target.to_string(), detail));
+        }
         let ever = Hop { running: Minor { minor: 0, ..target }, target };
         for (gate, value) in gates {
             judge_gate(table, subject, (gate, *value), ever, found);

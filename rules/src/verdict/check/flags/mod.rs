@@ -18,15 +18,13 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use super::{Facts, Outcome, unreadable_version};
+use super::{CONTROL_PLANE, Facts, Outcome, is_left, unreadable_version};
 use crate::matrix::{Components, GateFate, Hop};
 use crate::reason::{Finding, Reason};
 use crate::snapshot::{ApiServer, Node, Role, StaticPod};
 use crate::verdict::Evidence;
 use crate::version::Minor;
 
-/// The components that the control plane is made of.
-const CONTROL_PLANE: [&str; 3] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
 /// The flags whose values are admission plugins.
 const PLUGIN_FLAGS: [&str; 3] =
     ["enable-admission-plugins", "disable-admission-plugins", "admission-control"];
@@ -63,7 +61,7 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
     let pods =
         going(pods.iter().map(|pod| (pod, format!("{} on {}", pod.component, pod.node))), target, &mut found);
     let kubelets = kubelets::going(nodes, target, &mut found);
-    if nodes.iter().any(|node| node.kubelet_version.as_ref() != Ok(version)) {
+    if nodes.iter().any(|node| is_left(snapshot, node, version)) {
         kubelets::written(facts, target, &mut found)?;
     }
     if !pods.is_empty() || !kubelets.is_empty() {
@@ -149,13 +147,16 @@ fn command_line(
         let detail = format!("{} is gone in {} ({})", row.name, row.removed, row.source);
         Finding::new(Reason::AdmissionPluginRemoved, name, detail)
     }));
-    let gone = facts.case.matrix.removed_apis.value.going(hop.running, hop.target);
+    let kinds = &facts.case.matrix.removed_apis.value.kinds;
     for item in values("runtime-config").map(str::trim) {
-        // What is turned off may stay: it is not looked for. A group and version that nobody knows ends the start.
-        let (api, value) = item.split_once('=').unwrap_or((item, "true"));
-        let Some((group, version)) = api.split_once('/').filter(|_| value != "false") else { continue };
-        if gone.iter().any(|kind| kind.group == group && kind.version == version) {
-            let detail = format!("--runtime-config={api} turns on what is gone in {}", hop.target);
+        // A group and version that the API server does not know ends its start, also where it is turned off.
+        let api = item.split('=').next().unwrap_or_default();
+        let Some((group, version)) = api.split_once('/') else { continue };
+        let version = version.split('/').next().unwrap_or_default();
+        let known = || kinds.iter().filter(|row| row.group == group && row.version == version);
+        let goes = known().any(|row| hop.running < row.removed && row.removed <= hop.target);
+        if goes && known().all(|row| row.removed <= hop.target) {
+            let detail = format!("--runtime-config={item} names what is gone in {}", hop.target);
             found.blockers.push(Finding::new(Reason::FlagRemoved, name, detail));
         }
     }

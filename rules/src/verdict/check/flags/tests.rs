@@ -234,7 +234,11 @@ fn an_api_that_goes_must_not_be_turned_on() {
     assert_eq!(outcome(check, "v1.37.0", config(going)), block("flag_removed"));
     assert_eq!(outcome(check, "v1.37.0", config("storage.k8s.io/v1beta1")), block("flag_removed"));
     assert_eq!(outcome(check, "v1.36.3", config(going)), PASS);
-    for stays in ["api/all=true", "storage.k8s.io/v1beta1=false", "resource.k8s.io/v1=true"] {
+    for part in ["storage.k8s.io/v1beta1=false", "storage.k8s.io/v1beta1/volumeattributesclasses=true"] {
+        assert_eq!(outcome(check, "v1.37.0", config(part)), block("flag_removed"), "{part}");
+    }
+    // Of the last some kinds stay for longer.
+    for stays in ["api/all=true", "resource.k8s.io/v1=true", "resource.k8s.io/v1alpha3=true"] {
         assert_eq!(outcome(check, "v1.37.0", config(stays)), PASS, "{stays}");
     }
 }

@@ -24,7 +24,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::needs::{Asked, SYSTEM, asked};
-use super::{Facts, NOTES_MAX, Outcome};
+use super::{Facts, NOTES_MAX, Outcome, is_left};
 use crate::inventory::{
     Backend, LeadsTo, Namespace, ServiceName, WebhookBackend, WebhookConfiguration, Workload, WorkloadKind,
 };
@@ -32,7 +32,7 @@ use crate::metric::is_open;
 use crate::name::NodeName;
 use crate::reason::{Finding, Reason};
 use crate::run::Step;
-use crate::snapshot::Node;
+use crate::snapshot::{Node, Snapshot};
 use crate::version::Version;
 
 /// How many resources are named in a finding.
@@ -125,7 +125,7 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
         backends: backends.iter().map(|it| (&it.service, it)).collect(),
         namespaces,
         workloads,
-        leaving: leaving(nodes, runs, target),
+        leaving: leaving(nodes, runs, facts.case.snapshot, target),
     };
     let mut tally = Tally::default();
     for configuration in configurations {
@@ -147,7 +147,12 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
 }
 
 /// The node that a run has in hand, else every node that is not at the target yet.
-fn leaving<'a>(nodes: &'a [Node], runs: &[crate::api::UpgradeRun], target: &Version) -> Vec<&'a NodeName> {
+fn leaving<'a>(
+    nodes: &'a [Node],
+    runs: &[crate::api::UpgradeRun],
+    snapshot: &Snapshot,
+    target: &Version,
+) -> Vec<&'a NodeName> {
     let active = runs.iter().filter(|run| is_open(run)).filter_map(|run| run.status.as_ref());
     let steps: Vec<Step> =
         active.flat_map(|status| &status.active).filter_map(|it| it.step.parse().ok()).collect();
@@ -161,7 +166,7 @@ fn leaving<'a>(nodes: &'a [Node], runs: &[crate::api::UpgradeRun], target: &Vers
     if !in_hand.is_empty() {
         return in_hand;
     }
-    nodes.iter().filter(|node| node.kubelet_version.as_ref() != Ok(target)).map(|node| &node.name).collect()
+    nodes.iter().filter(|node| is_left(snapshot, node, target)).map(|node| &node.name).collect()
 }
 
 impl Scene<'_> {

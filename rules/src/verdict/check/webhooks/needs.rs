@@ -22,6 +22,8 @@ struct Need {
     operations: &'static [&'static str],
     place: Place,
     labels: Labels,
+    /// Only kubeadm asks for it. No pod waits for that, so whoever answers comes back by itself.
+    is_kubeadms: bool,
 }
 
 /// Where the objects are.
@@ -56,7 +58,17 @@ const fn need(
     place: Place,
     labels: Labels,
 ) -> Need {
-    Need { group, version: "v1", resource, operations, place, labels }
+    Need { group, version: "v1", resource, operations, place, labels, is_kubeadms: false }
+}
+
+/// What kubeadm writes, without labels.
+const fn kubeadms(
+    group: &'static str,
+    resource: &'static str,
+    operations: &'static [&'static str],
+    place: Place,
+) -> Need {
+    Need { is_kubeadms: true, ..need(group, (resource, ""), operations, place, Labels::None) }
 }
 
 const NEEDS: [Need; 23] = [
@@ -73,14 +85,14 @@ const NEEDS: [Need; 23] = [
     need("coordination.k8s.io", ("leases", ""), &["CREATE", "UPDATE"], Place::System, Labels::None),
     need("storage.k8s.io", ("csinodes", ""), &["CREATE", "UPDATE"], Place::Cluster, Labels::Any),
     // kubeadm makes a Job to see that pods start, and writes its own configuration, rights, kube-proxy and CoreDNS.
-    need("batch", ("jobs", ""), &["CREATE", "DELETE"], Place::System, Labels::Any),
-    need("", ("configmaps", ""), &["CREATE", "UPDATE"], Place::System, Labels::Any),
-    need("", ("serviceaccounts", ""), &["CREATE", "UPDATE"], Place::System, Labels::Any),
-    need("", ("services", ""), &["CREATE", "UPDATE"], Place::System, Labels::Any),
-    need(RBAC, ("roles", ""), &["CREATE", "UPDATE"], Place::System, Labels::Any),
-    need(RBAC, ("rolebindings", ""), &["CREATE", "UPDATE"], Place::System, Labels::Any),
-    need(RBAC, ("clusterroles", ""), &["CREATE", "UPDATE"], Place::Cluster, Labels::Any),
-    need(RBAC, ("clusterrolebindings", ""), &["CREATE", "UPDATE"], Place::Cluster, Labels::Any),
+    kubeadms("batch", "jobs", &["CREATE", "DELETE"], Place::System),
+    Need { labels: Labels::Any, ..kubeadms("", "configmaps", &["CREATE", "UPDATE"], Place::System) },
+    kubeadms("", "serviceaccounts", &["CREATE", "UPDATE"], Place::System),
+    Need { labels: Labels::Any, ..kubeadms("", "services", &["CREATE", "UPDATE"], Place::System) },
+    kubeadms(RBAC, "roles", &["CREATE", "UPDATE"], Place::System),
+    kubeadms(RBAC, "rolebindings", &["CREATE", "UPDATE"], Place::System),
+    kubeadms(RBAC, "clusterroles", &["CREATE", "UPDATE"], Place::Cluster),
+    kubeadms(RBAC, "clusterrolebindings", &["CREATE", "UPDATE"], Place::Cluster),
     need("apps", ("daemonsets", ""), &["CREATE", "UPDATE"], Place::System, Labels::Any),
     need("apps", ("deployments", ""), &["CREATE", "UPDATE"], Place::System, Labels::Any),
     // What rolls these out.
@@ -130,14 +142,16 @@ pub(super) fn asked(webhook: &Webhook, namespaces: &[Namespace], workloads: &[Wo
         };
         if need.place == Place::Cluster {
             let is_met = need.labels == Labels::Any || webhook.objects.matches(&BTreeMap::new());
-            asked.cluster |= is_met;
+            asked.cluster |= is_met && !need.is_kubeadms;
             asked.what.extend(is_met.then(|| name(need)));
             continue;
         }
         let here: BTreeSet<String> =
             in_scope.iter().filter(is_here).map(|namespace| (*namespace).to_owned()).collect();
         asked.what.extend((!here.is_empty()).then(|| name(need)));
-        asked.namespaces.extend(here);
+        if !need.is_kubeadms {
+            asked.namespaces.extend(here);
+        }
     }
     asked
 }
