@@ -50,8 +50,9 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
         facts.state("workloads", &case.inventory.workloads).map_err(Outcome::unknown)?;
     let (nodes, nodes_read) = facts.state("nodes", &case.snapshot.nodes).map_err(Outcome::unknown)?;
     let mut tally = Tally::default();
+    let mut workloads = by_namespace(workloads, |workload| &workload.namespace);
     for (namespace, budgets) in by_namespace(budgets, |budget| &budget.namespace) {
-        let workloads: Vec<_> = workloads.iter().filter(|it| it.namespace == namespace).collect();
+        let workloads = workloads.remove(namespace).unwrap_or_default();
         for budget in &budgets {
             one(budget, &workloads, &mut tally);
         }
