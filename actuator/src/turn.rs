@@ -14,8 +14,8 @@ use lockkeeper_rules::gate::{self, Pending};
 use lockkeeper_rules::matrix::reload::InForce;
 use lockkeeper_rules::reason::Finding;
 use lockkeeper_rules::run::{
-    LockView, Needs, Observed, Position, Shown, State, Turn, decide, is_accepted, is_done, needs, outlook,
-    rung_for, status,
+    LockView, Needs, Observed, Position, Shown, State, Turn, decide, is_done, needs, outlook, rung_for,
+    status,
 };
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::{Packages, Snapshot, Source};
@@ -179,7 +179,7 @@ impl Actuator {
         if is_done(&state, run.deleting, &lock) {
             return Turned::nothing();
         }
-        let verdict = self.verdict(run, &state, snapshot);
+        let verdict = self.verdict(run, snapshot);
         let scene = Scene { state, lock, verdict, generation };
         let (turn, shown) = self.decide(run, &scene, snapshot).await;
         let before = scene.state;
@@ -203,17 +203,14 @@ impl Actuator {
         Turned { pause, waiting: waiting(&turn.state), is_kept: true }
     }
 
-    /// What stands in the way by the verdict, of the checks that concern the step at hand.
-    fn verdict(&self, run: &UpgradeRun, state: &State, snapshot: &Snapshot) -> Vec<Finding> {
+    /// What stands in the way by the verdict, of the checks that concern what is left of the run.
+    fn verdict(&self, run: &UpgradeRun, snapshot: &Snapshot) -> Vec<Finding> {
         let now = Timestamp::now();
         let inventory = self.inventories.inventory();
         let matrix = Arc::clone(&self.facts.borrow().matrix);
         let case = Case { snapshot, inventory: &inventory, matrix: &matrix, settings: &self.settings, now };
-        let whole = verdict::verdict(&run.spec.target, &case);
-        let mut findings = whole.standing_in_the_way(state.step(), snapshot, &self.settings, now);
-        // What preflight was told to accept would else hold every step after it.
-        findings.retain(|finding| !is_accepted(run, finding));
-        findings
+        let left = verdict::verdict(&run.spec.target, &case).for_run(run, snapshot);
+        left.allows(now, &self.settings).err().unwrap_or_default()
     }
 
     async fn decide(

@@ -290,25 +290,6 @@ impl Verdict {
     }
 }
 
-impl Verdict {
-    /// Everything that keeps the step at hand from being begun or gone on with; empty means it may. Between steps,
-    /// what concerns every step counts.
-    #[must_use]
-    pub fn standing_in_the_way(
-        &self,
-        step: Option<&Step>,
-        snapshot: &Snapshot,
-        settings: &Settings,
-        now: Timestamp,
-    ) -> Vec<Finding> {
-        let begun = self.target.parse().is_ok_and(|target| control_plane_begun(&target, snapshot));
-        self.for_step(step.unwrap_or(&Step::Postflight), begun)
-            .allows(now, settings)
-            .err()
-            .unwrap_or_default()
-    }
-}
-
 fn combine(checks: &[Check]) -> Answer {
     let any = |status| checks.iter().any(|check| check.status == status);
     if checks.iter().any(|check| check.is_final && check.status == Status::Block) {

@@ -107,7 +107,7 @@ fn a_verdict_allows_within_its_time_to_live_only() {
 fn a_verdict_without_a_check_stands_in_the_way() {
     let cluster = healthy();
     let none = Verdict::of("v1.36.3".to_owned(), cluster.now, Vec::new());
-    let found = none.standing_in_the_way(None, &cluster.snapshot, &cluster.settings, cluster.now);
+    let found = none.allows(cluster.now, &cluster.settings).unwrap_err();
     assert_eq!(found.iter().map(|finding| finding.reason).collect::<Vec<_>>(), [Reason::VerdictUnknown]);
 }
 
