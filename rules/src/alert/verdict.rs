@@ -54,16 +54,17 @@ fn in_flight_and_blind(settings: &Settings) -> AlertRule {
 fn blind(settings: &Settings) -> AlertRule {
     let select = Select::new(settings);
     let checks = select.all("k8s_upgrade_verdict_blind");
+    let blind = select.matching("k8s_upgrade_blind", &[PATCH]);
     let words = Words {
         name: "K8sUpgradeBlind",
         severity: Severity::Warning,
         summary: "Whether the cluster is fit for the newest patch cannot be told.",
         description: format!(
             "The verdict on the newest {{{{ $labels.kind }}}} lacks something that cannot be read; /verdict says what. Blind \
-             checks:{{{{ range query `max by (check) ({checks}) == 1` }}}} {{{{ .Labels.check }}}}{{{{ end }}}}."
+             checks:{{{{ range query `max by (check) ({checks} == 1 and on (target) {blind} == 1)` }}}} {{{{ .Labels.check \
+             }}}}{{{{ end }}}}."
         ),
     };
-    let blind = select.matching("k8s_upgrade_blind", &[PATCH]);
     rule(settings, words, format!("max by (kind) ({blind}) == 1"), settings.alerts.blind_seconds)
 }
 

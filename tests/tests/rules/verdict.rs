@@ -47,6 +47,7 @@ fn of_goals() -> Vec<Case> {
             .fires(15 * MINUTE, BLOCKED)
             .silent(HOUR, IN_FLIGHT_AND_HELD),
         blocked_in_words(),
+        blind_in_words(),
         case("an open run whose target the cluster is not fit for")
             .with(&goal("blocked", "run"), "1+0x60")
             .fires(15 * MINUTE, BLOCKED),
@@ -74,6 +75,30 @@ fn of_goals() -> Vec<Case> {
             .fires(2 * HOUR, BLIND)
             .fires(2 * HOUR, HELD_PAST_EOL),
     ]
+}
+
+/// With the blind checks of the newest patch, and without those of another target.
+fn blind_in_words() -> Case {
+    let check = |check: &str, target: &str| {
+        series("k8s_upgrade_verdict_blind", &format!("target=\"{target}\",check=\"{check}\""))
+    };
+    case("the alert names the checks that are blind")
+        .with(&goal("blind", "patch"), "1+0x60")
+        .with(&goal("blind", "minor").replace("v1.37.0", "v1.38.0"), "1+0x60")
+        .with(&check("kernel", "v1.37.0"), "1+0x60")
+        .with(&check("etcd", "v1.37.0"), "0+0x60")
+        .with(&check("cgroup", "v1.38.0"), "1+0x60")
+        .fires_exactly(
+            HOUR,
+            BLIND,
+            &json!({"kind": "patch", "severity": "warning"}),
+            &json!({
+                "summary": "Whether the cluster is fit for the newest patch cannot be told.",
+                "description": "The verdict on the newest patch lacks something that cannot be read; /verdict says what. \
+                                Blind checks: kernel.",
+                "runbook_url": "docs/runbooks.md#k8supgradeblind",
+            }),
+        )
 }
 
 /// With the reasons that stand in the alert's words, and without those of other classes.
