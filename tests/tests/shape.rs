@@ -9,7 +9,7 @@ use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{PersistentVolume, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use k8s_openapi::api::rbac::v1::ClusterRole;
+use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use lockkeeper_tests::part::User;
 use lockkeeper_tests::world::Workload;
@@ -19,8 +19,8 @@ use serde_json::{Value, json};
 const TARGET: &str = "v1.36.3";
 /// How long a change may take until a verdict tells it: a window of a watch, a proof, and a pause.
 const TOLD_WITHIN_SECONDS: u64 = 45;
-/// What the exporter may do in the whole cluster.
-const CLUSTER_ROLE: &str = "lockkeeper-exporter";
+/// What the exporter may do.
+const ROLE: &str = "lockkeeper-exporter";
 
 /// Waits until the running exporter's verdict begins with this and has all of these words.
 async fn tells(world: &World, begin: &str, words: &[&str]) {
@@ -131,63 +131,107 @@ async fn each_lost_source_blinds_its_check_alone(world: &World) {
     let packages = json!({"url": world.packages.url()});
     let file = json!({"packages": packages, "prometheus": prometheus, "settings": world.settings});
     let config = world.folder.write("shape.json", file.to_string()).unwrap();
-    let roles: Api<ClusterRole> = Api::all(world.kube.clone());
-    let whole = roles.get(CLUSTER_ROLE).await.unwrap();
-    for (resource, check, source) in [
-        ("poddisruptionbudgets", "disruption_budgets", "budgets"),
-        ("validatingwebhookconfigurations", "webhooks", "webhooks"),
-        ("mutatingwebhookconfigurations", "webhooks", "webhooks"),
-        ("services", "webhooks", "webhook_backends"),
-        ("endpointslices", "webhooks", "webhook_backends"),
-        ("namespaces", "webhooks", "namespaces"),
-        ("persistentvolumes", "volume_plugins", "persistent_volumes"),
-        ("storageclasses", "volume_plugins", "storage_classes"),
-        ("csidrivers", "volume_plugins", "csi_drivers"),
-    ] {
-        give(&roles, &whole, Some(resource)).await;
-        blind(world, &kubeconfig, &config, Some((check, source, resource))).await;
+    let rights = Rights::read(world).await;
+    // Of nodes it is known where API servers are, and by these what to ask the package repository for.
+    let of_nodes = [
+        "path",
+        "offered",
+        "kubelet_skew",
+        "control_plane_skew",
+        "runtime",
+        "kernel",
+        "cgroup",
+        "flags",
+        "addons",
+        "removed_apis",
+        "disruption_budgets",
+        "webhooks",
+        "volume_plugins",
+    ];
+    let of_workloads = ["kube_proxy_skew", "addons", "disruption_budgets", "webhooks", "volume_plugins"];
+    let losses: [(&str, &str, &[&str]); 16] = [
+        ("nodes", "nodes", &of_nodes),
+        ("pods", "static_pods", &["kubelet_skew", "control_plane_skew", "etcd", "flags"]),
+        ("configmaps", "kubelet_config", &["flags"]),
+        ("deployments", "workloads", &of_workloads),
+        ("daemonsets", "workloads", &of_workloads),
+        ("statefulsets", "workloads", &of_workloads),
+        ("customresourcedefinitions", "definitions", &["stored_versions", "webhooks"]),
+        ("poddisruptionbudgets", "budgets", &["disruption_budgets"]),
+        ("validatingwebhookconfigurations", "webhooks", &["webhooks"]),
+        ("mutatingwebhookconfigurations", "webhooks", &["webhooks"]),
+        ("services", "webhook_backends", &["webhooks"]),
+        ("endpointslices", "webhook_backends", &["webhooks"]),
+        ("namespaces", "namespaces", &["webhooks"]),
+        ("persistentvolumes", "persistent_volumes", &["volume_plugins"]),
+        ("storageclasses", "storage_classes", &["volume_plugins"]),
+        ("csidrivers", "csi_drivers", &["volume_plugins"]),
+    ];
+    for (resource, source, checks) in losses {
+        rights.give(Some(resource)).await;
+        blind(world, &kubeconfig, &config, Some((resource, source, checks))).await;
     }
-    give(&roles, &whole, None).await;
+    rights.give(None).await;
     blind(world, &kubeconfig, &config, None).await;
 }
 
-/// Gives the exporter all of its rights, but for one.
-async fn give(roles: &Api<ClusterRole>, whole: &ClusterRole, but: Option<&str>) {
-    let mut less = whole.clone();
-    less.metadata.resource_version = None;
-    let mut taken = 0;
-    for resources in less.rules.iter_mut().flatten().filter_map(|rule| rule.resources.as_mut()) {
+/// What the exporter may do: in the whole cluster, and in the namespace of the control plane.
+struct Rights {
+    cluster: (Api<ClusterRole>, Vec<PolicyRule>),
+    system: (Api<Role>, Vec<PolicyRule>),
+}
+
+impl Rights {
+    async fn read(world: &World) -> Self {
+        let cluster: Api<ClusterRole> = Api::all(world.kube.clone());
+        let system: Api<Role> = Api::namespaced(world.kube.clone(), "kube-system");
+        let of_cluster = cluster.get(ROLE).await.unwrap().rules.unwrap();
+        let of_system = system.get(ROLE).await.unwrap().rules.unwrap();
+        Self { cluster: (cluster, of_cluster), system: (system, of_system) }
+    }
+
+    /// Gives the exporter all of its rights, but for one.
+    async fn give(&self, but: Option<&str>) {
+        let (cluster, system) = (without(&self.cluster.1, but), without(&self.system.1, but));
+        assert_eq!(cluster.1 + system.1, usize::from(but.is_some()), "{but:?}");
+        let patch = |rules: Vec<PolicyRule>| Patch::Merge(json!({"rules": rules}));
+        self.cluster.0.patch(ROLE, &PatchParams::default(), &patch(cluster.0)).await.unwrap();
+        self.system.0.patch(ROLE, &PatchParams::default(), &patch(system.0)).await.unwrap();
+    }
+}
+
+/// The rules without a resource, and how often it was in them.
+fn without(rules: &[PolicyRule], but: Option<&str>) -> (Vec<PolicyRule>, usize) {
+    let (mut rules, mut taken) = (rules.to_vec(), 0);
+    for resources in rules.iter_mut().filter_map(|rule| rule.resources.as_mut()) {
         let before = resources.len();
         resources.retain(|resource| Some(resource.as_str()) != but);
         taken += before - resources.len();
     }
-    assert_eq!(taken, usize::from(but.is_some()), "{but:?}");
     // A rule must name something.
-    less.rules
-        .iter_mut()
-        .for_each(|rules| rules.retain(|rule| rule.resources.as_ref().is_none_or(|it| !it.is_empty())));
-    roles.replace(CLUSTER_ROLE, &PostParams::default(), &less).await.unwrap();
+    rules.retain(|rule| rule.resources.as_ref().is_none_or(|resources| !resources.is_empty()));
+    (rules, taken)
 }
 
-/// Waits until a fresh read of the cluster makes just this check unknown, which names the source and the right.
-async fn blind(world: &World, kubeconfig: &Path, config: &Path, lost: Option<(&str, &str, &str)>) {
+/// What cannot be read: a resource, the source that it is a part of, and the checks that need it.
+type Loss<'a> = (&'a str, &'a str, &'a [&'a str]);
+
+/// Waits until a fresh read of the cluster makes just these checks unknown, which name the source and the right.
+async fn blind(world: &World, kubeconfig: &Path, config: &Path, lost: Option<Loss<'_>>) {
     let ask = || async {
         let (verdict, checks) = asked(kubeconfig, config)?;
-        let unknown: BTreeSet<&str> = checks
-            .iter()
-            .filter(|(_, status, _)| status == "unknown")
-            .map(|(id, _, _)| id.as_str())
-            .collect();
-        let expected: BTreeSet<&str> = lost.iter().map(|(check, _, _)| *check).collect();
-        anyhow::ensure!(unknown == expected, "{unknown:?} are unknown: {checks:#?}");
-        let Some((check, source, resource)) = lost else {
+        let unknown = || checks.iter().filter(|(_, status, _)| status == "unknown");
+        let ids: BTreeSet<&str> = unknown().map(|(id, _, _)| id.as_str()).collect();
+        let expected: BTreeSet<&str> =
+            lost.iter().flat_map(|(_, _, checks)| checks.iter().copied()).collect();
+        anyhow::ensure!(ids == expected, "{ids:?} are unknown: {checks:#?}");
+        let Some((resource, source, _)) = lost else {
             anyhow::ensure!(verdict == "safe", "{checks:#?}");
             return Ok(Some(()));
         };
-        let (_, _, findings) = checks.iter().find(|(id, _, _)| id == check).context("no such check")?;
         let is_named =
-            findings.contains(source) && findings.contains(resource) && findings.contains("forbidden");
-        anyhow::ensure!(is_named, "{findings}");
+            |findings: &str| [source, resource, "forbidden"].iter().all(|word| findings.contains(word));
+        anyhow::ensure!(unknown().any(|(_, _, findings)| is_named(findings)), "{checks:#?}");
         Ok(Some(()))
     };
     world.wait_for(&format!("{lost:?} to be all that is unknown"), 30, ask).await;

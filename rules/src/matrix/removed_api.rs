@@ -18,6 +18,8 @@ pub struct RemovedApi {
     pub kinds: Vec<String>,
     /// The first minor whose API server does not serve them.
     pub removed: Minor,
+    /// The first minor that does not serve them by what their types declare; an API server marks an API by it.
+    pub declared: Minor,
     /// Where that is said.
     pub source: String,
 }
@@ -149,16 +151,17 @@ fn removed_api(hand: &Hand<'_>, all_from: Option<&str>) -> Option<RemovedApi> {
     let (group, version) = (text("group"), text("version"));
     let kinds = fields.required("kinds").and_then(|hand| hand.list()).unwrap_or_default();
     let kinds: Option<Vec<String>> = kinds.iter().map(|hand| hand.text().map(str::to_owned)).collect();
-    let removed = fields.required("removed").and_then(|hand| minor(&hand));
+    let declared = fields.required("removed").and_then(|hand| minor(&hand));
     let gone = fields.optional("gone").map(|hand| minor(&hand));
     let own = fields.optional("source").map(|hand| source(&hand));
     fields.finish();
+    let declared = declared?;
     let removed = match gone {
-        Some(gone) => removed?.min(gone?),
-        None => removed?,
+        Some(gone) => declared.min(gone?),
+        None => declared,
     };
     let source = own.unwrap_or_else(|| all_from.map(str::to_owned))?;
-    Some(RemovedApi { group: group?, version: version?, kinds: kinds?, removed, source })
+    Some(RemovedApi { group: group?, version: version?, kinds: kinds?, removed, declared, source })
 }
 
 #[cfg(test)]

@@ -45,14 +45,20 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
         Outcome::unknown(Finding::new(Reason::NoNodes, "nodes", "no kubelet's version can be read"))
     })?;
     let used = Used { volumes, classes, workloads };
-    let (mut blockers, mut notes) = (Vec::new(), Vec::new());
+    let (mut blockers, mut notes, mut going) = (Vec::new(), Vec::new(), Vec::new());
     for plugin in &plugins.0 {
         let found = used.by(plugin);
         match fate(plugin, running, target, drivers) {
             Fate::Stays => {}
-            Fate::Goes(how) => blockers.extend(found.into_iter().map(|users| goes(plugin, &users, &how))),
+            Fate::Goes(how) => {
+                blockers.extend(found.into_iter().map(|users| goes(plugin, &users, &how)));
+                going.push(plugin.plugin.as_str());
+            }
             Fate::IsNoLoss(how) => notes.extend(found.into_iter().map(|users| goes(plugin, &users, &how))),
         }
+    }
+    if !going.is_empty() {
+        notes.insert(0, Finding::new(Reason::VolumesNotRead, "pods", format!("of {}", going.join(", "))));
     }
     notes.truncate(NOTES_MAX);
     let rest = vec![classes_read, drivers_read, workloads_read, nodes_read, known];
@@ -184,17 +190,17 @@ mod tests {
         use Status::{Block, Pass};
         let there = || vec!["PersistentVolume pv".to_owned()];
         for (plugin, kubelet, target, status, notes) in [
-            ("rbd", "v1.30.4", "v1.31.0", Block, 0),
+            ("rbd", "v1.30.4", "v1.31.0", Block, 1),
             ("rbd", "v1.30.4", "v1.30.9", Pass, 0),
             ("rbd", "v1.31.4", "v1.32.0", Pass, 1),
             ("glusterfs", "v1.36.1", "v1.36.3", Pass, 1),
-            ("gitRepo", "v1.35.4", "v1.36.0", Block, 0),
+            ("gitRepo", "v1.35.4", "v1.36.0", Block, 1),
             ("gitRepo", "v1.34.4", "v1.35.0", Pass, 0),
-            ("gitRepo", "v1.32.4", "v1.33.0", Block, 0),
+            ("gitRepo", "v1.32.4", "v1.33.0", Block, 1),
             ("gitRepo", "v1.33.4", "v1.34.0", Pass, 0),
-            ("portworxVolume", "v1.35.4", "v1.36.0", Block, 0),
-            ("csi", "v1.35.4", "v1.36.0", Pass, 0),
-            ("nfs", "v1.35.4", "v1.36.0", Pass, 0),
+            ("portworxVolume", "v1.35.4", "v1.36.0", Block, 1),
+            ("csi", "v1.35.4", "v1.36.0", Pass, 1),
+            ("nfs", "v1.35.4", "v1.36.0", Pass, 1),
         ] {
             let (got, findings, noted) = found(kubelet, target, use_volume(plugin));
             assert_eq!((got, noted.len()), (status, notes), "{plugin} {kubelet} {target}");
@@ -213,7 +219,11 @@ mod tests {
             it.inventory.csi_drivers = Source::read(vec!["pxd.portworx.com".to_owned()], it.now);
         };
         let (status, _, notes) = found("v1.35.4", "v1.36.0", with_driver);
-        assert_eq!((status, notes.len()), (Status::Pass, 1));
+        // gitRepo goes, and of pods without a template nothing is known.
+        assert_eq!(
+            (status, notes),
+            (Status::Pass, ["pods", "PersistentVolume pv"].map(str::to_owned).to_vec())
+        );
     }
 
     #[test]

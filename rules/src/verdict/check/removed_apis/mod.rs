@@ -20,11 +20,14 @@ mod stored;
 mod tests;
 
 use super::{Facts, Outcome, WITNESS_AGE_SECONDS_MAX, usable};
-use crate::matrix::{HelmManifests, Policy, RemovedApis};
+use crate::matrix::{HelmManifests, Policy, RemovedApi, RemovedApis};
 use crate::reason::{Finding, Reason};
 use crate::snapshot::{ApiServer, Source};
 use crate::verdict::{Case, Evidence};
 use crate::version::Minor;
+
+/// For how many minors an API is marked as deprecated before it goes as declared.
+const MARKED_MINORS: u64 = 3;
 
 pub(super) fn check(facts: &Facts<'_>) -> Outcome {
     judge(facts).unwrap_or_else(|unknown| unknown)
@@ -62,6 +65,7 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
         requests::proven(facts, &question, requests, &mut said);
         requests::judge(&question, requests, &mut said);
     }
+    said.notes.extend(question.unmarked());
     if let Some(writes) = said.hear("api_writes", &inventory.api_writes, facts, |it| it.objects) {
         stored::writes(&question, writes, &mut said);
     }
@@ -123,5 +127,16 @@ impl Question<'_> {
     /// Whether the way to the target takes away what goes with this minor.
     fn takes_away(&self, removed: Minor) -> bool {
         self.newest < removed && removed <= self.target
+    }
+
+    /// What goes although the API server that runs has not marked it as deprecated yet: it counts nobody who asks.
+    fn unmarked(&self) -> impl Iterator<Item = Finding> {
+        let is_early = |api: &&RemovedApi| {
+            self.newest.minor + MARKED_MINORS < api.declared.minor && self.takes_away(api.removed)
+        };
+        self.table.kinds.iter().filter(is_early).map(|api| {
+            let detail = format!("{} does not serve it, and says so of {} only", api.removed, api.declared);
+            Finding::new(Reason::ApiUnmarked, format!("{}/{}", api.group, api.version), detail)
+        })
     }
 }

@@ -236,6 +236,21 @@ fn a_short_proof_is_noted_where_that_is_wished() {
     assert_eq!(said(&cluster, "v1.37.0").0, Status::Unknown);
 }
 
+/// 1.34 took resource.k8s.io/v1alpha3 away, which its types declare of 1.37; a usual one is marked for three minors.
+#[test]
+fn what_goes_before_it_is_marked_is_noted() {
+    let mut cluster = healthy();
+    let early = |cluster: &Healthy, target| {
+        let notes = removed_apis(target, cluster).notes.into_iter();
+        notes.filter(|note| note.reason == Reason::ApiUnmarked).map(|note| note.subject).collect::<Vec<_>>()
+    };
+    assert_eq!(early(&cluster, "v1.37.0"), Vec::<String>::new());
+    for server in cluster.snapshot.api_servers.value.iter_mut().flatten() {
+        server.version = version("v1.33.4");
+    }
+    assert_eq!(early(&cluster, "v1.34.0"), ["resource.k8s.io/v1alpha3"]);
+}
+
 fn written(api_version: &str, kind: &str, manager: &str) -> impl FnOnce(&mut Healthy) {
     let write = ApiWrite {
         api: ApiKind::of(api_version, kind),
