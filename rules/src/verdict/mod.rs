@@ -37,7 +37,7 @@ use crate::api::UpgradeRun;
 use crate::inventory::Inventory;
 use crate::matrix::Matrix;
 use crate::reason::{Finding, Reason};
-use crate::run::{Step, is_accepted};
+use crate::run::{State, Step, is_accepted};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::version::Version;
@@ -238,12 +238,15 @@ impl Verdict {
     }
 
     /// The verdict as far as it concerns what is left of a run: without what its control plane has behind it, and
-    /// without what it was told to accept.
+    /// without what it was told to accept. Between steps, what concerns every step counts; of a run whose status cannot be
+    /// read, nothing is known to lie behind it.
     #[must_use]
     pub fn for_run(&self, run: &UpgradeRun, snapshot: &Snapshot) -> Self {
         let begun = self.target.parse().is_ok_and(|target| control_plane_begun(&target, snapshot));
-        let active = run.status.as_ref().and_then(|status| status.active.first());
-        let step = active.and_then(|active| active.step.parse().ok()).unwrap_or(Step::Postflight);
+        let step = match State::parse(run.status.as_ref(), &run.uid) {
+            Ok(state) => state.step().cloned().unwrap_or(Step::Postflight),
+            Err(_unreadable) => Step::Preflight,
+        };
         let left = self.for_step(&step, begun);
         let checks = left.checks.into_iter().map(|check| check.without(|finding| is_accepted(run, finding)));
         Self::of(left.target, left.computed_at, checks.collect())

@@ -1,3 +1,5 @@
+use serde_json::json;
+
 use super::*;
 use crate::matrix::HelmManifests;
 use crate::snapshot::Source;
@@ -183,4 +185,34 @@ fn checks_of_the_whole_cluster_are_frozen_once_the_control_plane_has_begun() {
     assert_eq!(verdict.for_step(&worker, false).verdict, Answer::Unknown);
     assert_eq!(verdict.for_step(&worker, true).verdict, Answer::Safe);
     assert_eq!(verdict.for_step(&Step::Preflight, true).verdict, Answer::Unknown);
+}
+
+#[test]
+fn preflight_of_a_run_is_asked_everything_although_a_control_plane_node_is_at_the_target() {
+    let mut cluster = healthy();
+    cluster.snapshot.packages = Source::failed("gone");
+    cluster.snapshot.api_servers.value.as_mut().unwrap()[0].version = super::check::tests::version("v1.36.3");
+    let verdict = cluster.verdict("v1.36.3");
+    let at = "2026-11-21T00:00:00Z";
+    let waits = |step: &str| json!({"sequence": 1, "waiting": {"step": step, "token": "u.1.1.00ff", "mintedAt": at, "notBefore": at}});
+    let works = |step: &str| json!({"sequence": 1, "active": [{"step": step, "token": "u.1.1.00ff", "startedAt": at, "stageSince": at}]});
+    for (status, expected) in [
+        (waits("preflight"), Answer::Unknown),
+        (works("preflight"), Answer::Unknown),
+        (waits("snapshot"), Answer::Unknown),
+        (waits("prepare"), Answer::Safe),
+        (works("prepare"), Answer::Safe),
+        (waits("postflight"), Answer::Safe),
+        (json!({}), Answer::Safe),
+        (
+            json!({"waiting": {"step": "nonsense", "token": "u.1.1.00ff", "mintedAt": at, "notBefore": at}}),
+            Answer::Unknown,
+        ),
+    ] {
+        let mut run = super::check::tests::run("v1.36.3");
+        let mut whole = json!({"schemaVersion": 1, "phase": "Waiting"});
+        whole.as_object_mut().unwrap().extend(status.as_object().unwrap().clone());
+        run.status = Some(serde_json::from_value(whole.clone()).unwrap());
+        assert_eq!(verdict.for_run(&run, &cluster.snapshot).verdict, expected, "{whole}");
+    }
 }

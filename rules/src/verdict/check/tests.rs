@@ -137,7 +137,7 @@ pub(crate) fn healthy() -> Healthy {
 }
 
 /// A run to this target that has not begun.
-pub(super) fn run(target: &str) -> UpgradeRun {
+pub(in super::super) fn run(target: &str) -> UpgradeRun {
     UpgradeRun {
         namespace: "n".to_owned(),
         name: "r".to_owned(),
