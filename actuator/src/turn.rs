@@ -12,14 +12,13 @@ use lockkeeper_exporter::read::now::snapshot_now;
 use lockkeeper_rules::api::UpgradeRun;
 use lockkeeper_rules::gate::{self, Pending};
 use lockkeeper_rules::matrix::reload::InForce;
-use lockkeeper_rules::reason::Finding;
 use lockkeeper_rules::run::{
     LockView, Needs, Observed, Position, Shown, State, Turn, decide, is_done, needs, outlook, rung_for,
     status,
 };
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::{Packages, Snapshot, Source};
-use lockkeeper_rules::verdict::{self, Case};
+use lockkeeper_rules::verdict::{self, Case, Verdict};
 use tokio::sync::watch;
 
 use crate::execute::{all_pods, budgets, pods_on};
@@ -70,7 +69,7 @@ pub struct Actuator {
 struct Scene {
     state: State,
     lock: LockView,
-    verdict: Vec<Finding>,
+    verdict: Verdict,
     generation: u64,
 }
 
@@ -203,14 +202,13 @@ impl Actuator {
         Turned { pause, waiting: waiting(&turn.state), is_kept: true }
     }
 
-    /// What stands in the way by the verdict, of the checks that concern what is left of the run.
-    fn verdict(&self, run: &UpgradeRun, snapshot: &Snapshot) -> Vec<Finding> {
+    /// The verdict, of the checks that concern what is left of the run.
+    fn verdict(&self, run: &UpgradeRun, snapshot: &Snapshot) -> Verdict {
         let now = Timestamp::now();
         let inventory = self.inventories.inventory();
         let matrix = Arc::clone(&self.facts.borrow().matrix);
         let case = Case { snapshot, inventory: &inventory, matrix: &matrix, settings: &self.settings, now };
-        let left = verdict::verdict(&run.spec.target, &case).for_run(run, snapshot);
-        left.allows(now, &self.settings).err().unwrap_or_default()
+        verdict::verdict(&run.spec.target, &case).for_run(run, snapshot)
     }
 
     async fn decide(
@@ -235,10 +233,11 @@ impl Actuator {
         let since = self.leading_since.unwrap_or(now);
         let heartbeat = gate::heartbeat(self.doorbell.heartbeat_at(), since, now, &self.settings);
         let nonce = nonce();
+        let standing = scene.verdict.allows(now, &self.settings).err().unwrap_or_default();
         let observed = Observed {
             run,
             snapshot,
-            verdict: &scene.verdict,
+            verdict: &standing,
             pods: pods.as_ref(),
             budgets: budgets.as_ref(),
             lock: &scene.lock,

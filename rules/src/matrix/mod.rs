@@ -291,8 +291,11 @@ impl Head<'_> {
             (false, false, true) => part.as_of.min(self.as_of),
             (true, _, _) | (false, false, false) => self.as_of,
         };
-        part.max_age_days = self.max_age_days.unwrap_or_default();
         let stays = T::ROWS_ARE_DATED || T::IS_JOINED;
+        let max_age_days = self.max_age_days.unwrap_or_default();
+        // Rows of several files: no file makes those of another one young.
+        part.max_age_days =
+            if is_first || !stays { max_age_days } else { part.max_age_days.min(max_age_days) };
         part.file =
             if is_first || !stays { self.file.to_owned() } else { format!("{}, {}", part.file, self.file) };
     }

@@ -18,9 +18,9 @@ pub struct Policy {
     pub newer_k8s_than_row: NewerKubernetes,
     /// What looks like an add-on and has no row.
     pub not_covered: NotCovered,
-    /// A patch of the minor that runs, beyond the ceiling of an add-on.
+    /// A patch of the minor that runs, which an add-on is not known to fit.
     pub patch_beyond_ceiling: Beyond,
-    /// A run that goes on after its control plane has reached a minor beyond the ceiling of an add-on.
+    /// A run that goes on after its control plane has reached a minor that an add-on is not known to fit.
     pub resume_beyond_ceiling: Beyond,
     /// For how many days nobody may have asked for an API that goes: a month sees what runs monthly.
     pub deprecated_api_window_days: u32,

@@ -110,8 +110,8 @@ impl Status {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
-    /// The whole cluster before the upgrade. Frozen at its last pass once a control-plane node is at the target,
-    /// because by then the upgrade itself has changed what it reads.
+    /// The whole cluster before the upgrade. Left out once a control-plane node is at the target, because by then the
+    /// upgrade itself has changed what it reads: its last pass stands.
     Cluster,
     /// Every step, and each node's step anew.
     Node,
@@ -137,6 +137,8 @@ pub struct Check {
     pub status: Status,
     /// Which steps it speaks about.
     pub scope: Scope,
+    /// The page that tells the rule; empty where each finding names its own.
+    pub source: &'static str,
     /// What it has read; never empty when it passes.
     pub evidence: Vec<Evidence>,
     /// Everything that is in the way or could not be read.

@@ -9,6 +9,7 @@ fn check(status: Status, is_final: bool) -> Check {
         id: "x",
         status,
         scope: Scope::Cluster,
+        source: "",
         evidence: Vec::new(),
         findings: Vec::new(),
         classes: Vec::new(),

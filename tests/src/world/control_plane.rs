@@ -17,7 +17,7 @@ use crate::part::{ApiServer, Controller, ControllerKind, Etcd};
 use crate::run_folder::RunFolder;
 
 /// The tag of etcd's image; etcd stays as it is in an upgrade of Kubernetes here, and is restarted all the same.
-const ETCD_TAG: &str = "3.6.6-0";
+const ETCD_TAG: &str = "3.6.11-0";
 /// How often orders are looked for.
 const POLL: Duration = Duration::from_millis(50);
 

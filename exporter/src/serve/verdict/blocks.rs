@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 use lockkeeper_rules::api::Hold;
 use lockkeeper_rules::bridge::{Bridge, BridgeStep};
-use lockkeeper_rules::reason::Finding;
 use lockkeeper_rules::verdict::{Answer, Check, Evidence, Way};
 
 use super::{DataAge, Report, Shown};
@@ -112,18 +111,20 @@ impl Shown<'_> {
 }
 
 fn tell_check(check: &Check, blocks: &mut Vec<Block>) {
-    let Check { id, status, evidence, findings, classes: _, notes, scope: _, is_final: _ } = check;
-    let evidence: Vec<String> = evidence.iter().map(read).collect();
-    blocks.push(Block::Prose(1, format!("{:<8} {id:<20} {}", status.name(), evidence.join(", "))));
-    for finding in findings {
-        tell_finding(finding, blocks);
+    let evidence: Vec<String> = check.evidence.iter().map(read).collect();
+    blocks.push(Block::Prose(
+        1,
+        format!("{:<8} {:<20} {}", check.status.name(), check.id, evidence.join(", ")),
+    ));
+    for (class, finding) in check.classed() {
+        // One check may find several things, and its status is only the most careful of them.
+        blocks.push(Block::Prose(2, format!("{}: {finding}", class.name())));
+        blocks.push(Block::Prose(3, format!("-> {}", finding.reason.entry().remedy)));
     }
-    blocks.extend(notes.iter().map(|note| Block::Prose(2, format!("note: {note}"))));
-}
-
-fn tell_finding(finding: &Finding, blocks: &mut Vec<Block>) {
-    blocks.push(Block::Prose(2, finding.to_string()));
-    blocks.push(Block::Prose(3, format!("-> {}", finding.reason.entry().remedy)));
+    if !check.findings.is_empty() && !check.source.is_empty() {
+        blocks.push(Block::Prose(2, format!("the rule: {}", check.source)));
+    }
+    blocks.extend(check.notes.iter().map(|note| Block::Prose(2, format!("note: {note}"))));
 }
 
 fn read(evidence: &Evidence) -> String {

@@ -13,6 +13,7 @@ fn check(id: &'static str, found: &[(Status, Reason, &str)]) -> Check {
         id,
         status: found.iter().map(|(class, ..)| *class).max().unwrap_or(Status::Pass),
         scope: Scope::Cluster,
+        source: "",
         evidence: vec![Evidence { source: "nodes", count: 1, age_seconds: 0 }],
         findings: found.iter().map(|(_, reason, subject)| Finding::new(*reason, *subject, "seen")).collect(),
         classes: found.iter().map(|(class, ..)| *class).collect(),

@@ -28,8 +28,9 @@ pub(super) fn check(facts: &Facts<'_>) -> Outcome {
             // The tag of the image has a number of its own behind the version, which is no pre-release.
             Ok(running) => {
                 blockers.extend(floor.filter(|floor| running.release() < floor.release).map(|floor| {
+                    let (release, source) = (&floor.release, &floor.source);
                     let detail =
-                        format!("it runs {running}; for {target} it must be {} first", floor.release);
+                        format!("it runs {running}; for {target} it must be {release} first ({source})");
                     Finding::new(Reason::EtcdTooOld, name, detail)
                 }))
             }
@@ -49,6 +50,9 @@ mod tests {
         for (etcd, target, status, reason) in [
             ("v3.5.26-0", "v1.36.3", Status::Pass, None),
             ("v3.6.6-0", "v1.36.3", Status::Pass, None),
+            ("v3.6.8-0", "v1.37.0", Status::Block, Some("etcd_too_old")),
+            ("v3.5.30-0", "v1.37.0", Status::Block, Some("etcd_too_old")),
+            ("v3.6.11-0", "v1.37.0", Status::Pass, None),
             ("v3.5.25-0", "v1.36.3", Status::Block, Some("etcd_too_old")),
             ("v3.5.15-0", "v1.33.9", Status::Pass, None),
             ("latest", "v1.36.3", Status::Unknown, Some("source_unreadable")),

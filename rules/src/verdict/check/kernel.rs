@@ -1,4 +1,5 @@
-//! Each node's kernel is one that kubeadm's own preflight accepts.
+//! Each node's kernel is not older than every branch that kubeadm's own preflight knows. Of one between them kubeadm warns,
+//! as of that of Red Hat's release 9.
 
 use super::{Against, Facts, Outcome};
 use crate::matrix::Kernels;
@@ -16,7 +17,13 @@ fn against(node: &Node, kernels: &Kernels) -> Against {
     match branch(runs) {
         None => Against::Unknown(about(Reason::KernelUnknown, format!("it runs {runs:?}"))),
         Some(branch) if !accepts(kernels, branch) => {
-            Against::Blocks(about(Reason::KernelUnsupported, format!("it runs {runs}")))
+            let accepted = kernels.branches.iter().map(ToString::to_string);
+            let newer = kernels.from.map(|from| format!("{from} and everything newer"));
+            let accepted = accepted.chain(newer).collect::<Vec<_>>().join(", ");
+            let detail = format!("it runs {runs}; accepted are {accepted} ({})", kernels.source);
+            let found = about(Reason::KernelUnsupported, detail);
+            let is_older = kernels.branches.iter().chain(&kernels.from).all(|known| branch < *known);
+            if is_older { Against::Blocks(found) } else { Against::Note(found) }
         }
         Some(_) => Against::Nothing,
     }
@@ -36,7 +43,7 @@ fn branch(text: &str) -> Option<Minor> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{Healthy, outcome};
+    use super::super::tests::{Healthy, healthy, outcome};
     use super::*;
     use crate::snapshot::Source;
     use crate::verdict::Status;
@@ -49,7 +56,9 @@ mod tests {
             ("6.1.0-18-amd64", Status::Pass, None),
             ("7.0-rc1", Status::Pass, None),
             ("4.19.0", Status::Block, Some("kernel_unsupported")),
-            ("5.8.0-1", Status::Block, Some("kernel_unsupported")),
+            ("3.10.0-1160.el7.x86_64", Status::Block, Some("kernel_unsupported")),
+            ("5.3.18", Status::Block, Some("kernel_unsupported")),
+            ("5.14.0-503.el9.x86_64", Status::Pass, None),
             ("", Status::Unknown, Some("kernel_unknown")),
             ("generic", Status::Unknown, Some("kernel_unknown")),
         ] {
@@ -58,6 +67,14 @@ mod tests {
             };
             assert_eq!(outcome(check, "v1.36.3", on), (status, reason.into_iter().collect()), "{kernel}");
         }
+        let on = |cluster: &mut Healthy| {
+            cluster.snapshot.nodes.value.as_mut().unwrap()[1].kernel_version =
+                "5.14.0-503.el9.x86_64".to_owned();
+        };
+        let mut cluster = healthy();
+        on(&mut cluster);
+        let noted = check(&Facts { target: "v1.36.3".parse(), case: &cluster.case() }).notes;
+        assert_eq!(noted.iter().map(|note| note.reason).collect::<Vec<_>>(), [Reason::KernelUnsupported]);
         let lost = |cluster: &mut Healthy| cluster.snapshot.nodes = Source::failed("gone");
         assert_eq!(outcome(check, "v1.36.3", lost), (Status::Unknown, vec!["source_unreadable"]));
     }

@@ -104,9 +104,10 @@ impl Outcome {
         Self { status, evidence, findings, classes, notes: Vec::new() }
     }
 
-    fn into_check(self, id: &'static str, scope: Scope, is_final: bool) -> Check {
+    fn into_check(self, of: &Definition) -> Check {
         let Self { status, evidence, findings, classes, notes } = self;
-        Check { id, status, scope, evidence, findings, classes, notes, is_final }
+        let Definition { id, scope, is_final, source, check: _ } = *of;
+        Check { id, status, scope, source, evidence, findings, classes, notes, is_final }
     }
 
     /// A block stands, whatever else could not be read: for a check that is final.
@@ -118,6 +119,8 @@ impl Outcome {
 /// What stands against one of many things that a check judges.
 enum Against {
     Nothing,
+    /// It is good to know, and in nobody's way.
+    Note(Finding),
     Blocks(Finding),
     Unknown(Finding),
 }
@@ -126,51 +129,65 @@ struct Definition {
     id: &'static str,
     scope: Scope,
     is_final: bool,
+    /// The page that tells the rule; empty where each finding names its own.
+    source: &'static str,
     check: fn(&Facts<'_>) -> Outcome,
 }
 
-const TABLE: [Definition; 20] = [
-    Definition { id: "target", scope: Scope::Cluster, is_final: true, check: target::check },
-    Definition { id: "path", scope: Scope::Cluster, is_final: true, check: path::check },
-    Definition { id: "matrix", scope: Scope::Node, is_final: false, check: matrix::check },
-    Definition { id: "offered", scope: Scope::Cluster, is_final: false, check: offered::check },
-    Definition { id: "kubelet_skew", scope: Scope::Node, is_final: false, check: kubelet_skew::check },
-    Definition {
-        id: "control_plane_skew",
-        scope: Scope::Node,
-        is_final: false,
-        check: control_plane_skew::check,
-    },
-    Definition {
-        id: "kube_proxy_skew",
-        scope: Scope::Cluster,
-        is_final: false,
-        check: kube_proxy_skew::check,
-    },
-    Definition { id: "runtime", scope: Scope::Node, is_final: false, check: runtime::check },
-    Definition { id: "kernel", scope: Scope::Node, is_final: false, check: kernel::check },
-    Definition { id: "cgroup", scope: Scope::Node, is_final: false, check: cgroup::check },
-    Definition { id: "etcd", scope: Scope::Cluster, is_final: false, check: etcd::check },
-    Definition { id: "flags", scope: Scope::Node, is_final: false, check: flags::check },
-    Definition { id: "addons", scope: Scope::Cluster, is_final: false, check: addons::check },
-    Definition {
-        id: "stored_versions",
-        scope: Scope::Cluster,
-        is_final: false,
-        check: stored_versions::check,
-    },
-    Definition { id: "removed_apis", scope: Scope::Cluster, is_final: false, check: removed_apis::check },
-    Definition {
-        id: "disruption_budgets",
-        scope: Scope::Node,
-        is_final: false,
-        check: disruption_budgets::check,
-    },
-    Definition { id: "webhooks", scope: Scope::Node, is_final: false, check: webhooks::check },
-    Definition { id: "volume_plugins", scope: Scope::Node, is_final: false, check: volume_plugins::check },
-    Definition { id: "risks", scope: Scope::Cluster, is_final: false, check: risks::check },
-    Definition { id: "accept", scope: Scope::Cluster, is_final: false, check: accept::check },
-];
+const fn check(
+    id: &'static str,
+    scope: Scope,
+    source: &'static str,
+    check: fn(&Facts<'_>) -> Outcome,
+) -> Definition {
+    Definition { id, scope, is_final: false, source, check }
+}
+
+/// A check whose block stands whatever else could not be read.
+const fn last_word(
+    id: &'static str,
+    scope: Scope,
+    source: &'static str,
+    check: fn(&Facts<'_>) -> Outcome,
+) -> Definition {
+    Definition { id, scope, is_final: true, source, check }
+}
+
+const SKEW: &str = "https://kubernetes.io/releases/version-skew-policy/";
+const ETCD: &str = "https://kubernetes.io/docs/tasks/administer-cluster/configure-upgrade-etcd/";
+const CGROUP: &str = "https://kubernetes.io/docs/concepts/architecture/cgroups/";
+const FLAGS: &str = "https://kubernetes.io/docs/reference/using-api/deprecation-policy/";
+const STORED: &str = "https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definition-versioning/";
+const APIS: &str = "https://kubernetes.io/docs/reference/using-api/deprecation-guide/";
+const BUDGETS: &str = "https://kubernetes.io/docs/tasks/run-application/configure-pdb/";
+const WEBHOOKS: &str =
+    "https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/";
+
+const TABLE: [Definition; 20] = {
+    use Scope::{Cluster, Node};
+    [
+        last_word("target", Cluster, "https://kubernetes.io/releases/", target::check),
+        last_word("path", Cluster, SKEW, path::check),
+        check("matrix", Node, "", matrix::check),
+        check("offered", Cluster, "https://kubernetes.io/releases/patch-releases/", offered::check),
+        check("kubelet_skew", Node, SKEW, kubelet_skew::check),
+        check("control_plane_skew", Node, SKEW, control_plane_skew::check),
+        check("kube_proxy_skew", Cluster, SKEW, kube_proxy_skew::check),
+        check("runtime", Node, "", runtime::check),
+        check("kernel", Node, "", kernel::check),
+        check("cgroup", Node, CGROUP, cgroup::check),
+        check("etcd", Cluster, ETCD, etcd::check),
+        check("flags", Node, FLAGS, flags::check),
+        check("addons", Cluster, "", addons::check),
+        check("stored_versions", Cluster, STORED, stored_versions::check),
+        check("removed_apis", Cluster, APIS, removed_apis::check),
+        check("disruption_budgets", Node, BUDGETS, disruption_budgets::check),
+        check("webhooks", Node, WEBHOOKS, webhooks::check),
+        check("volume_plugins", Node, "", volume_plugins::check),
+        check("risks", Cluster, "", risks::check),
+        check("accept", Cluster, "", accept::check),
+    ]
+};
 
 /// The names of all checks, in order.
 pub const CHECK_IDS: [&str; TABLE.len()] = {
@@ -185,10 +202,7 @@ pub const CHECK_IDS: [&str; TABLE.len()] = {
 
 /// Makes every check.
 pub(super) fn all(facts: &Facts<'_>) -> Vec<Check> {
-    let make = |definition: &Definition| {
-        let Definition { id, scope, is_final, check } = *definition;
-        check(facts).into_check(id, scope, is_final)
-    };
+    let make = |definition: &Definition| (definition.check)(facts).into_check(definition);
     TABLE.iter().map(make).collect()
 }
 
@@ -214,18 +228,20 @@ impl Facts<'_> {
             Ok(read) => read,
             Err(finding) => return Outcome::unknown(finding),
         };
-        let (mut blockers, mut unknowns) = (Vec::new(), Vec::new());
+        let (mut blockers, mut unknowns, mut notes) = (Vec::new(), Vec::new(), Vec::new());
         if nodes.is_empty() {
             unknowns.push(Finding::new(Reason::NoNodes, "nodes", "the list is empty"));
         }
         for node in nodes {
             match against(node, facts) {
                 Against::Nothing => {}
+                Against::Note(finding) => notes.push(finding),
                 Against::Blocks(finding) => blockers.push(finding),
                 Against::Unknown(finding) => unknowns.push(finding),
             }
         }
-        Outcome::judge(nodes_read, vec![known], blockers, unknowns)
+        notes.truncate(NOTES_MAX);
+        Outcome::judge(nodes_read, vec![known], blockers, unknowns).noting(notes)
     }
 
     /// A source of the cluster's state with its evidence, or why it cannot be used.

@@ -1,7 +1,7 @@
 //! Each node's container runtime fits the kubelet of the target.
 
 use super::{Against, Facts, Outcome};
-use crate::matrix::Runtimes;
+use crate::matrix::{Floor, Recommended, Runtimes};
 use crate::reason::{Finding, Reason};
 use crate::snapshot::Node;
 use crate::version::{Minor, Version};
@@ -29,9 +29,9 @@ fn against(node: &Node, target: Minor, runtimes: &Runtimes) -> Against {
             None => unread(),
         },
         "docker" => match &runtimes.docker_removed {
-            Some((removed, _)) if target >= *removed => Against::Blocks(about(
+            Some((removed, source)) if target >= *removed => Against::Blocks(about(
                 Reason::RuntimeTooOld,
-                format!("kubelets from {removed} on cannot use Docker"),
+                format!("{runtime}; kubelets from {removed} on cannot use Docker ({source})"),
             )),
             Some(_) => Against::Nothing,
             None => unread(),
@@ -50,7 +50,8 @@ fn containerd(
     if let Some(floor) = runtimes.hard(target)
         && *running < floor.release
     {
-        let detail = format!("containerd {running}; kubelets from {} on need {}", floor.from, floor.release);
+        let Floor { from, release, source } = floor;
+        let detail = format!("containerd {running}; kubelets from {from} on need {release} ({source})");
         return Against::Blocks(about(Reason::RuntimeTooOld, detail));
     }
     let Some((row, is_own)) = runtimes.recommended(target) else {
@@ -59,14 +60,15 @@ fn containerd(
             format!("nothing is known of containerd for {target}"),
         ));
     };
-    if !row.has(running) {
-        let good: Vec<String> = row.releases.iter().map(ToString::to_string).collect();
-        let detail =
-            format!("containerd {running}; recommended for {} is {}", row.kubernetes, good.join(" or "));
-        return Against::Blocks(about(Reason::RuntimeNotRecommended, detail));
-    }
     // A kubelet of the target's minor that runs with it has shown as much as a row could say.
     let runs_already = node.kubelet_version.as_ref().is_ok_and(|kubelet| kubelet.minor() == target);
+    if !row.has(running) {
+        let good: Vec<String> = row.releases.iter().map(ToString::to_string).collect();
+        let (good, Recommended { kubernetes, source, .. }) = (good.join(" or "), row);
+        let detail = format!("containerd {running}; recommended for {kubernetes} is {good} ({source})");
+        let found = about(Reason::RuntimeNotRecommended, detail);
+        return if runs_already { Against::Note(found) } else { Against::Blocks(found) };
+    }
     if is_own || runs_already {
         return Against::Nothing;
     }
@@ -82,13 +84,14 @@ fn cri_o(
     runtimes: &Runtimes,
     about: impl Fn(Reason, String) -> Finding,
 ) -> Against {
-    let Some((behind_max, _)) = &runtimes.cri_o_behind_max else {
+    let Some((behind_max, source)) = &runtimes.cri_o_behind_max else {
         return Against::Unknown(about(Reason::RuntimeUnknown, "nothing is known of CRI-O".to_owned()));
     };
     match target.ahead_of(running) {
         Some(ahead) if (0..=i64::from(*behind_max)).contains(&ahead) => Against::Nothing,
         Some(ahead) if ahead > 0 => {
-            let detail = format!("CRI-O {running} is more than {behind_max} minors behind {target}");
+            let detail =
+                format!("CRI-O {running} is more than {behind_max} minors behind {target} ({source})");
             Against::Blocks(about(Reason::RuntimeTooOld, detail))
         }
         Some(_) | None => {
@@ -123,8 +126,9 @@ mod tests {
         for (runtime, target, status, reason) in [
             ("containerd://2.2.0", "v1.36.3", Status::Pass, None),
             ("containerd://2.4.1", "v1.36.3", Status::Pass, None),
-            ("containerd://2.1.9", "v1.36.3", Status::Block, Some("runtime_not_recommended")),
-            ("containerd://1.7.28~ds1", "v1.36.3", Status::Block, Some("runtime_not_recommended")),
+            ("containerd://2.1.9", "v1.36.3", Status::Pass, None),
+            ("containerd://1.7.28~ds1", "v1.36.3", Status::Pass, None),
+            ("containerd://1.7.28~ds1", "v1.37.0", Status::Block, Some("runtime_not_recommended")),
             ("containerd://1.7.28+azure", "v1.38.0", Status::Block, Some("runtime_too_old")),
             ("containerd://2.2.0", "v1.37.0", Status::Unknown, Some("runtime_unknown")),
             ("containerd://2.1.9", "v1.37.0", Status::Block, Some("runtime_not_recommended")),

@@ -79,7 +79,7 @@ pub(crate) fn healthy() -> Healthy {
         api_servers: Source::read(vec![api_server("cp-1", "v1.36.1")], now),
         static_pods: Source::read(
             vec![
-                pod("etcd", "cp-1", "v3.6.6-0"),
+                pod("etcd", "cp-1", "v3.6.11-0"),
                 pod("kube-apiserver", "cp-1", "v1.36.1"),
                 pod("kube-controller-manager", "cp-1", "v1.36.1"),
                 pod("kube-scheduler", "cp-1", "v1.36.1"),
@@ -176,10 +176,11 @@ fn every_finding_keeps_its_class_whatever_the_status_is() {
     let evidence = || Evidence { source: "nodes", count: 1, age_seconds: 0 };
     let one = |subject: &str| vec![Finding::new(Reason::NodeMissing, subject, "")];
     let all = Outcome::weigh(evidence(), Vec::new(), [one("b"), one("h"), one("u")]);
-    let check = all.into_check("x", Scope::Node, false);
-    let classed: Vec<_> = check.classed().map(|(class, it)| (class, it.subject.as_str())).collect();
-    assert_eq!((check.status, classed), (Unknown, vec![(Block, "b"), (Hold, "h"), (Unknown, "u")]));
-    let both = Outcome::judge(evidence(), Vec::new(), one("b"), one("u")).into_check("x", Scope::Node, false);
+    let definition = check("x", Scope::Node, "", target::check);
+    let made = all.into_check(&definition);
+    let classed: Vec<_> = made.classed().map(|(class, it)| (class, it.subject.as_str())).collect();
+    assert_eq!((made.status, classed), (Unknown, vec![(Block, "b"), (Hold, "h"), (Unknown, "u")]));
+    let both = Outcome::judge(evidence(), Vec::new(), one("b"), one("u")).into_check(&definition);
     assert_eq!((both.status, both.has(Block), both.has(Hold)), (Unknown, true, false));
 }
 

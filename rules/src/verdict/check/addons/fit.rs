@@ -7,6 +7,24 @@ use crate::matrix::{
 use crate::reason::{Finding, Reason};
 use crate::version::Minor;
 
+/// What is found of an add-on, with the page that tells its window.
+fn about(addon: &Addon, reason: Reason, detail: &str) -> Finding {
+    Finding::new(reason, &addon.name, format!("{detail} ({})", addon.source))
+}
+
+/// Where a finding belongs that says no more than that nobody vouches for what runs already: the step at hand changes
+/// nothing of it.
+fn unless_it_runs<'a>(
+    question: &Question<'_>,
+    class: &'a mut Vec<Finding>,
+    notes: &'a mut Vec<Finding>,
+) -> &'a mut Vec<Finding> {
+    match question.beyond {
+        Beyond::Judge => class,
+        Beyond::Note => notes,
+    }
+}
+
 pub(super) fn judge(addon: &Addon, version: AddonVersion, question: &Question<'_>, tally: &mut Tally) {
     let coverage = match (addon.support.of(version), question.policy.newer_addon_than_matrix) {
         (Coverage::Newer, NewerAddon::AssumeHighest) => addon.support.of_newest(),
@@ -16,7 +34,8 @@ pub(super) fn judge(addon: &Addon, version: AddonVersion, question: &Question<'_
         Coverage::Newer => {
             let newest = addon.support.newest().map_or_else(String::new, |newest| newest.to_string());
             let detail = format!("{version}, the newest that is known is {newest}");
-            tally.unknowns.push(Finding::new(Reason::AddonNewerThanMatrix, &addon.name, detail));
+            let list = unless_it_runs(question, &mut tally.unknowns, &mut tally.notes);
+            list.push(about(addon, Reason::AddonNewerThanMatrix, &detail));
         }
         Coverage::Older => older(addon, version, question, tally),
         Coverage::Known(fit) => known(addon, version, &fit, question, tally),
@@ -31,12 +50,14 @@ fn older(addon: &Addon, version: AddonVersion, question: &Question<'_>, tally: &
                 "{version} is older than every row; upgrade it to >= {enough}, which fits {} and {}",
                 question.running, question.target
             );
-            tally.blockers.push(Finding::new(Reason::AddonUpgradeNeeded, &addon.name, detail));
+            let list = unless_it_runs(question, &mut tally.blockers, &mut tally.notes);
+            list.push(about(addon, Reason::AddonUpgradeNeeded, &detail));
         }
         None => {
             let detail =
                 format!("{version}; no known release fits {} and {}", question.running, question.target);
-            tally.unknowns.push(Finding::new(Reason::AddonOlderThanMatrix, &addon.name, detail));
+            let list = unless_it_runs(question, &mut tally.unknowns, &mut tally.notes);
+            list.push(about(addon, Reason::AddonOlderThanMatrix, &detail));
         }
     }
 }
@@ -57,13 +78,14 @@ fn known(addon: &Addon, version: AddonVersion, fit: &Fit, question: &Question<'_
 
 /// It fits. Only a claim that is accepted may let it pass.
 fn fitting(addon: &Addon, version: AddonVersion, fit: &Fit, question: &Question<'_>, tally: &mut Tally) {
-    let note = |reason, detail: String| Finding::new(reason, &addon.name, detail);
+    let note = |reason, detail: String| about(addon, reason, &detail);
     if !question.policy.accept_claims.contains(&fit.claim) {
-        let detail = format!("{version}: its vendor's claim is {:?}; {}", fit.claim.word(), addon.source);
-        return tally.unknowns.push(note(Reason::AddonClaimNotAccepted, detail));
+        let detail = format!("{version}: its vendor's claim is {:?}", fit.claim.word());
+        let list = unless_it_runs(question, &mut tally.unknowns, &mut tally.notes);
+        return list.push(note(Reason::AddonClaimNotAccepted, detail));
     }
     if fit.max.is_none() {
-        tally.notes.push(note(Reason::AddonNoCeiling, format!("{version}; {}", addon.source)));
+        tally.notes.push(note(Reason::AddonNoCeiling, version.to_string()));
     }
     if let Lifecycle::Retired { replacement } = &addon.lifecycle {
         let detail = format!("{version} still fits {}; replace it by {replacement}", question.target);
@@ -74,7 +96,7 @@ fn fitting(addon: &Addon, version: AddonVersion, fit: &Fit, question: &Question<
         tally.notes.push(note(Reason::AddonCondition, format!("it asks for a kernel {kernel}")));
     }
     if *os_table {
-        let detail = format!("its window differs between operating systems: {}", addon.source);
+        let detail = "its window differs between operating systems".to_owned();
         tally.notes.push(note(Reason::AddonCondition, detail));
     }
 }
@@ -89,7 +111,7 @@ fn too_new(addon: &Addon, version: AddonVersion, min: Minor, question: &Question
     );
     let detail =
         format!("{version} needs Kubernetes {min}, {running} runs and {target} is asked for; {hint}");
-    Finding::new(Reason::AddonNeedsNewerKubernetes, &addon.name, detail)
+    about(addon, Reason::AddonNeedsNewerKubernetes, &detail)
 }
 
 /// The target is beyond its ceiling.
@@ -97,7 +119,7 @@ fn beyond(addon: &Addon, version: AddonVersion, max: Minor, question: &Question<
     let target = question.target;
     let finding = |reason, what: String| {
         let detail = format!("{version} fits up to {max}, {target} is asked for; {what}");
-        Finding::new(reason, &addon.name, detail)
+        about(addon, reason, &detail)
     };
     if question.beyond == Beyond::Note {
         let what = format!("{} runs already", question.running);
@@ -124,7 +146,7 @@ fn beyond(addon: &Addon, version: AddonVersion, max: Minor, question: &Question<
         (Lifecycle::Active, None, None) => {
             let later = smallest(addon, version, &[target]);
             let what = later.map_or_else(
-                || format!("no known release does; {}", addon.source),
+                || "no known release does".to_owned(),
                 |later| {
                     format!("{later} does but not {}: a release that fits both is missing", question.running)
                 },
