@@ -61,6 +61,8 @@ pub struct Simulated {
     pub permits_consumed: usize,
     pub lock_is_ours: bool,
     pub close_gate_when: Option<&'static str>,
+    /// What stands in the way by the verdict.
+    pub verdict: Vec<Finding>,
     pub delete_when: Option<&'static str>,
     cordons_tried: usize,
     /// The API server refuses every command of this name.
@@ -130,6 +132,7 @@ impl Simulated {
             permits_consumed: 0,
             lock_is_ours: false,
             close_gate_when: None,
+            verdict: Vec::new(),
             delete_when: None,
             cordons_tried: 0,
             refused: None,
@@ -249,6 +252,10 @@ impl Simulated {
 
     pub fn set_ready(&mut self, name: &str, ready: bool) {
         self.nodes.get_mut(name).unwrap().ready = ready;
+    }
+
+    pub fn pods_on(&self, name: &str) -> usize {
+        self.pods.iter().filter(|(pod, _)| pod.node.as_ref().is_some_and(|node| node.0 == name)).count()
     }
 
     pub fn is_unschedulable(&self, name: &str) -> bool {
@@ -435,7 +442,7 @@ impl Simulated {
         let observed = Observed {
             run: &self.run,
             snapshot: &snapshot,
-            verdict: &[],
+            verdict: &self.verdict,
             pods: Some(&pods),
             budgets: Some(&budgets),
             lock: &if self.lock_is_ours { LockView::Ours } else { LockView::Free },
