@@ -26,12 +26,29 @@ fn what_is_built_in_can_be_read_and_has_every_section() {
     assert!(files.len() == BUILT_IN.len() && refused.is_empty());
     assert!(cgroup_v1.value.fails_from.is_some() && cgroup_v1.as_of.is_some());
     assert!(!components.value.gates.is_empty() && components.as_of.is_some());
-    assert_eq!(addons.value.0.len(), 18);
+    assert!(!addons.value.0.is_empty() && addons.as_of.is_some());
     assert!(!releases.value.0.is_empty() && releases.as_of.is_some());
     assert!(!runtimes.value.containerd_recommended.is_empty() && runtimes.as_of.is_some());
     assert!(!kernels.value.branches.is_empty() && !etcd.value.0.is_empty());
     assert!(!removed_apis.value.kinds.is_empty() && removed_apis.as_of.is_some());
     assert!(!volume_plugins.value.0.is_empty() && volume_plugins.as_of.is_some());
+}
+
+#[test]
+fn no_file_makes_the_rows_of_another_one_young() {
+    let file = |days: &str| format!("schema: 2\nas_of: \"2026-11-20\"\n{days}addons: []\nrisks: []\n");
+    let allowed = |texts: &[&str]| {
+        let files: Vec<_> = texts.iter().map(|days| ("mine.yaml", file(days))).collect();
+        let files: Vec<_> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+        let matrix = Matrix::load(&files).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+        (matrix.addons.max_age_days, matrix.risks.max_age_days)
+    };
+    let (long, short) = ("max_age_days: 3650\n", "max_age_days: 30\n");
+    // No risk is built in: the first file's stand alone.
+    assert_eq!(allowed(&[long]), (MAX_AGE_DAYS, 3650));
+    assert_eq!(allowed(&[short]), (30, 30));
+    assert_eq!(allowed(&[short, ""]), (30, 30));
+    assert_eq!(allowed(&[short, long]), (30, 30));
 }
 
 #[test]

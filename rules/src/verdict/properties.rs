@@ -281,6 +281,21 @@ fn every_harm_is_one() {
     }
 }
 
+/// What is said of an operator's own files has its place in them.
+#[test]
+fn every_block_has_the_page_that_tells_the_rule() {
+    for (index, (harm, _)) in HARMS.iter().enumerate() {
+        for target in ["v1.36.3", "v1.37.0", "v1.38.0", "v1.36.0"] {
+            for check in worse(&[index], &[], target).checks {
+                let has_page =
+                    |finding: &Finding| !check.source.is_empty() || finding.detail.contains("https://");
+                let mut blocks = check.classed().filter(|(class, _)| *class == Status::Block);
+                assert!(blocks.all(|(_, finding)| has_page(finding)), "{harm}: {check:#?}");
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(100) })]
 

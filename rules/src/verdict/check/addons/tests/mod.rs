@@ -116,6 +116,25 @@ fn s18_an_addon_newer_than_every_row_is_unknown_unless_the_policy_says_else() {
     assert_eq!(checked("v1.37.0", &text, newer(), |_| {}).status, Status::Pass);
 }
 
+/// The step at hand changes nothing between an add-on and the minor that runs already.
+#[test]
+fn within_a_minor_it_is_noted_that_nobody_vouches_for_what_runs() {
+    let no_claim = r#"claim: none, max_k8s: {"1.0": "1.37"}"#;
+    let notes = |policy: &str, row: &str, image: &str| {
+        let check = checked("v1.36.3", &format!("{}{policy}", file(row)), vec![net(image)], |_| {});
+        (check.status, reasons(&check.findings), reasons(&check.notes))
+    };
+    for (row, image, status, reason) in [
+        (WIDE, "net/node:v1.2.0", Status::Unknown, "addon_newer_than_matrix"),
+        (WIDE, "net/node:v0.9.0", Status::Block, "addon_upgrade_needed"),
+        (no_claim, "net/node:v1.0.0", Status::Unknown, "addon_claim_not_accepted"),
+    ] {
+        assert_eq!(notes("", row, image), (Status::Pass, vec![], vec![reason]), "{image}");
+        let judged = notes("policy: {patch_beyond_ceiling: judge}\n", row, image);
+        assert_eq!(judged, (status, vec![reason], vec![]), "{image}");
+    }
+}
+
 #[test]
 fn an_addon_older_than_every_row_is_unknown_where_no_release_fits() {
     let old = || vec![net("net/node:v0.9.0")];
