@@ -123,7 +123,8 @@ impl Cluster {
         let finding =
             |finding: &Value| ["reason", "subject", "detail"].map(|field| text(&finding[field])).join(" | ");
         let findings = check["findings"].as_array().unwrap().iter().map(finding).collect();
-        let remedies = document["verdicts"][0]["remedies"].as_array().unwrap().iter().map(text).collect();
+        let rows = document["verdicts"][0]["in_the_way"].as_array().unwrap();
+        let remedies = rows.iter().map(|row| text(&row["remedy"])).collect();
         Said { status: text(&check["status"]), findings, remedies }
     }
 

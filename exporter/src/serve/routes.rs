@@ -232,8 +232,9 @@ mod tests {
             "containerRuntimeVersion": "containerd://2.2.0", "kubeProxyVersion": "", "operatingSystem": "", "osImage": "", "systemUUID": ""}}});
         let node = crate::read::convert::node(&serde_json::from_value(node).unwrap(), None);
         let version = Version::new(1, 36, 1);
-        let versions = vec![version.clone(), Version::new(1, 36, 3)];
-        let packages = Packages { patch: Some(Version::new(1, 36, 3)), minor: None, versions };
+        let (patch, minor) = (Version::new(1, 36, 3), Version::new(1, 37, 0));
+        let versions = vec![version.clone(), patch.clone(), minor.clone()];
+        let packages = Packages { patch: Some(patch), minor: Some(minor), versions };
         let run = serde_json::json!({"metadata": {"name": "patch", "namespace": "k8s-upgrade"}, "spec": {"target": "v1.36.3"},
             "status": {"schemaVersion": 1, "phase": "Waiting", "summary": {"step": "preflight"},
                 "holds": [{"reason": "watchdog_missing", "remedy": "look at the path", "since": "2026-11-22T03:03:05Z"}]}});
@@ -311,6 +312,13 @@ mod tests {
             (true, "GET", "/metrics", 200, "k8s_upgrade_in_flight 1.0"),
             (false, "GET", "/metrics", 200, "k8s_upgrade_source_up{source=\"kube_api\"} 0.0"),
             (true, "GET", "/verdict", 200, "v1.36.3: SAFE"),
+            (
+                true,
+                "GET",
+                "/verdict",
+                200,
+                "\nv1.36.3  safe     0         0     0        0\nv1.37.0  unknown ",
+            ),
             (true, "GET", "/verdict?target=1.36.3", 200, "1.36.3: SAFE"),
             (true, "GET", "/verdict?target=1.35.0", 200, "BLOCKED"),
             (true, "GET", "/verdict?target=v1.36.3%2Bx", 200, "v1.36.3+x"),
@@ -342,7 +350,11 @@ mod tests {
         assert_eq!(document["verdicts"][0]["verdict"], "safe");
         assert_eq!(document["verdicts"][0]["checks"][1]["evidence"][0]["source"], "nodes");
         assert_eq!(document["runs"][0]["waits_for"][0]["reason"], "watchdog_missing");
-        let page = get(true, "GET", "/", &[("accept", "text/html,*/*;q=0.8")]);
+        let browser = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
+        let page = get(true, "GET", "/verdict?target=1.36.3", &browser);
+        assert_eq!(page.headers[header::CONTENT_TYPE], "text/html; charset=utf-8");
+        assert!(page.text().contains("<h2>1.36.3: SAFE, exit code 0</h2>"), "{}", page.text());
+        let page = get(true, "GET", "/", &browser);
         assert_eq!(page.headers[header::CONTENT_TYPE], "text/html; charset=utf-8");
         assert!(page.text().contains("<a href=\"/verdict\">"));
     }

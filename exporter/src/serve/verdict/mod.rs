@@ -17,7 +17,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use lockkeeper_rules::inventory::{Inventory, Workload};
 use lockkeeper_rules::matrix::Matrix;
-use lockkeeper_rules::verdict::{Case, Verdict, Way, not_covered};
+use lockkeeper_rules::reason::Finding;
+use lockkeeper_rules::verdict::{Case, Check, Status, Verdict, Way, not_covered};
 use serde::Serialize;
 
 use super::judged::Judgement;
@@ -49,12 +50,25 @@ struct Shown<'a> {
     exit_code: u8,
     /// The checks that could not be made, so that a block does not hide them.
     blind: Vec<&'a str>,
-    /// What would clear each finding, in the order of all findings.
-    remedies: Vec<&'static str>,
+    /// Every finding with all that a person needs to clear it.
+    in_the_way: Vec<InTheWay<'a>>,
     /// The steps to the target; nothing if it is no version, or if they are not known.
     way: Option<&'a Way>,
     /// Why they are not known.
     way_error: Option<String>,
+}
+
+/// A finding, from which check it is, what clears it, and which page tells the rule.
+#[derive(Debug, Serialize)]
+struct InTheWay<'a> {
+    check: &'a str,
+    /// `block`, `hold` or `unknown`.
+    class: Status,
+    #[serde(flatten)]
+    finding: &'a Finding,
+    remedy: &'static str,
+    /// Empty where the detail names its own.
+    source: &'a str,
 }
 
 /// The workloads that look like add-ons and that no row judges.
@@ -135,10 +149,17 @@ fn shown<'a>(judgement: &'a Judgement, case: &Case<'_>) -> Shown<'a> {
         verdict,
         exit_code: Exit::from(verdict.verdict).code(),
         blind: verdict.blind().map(|check| check.id).collect(),
-        remedies: verdict.findings().map(|finding| finding.reason.entry().remedy).collect(),
+        in_the_way: verdict.checks.iter().flat_map(in_the_way).collect(),
         way,
         way_error,
     }
+}
+
+fn in_the_way(check: &Check) -> impl Iterator<Item = InTheWay<'_>> {
+    check.classed().map(|(class, finding)| {
+        let remedy = finding.reason.entry().remedy;
+        InTheWay { check: check.id, class, finding, remedy, source: check.source }
+    })
 }
 
 impl<'a> NotCovered<'a> {

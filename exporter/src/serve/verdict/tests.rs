@@ -64,8 +64,10 @@ fn one_target_is_told_with_checks_plan_gaps_and_the_age_of_the_data() {
     for words in [
         "  unknown  kubelet_skew",
         "  pass     offered              3 packages (0 s old)",
-        "    source_unreadable",
+        "    unknown: source_unreadable",
+        "    block: addon_upgrade_needed net: 1.1.0 fits up to 1.36",
         "      -> ",
+        "    the rule: https://kubernetes.io/releases/version-skew-policy/\n",
         "  plan\n    1. upgrade net from 1.1.0 to at least 1.2.0\n    2. upgrade Kubernetes from 1.36 to 1.37\n",
         "\nnot covered: they look like add-ons, and no row judges them\n  DaemonSet kube-system/own<b>",
         "\ndata\nSECTION ",
@@ -105,6 +107,14 @@ fn programs_are_told_all_of_it() {
     assert_eq!(first["exit_code"], 3);
     assert_eq!(first["way"]["bridge"]["plan"][0]["addon"]["to"], "1.2.0");
     assert_eq!(first["blind"].as_array().unwrap()[0], "path", "{first:#}");
+    let row = first["in_the_way"].as_array().unwrap().iter().find(|row| row["check"] == "addons").unwrap();
+    assert_eq!([&row["class"], &row["reason"], &row["subject"]], ["block", "addon_upgrade_needed", "net"]);
+    let detail = row["detail"].as_str().unwrap();
+    let words =
+        ["1.1.0 fits up to 1.36", "1.37 is asked for", "upgrade it to >= 1.2.0", "https://example.com/net"];
+    assert!(words.iter().all(|word| detail.contains(word)), "{detail}");
+    assert!(!row["remedy"].as_str().unwrap().is_empty());
+    assert_eq!(json["verdicts"][1]["in_the_way"][0]["source"], "https://kubernetes.io/releases/");
     assert_eq!(json["verdicts"][1]["exit_code"], 2);
     assert!(json["verdicts"][1]["way"].is_null());
     assert_eq!(json["not_covered"]["workloads"].as_array().unwrap().len(), 1);
