@@ -10,6 +10,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{PersistentVolume, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use lockkeeper_tests::part::User;
 use lockkeeper_tests::world::Workload;
@@ -70,6 +71,42 @@ async fn a_volume_of_a_plugin_that_is_gone_is_named() {
     volumes.create(&PostParams::default(), &serde_json::from_value(old).unwrap()).await.unwrap();
     // The cluster runs a minor that does not have it: nothing is lost that is not lost already.
     tells(&world, "v1.36.3: SAFE", &["volume_plugin_gone PersistentVolume old", "is gone since 1.31"]).await;
+}
+
+/// A custom resource with two versions, of which v1 is stored if asked for.
+fn widgets(is_v1_stored: bool, is_v1beta1_served: bool) -> Value {
+    let version = |name: &str, served: bool, storage: bool| json!({"name": name, "served": served, "storage": storage, "schema": {"openAPIV3Schema": {"type": "object"}}});
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "widgets.example.com"},
+        "spec": {"group": "example.com", "scope": "Namespaced", "names": {"kind": "Widget", "plural": "widgets"},
+            "versions": [version("v1beta1", is_v1beta1_served, !is_v1_stored), version("v1", true, is_v1_stored)]},
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_is_stored_and_not_served_blocks_until_it_is_no_longer_stored() {
+    let mut world =
+        World::builder().without_products().start().await.unwrap_or_else(|error| panic!("{error:#}"));
+    world.exporter.start().await.unwrap_or_else(|error| panic!("{error:#}"));
+    let definitions: Api<CustomResourceDefinition> = Api::all(world.kube.clone());
+    let apply = PatchParams::apply("add-on").force();
+    let lay = |definition: Value| {
+        let (definitions, apply) = (definitions.clone(), apply.clone());
+        async move { definitions.patch("widgets.example.com", &apply, &Patch::Apply(definition)).await.unwrap() }
+    };
+    lay(widgets(false, true)).await;
+    tells(&world, "v1.36.3: SAFE", &["stored_versions"]).await;
+    // The API server itself writes down that both are stored.
+    lay(widgets(true, true)).await;
+    let old = "note: stored_version_old widgets.example.com: objects may still be stored as v1beta1, the storage version is v1";
+    tells(&world, "v1.36.3: SAFE", &[old]).await;
+    lay(widgets(true, false)).await;
+    let words = ["block: stored_version_unserved widgets.example.com: objects may be stored as v1beta1"];
+    tells(&world, "v1.36.3: BLOCKED", &words).await;
+    let migrated = Patch::Merge(json!({"status": {"storedVersions": ["v1"]}}));
+    definitions.patch_status("widgets.example.com", &PatchParams::default(), &migrated).await.unwrap();
+    tells(&world, "v1.36.3: SAFE", &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

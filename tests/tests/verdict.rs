@@ -4,6 +4,8 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use kube::api::{Api, PostParams};
 use lockkeeper_tests::part::User;
 use lockkeeper_tests::{World, parts};
 use serde_json::{Value, json};
@@ -136,6 +138,63 @@ async fn a_matrix_without_schema_gets_the_lines_of_the_first_gate() {
         "[ACTIONABLE] addon net: could not read running version (img='not found')",
         "\"net-node\"",
     );
+}
+
+/// A row for an add-on of this kind, whose releases fit minors up to these.
+fn row(kind: &str, name: &str, max_k8s: &Value) -> Value {
+    json!({"name": name, "namespace": "default", "kind": kind, "resource": name, "claim": "tested",
+        "image_re": format!("{name}:v(\\d+\\.\\d+\\.\\d+)"), "max_k8s": max_k8s, "source": "https://example.com/net"})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn add_ons_that_run_pass_block_and_hold_and_each_has_its_exit_code() {
+    let world = World::builder().without_products().start().await.unwrap_or_else(|error| panic!("{error:#}"));
+    let template = |name: &str, image: &str| json!({"metadata": {"labels": {"app": name}}, "spec": {"containers": [{"name": "main", "image": image}]}});
+    let deployment = json!({"metadata": {"name": "operator"}, "spec": {"replicas": 2,
+        "selector": {"matchLabels": {"app": "operator"}}, "template": template("operator", "net/operator:v1.4.0")}});
+    let daemon_set = json!({"metadata": {"name": "agent"}, "spec": {
+        "selector": {"matchLabels": {"app": "agent"}}, "template": template("agent", "net/agent:v2.0.1")}});
+    let (deployments, daemon_sets) = (
+        Api::<Deployment>::namespaced(world.kube.clone(), "default"),
+        Api::<DaemonSet>::namespaced(world.kube.clone(), "default"),
+    );
+    let post = PostParams::default();
+    deployments.create(&post, &serde_json::from_value(deployment).unwrap()).await.unwrap();
+    daemon_sets.create(&post, &serde_json::from_value(daemon_set).unwrap()).await.unwrap();
+
+    let kubeconfig =
+        flag("kubeconfig", &world.control_plane.lock().await.apiserver.kubeconfig(User::Exporter));
+    let config = world.folder.write("verdict.json", world.exporter.config.to_string()).unwrap();
+    let facts =
+        std::fs::read_to_string(world.exporter.config["matrix"]["files"][0].as_str().unwrap()).unwrap();
+    let facts = facts.replace("policy: {", "policy: {patch_beyond_ceiling: judge, ");
+    assert!(facts.contains("judge"), "{facts}");
+    let ask = |operator: &Value, agent: &Value| {
+        let rows = json!([row("deploy", "operator", operator), row("ds", "agent", agent)]);
+        let args = ["verdict", "v1.36.3", &kubeconfig, &flag("config.file", &config), "--matrix=-"];
+        run(&args, &format!("{facts}addons: {rows}\n"))
+    };
+    let fits = json!({"1.0": "1.36", "2.0": "1.36"});
+    world
+        .wait_for("both to have rolled out, and to fit", 60, || async {
+            let said = ask(&fits, &fits);
+            anyhow::ensure!(said.code == Some(0), "{}{}", said.stdout, said.stderr);
+            Ok(Some(()))
+        })
+        .await;
+    // A release that fits is there.
+    let newer = ask(&json!({"1.0": "1.35", "1.5": "1.36"}), &fits);
+    ends(&newer, 2, "block: addon_upgrade_needed operator: 1.4.0 fits up to 1.35", "");
+    // None is there yet.
+    let waits = ask(&fits, &json!({"2.0": "1.35"}));
+    ends(&waits, 4, "v1.36.3: HELD, exit code 4\n", "");
+    ends(&waits, 4, "hold: addon_waiting_unreleased agent: 2.0.1 fits up to 1.35", "");
+    // A block beside it does not hide it.
+    let both = ask(&json!({"1.0": "1.35", "1.5": "1.36"}), &json!({"2.0": "1.35"}));
+    ends(&both, 4, "block: addon_upgrade_needed operator", "");
+    ends(&both, 4, "hold: addon_waiting_unreleased agent", "");
+    // Of what runs, no row speaks.
+    ends(&ask(&json!({"0.1": "1.36", "1.3": "1.36"}), &fits), 3, "addon_newer_than_matrix operator", "");
 }
 
 #[test]

@@ -54,97 +54,88 @@ fn nothing_read_is_unknown_and_allows_nothing() {
     assert!(!verdict.allows(cluster.now, &cluster.settings).unwrap_err().is_empty());
 }
 
+type Loss = fn(&mut Healthy);
+
+/// A source, how it is lost, and the checks that cannot be made without it.
+static LOSSES: [(&str, Loss, &[&str]); 18] = [
+    (
+        "nodes",
+        |cluster| cluster.snapshot.nodes = Source::failed("gone"),
+        &[
+            "path",
+            "kubelet_skew",
+            "control_plane_skew",
+            "runtime",
+            "kernel",
+            "cgroup",
+            "flags",
+            "addons",
+            "removed_apis",
+            "disruption_budgets",
+            "webhooks",
+            "volume_plugins",
+        ],
+    ),
+    (
+        "api_servers",
+        |cluster| cluster.snapshot.api_servers = Source::failed("gone"),
+        &["path", "kubelet_skew", "control_plane_skew", "flags", "addons", "removed_apis"],
+    ),
+    (
+        "static_pods",
+        |cluster| cluster.snapshot.static_pods = Source::failed("gone"),
+        &["kubelet_skew", "control_plane_skew", "etcd", "flags"],
+    ),
+    ("packages", |cluster| cluster.snapshot.packages = Source::failed("gone"), &["offered"]),
+    ("kubelet_config", |cluster| cluster.inventory.kubelet_config = Source::failed("gone"), &["flags"]),
+    ("kube_proxy_config", |cluster| cluster.inventory.kube_proxy_config = Source::failed("gone"), &["flags"]),
+    (
+        "definitions",
+        |cluster| cluster.inventory.definitions = Source::failed("gone"),
+        &["stored_versions", "webhooks"],
+    ),
+    (
+        "workloads",
+        |cluster| cluster.inventory.workloads = Source::failed("gone"),
+        &["kube_proxy_skew", "addons", "disruption_budgets", "webhooks", "volume_plugins"],
+    ),
+    ("budgets", |cluster| cluster.inventory.budgets = Source::failed("gone"), &["disruption_budgets"]),
+    ("namespaces", |cluster| cluster.inventory.namespaces = Source::failed("gone"), &["webhooks"]),
+    ("webhooks", |cluster| cluster.inventory.webhooks = Source::failed("gone"), &["webhooks"]),
+    (
+        "webhook_backends",
+        |cluster| cluster.inventory.webhook_backends = Source::failed("gone"),
+        &["webhooks"],
+    ),
+    (
+        "persistent_volumes",
+        |cluster| cluster.inventory.persistent_volumes = Source::failed("gone"),
+        &["volume_plugins"],
+    ),
+    (
+        "storage_classes",
+        |cluster| cluster.inventory.storage_classes = Source::failed("gone"),
+        &["volume_plugins"],
+    ),
+    ("csi_drivers", |cluster| cluster.inventory.csi_drivers = Source::failed("gone"), &["volume_plugins"]),
+    ("api_requests", |cluster| cluster.inventory.api_requests = Source::failed("gone"), &["removed_apis"]),
+    ("api_writes", |cluster| cluster.inventory.api_writes = Source::failed("gone"), &["removed_apis"]),
+    (
+        "manifests",
+        |cluster| {
+            cluster.matrix.policy.value.helm_manifests = HelmManifests::Required;
+            cluster.inventory.manifests = Some(Source::failed("gone"));
+        },
+        &["removed_apis"],
+    ),
+];
+
 #[test]
 fn each_lost_source_blinds_the_checks_that_need_it_and_no_other_and_every_pass_names_its_evidence() {
     let whole = healthy().verdict("v1.36.3");
     assert_eq!(whole.verdict, Answer::Safe, "{whole:#?}");
     assert!(whole.checks.iter().all(|check| !check.evidence.is_empty()));
-    type Loss = fn(&mut Healthy);
-    let losses: [(&str, Loss, &[&str]); 18] = [
-        (
-            "nodes",
-            |cluster| cluster.snapshot.nodes = Source::failed("gone"),
-            &[
-                "path",
-                "kubelet_skew",
-                "control_plane_skew",
-                "runtime",
-                "kernel",
-                "cgroup",
-                "flags",
-                "addons",
-                "removed_apis",
-                "disruption_budgets",
-                "webhooks",
-                "volume_plugins",
-            ],
-        ),
-        (
-            "api_servers",
-            |cluster| cluster.snapshot.api_servers = Source::failed("gone"),
-            &["path", "kubelet_skew", "control_plane_skew", "flags", "addons", "removed_apis"],
-        ),
-        (
-            "static_pods",
-            |cluster| cluster.snapshot.static_pods = Source::failed("gone"),
-            &["kubelet_skew", "control_plane_skew", "etcd", "flags"],
-        ),
-        ("packages", |cluster| cluster.snapshot.packages = Source::failed("gone"), &["offered"]),
-        ("kubelet_config", |cluster| cluster.inventory.kubelet_config = Source::failed("gone"), &["flags"]),
-        (
-            "kube_proxy_config",
-            |cluster| cluster.inventory.kube_proxy_config = Source::failed("gone"),
-            &["flags"],
-        ),
-        (
-            "definitions",
-            |cluster| cluster.inventory.definitions = Source::failed("gone"),
-            &["stored_versions", "webhooks"],
-        ),
-        (
-            "workloads",
-            |cluster| cluster.inventory.workloads = Source::failed("gone"),
-            &["kube_proxy_skew", "addons", "disruption_budgets", "webhooks", "volume_plugins"],
-        ),
-        ("budgets", |cluster| cluster.inventory.budgets = Source::failed("gone"), &["disruption_budgets"]),
-        ("namespaces", |cluster| cluster.inventory.namespaces = Source::failed("gone"), &["webhooks"]),
-        ("webhooks", |cluster| cluster.inventory.webhooks = Source::failed("gone"), &["webhooks"]),
-        (
-            "webhook_backends",
-            |cluster| cluster.inventory.webhook_backends = Source::failed("gone"),
-            &["webhooks"],
-        ),
-        (
-            "persistent_volumes",
-            |cluster| cluster.inventory.persistent_volumes = Source::failed("gone"),
-            &["volume_plugins"],
-        ),
-        (
-            "storage_classes",
-            |cluster| cluster.inventory.storage_classes = Source::failed("gone"),
-            &["volume_plugins"],
-        ),
-        (
-            "csi_drivers",
-            |cluster| cluster.inventory.csi_drivers = Source::failed("gone"),
-            &["volume_plugins"],
-        ),
-        (
-            "api_requests",
-            |cluster| cluster.inventory.api_requests = Source::failed("gone"),
-            &["removed_apis"],
-        ),
-        ("api_writes", |cluster| cluster.inventory.api_writes = Source::failed("gone"), &["removed_apis"]),
-        (
-            "manifests",
-            |cluster| {
-                cluster.matrix.policy.value.helm_manifests = HelmManifests::Required;
-                cluster.inventory.manifests = Some(Source::failed("gone"));
-            },
-            &["removed_apis"],
-        ),
-    ];
-    for (source, lose, checks) in losses {
+    for (source, lose, checks) in LOSSES {
         let mut less = healthy();
         lose(&mut less);
         let verdict = less.verdict("v1.36.3");
