@@ -1,8 +1,9 @@
 //! Whatever comes in from outside, an answer or an error comes out, and memory stays small.
 
+use lockkeeper_rules::api_requests::{self, ForEach};
 use lockkeeper_rules::matrix::Matrix;
 use lockkeeper_rules::version::{Minor, Version};
-use lockkeeper_rules::{alertmanager, command_line, helm, kubelet, packages, prometheus, yaml};
+use lockkeeper_rules::{alertmanager, command_line, helm, kubelet, packages, prometheus, risk, yaml};
 use peak_alloc::PeakAlloc;
 use proptest::prelude::*;
 
@@ -23,7 +24,8 @@ const FACTS: [&str; 6] = [
 const INDEX: [&str; 1] = [
     "Package: kubeadm\nVersion: 1.36.1-1.1\nFilename: a.deb\n\nPackage: kubelet\nVersion: 1.36.1-1.1\nDescription: x\n y\n\n",
 ];
-const ANSWERS: [&str; 4] = [
+const ANSWERS: [&str; 5] = [
+    r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"instance":"a:6443","group":"batch","version":"v1beta1","resource":"cronjobs","removed_release":"1.25"},"value":[1783000000.5,"1"]}]}}"#,
     r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"up","job":"a"},"value":[1783000000.5,"1"]}]}}"#,
     r#"{"status":"success","data":{"groups":[{"name":"g","file":"f","interval":5,"lastEvaluation":"2026-11-22T03:04:05Z","evaluationTime":0.1,"rules":[{"type":"alerting","name":"A","query":"up == 0","duration":0,"labels":{},"annotations":{},"alerts":[],"health":"ok","state":"inactive","lastEvaluation":"2026-11-22T03:04:05Z","evaluationTime":0.1}]}]}}"#,
     r#"{"status":"success","data":{"startTime":"2026-11-22T03:04:05Z","reloadConfigSuccess":true}}"#,
@@ -109,7 +111,13 @@ proptest! {
 
     #[test]
     fn no_answer_of_prometheus_makes_it_break_off(bytes in nearly(&ANSWERS)) {
-        let _said = (prometheus::vector(&bytes).is_ok(), prometheus::rules(&bytes).is_ok());
+        let samples = prometheus::vector(&bytes);
+        if let Ok(samples) = &samples {
+            let [scraped, proven, now, window, requests] = [(); 5].map(|()| samples.clone());
+            let answers = ForEach { scraped, proven, now, window, requests };
+            let _said = (api_requests::read(86_400, &answers).is_ok(), risk::is_present(samples).is_ok());
+        }
+        let _said = prometheus::rules(&bytes).is_ok();
         let _said = (prometheus::runtime_info(&bytes).is_ok(), prometheus::error_text(&bytes));
         is_small()?;
     }
@@ -159,9 +167,9 @@ fn whole_texts_are_understood() {
         assert!(Matrix::load(&[("mine.yaml", text)]).is_ok());
     }
     assert_eq!(packages::parse(INDEX[0]).unwrap().len(), 1);
-    assert_eq!(prometheus::vector(ANSWERS[0].as_bytes()).unwrap().len(), 1);
-    assert_eq!(prometheus::rules(ANSWERS[1].as_bytes()).unwrap().len(), 1);
-    prometheus::runtime_info(ANSWERS[2].as_bytes()).unwrap();
+    assert_eq!(prometheus::vector(ANSWERS[1].as_bytes()).unwrap().len(), 1);
+    assert_eq!(prometheus::rules(ANSWERS[2].as_bytes()).unwrap().len(), 1);
+    prometheus::runtime_info(ANSWERS[3].as_bytes()).unwrap();
     alertmanager::webhook(MESSAGES[0].as_bytes()).unwrap();
     assert_eq!(alertmanager::alerts(MESSAGES[1].as_bytes()).unwrap().len(), 1);
     helm::release(RELEASE[0].as_bytes()).unwrap();

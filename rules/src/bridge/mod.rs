@@ -16,7 +16,7 @@ mod tests;
 
 use serde::Serialize;
 
-use crate::matrix::{AddonVersion, Claim, Coverage, Support};
+use crate::matrix::{AddonVersion, Coverage, Policy, Support};
 use crate::version::Minor;
 
 /// How many minors a bridge may span.
@@ -86,10 +86,10 @@ pub enum Bridge {
 
 /// Finds the steps from one minor to another that change add-ons as rarely and as late as can be.
 #[must_use]
-pub fn plan(from: Minor, to: Minor, travellers: &[Traveller<'_>], accepted: &[Claim]) -> Bridge {
+pub fn plan(from: Minor, to: Minor, travellers: &[Traveller<'_>], policy: &Policy) -> Bridge {
     let Some(minors) = minors(from, to) else { return Bridge::TooFar };
     let ways: Vec<_> =
-        travellers.iter().map(|traveller| Ways::of(traveller, &minors, accepted).shortest()).collect();
+        travellers.iter().map(|traveller| Ways::of(traveller, &minors, policy).shortest()).collect();
     let obstacles: Vec<Obstacle> = ways.iter().filter_map(|way| way.clone().err()).collect();
     if !obstacles.is_empty() {
         return Bridge::NoPlan(obstacles);
@@ -127,12 +127,12 @@ struct Ways<'a> {
 }
 
 impl<'a> Ways<'a> {
-    fn of(traveller: &'a Traveller<'a>, minors: &'a [Minor], accepted: &[Claim]) -> Self {
+    fn of(traveller: &'a Traveller<'a>, minors: &'a [Minor], policy: &Policy) -> Self {
         let newer = traveller.support.known().into_iter().filter(|known| *known > traveller.version);
         let newer: Vec<_> = if traveller.is_pinned { Vec::new() } else { newer.collect() };
         let releases: Vec<_> = std::iter::once(traveller.version).chain(newer).collect();
-        let fits = releases.iter().map(|release| match traveller.support.of(*release) {
-            Coverage::Known(fit) if accepted.contains(&fit.claim) => {
+        let fits = releases.iter().map(|release| match policy.coverage(traveller.support, *release) {
+            Coverage::Known(fit) if policy.accept_claims.contains(&fit.claim) => {
                 minors.iter().map(|minor| fit.admits(*minor)).collect()
             }
             Coverage::Known(_) | Coverage::Older | Coverage::Newer => vec![false; minors.len()],

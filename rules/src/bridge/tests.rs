@@ -4,9 +4,15 @@ use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, proptest};
 
 use super::*;
-use crate::matrix::Floors;
+use crate::matrix::{Claim, Floors, NewerAddon};
 
 const ACCEPTED: [Claim; 1] = [Claim::Tested];
+
+fn accepting(claims: &[Claim]) -> Policy {
+    let mut policy = Policy::default();
+    policy.accept_claims = claims.to_vec();
+    policy
+}
 
 fn v1(minor: u64) -> Minor {
     Minor { major: 1, minor }
@@ -46,8 +52,8 @@ fn step(step: &BridgeStep) -> String {
 fn external_secrets_crosses_by_its_narrow_windows() {
     let rows = support(&[("2.0", 34, 35), ("2.7", 35, 35), ("2.8", 35, 36), ("2.9", 36, 36)]);
     let secrets = [traveller("eso", "2.6.0", &rows)];
-    assert_eq!(told(&plan(v1(34), v1(36), &secrets, &ACCEPTED)), ["1.35", "eso 2.8.0", "1.36"]);
-    assert_eq!(told(&plan(v1(34), v1(37), &secrets, &ACCEPTED)), ["eso lacks 1.36-1.37"]);
+    assert_eq!(told(&plan(v1(34), v1(36), &secrets, &accepting(&ACCEPTED))), ["1.35", "eso 2.8.0", "1.36"]);
+    assert_eq!(told(&plan(v1(34), v1(37), &secrets, &accepting(&ACCEPTED))), ["eso lacks 1.36-1.37"]);
 }
 
 #[test]
@@ -56,14 +62,17 @@ fn addons_are_changed_rarely_and_late_and_one_minor_is_left_at_a_time() {
     let wide = support(&[("5.0", 30, 40)]);
     let two = [traveller("slow", "1.0.7", &slow), traveller("wide", "5.0.1", &wide)];
     let expected = ["1.34", "slow 1.2.0", "1.35", "1.36", "1.37"];
-    assert_eq!(told(&plan(v1(33), v1(37), &two, &ACCEPTED)), expected);
+    assert_eq!(told(&plan(v1(33), v1(37), &two, &accepting(&ACCEPTED))), expected);
 }
 
 #[test]
 fn a_later_release_is_not_taken_where_only_an_earlier_one_goes_on() {
     let rows = support(&[("1.5", 34, 35), ("1.9", 35, 40), ("2.0", 34, 36)]);
     let one = [traveller("odd", "1.5", &rows)];
-    assert_eq!(told(&plan(v1(34), v1(37), &one, &ACCEPTED)), ["1.35", "odd 1.9.0", "1.36", "1.37"]);
+    assert_eq!(
+        told(&plan(v1(34), v1(37), &one, &accepting(&ACCEPTED))),
+        ["1.35", "odd 1.9.0", "1.36", "1.37"]
+    );
 }
 
 #[test]
@@ -77,25 +86,28 @@ fn every_addon_without_a_way_is_named_with_its_missing_release() {
         traveller("wide", "5.0", &wide),
         traveller("newer", "6.0", &wide),
     ];
-    let found = plan(v1(34), v1(37), &all, &ACCEPTED);
+    let found = plan(v1(34), v1(37), &all, &accepting(&ACCEPTED));
     assert_eq!(told(&found), ["stuck lacks 1.35-1.36", "pinned lacks 1.34-1.35", "newer lacks 1.34-1.35"]);
-    let claims = plan(v1(34), v1(35), &[traveller("wide", "5.0", &wide)], &[Claim::Supported]);
+    let claims = plan(v1(34), v1(35), &[traveller("wide", "5.0", &wide)], &accepting(&[Claim::Supported]));
     assert_eq!(told(&claims), ["wide lacks 1.34-1.35"]);
+    let mut highest = accepting(&ACCEPTED);
+    highest.newer_addon_than_matrix = NewerAddon::AssumeHighest;
+    assert_eq!(told(&plan(v1(34), v1(35), &[traveller("newer", "6.0", &wide)], &highest)), ["1.35"]);
 }
 
 #[test]
 fn an_addon_that_is_outside_already_is_mended_before_the_first_hop() {
     let rows = support(&[("1.0", 30, 33), ("1.1", 34, 36)]);
     let late = [traveller("late", "1.0.2", &rows)];
-    assert_eq!(told(&plan(v1(34), v1(35), &late, &ACCEPTED)), ["late 1.1.0", "1.35"]);
+    assert_eq!(told(&plan(v1(34), v1(35), &late, &accepting(&ACCEPTED))), ["late 1.1.0", "1.35"]);
 }
 
 #[test]
 fn there_is_nothing_to_do_without_a_way_up_and_too_far_is_not_looked_for() {
-    assert_eq!(plan(v1(36), v1(36), &[], &ACCEPTED), Bridge::Plan(Vec::new()));
-    assert_eq!(plan(v1(36), v1(35), &[], &ACCEPTED), Bridge::Plan(Vec::new()));
-    assert_eq!(plan(v1(36), v1(100), &[], &ACCEPTED), Bridge::TooFar);
-    assert_eq!(plan(v1(36), Minor { major: 2, minor: 0 }, &[], &ACCEPTED), Bridge::TooFar);
+    assert_eq!(plan(v1(36), v1(36), &[], &accepting(&ACCEPTED)), Bridge::Plan(Vec::new()));
+    assert_eq!(plan(v1(36), v1(35), &[], &accepting(&ACCEPTED)), Bridge::Plan(Vec::new()));
+    assert_eq!(plan(v1(36), v1(100), &[], &accepting(&ACCEPTED)), Bridge::TooFar);
+    assert_eq!(plan(v1(36), Minor { major: 2, minor: 0 }, &[], &accepting(&ACCEPTED)), Bridge::TooFar);
 }
 
 /// Whether there is any plan: all states of all add-ons together, by breadth.
@@ -198,7 +210,7 @@ proptest! {
         };
         let all: Vec<_> = addons.iter().enumerate().map(traveller).collect();
         let (from, to) = (v1(from), v1(from + hops));
-        match plan(from, to, &all, &ACCEPTED) {
+        match plan(from, to, &all, &accepting(&ACCEPTED)) {
             Bridge::Plan(steps) => {
                 prop_assert_eq!(is_safe(from, to, &all, &steps), Ok(()));
                 prop_assert!(exists(from, to, &all));

@@ -62,7 +62,12 @@ impl Notes {
     pub fn into_mistakes(self) -> Vec<Mistake> {
         let mut mistakes = self.mistakes.into_inner();
         mistakes.sort_by_key(|mistake| mistake.place);
+        let more = mistakes.len().saturating_sub(MISTAKES_MAX);
         mistakes.truncate(MISTAKES_MAX);
+        if let Some(last) = mistakes.last_mut().filter(|_| more > 0) {
+            last.expected
+                .push_str(&format!("; {more} more mistakes follow, which are told when these are mended"));
+        }
         mistakes
     }
 }

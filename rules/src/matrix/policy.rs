@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::addon::Claim;
+use super::addon::{AddonVersion, Claim, Coverage, Support};
 use super::hand::{Fields, Hand};
 use super::{Section, minor, schema};
 use crate::version::Minor;
@@ -110,6 +110,17 @@ pub enum Beyond {
     Note,
     /// It is judged like any other.
     Judge,
+}
+
+impl Policy {
+    /// What a release of an add-on fits, as far as the operator lets one that is newer than every row count.
+    #[must_use]
+    pub fn coverage(&self, support: &Support, version: AddonVersion) -> Coverage {
+        match (support.of(version), self.newer_addon_than_matrix) {
+            (Coverage::Newer, NewerAddon::AssumeHighest) => support.of_newest(),
+            (coverage, _) => coverage,
+        }
+    }
 }
 
 impl Default for Policy {

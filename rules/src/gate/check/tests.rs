@@ -96,8 +96,9 @@ static CLOCKS_AND_ANSWERS_ROWS: &[Row] = &[
     ),
 ];
 
+/// An alert source that cannot be read is what a firing gate is.
 #[test]
-fn each_row_about_clocks_and_answers_closes_alone() {
+fn s39_each_row_about_clocks_and_answers_closes_alone() {
     check_rows(BOTH, CLOCKS_AND_ANSWERS_ROWS);
 }
 

@@ -32,6 +32,8 @@ fn s13_s14_s30_every_mistake_of_a_row_is_told_with_its_field() {
         ),
         ("claim: tested", "claim: maybe", "claim", "one of supported, tested"),
         ("claim: tested, ", "", "addons[0]", "the field claim"),
+        (r#", source: "https://example.com/net""#, "", "addons[0]", "the field source"),
+        ("https://example.com/net", "somewhere", "source", "the address of a page"),
         (r"'net:v(\d+\.\d+)'", r"'net:v\d+'", "image_re", "no group"),
         (r"'net:v(\d+\.\d+)'", r"'(?<=net:)v(\d+)'", "image_re", "look-around"),
         (r"'net:v(\d+\.\d+)'", "''", "addons[0]", "or a label in also_read"),
@@ -53,6 +55,14 @@ fn s13_s14_s30_every_mistake_of_a_row_is_told_with_its_field() {
         let is_told = |it: &&String| it.contains(field) && it.contains(expected);
         assert!(told.len() == 1 && told.iter().any(|it| is_told(&it)), "{to}: {told:#?}");
     }
+}
+
+#[test]
+fn of_too_many_mistakes_the_rest_is_counted() {
+    let told = load(&vec![ROW.replace("tested", "x"); 130]).unwrap_err();
+    assert_eq!(told.len(), 100);
+    let rest = told.iter().filter(|it| it.contains(" more mistakes follow")).collect::<Vec<_>>();
+    assert!(rest.len() == 1 && rest[0] == &told[99], "{rest:?}");
 }
 
 #[test]

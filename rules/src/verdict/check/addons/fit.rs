@@ -1,9 +1,7 @@
 //! What it means for an upgrade that an add-on is there in some version.
 
 use super::{Question, Tally};
-use crate::matrix::{
-    Addon, AddonVersion, Beyond, Coverage, Fit, Lifecycle, NewerAddon, NewerKubernetes, Requires,
-};
+use crate::matrix::{Addon, AddonVersion, Beyond, Coverage, Fit, Lifecycle, NewerKubernetes, Requires};
 use crate::reason::{Finding, Reason};
 use crate::version::Minor;
 
@@ -26,11 +24,7 @@ fn unless_it_runs<'a>(
 }
 
 pub(super) fn judge(addon: &Addon, version: AddonVersion, question: &Question<'_>, tally: &mut Tally) {
-    let coverage = match (addon.support.of(version), question.policy.newer_addon_than_matrix) {
-        (Coverage::Newer, NewerAddon::AssumeHighest) => addon.support.of_newest(),
-        (coverage, _) => coverage,
-    };
-    match coverage {
+    match question.policy.coverage(&addon.support, version) {
         Coverage::Newer => {
             let newest = addon.support.newest().map_or_else(String::new, |newest| newest.to_string());
             let detail = format!("{version}, the newest that is known is {newest}");

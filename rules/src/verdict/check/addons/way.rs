@@ -47,6 +47,6 @@ pub fn way(target: &Version, case: &Case<'_>) -> Result<Way, Finding> {
             },
         }
     }
-    let accepted = &case.matrix.policy.value.accept_claims;
-    Ok(Way { bridge: plan(running, target.minor(), &travellers, accepted), unknown })
+    let policy = &case.matrix.policy.value;
+    Ok(Way { bridge: plan(running, target.minor(), &travellers, policy), unknown })
 }
