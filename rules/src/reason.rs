@@ -64,6 +64,7 @@ pub enum Reason {
     TargetSkipsMinor,
     TargetOtherMajor,
     TargetUnavailable,
+    PatchBehind,
     KubeletTooOld,
     KubeletAhead,
     ControlPlaneSkewed,
@@ -449,6 +450,11 @@ impl Reason {
                 "target_unavailable",
                 "the package index does not have the target",
                 "check spec.target and packages.url",
+            ),
+            Self::PatchBehind => entry(
+                "patch_behind",
+                "a newer patch of the same minor is on offer",
+                "begin from the newest patch of the minor that runs, and go to the newest of the next",
             ),
             Self::KubeletTooOld => entry(
                 "kubelet_too_old",
@@ -1084,6 +1090,7 @@ impl Reason {
         Self::TargetSkipsMinor,
         Self::TargetOtherMajor,
         Self::TargetUnavailable,
+        Self::PatchBehind,
         Self::KubeletTooOld,
         Self::KubeletAhead,
         Self::ControlPlaneSkewed,

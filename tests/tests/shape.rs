@@ -209,6 +209,18 @@ async fn each_lost_source_blinds_its_check_alone(world: &World) {
         blind(world, &kubeconfig, &config, Some((resource, source, checks))).await;
     }
     rights.give(None).await;
+    // The package repository, and the witness of calls, which no right is for.
+    let nobody = "http://127.0.0.1:9";
+    let lost = [
+        (json!({"packages": {"url": format!("{nobody}/v{{minor}}/Packages")}}), "packages", "offered"),
+        (json!({"prometheus": {"urls": [nobody]}}), "api_requests", "removed_apis"),
+    ];
+    for (change, source, check) in lost {
+        let mut file = file.clone();
+        file.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let config = world.folder.write("less.json", file.to_string()).unwrap();
+        blind(world, &kubeconfig, &config, Some(("127.0.0.1:9", source, &[check]))).await;
+    }
     blind(world, &kubeconfig, &config, None).await;
 }
 
@@ -266,8 +278,8 @@ async fn blind(world: &World, kubeconfig: &Path, config: &Path, lost: Option<Los
             anyhow::ensure!(verdict == "safe", "{checks:#?}");
             return Ok(Some(()));
         };
-        let is_named =
-            |findings: &str| [source, resource, "forbidden"].iter().all(|word| findings.contains(word));
+        let why = if resource.starts_with("127.") { "Connection refused" } else { "forbidden" };
+        let is_named = |findings: &str| [source, resource, why].iter().all(|word| findings.contains(word));
         anyhow::ensure!(unknown().any(|(_, _, findings)| is_named(findings)), "{checks:#?}");
         Ok(Some(()))
     };

@@ -1,8 +1,10 @@
-//! The package repository has the target.
+//! The package repository has the target. Newer patches of it, and of the minor that is left, are told.
 
 use super::{Facts, Outcome, usable};
 use crate::reason::{Finding, Reason};
+use crate::snapshot::Packages;
 use crate::verdict::Evidence;
+use crate::version::{Minor, Version};
 
 /// How old the index may be. Packages appear a few times a month and do not go away.
 const INDEX_AGE_SECONDS_MAX: u64 = 6 * 3_600;
@@ -30,12 +32,30 @@ pub(super) fn check(facts: &Facts<'_>) -> Outcome {
             format!("the newest on offer is {newest}"),
         )
     });
-    Outcome::judge(evidence, Vec::new(), blocker.into_iter().collect(), Vec::new())
+    let notes = behind(facts, target, packages);
+    Outcome::judge(evidence, Vec::new(), blocker.into_iter().collect(), Vec::new()).noting(notes)
+}
+
+/// The target, and on the way to another minor what runs, where a newer patch is on offer. What runs is looked at by
+/// other checks; here it is only told.
+fn behind(facts: &Facts<'_>, target: &Version, packages: &Packages) -> Vec<Finding> {
+    let running = facts.case.snapshot.api_servers.value.iter().flatten();
+    let running = running.filter_map(|server| Some((server.name.as_str(), server.version.as_ref().ok()?)));
+    let left = running.filter(|(_, version)| version.minor() < target.minor());
+    let newest =
+        |of: Minor| packages.versions.iter().filter(|it| it.minor() == of && !it.is_prerelease()).max();
+    std::iter::once(("target", target))
+        .chain(left)
+        .filter_map(|(name, version)| {
+            let newer = newest(version.minor()).filter(|newest| *newest > version)?;
+            Some(Finding::new(Reason::PatchBehind, name, format!("{version}; {newer} is on offer")))
+        })
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{Healthy, outcome};
+    use super::super::tests::{Healthy, healthy, outcome};
     use super::*;
     use crate::snapshot::Source;
     use crate::verdict::Status;
@@ -49,6 +69,18 @@ mod tests {
             ("nonsense", Status::Unknown, vec!["target_not_a_version"]),
         ] {
             assert_eq!(outcome(check, target, |_| {}), (status, reasons), "{target}");
+        }
+    }
+
+    #[test]
+    fn newer_patches_of_what_is_left_and_of_the_target_are_told() {
+        let mut cluster = healthy();
+        let newer = "v1.36.4".parse().unwrap();
+        cluster.snapshot.packages.value.as_mut().unwrap().versions.push(newer);
+        for (target, told) in [("v1.36.3", &["target"][..]), ("v1.36.4", &[]), ("v1.37.0", &["cp-1"])] {
+            let outcome = check(&Facts { target: target.parse(), case: &cluster.case() });
+            let notes: Vec<_> = outcome.notes.iter().map(|note| note.subject.as_str()).collect();
+            assert_eq!((outcome.status, notes), (Status::Pass, told.to_vec()), "{target}");
         }
     }
 
