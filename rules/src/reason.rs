@@ -508,7 +508,7 @@ impl Reason {
             ),
             Self::KernelUnsupported => entry(
                 "kernel_unsupported",
-                "the kernel of a node is none that kubeadm's preflight accepts",
+                "the kernel of a node is none that kubeadm's preflight knows",
                 "upgrade the node's kernel first",
             ),
             Self::KernelUnknown => {
@@ -733,7 +733,7 @@ impl Reason {
             Self::MatrixStale => entry(
                 "matrix_stale",
                 "what is known of versions is missing or too old to be trusted",
-                "get newer data and set its as_of, or allow more with max_age_days",
+                "get newer data and set its as_of, or allow more with max_age_days (of rows that are joined the shortest counts)",
             ),
             Self::MatrixRefused => entry(
                 "matrix_refused",

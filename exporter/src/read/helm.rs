@@ -31,7 +31,9 @@ pub async fn releases(client: &Client) -> Result<Vec<HelmRelease>, String> {
     for _page in 0..PAGES_MAX {
         let page: ObjectList<Secret> = secrets.list(&params).await.map_err(|error| refused(&error))?;
         for secret in &page.items {
-            revisions.entry(release_of(secret)).or_insert_with(Vec::new).push(revision(secret)?);
+            let revision = revision(secret)?;
+            let of = (revision.release.namespace.clone(), revision.release.name.clone());
+            revisions.entry(of).or_insert_with(Vec::new).push(revision);
         }
         params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
         if params.continue_token.is_none() {
@@ -52,14 +54,13 @@ fn label<'a>(secret: &'a Secret, name: &str) -> &'a str {
     secret.metadata.labels.as_ref().and_then(|labels| labels.get(name)).map_or("", String::as_str)
 }
 
-/// The namespace and the name of the release that a Secret is of.
-fn release_of(secret: &Secret) -> (String, String) {
-    (secret.metadata.namespace.clone().unwrap_or_default(), label(secret, "name").to_owned())
-}
-
 fn revision(secret: &Secret) -> Result<Revision, String> {
-    let number = label(secret, "version").parse().unwrap_or(u64::MAX);
-    Ok(Revision { number, is_deployed: label(secret, "status") == "deployed", release: stored(secret)? })
+    let release = stored(secret)?;
+    let number = label(secret, "version").parse().map_err(|error| {
+        let (namespace, name) = (&release.namespace, &release.name);
+        format!("release {namespace}/{name}: its Secret's label version is no number: {error}")
+    })?;
+    Ok(Revision { number, is_deployed: label(secret, "status") == "deployed", release })
 }
 
 /// What Helm may still begin from: the newest deployed revision and those after it, which failed; all where none is

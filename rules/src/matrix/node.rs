@@ -69,7 +69,7 @@ impl Recommended {
     }
 }
 
-/// Kernels that the node validator of kubeadm accepts.
+/// Kernels that the node validator of kubeadm knows. Of others it warns; what is older than all of them is in the way.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Kernels {
     /// Long-term branches.

@@ -103,7 +103,8 @@ pub enum NotCovered {
     Unknown,
 }
 
-/// What becomes of an add-on that is beyond its ceiling already, which the step at hand does not change.
+/// What becomes of an add-on that is not known to fit the minor that runs already, which the step at hand does not change:
+/// beyond its ceiling, newer or older than every row, or without a claim that is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Beyond {
     /// It is noted.
@@ -266,10 +267,16 @@ impl Section for Policy {
         object(
             "What an operator wants where the facts leave a choice.",
             [
-                optional("accept_claims", list("The claims that may let an add-on pass.", claims)),
+                optional(
+                    "accept_claims",
+                    list("The claims that may let an add-on pass on the way to another minor.", claims),
+                ),
                 optional(
                     "newer_addon_than_matrix",
-                    words("An add-on that is newer than every row.", &NEWER_ADDON),
+                    words(
+                        "An add-on that is newer than every row, on the way to another minor.",
+                        &NEWER_ADDON,
+                    ),
                 ),
                 optional(
                     "newer_k8s_than_row",
@@ -282,11 +289,17 @@ impl Section for Policy {
                 optional("not_covered", words("What looks like an add-on and has no row.", &NOT_COVERED)),
                 optional(
                     "patch_beyond_ceiling",
-                    words("A patch of the minor that runs, beyond the ceiling of an add-on.", &BEYOND),
+                    words(
+                        "A patch of the minor that runs, which an add-on is not known to fit: its ceiling, its rows or its claim.",
+                        &BEYOND,
+                    ),
                 ),
                 optional(
                     "resume_beyond_ceiling",
-                    words("A run whose control plane is beyond the ceiling of an add-on already.", &BEYOND),
+                    words(
+                        "A run whose control plane is at a minor already that an add-on is not known to fit.",
+                        &BEYOND,
+                    ),
                 ),
                 optional("deprecated_api_window_days", days),
                 optional(

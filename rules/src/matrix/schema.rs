@@ -29,7 +29,13 @@ fn schema() -> Value {
             "as_of",
             day("The day of the facts in this file. They say nothing once they are older than max_age_days."),
         ),
-        optional("max_age_days", count("How many days old the facts may be; 180 if nothing is said.", 0)),
+        optional(
+            "max_age_days",
+            count(
+                "How many days old the facts may be; 180 if nothing is said. Of rows that are joined with those of other files the shortest counts.",
+                0,
+            ),
+        ),
         section::<Releases>(),
         section::<Runtimes>(),
         section::<Kernels>(),

@@ -111,7 +111,7 @@ impl Status {
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// The whole cluster before the upgrade. Left out once a control-plane node is at the target, because by then the
-    /// upgrade itself has changed what it reads: its last pass stands.
+    /// upgrade itself has changed what it reads: its last pass stands. Preflight and snapshot of another run ask it again.
     Cluster,
     /// Every step, and each node's step anew.
     Node,

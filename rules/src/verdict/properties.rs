@@ -15,12 +15,13 @@ use crate::inventory::{
     WebhookRule, Workload, WorkloadKind,
 };
 use crate::labels::Selector;
+use crate::matrix::IfAbsent;
 use crate::snapshot::{Node, Role};
 
 type Harm = fn(&mut Healthy);
 
 /// Things that are wrong, each by itself.
-const HARMS: [(&str, Harm); 21] = [
+const HARMS: [(&str, Harm); 22] = [
     ("a kubelet that is too old", |it| add_node(it, node("w-old", Role::Worker, "v1.32.9"))),
     ("a kubelet that is too new", |it| add_node(it, node("w-new", Role::Worker, "v1.38.0"))),
     ("a kubelet of no version", |it| add_node(it, node("w-odd", Role::Worker, "latest"))),
@@ -58,6 +59,9 @@ const HARMS: [(&str, Harm); 21] = [
     }),
     ("an add-on that is too old", |it| {
         it.inventory.workloads.value.iter_mut().for_each(|all| all.push(calico()))
+    }),
+    ("an add-on that must be there and is not", |it| {
+        it.matrix.addons.value.0.iter_mut().for_each(|row| row.detection.if_absent = IfAbsent::Required)
     }),
     ("budgets that let no pod go", |it| {
         let web = |name| workload(WorkloadKind::Deployment, "default", name, "web:v1");

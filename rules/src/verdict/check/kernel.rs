@@ -20,7 +20,7 @@ fn against(node: &Node, kernels: &Kernels) -> Against {
             let accepted = kernels.branches.iter().map(ToString::to_string);
             let newer = kernels.from.map(|from| format!("{from} and everything newer"));
             let accepted = accepted.chain(newer).collect::<Vec<_>>().join(", ");
-            let detail = format!("it runs {runs}; accepted are {accepted} ({})", kernels.source);
+            let detail = format!("it runs {runs}; kubeadm knows {accepted} ({})", kernels.source);
             let found = about(Reason::KernelUnsupported, detail);
             let is_older = kernels.branches.iter().chain(&kernels.from).all(|known| branch < *known);
             if is_older { Against::Blocks(found) } else { Against::Note(found) }
@@ -49,7 +49,7 @@ mod tests {
     use crate::verdict::Status;
 
     #[test]
-    fn only_long_term_branches_and_new_kernels_pass() {
+    fn what_is_older_than_every_branch_blocks_and_what_is_between_them_is_noted() {
         for (kernel, status, reason) in [
             ("5.15.0-91-generic", Status::Pass, None),
             ("5.4.0", Status::Pass, None),
@@ -73,8 +73,14 @@ mod tests {
         };
         let mut cluster = healthy();
         on(&mut cluster);
+        let nodes = cluster.snapshot.nodes.value.as_mut().unwrap();
+        let like = nodes[1].clone();
+        nodes.extend(
+            (2..9).map(|number| Node { name: format!("w-{number}").as_str().into(), ..like.clone() }),
+        );
         let noted = check(&Facts { target: "v1.36.3".parse(), case: &cluster.case() }).notes;
-        assert_eq!(noted.iter().map(|note| note.reason).collect::<Vec<_>>(), [Reason::KernelUnsupported]);
+        let told: Vec<_> = noted.iter().map(|note| (note.reason, note.subject.as_str())).collect();
+        assert_eq!(told, [(Reason::KernelUnsupported, "w-1, w-2, w-3, w-4, w-5 and 3 more")]);
         let lost = |cluster: &mut Healthy| cluster.snapshot.nodes = Source::failed("gone");
         assert_eq!(outcome(check, "v1.36.3", lost), (Status::Unknown, vec!["source_unreadable"]));
     }

@@ -25,6 +25,8 @@ use jiff::Timestamp;
 
 pub use addons::{Way, addon_workloads, not_covered, way};
 
+use std::collections::BTreeMap;
+
 use super::{Case, Check, Evidence, Scope, Status};
 use crate::matrix::Part;
 use crate::reason::{Finding, Reason};
@@ -42,6 +44,8 @@ const KUBELET_CONFIG_MAP: &str = "ConfigMap kube-system/kubelet-config";
 const KUBE_PROXY_CONFIG_MAP: &str = "ConfigMap kube-system/kube-proxy";
 /// The components that the control plane is made of.
 const CONTROL_PLANE: [&str; 3] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
+/// How many nodes are named in one note.
+const NAMED_MAX: usize = 5;
 /// How many notes a check of many things tells.
 const NOTES_MAX: usize = 40;
 
@@ -240,8 +244,7 @@ impl Facts<'_> {
                 Against::Unknown(finding) => unknowns.push(finding),
             }
         }
-        notes.truncate(NOTES_MAX);
-        Outcome::judge(nodes_read, vec![known], blockers, unknowns).noting(notes)
+        Outcome::judge(nodes_read, vec![known], blockers, unknowns).noting(together(notes))
     }
 
     /// A source of the cluster's state with its evidence, or why it cannot be used.
@@ -254,6 +257,22 @@ impl Facts<'_> {
         let age_seconds = source.age_seconds(self.case.now).unwrap_or_default();
         Ok((value, Evidence { source: name, count: value.len(), age_seconds }))
     }
+}
+
+/// What is noted of many nodes in the same words, as one note that names some of them.
+fn together(notes: Vec<Finding>) -> Vec<Finding> {
+    let mut nodes: BTreeMap<(Reason, String), Vec<String>> = BTreeMap::new();
+    for Finding { reason, subject, detail } in notes {
+        nodes.entry((reason, detail)).or_default().push(subject);
+    }
+    let one = |((reason, detail), mut nodes): ((Reason, String), Vec<String>)| {
+        nodes.sort_unstable();
+        let more = nodes.len().saturating_sub(NAMED_MAX);
+        nodes.truncate(NAMED_MAX);
+        let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+        Finding::new(reason, format!("{}{rest}", nodes.join(", ")), detail)
+    };
+    nodes.into_iter().map(one).collect()
 }
 
 fn usable<'a, T>(

@@ -6,7 +6,7 @@ use crate::reason::{Finding, Reason};
 use crate::version::Minor;
 
 /// What is found of an add-on, with the page that tells its window.
-fn about(addon: &Addon, reason: Reason, detail: &str) -> Finding {
+pub(super) fn about(addon: &Addon, reason: Reason, detail: &str) -> Finding {
     Finding::new(reason, &addon.name, format!("{detail} ({})", addon.source))
 }
 
@@ -38,22 +38,21 @@ pub(super) fn judge(addon: &Addon, version: AddonVersion, question: &Question<'_
 
 /// Nothing is known of it, but perhaps of a newer one.
 fn older(addon: &Addon, version: AddonVersion, question: &Question<'_>, tally: &mut Tally) {
-    match smallest(addon, version, &question.both()) {
-        Some(enough) => {
-            let detail = format!(
-                "{version} is older than every row; upgrade it to >= {enough}, which fits {} and {}",
-                question.running, question.target
-            );
-            let list = unless_it_runs(question, &mut tally.blockers, &mut tally.notes);
-            list.push(about(addon, Reason::AddonUpgradeNeeded, &detail));
+    let Question { running, target, beyond, .. } = question;
+    let (list, reason, what) = match (beyond, smallest(addon, version, &question.both())) {
+        (Beyond::Note, _) => {
+            (&mut tally.notes, Reason::AddonOlderThanMatrix, format!("{running} runs already"))
         }
-        None => {
-            let detail =
-                format!("{version}; no known release fits {} and {}", question.running, question.target);
-            let list = unless_it_runs(question, &mut tally.unknowns, &mut tally.notes);
-            list.push(about(addon, Reason::AddonOlderThanMatrix, &detail));
+        (Beyond::Judge, Some(enough)) => {
+            let what = format!("upgrade it to >= {enough}, which fits {running} and {target}");
+            (&mut tally.blockers, Reason::AddonUpgradeNeeded, what)
         }
-    }
+        (Beyond::Judge, None) => {
+            let what = format!("no known release fits {running} and {target}");
+            (&mut tally.unknowns, Reason::AddonOlderThanMatrix, what)
+        }
+    };
+    list.push(about(addon, reason, &format!("{version} is older than every row; {what}")));
 }
 
 fn known(addon: &Addon, version: AddonVersion, fit: &Fit, question: &Question<'_>, tally: &mut Tally) {

@@ -53,7 +53,7 @@ struct Question<'a> {
     running: Minor,
     /// The minor that is asked for.
     target: Minor,
-    /// What an add-on beyond its ceiling is.
+    /// What an add-on is that is not known to fit the target.
     beyond: Beyond,
     policy: &'a Policy,
     today: Date,
@@ -117,8 +117,8 @@ fn running(facts: &Facts<'_>) -> Result<(Minor, super::Evidence), Finding> {
     Ok((minors.into_iter().min().ok_or_else(none)?, read))
 }
 
-/// What an add-on beyond its ceiling is. Once every API server serves the target's minor, the step at hand brings no
-/// add-on any further beyond it: a patch, or the rest of a run whose target is recorded.
+/// What an add-on is that is not known to fit the target. Once every API server serves the target's minor, the step at hand brings no
+/// add-on any further away from what is known: a patch, or the rest of a run whose target is recorded.
 fn beyond(facts: &Facts<'_>, target: &Version, running: Minor, policy: &Policy) -> Result<Beyond, Finding> {
     if running != target.minor() {
         return Ok(Beyond::Judge);
@@ -158,7 +158,7 @@ fn one(addon: &Addon, places: &[&Workload], question: &Question<'_>, facts: &Fac
 fn absent(addon: &Addon, tally: &mut Tally) {
     let place = &addon.detection;
     let detail = format!("no {} {}/{}, nor any of its image", place.kind, place.namespace, place.resource);
-    let finding = Finding::new(Reason::AddonMissing, &addon.name, detail);
+    let finding = fit::about(addon, Reason::AddonMissing, &detail);
     match place.if_absent {
         IfAbsent::NotApplicable => {}
         IfAbsent::Unknown => tally.unknowns.push(finding),

@@ -7,7 +7,8 @@
 //!        no ready endpoint                  ─▶ block                                  ▼
 //!        all on one node that is drained    ─▶ block where the webhook is asked about its own namespace, the system's
 //!                                              or nodes, or about that of another on that node which is asked about
-//!                                              its own: then nothing can start them again; elsewhere a note
+//!                                              its own: then nothing can start them again; or about what kubeadm
+//!                                              writes, on the only control-plane node; elsewhere a note
 //!        outside the cluster                ─▶ note: nobody here can look at it
 //! ```
 //!
@@ -32,7 +33,7 @@ use crate::metric::is_open;
 use crate::name::NodeName;
 use crate::reason::{Finding, Reason};
 use crate::run::Step;
-use crate::snapshot::{Node, Snapshot};
+use crate::snapshot::{Node, Role, Snapshot};
 use crate::version::Version;
 
 /// How many resources are named in a finding.
@@ -87,6 +88,8 @@ struct Scene<'a> {
     workloads: &'a [Workload],
     /// The nodes that are drained.
     leaving: Vec<&'a NodeName>,
+    /// Those of the control plane.
+    control_plane: Vec<&'a NodeName>,
 }
 
 /// How a backend stands.
@@ -126,6 +129,7 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
         namespaces,
         workloads,
         leaving: leaving(nodes, runs, facts.case.snapshot, target),
+        control_plane: nodes.iter().filter(|it| it.role == Role::ControlPlane).map(|it| &it.name).collect(),
     };
     let mut tally = Tally::default();
     for configuration in configurations {
@@ -209,7 +213,9 @@ impl Scene<'_> {
             Stands::OnOneNode(node) => {
                 let found = finding(Reason::WebhookOnOneNode, self.on_one_node(backend, &node));
                 let namespace = backend.service().map(|it| it.namespace.clone()).unwrap_or_default();
-                if asked.cluster || asked.namespaces.contains(SYSTEM) {
+                // Pods of the control plane often may be nowhere else, and while its only node is drained kubeadm waits there.
+                let has_no_other = self.control_plane == [&node];
+                if asked.cluster || asked.namespaces.contains(SYSTEM) || (asked.by_kubeadm && has_no_other) {
                     tally.blockers.push(found);
                 } else {
                     tally.alone.push(Alone {

@@ -22,7 +22,7 @@ struct Need {
     operations: &'static [&'static str],
     place: Place,
     labels: Labels,
-    /// Only kubeadm asks for it. No pod waits for that, so whoever answers comes back by itself.
+    /// Only kubeadm asks for it. No pod waits for that, so whoever answers comes back by itself, if on another node.
     is_kubeadms: bool,
 }
 
@@ -114,6 +114,8 @@ pub(super) struct Asked {
     pub(super) namespaces: BTreeSet<String>,
     /// It is asked about objects of no namespace too.
     pub(super) cluster: bool,
+    /// It is asked about what only kubeadm writes. No pod waits for that, but kubeadm does.
+    pub(super) by_kubeadm: bool,
 }
 
 impl Asked {
@@ -127,6 +129,7 @@ impl Asked {
         self.what.extend(other.what);
         self.namespaces.extend(other.namespaces);
         self.cluster |= other.cluster;
+        self.by_kubeadm |= other.by_kubeadm;
     }
 }
 
@@ -143,13 +146,16 @@ pub(super) fn asked(webhook: &Webhook, namespaces: &[Namespace], workloads: &[Wo
         if need.place == Place::Cluster {
             let is_met = need.labels == Labels::Any || webhook.objects.matches(&BTreeMap::new());
             asked.cluster |= is_met && !need.is_kubeadms;
+            asked.by_kubeadm |= is_met && need.is_kubeadms;
             asked.what.extend(is_met.then(|| name(need)));
             continue;
         }
         let here: BTreeSet<String> =
             in_scope.iter().filter(is_here).map(|namespace| (*namespace).to_owned()).collect();
         asked.what.extend((!here.is_empty()).then(|| name(need)));
-        if !need.is_kubeadms {
+        if need.is_kubeadms {
+            asked.by_kubeadm |= !here.is_empty();
+        } else {
             asked.namespaces.extend(here);
         }
     }

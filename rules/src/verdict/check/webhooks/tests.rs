@@ -123,6 +123,28 @@ fn s25_a_webhook_blocks_where_nobody_answers_or_everybody_is_on_one_node() {
 }
 
 #[test]
+fn what_only_kubeadm_writes_waits_where_the_only_control_plane_node_has_all_who_answer() {
+    let asked =
+        |group: &str, resource: &str| Webhook { rules: vec![rule(group, &[resource], &["*"])], ..webhook() };
+    for (group, resource) in
+        [("rbac.authorization.k8s.io", "clusterroles"), ("batch", "jobs"), ("", "configmaps")]
+    {
+        says(resource, asked(group, resource), on(&["cp-1"]), BLOCK, "webhook_on_one_node");
+        says(resource, asked(group, resource), on(&["w-1"]), PASS, "webhook_on_one_node");
+        let found = found(|cluster| {
+            with(cluster, asked(group, resource), Some(on(&["cp-1"])));
+            let other = super::super::tests::node("cp-2", Role::ControlPlane, "v1.36.1");
+            cluster.snapshot.nodes.value.as_mut().unwrap().push(other);
+        });
+        assert_eq!(
+            found,
+            (PASS, vec![], vec!["webhook_on_one_node"]),
+            "{resource}: another node may have them"
+        );
+    }
+}
+
+#[test]
 fn two_that_wait_for_each_other_block_where_they_leave_with_the_same_node() {
     // Each is asked about the pods of everybody but itself and the system.
     let guard_of = |own: &'static str, backend: &str| {

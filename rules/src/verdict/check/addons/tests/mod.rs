@@ -124,12 +124,18 @@ fn within_a_minor_it_is_noted_that_nobody_vouches_for_what_runs() {
         let check = checked("v1.36.3", &format!("{}{policy}", file(row)), vec![net(image)], |_| {});
         (check.status, reasons(&check.findings), reasons(&check.notes))
     };
-    for (row, image, status, reason) in [
-        (WIDE, "net/node:v1.2.0", Status::Unknown, "addon_newer_than_matrix"),
-        (WIDE, "net/node:v0.9.0", Status::Block, "addon_upgrade_needed"),
-        (no_claim, "net/node:v1.0.0", Status::Unknown, "addon_claim_not_accepted"),
+    for (row, image, note, status, reason) in [
+        (WIDE, "net/node:v1.2.0", "addon_newer_than_matrix", Status::Unknown, "addon_newer_than_matrix"),
+        (WIDE, "net/node:v0.9.0", "addon_older_than_matrix", Status::Block, "addon_upgrade_needed"),
+        (
+            no_claim,
+            "net/node:v1.0.0",
+            "addon_claim_not_accepted",
+            Status::Unknown,
+            "addon_claim_not_accepted",
+        ),
     ] {
-        assert_eq!(notes("", row, image), (Status::Pass, vec![], vec![reason]), "{image}");
+        assert_eq!(notes("", row, image), (Status::Pass, vec![], vec![note]), "{image}");
         let judged = notes("policy: {patch_beyond_ceiling: judge}\n", row, image);
         assert_eq!(judged, (status, vec![reason], vec![]), "{image}");
     }
