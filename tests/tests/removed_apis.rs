@@ -197,7 +197,7 @@ async fn store_a_release(world: &World) {
     let mut zipped = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     zipped.write_all(RELEASE.as_bytes()).unwrap();
     let zipped = base64(&zipped.finish().unwrap());
-    let labels = json!({"owner": "helm", "status": "deployed"});
+    let labels = json!({"owner": "helm", "status": "deployed", "name": "driver", "version": "1"});
     let secret: Secret = serde_json::from_value(json!({
         "metadata": {"name": "sh.helm.release.v1.driver.v1", "labels": labels}, "type": "helm.sh/release.v1",
         "stringData": {"release": zipped},
