@@ -16,6 +16,7 @@ async fn nothing_starts_while_a_link_of_the_alert_path_is_missing_and_it_is_said
         settings.heartbeat_seconds_max = 6;
     });
     let mut world = world.start().await.unwrap_or_else(|error| panic!("{error:#}"));
+    has_looked_at_itself(&world).await;
     world.prometheus.service.kill();
     world.alertmanager.service.kill();
     let (prometheus, alertmanager) = (world.prometheus.url.clone(), world.alertmanager.url.clone());
@@ -73,6 +74,18 @@ async fn nothing_starts_while_a_link_of_the_alert_path_is_missing_and_it_is_said
     let whole = jiff::Timestamp::now();
     world.alertmanager.set_config(&world.route_to(&address)).await.unwrap();
     world.wait_until_started(RUN, STEP, whole, 30).await;
+}
+
+/// Waits until Prometheus has scraped and judged itself. Killed in between, it comes back with the samples and without
+/// the alert that fired for want of them, and what it wrote of that alert closes the gate for as long as it looks back.
+async fn has_looked_at_itself(world: &World) {
+    let done = || async move {
+        let is_scraped =
+            !world.prometheus.query("prometheus_rule_evaluation_failures_total").await?.is_empty();
+        let fires = world.prometheus.query("ALERTS{alertname=\"K8sUpgradeRuleEvaluationFailing\"}").await?;
+        Ok((is_scraped && fires.is_empty()).then_some(()))
+    };
+    world.wait_for("Prometheus to have looked at itself", 30, done).await;
 }
 
 /// Without Prometheus nobody knows who asks for APIs that go, so there is no verdict: no step waits for anything yet.

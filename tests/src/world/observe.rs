@@ -83,6 +83,15 @@ impl World {
             Ok(Err(error)) => drop(writeln!(text, "the runs cannot be read: {error}")),
             Err(_) => text.push_str("the runs cannot be read: no answer\n"),
         }
+        match tokio::time::timeout(Duration::from_secs(5), self.prometheus.query("ALERTS")).await {
+            Ok(Ok(alerts)) => {
+                for alert in alerts {
+                    let _ = writeln!(text, "alert {}", alert["metric"]);
+                }
+            }
+            Ok(Err(error)) => drop(writeln!(text, "the alerts cannot be read: {error:#}")),
+            Err(_) => text.push_str("the alerts cannot be read: no answer\n"),
+        }
         for decision in self.decisions().iter().rev().take(5).rev() {
             let _ = writeln!(text, "decision: {decision}");
         }
