@@ -12,7 +12,7 @@ pub const OLD_KUBELET_BEHIND_MAX: i64 = 2;
 pub const KUBELET_WIDER_SINCE: Minor = Minor { major: 1, minor: 25 };
 /// How many minors API servers may be apart.
 pub const API_SERVERS_APART_MAX: i64 = 1;
-/// How many minors a controller manager or scheduler may be behind the newest API server.
+/// How many minors a controller manager, of the cloud or not, or scheduler may be behind the newest API server.
 pub const CONTROLLER_BEHIND_MAX: i64 = 1;
 
 /// How a component stands to an API server.
@@ -52,7 +52,7 @@ pub fn beside_kubelet(proxy: Minor, kubelet: Minor) -> Skew {
     }
 }
 
-/// A controller manager or scheduler beside an API server.
+/// A controller manager, of the cloud or not, or a scheduler beside an API server.
 #[must_use]
 pub fn controller(controller: Minor, api_server: Minor) -> Skew {
     behind(controller, api_server, CONTROLLER_BEHIND_MAX)

@@ -10,6 +10,9 @@ use crate::api::UpgradeRun;
 use crate::name::NodeName;
 use crate::version::Version;
 
+/// The components that the control plane is made of.
+pub const CONTROL_PLANE: [&str; 3] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
+
 /// One source as last read: what it said, when that was proven to be current, and what is wrong with it now.
 ///
 /// A source that fails keeps its last value for people to look at; whoever decides asks [`Source::fresh`].
@@ -164,6 +167,18 @@ impl Snapshot {
             packages: Source::unread(),
             runs: Source::unread(),
         }
+    }
+
+    /// Whether all of a node that an upgrade changes is at the target: its kubelet, and what its control plane is made of.
+    /// What cannot be seen is not there yet.
+    #[must_use]
+    pub fn is_at(&self, node: &Node, target: &Version) -> bool {
+        let pods = || self.static_pods.value.iter().flatten().filter(|pod| pod.node == node.name);
+        let is_there = |component: &str| {
+            pods().any(|pod| pod.component == component && pod.version.as_ref() == Ok(target))
+        };
+        node.kubelet_version.as_ref() == Ok(target)
+            && (node.role == Role::Worker || CONTROL_PLANE.into_iter().all(is_there))
     }
 
     /// How each source was read.

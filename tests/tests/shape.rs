@@ -185,10 +185,21 @@ async fn each_lost_source_blinds_its_check_alone(world: &World) {
         "webhooks",
         "volume_plugins",
     ];
-    let of_workloads = ["kube_proxy_skew", "addons", "disruption_budgets", "webhooks", "volume_plugins"];
+    let of_workloads = [
+        "kube_proxy_skew",
+        "cloud_controller_skew",
+        "addons",
+        "disruption_budgets",
+        "webhooks",
+        "volume_plugins",
+    ];
     let losses: [(&str, &str, &[&str]); 16] = [
         ("nodes", "nodes", &of_nodes),
-        ("pods", "static_pods", &["kubelet_skew", "control_plane_skew", "etcd", "flags"]),
+        (
+            "pods",
+            "static_pods",
+            &["kubelet_skew", "control_plane_skew", "cloud_controller_skew", "etcd", "flags"],
+        ),
         ("configmaps", "kubelet_config", &["flags"]),
         ("deployments", "workloads", &of_workloads),
         ("daemonsets", "workloads", &of_workloads),

@@ -56,8 +56,8 @@ pub(super) struct VerdictArgs {
     /// unknown.
     #[arg(long = "config.file", value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// Facts about versions, laid over the built-in ones and those of the configuration file; - is standard input. One file without `schema` asks for the
-    /// lines and the exit code of the first gate.
+    /// Facts about versions, laid over the built-in ones and those of the configuration file; - is standard input. One
+    /// file without `schema` asks for the lines and the exit code of the first gate.
     #[arg(long, value_name = "FILE")]
     pub(super) matrix: Vec<PathBuf>,
     /// The Prometheus that scrapes the API servers, such as http://prometheus:9090, in place of those of

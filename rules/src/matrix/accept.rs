@@ -13,8 +13,8 @@ use crate::reason::{Finding, Reason};
 const ACCEPTS_MAX: usize = 100;
 /// The checks of which something may be accepted: what goes wrong there is seen afterwards and can be mended. Why
 /// the others are not here stands in docs/decisions/0013.
-pub const ACCEPTABLE_CHECKS: [&str; 6] =
-    ["addons", "kernel", "removed_apis", "risks", "runtime", "stored_versions"];
+pub const ACCEPTABLE_CHECKS: [&str; 7] =
+    ["addons", "cloud_controller_skew", "kernel", "removed_apis", "risks", "runtime", "stored_versions"];
 /// What may not be accepted of these checks either: it is no risk, but certain.
 pub const NEVER_ACCEPTED: [Reason; 1] = [Reason::RuntimeTooOld];
 
@@ -168,7 +168,7 @@ mod tests {
         for (row, told) in [
             (
                 ROW.replace("addons", "path"),
-                "accept[0].check: found the text \"path\", expected one of addons, kernel",
+                "accept[0].check: found the text \"path\", expected one of addons, cloud_controller_skew",
             ),
             (ROW.replace("calico", "\"\""), "accept[0].subject"),
             (ROW.replace("why: tested, ", ""), "no why"),

@@ -126,8 +126,7 @@ impl<'a> Observed<'a> {
 
     /// Whether a node shows the target in all that an upgrade of it changes.
     pub(super) fn is_at_target(&self, node: &Node, target: &Version) -> bool {
-        node.kubelet_version.as_ref() == Ok(target)
-            && (node.role == Role::Worker || self.static_pods_at(&node.name, target))
+        self.snapshot.is_at(node, target)
     }
 
     /// Whether any control-plane node runs the target's API server.
@@ -141,15 +140,6 @@ impl<'a> Observed<'a> {
         let pods = self.snapshot.static_pods.value.as_deref().unwrap_or_default();
         let mut pods = pods.iter().filter(|pod| pod.component == "kube-apiserver" && pod.node == *node);
         pods.find_map(|pod| pod.version.as_ref().ok())
-    }
-
-    fn static_pods_at(&self, node: &NodeName, target: &Version) -> bool {
-        let pods = self.snapshot.static_pods.value.as_deref().unwrap_or_default();
-        ["kube-apiserver", "kube-controller-manager", "kube-scheduler"].into_iter().all(|component| {
-            pods.iter().any(|pod| {
-                pod.component == component && pod.node == *node && pod.version.as_ref() == Ok(target)
-            })
-        })
     }
 
     /// The static pods of a node that are not Ready.

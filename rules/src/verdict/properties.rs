@@ -21,7 +21,7 @@ use crate::snapshot::{Node, Role};
 type Harm = fn(&mut Healthy);
 
 /// Things that are wrong, each by itself.
-const HARMS: [(&str, Harm); 22] = [
+const HARMS: [(&str, Harm); 23] = [
     ("a kubelet that is too old", |it| add_node(it, node("w-old", Role::Worker, "v1.32.9"))),
     ("a kubelet that is too new", |it| add_node(it, node("w-new", Role::Worker, "v1.38.0"))),
     ("a kubelet of no version", |it| add_node(it, node("w-odd", Role::Worker, "latest"))),
@@ -56,6 +56,11 @@ const HARMS: [(&str, Harm); 22] = [
     }),
     ("a kube-proxy that is too old", |it| {
         it.inventory.workloads.value.iter_mut().for_each(|all| all.push(kube_proxy()))
+    }),
+    ("a cloud-controller-manager that is too old", |it| {
+        let image = "registry.k8s.io/provider-aws/cloud-controller-manager:v1.34.0";
+        let manager = workload(WorkloadKind::DaemonSet, "kube-system", "cloud-controller", image);
+        it.inventory.workloads.value.iter_mut().for_each(|all| all.push(manager.clone()))
     }),
     ("an add-on that is too old", |it| {
         it.inventory.workloads.value.iter_mut().for_each(|all| all.push(calico()))

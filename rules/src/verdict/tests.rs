@@ -79,12 +79,20 @@ static LOSSES: [(&str, Loss, &[&str]); 18] = [
     (
         "api_servers",
         |cluster| cluster.snapshot.api_servers = Source::failed("gone"),
-        &["path", "kubelet_skew", "control_plane_skew", "flags", "addons", "removed_apis"],
+        &[
+            "path",
+            "kubelet_skew",
+            "control_plane_skew",
+            "cloud_controller_skew",
+            "flags",
+            "addons",
+            "removed_apis",
+        ],
     ),
     (
         "static_pods",
         |cluster| cluster.snapshot.static_pods = Source::failed("gone"),
-        &["kubelet_skew", "control_plane_skew", "etcd", "flags"],
+        &["kubelet_skew", "control_plane_skew", "cloud_controller_skew", "etcd", "flags"],
     ),
     ("packages", |cluster| cluster.snapshot.packages = Source::failed("gone"), &["offered"]),
     ("kubelet_config", |cluster| cluster.inventory.kubelet_config = Source::failed("gone"), &["flags"]),
@@ -97,7 +105,14 @@ static LOSSES: [(&str, Loss, &[&str]); 18] = [
     (
         "workloads",
         |cluster| cluster.inventory.workloads = Source::failed("gone"),
-        &["kube_proxy_skew", "addons", "disruption_budgets", "webhooks", "volume_plugins"],
+        &[
+            "kube_proxy_skew",
+            "cloud_controller_skew",
+            "addons",
+            "disruption_budgets",
+            "webhooks",
+            "volume_plugins",
+        ],
     ),
     ("budgets", |cluster| cluster.inventory.budgets = Source::failed("gone"), &["disruption_budgets"]),
     ("namespaces", |cluster| cluster.inventory.namespaces = Source::failed("gone"), &["webhooks"]),

@@ -15,9 +15,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    Facts, KUBELET_AGE_SECONDS_MAX, KUBELET_CONFIG_MAP, Outcome, is_left, unreadable_version, usable,
-};
+use super::{Facts, KUBELET_AGE_SECONDS_MAX, KUBELET_CONFIG_MAP, Outcome, unreadable_version, usable};
 use crate::inventory::{KubeletConfig, RunningKubelet};
 use crate::name::NodeName;
 use crate::reason::{Finding, Reason};
@@ -80,7 +78,7 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
         }
     }
     if let Ok(written) = &written {
-        for node in nodes.iter().filter(|node| is_left(facts.case.snapshot, node, version)) {
+        for node in nodes.iter().filter(|node| !facts.case.snapshot.is_at(node, version)) {
             let kept = by_node.get(&node.name).and_then(|kubelet| kept(kubelet, node, fact.fails_from));
             let Some(cgroup_version) = kept.filter(|_| !keeps(written.as_ref())) else { continue };
             let detail = format!(

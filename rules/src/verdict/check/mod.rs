@@ -3,6 +3,7 @@
 mod accept;
 mod addons;
 mod cgroup;
+mod cloud_controller_skew;
 mod control_plane_skew;
 mod disruption_budgets;
 mod etcd;
@@ -30,7 +31,7 @@ use std::collections::BTreeMap;
 use super::{Case, Check, Evidence, Scope, Status};
 use crate::matrix::Part;
 use crate::reason::{Finding, Reason};
-use crate::snapshot::{Node, Role, Snapshot, Source, Unusable};
+use crate::snapshot::{Node, Source, Unusable};
 use crate::version::{Version, VersionError};
 
 /// How old what kubelets say may be: they are asked anew every ten minutes, and may miss twice.
@@ -42,8 +43,6 @@ const WITNESS_AGE_SECONDS_MAX: u64 = 300;
 const KUBELET_CONFIG_MAP: &str = "ConfigMap kube-system/kubelet-config";
 /// What kubeadm starts every kube-proxy from.
 const KUBE_PROXY_CONFIG_MAP: &str = "ConfigMap kube-system/kube-proxy";
-/// The components that the control plane is made of.
-const CONTROL_PLANE: [&str; 3] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
 /// How many nodes are named in one note.
 const NAMED_MAX: usize = 5;
 /// How many notes a check of many things tells.
@@ -147,14 +146,11 @@ const fn check(
     Definition { id, scope, is_final: false, source, check }
 }
 
-/// A check whose block stands whatever else could not be read.
-const fn last_word(
-    id: &'static str,
-    scope: Scope,
-    source: &'static str,
-    check: fn(&Facts<'_>) -> Outcome,
-) -> Definition {
-    Definition { id, scope, is_final: true, source, check }
+impl Definition {
+    /// The same, and its block stands whatever else could not be read.
+    const fn final_word(self) -> Self {
+        Self { is_final: true, ..self }
+    }
 }
 
 const SKEW: &str = "https://kubernetes.io/releases/version-skew-policy/";
@@ -167,16 +163,17 @@ const BUDGETS: &str = "https://kubernetes.io/docs/tasks/run-application/configur
 const WEBHOOKS: &str =
     "https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/";
 
-const TABLE: [Definition; 20] = {
+const TABLE: [Definition; 21] = {
     use Scope::{Cluster, Node};
     [
-        last_word("target", Cluster, "https://kubernetes.io/releases/", target::check),
-        last_word("path", Cluster, SKEW, path::check),
+        check("target", Cluster, "https://kubernetes.io/releases/", target::check).final_word(),
+        check("path", Cluster, SKEW, path::check).final_word(),
         check("matrix", Node, "", matrix::check),
         check("offered", Cluster, "https://kubernetes.io/releases/patch-releases/", offered::check),
         check("kubelet_skew", Node, SKEW, kubelet_skew::check),
         check("control_plane_skew", Node, SKEW, control_plane_skew::check),
         check("kube_proxy_skew", Cluster, SKEW, kube_proxy_skew::check),
+        check("cloud_controller_skew", Cluster, SKEW, cloud_controller_skew::check),
         check("runtime", Node, "", runtime::check),
         check("kernel", Node, "", kernel::check),
         check("cgroup", Node, CGROUP, cgroup::check),
@@ -288,17 +285,6 @@ fn usable<'a, T>(
         };
         Finding::new(reason, name, why.to_string())
     })
-}
-
-/// Whether a run to the target has this node before it: as long as its kubelet, or what its control plane is made of, is
-/// not at the target. What cannot be seen is not there yet.
-fn is_left(snapshot: &Snapshot, node: &Node, target: &Version) -> bool {
-    let pods = || snapshot.static_pods.value.iter().flatten().filter(|pod| pod.node == node.name);
-    let is_there =
-        |component: &str| pods().any(|pod| pod.component == component && pod.version.as_ref() == Ok(target));
-    let control_plane_is_there =
-        node.role != Role::ControlPlane || CONTROL_PLANE.iter().all(|it| is_there(it));
-    node.kubelet_version.as_ref() != Ok(target) || !control_plane_is_there
 }
 
 /// A version that is not one: a finding about who runs it.

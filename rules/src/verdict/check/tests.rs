@@ -3,7 +3,7 @@ use crate::api::{UpgradeRun, UpgradeRunSpec};
 use crate::inventory::{ApiRequests, ApiWrites, Inventory, KubeletConfig, RunningKubelet, ScrapedServer};
 use crate::matrix::Matrix;
 use crate::settings::Settings;
-use crate::snapshot::{ApiServer, Packages, StaticPod};
+use crate::snapshot::{ApiServer, Packages, Role, Snapshot, StaticPod};
 use crate::verdict::{Verdict, verdict};
 use crate::version::Minor;
 

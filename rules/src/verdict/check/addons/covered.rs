@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::inventory::{ImageReference, Workload, WorkloadKind};
 use crate::matrix::Addons;
 
+use super::super::cloud_controller_skew;
 use super::find::Survey;
 
 /// What kubeadm itself upgrades.
@@ -32,6 +33,7 @@ pub(super) fn beside<'a>(
     // One with an image of the same tag beside the one that is judged is another part of its release.
     let is_covered = |it: &Workload| {
         OF_KUBEADM.contains(&(it.namespace.as_str(), it.name.as_str()))
+            || cloud_controller_skew::judges(it)
             || names.contains(&(it.kind, it.namespace.as_str(), it.name.as_str()))
             || tags_by_namespace
                 .get(it.namespace.as_str())

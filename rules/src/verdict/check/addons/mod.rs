@@ -117,8 +117,8 @@ fn running(facts: &Facts<'_>) -> Result<(Minor, super::Evidence), Finding> {
     Ok((minors.into_iter().min().ok_or_else(none)?, read))
 }
 
-/// What an add-on is that is not known to fit the target. Once every API server serves the target's minor, the step at hand brings no
-/// add-on any further away from what is known: a patch, or the rest of a run whose target is recorded.
+/// What an add-on is that is not known to fit the target. Once every API server serves the target's minor, the step at
+/// hand brings no add-on any further away from what is known: a patch, or the rest of a run whose target is recorded.
 fn beyond(facts: &Facts<'_>, target: &Version, running: Minor, policy: &Policy) -> Result<Beyond, Finding> {
     if running != target.minor() {
         return Ok(Beyond::Judge);

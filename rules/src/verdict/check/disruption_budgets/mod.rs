@@ -24,7 +24,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use super::{Facts, NOTES_MAX, Outcome, is_left};
+use super::{Against, Facts, NOTES_MAX, Outcome};
 use crate::drain::{Budget, Demand, overlap};
 use crate::inventory::{Workload, WorkloadKind};
 use crate::reason::{Finding, Reason};
@@ -59,7 +59,7 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
         tally.blockers.extend(overlaps(&budgets, &workloads));
     }
     let Tally { mut blockers, mut unknowns, mut notes } = tally;
-    if !nodes.iter().any(|node| is_left(case.snapshot, node, target)) {
+    if nodes.iter().all(|node| case.snapshot.is_at(node, target)) {
         notes.extend(blockers.drain(..).chain(unknowns.drain(..)));
     }
     notes.sort_unstable();
@@ -98,7 +98,7 @@ fn one(budget: &Budget, workloads: &[&Workload], tally: &mut Tally) {
         Against::Nothing => {}
         Against::Blocks(finding) => tally.blockers.push(finding),
         Against::Unknown(finding) => tally.unknowns.push(finding),
-        Against::Notes(finding) => tally.notes.push(finding),
+        Against::Note(finding) => tally.notes.push(finding),
     }
 }
 
@@ -114,17 +114,10 @@ struct Known {
     whose: String,
 }
 
-enum Against {
-    Nothing,
-    Notes(Finding),
-    Blocks(Finding),
-    Unknown(Finding),
-}
-
 fn against(budget: &Budget, known: &Known) -> Against {
     let unknown =
         |detail: String| Against::Unknown(Finding::new(Reason::PdbUnobserved, budget.title(), detail));
-    let note = |reason, detail: String| Against::Notes(Finding::new(reason, budget.title(), detail));
+    let note = |reason, detail: String| Against::Note(Finding::new(reason, budget.title(), detail));
     let Some(never) = budget.never_allows(known.replicas) else {
         return unknown(format!("its demand cannot be read: {:?}", budget.demand));
     };
@@ -141,7 +134,7 @@ fn against(budget: &Budget, known: &Known) -> Against {
     }
     let protects_only_daemons = known.replicas == 0 && known.daemon_pods > 0;
     match budget.uncounted() {
-        Some(finding) if protects_only_daemons => return Against::Notes(finding),
+        Some(finding) if protects_only_daemons => return Against::Note(finding),
         Some(finding) => return Against::Blocks(finding),
         None => {}
     }

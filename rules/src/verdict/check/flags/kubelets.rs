@@ -61,8 +61,9 @@ pub(super) fn judge(facts: &Facts<'_>, table: &Components, going: &[(&NodeName, 
     }
 }
 
-/// What kubeadm writes on every node while it upgrades it, and what its kube-proxy is started from. It can only add to what is in the way: a node may have more.
-/// Nothing has started with it yet, so whatever has gone by the target is in the way, however long ago.
+/// What kubeadm writes on every node while it upgrades it, and what its kube-proxy is started from. It can only add to
+/// what is in the way: a node may have more. Nothing has started with it yet, so whatever has gone by the target is in
+/// the way, however long ago.
 pub(super) fn written(facts: &Facts<'_>, target: Minor, found: &mut Found) -> Result<(), Outcome> {
     let inventory = facts.case.inventory;
     let kubelet = (KUBELET_CONFIG_MAP, "kubelet_config", &inventory.kubelet_config);

@@ -18,10 +18,10 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use super::{CONTROL_PLANE, Facts, Outcome, is_left, unreadable_version};
+use super::{Facts, Outcome, unreadable_version};
 use crate::matrix::{Components, GateFate, Hop};
 use crate::reason::{Finding, Reason};
-use crate::snapshot::{ApiServer, Node, Role, StaticPod};
+use crate::snapshot::{ApiServer, CONTROL_PLANE, Node, Role, StaticPod};
 use crate::verdict::Evidence;
 use crate::version::Minor;
 
@@ -61,7 +61,7 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
     let pods =
         going(pods.iter().map(|pod| (pod, format!("{} on {}", pod.component, pod.node))), target, &mut found);
     let kubelets = kubelets::going(nodes, target, &mut found);
-    if nodes.iter().any(|node| is_left(snapshot, node, version)) {
+    if nodes.iter().any(|node| !snapshot.is_at(node, version)) {
         kubelets::written(facts, target, &mut found)?;
     }
     if !pods.is_empty() || !kubelets.is_empty() {

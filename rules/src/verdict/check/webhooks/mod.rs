@@ -25,7 +25,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::needs::{Asked, SYSTEM, asked};
-use super::{Facts, NOTES_MAX, Outcome, is_left};
+use super::{Facts, NOTES_MAX, Outcome};
 use crate::inventory::{
     Backend, LeadsTo, Namespace, ServiceName, WebhookBackend, WebhookConfiguration, Workload, WorkloadKind,
 };
@@ -170,7 +170,7 @@ fn leaving<'a>(
     if !in_hand.is_empty() {
         return in_hand;
     }
-    nodes.iter().filter(|node| is_left(snapshot, node, target)).map(|node| &node.name).collect()
+    nodes.iter().filter(|node| !snapshot.is_at(node, target)).map(|node| &node.name).collect()
 }
 
 impl Scene<'_> {
