@@ -175,6 +175,7 @@ async fn each_lost_source_blinds_its_check_alone(world: &World) {
         "offered",
         "kubelet_skew",
         "control_plane_skew",
+        "cloud_controller_skew",
         "runtime",
         "kernel",
         "cgroup",
