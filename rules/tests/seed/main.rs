@@ -46,13 +46,16 @@ impl Case {
         })
     }
 
-    /// Why ours refuses a pattern that theirs asks: the engine cannot ask it with the same meaning.
+    /// Why ours refuses a pattern that theirs asks.
     fn refusal(&self) -> Option<String> {
         let faults = self.answer().faults;
         let why = |fault: &Fault| Some(fault.found.split_once("is not supported: ")?.1.to_owned());
         if self.code == 1 { None } else { faults.iter().find_map(why) }
     }
 }
+
+/// What theirs asks and ours does not: `\N{BULLET}` needs every name of Unicode, and a search must end.
+const NEVER_ASKED: [&str; 2] = ["characters by name", "a search of more than "];
 
 /// The words of an exception are its language's.
 fn without_reason(line: &str) -> String {
@@ -77,7 +80,8 @@ fn every_recorded_answer_is_ours() {
     println!("{} cases, by code {by_code:?}; refused {refused:#?}; {} differ", CASES.len(), differing.len());
     assert!(CASES.len() >= 2_000, "{}", CASES.len());
     assert!(differing.is_empty(), "{} differ, such as {}", differing.len(), differing[0]);
-    assert!(refused.values().sum::<usize>() * 50 < CASES.len(), "{refused:?}");
+    refused.retain(|why, _| !NEVER_ASKED.iter().any(|never| why.starts_with(never)));
+    assert!(refused.is_empty(), "{refused:?}");
 }
 
 fn ask(target: &str, matrix: &[u8], images: &BTreeMap<Workload, String>, prometheus: &[u8]) -> Answer {

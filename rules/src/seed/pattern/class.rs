@@ -3,49 +3,26 @@
 use super::PatternError;
 use super::flags::Flags;
 use super::read::{Reader, invalid, not_supported};
-
-/// What a backslash stands for.
-pub(super) enum Escape {
-    /// One character.
-    Literal(char),
-    /// A set of characters, as it stands inside or outside brackets.
-    Set(&'static str),
-    /// A group that was matched before.
-    Group(usize),
-    /// A place, as it is said to the engine.
-    Place(&'static str),
-}
-
-/// One character, said so that no engine reads anything else into it.
-pub(super) fn literal(letter: char) -> String {
-    if letter.is_ascii_alphanumeric() {
-        letter.to_string()
-    } else {
-        format!("\\x{{{:x}}}", u32::from(letter))
-    }
-}
+use super::tree::{Category, Letters, Member, Node, Place};
 
 impl Reader {
     /// What follows a backslash outside brackets.
-    pub(super) fn escape(&mut self, flags: Flags) -> Result<Escape, PatternError> {
+    pub(super) fn escape(&mut self, flags: Flags) -> Result<Node, PatternError> {
         let Some(letter) = self.next() else { return invalid("it ends in a backslash") };
         let place = match letter {
-            'A' => r"\A",
-            'Z' => r"\z",
-            'b' => r"\b",
-            // At an empty text the seed's engine says no.
-            'B' => r"(?!\A\z)\B",
-            '1'..='9' => return self.group_or_octal(letter),
-            _ => return self.character(letter, flags),
+            'A' => Place::TextStart,
+            'Z' => Place::TextEnd,
+            'b' | 'B' => Place::Boundary { is_negated: letter == 'B', is_ascii: flags.has(Flags::ASCII) },
+            '1'..='9' => return self.group_or_octal(letter, flags),
+            _ => return Ok(flags.letter(self.character(letter, flags)?)),
         };
-        self.asks_words |= matches!(letter, 'b' | 'B');
-        Ok(Escape::Place(place))
+        Ok(Node::Place(place))
     }
 
-    fn class_escape(&mut self, flags: Flags) -> Result<Escape, PatternError> {
+    fn class_escape(&mut self, flags: Flags) -> Result<Member, PatternError> {
         match self.next() {
             None => invalid("a set is not closed"),
-            Some('b') => Ok(Escape::Literal('\u{8}')),
+            Some('b') => Ok(Member::One(8)),
             Some(first @ '0'..='7') => {
                 let code = self.digits(first.to_digit(8).unwrap_or(0), 2, 8).0;
                 if code > 0o377 { invalid("an octal escape is larger than 377") } else { character(code) }
@@ -55,11 +32,16 @@ impl Reader {
     }
 
     /// Escapes that mean the same inside and outside brackets.
-    fn character(&mut self, letter: char, flags: Flags) -> Result<Escape, PatternError> {
-        let is_ascii = flags.has(Flags::ASCII);
-        if let Some(set) = set(letter, is_ascii) {
-            self.asks_words |= !is_ascii && matches!(letter, 'w' | 'W');
-            return Ok(Escape::Set(set));
+    fn character(&mut self, letter: char, flags: Flags) -> Result<Member, PatternError> {
+        let category = match letter {
+            'd' | 'D' => Some(Category::Digit),
+            's' | 'S' => Some(Category::Space),
+            'w' | 'W' => Some(Category::Word),
+            _ => None,
+        };
+        if let Some(category) = category {
+            let (is_negated, is_ascii) = (letter.is_ascii_uppercase(), flags.has(Flags::ASCII));
+            return Ok(Member::Category { category, is_negated, is_ascii });
         }
         let code = match letter {
             'a' => 0x07,
@@ -98,94 +80,58 @@ impl Reader {
         (code, count)
     }
 
-    fn group_or_octal(&mut self, first: char) -> Result<Escape, PatternError> {
-        let mut digits = vec![first.to_digit(10).unwrap_or(0)];
-        let is_octal = |digit: &u32| *digit < 8;
-        if let Some(second) = self.peek().and_then(|letter| letter.to_digit(10)) {
-            self.next();
-            digits.push(second);
-            let third = self.peek().and_then(|letter| letter.to_digit(8));
-            if let (Some(third), true) = (third, digits.iter().all(is_octal)) {
-                self.next();
-                let code = digits[0] * 64 + second * 8 + third;
-                return if code > 0o377 {
-                    invalid("an octal escape is larger than 377")
-                } else {
-                    character(code)
-                };
-            }
+    fn group_or_octal(&mut self, first: char, flags: Flags) -> Result<Node, PatternError> {
+        let first = first.to_digit(10).unwrap_or(0);
+        let Some(second) = self.peek().and_then(|letter| letter.to_digit(10)) else {
+            return self.again(first as usize, flags);
+        };
+        self.next();
+        let third = self.peek().and_then(|letter| letter.to_digit(8));
+        let Some(third) = third.filter(|_| first < 8 && second < 8) else {
+            return self.again((first * 10 + second) as usize, flags);
+        };
+        self.next();
+        let code = first * 64 + second * 8 + third;
+        if code > 0o377 {
+            return invalid("an octal escape is larger than 377");
         }
-        let number = digits.iter().fold(0, |number, digit| number * 10 + *digit as usize);
-        self.group(number)
+        Ok(flags.letter(Member::One(code)))
     }
 
     /// The rest of a set, after its opening bracket.
-    pub(super) fn set(&mut self, flags: Flags) -> Result<String, PatternError> {
-        let mut text = String::from(if self.eats('^') { "[^" } else { "[" });
-        let opening = text.len();
+    pub(super) fn set(&mut self, flags: Flags) -> Result<Node, PatternError> {
+        let is_negated = self.eats('^');
+        let mut set = Letters { is_negated, members: Vec::new(), fold: flags.fold() };
         loop {
             let low = match self.next() {
                 None => return invalid("a set is not closed"),
-                Some(']') if text.len() > opening => break,
+                Some(']') if !set.members.is_empty() => break,
                 Some('\\') => self.class_escape(flags)?,
-                Some(letter) => Escape::Literal(letter),
+                Some(letter) => Member::One(letter.into()),
             };
             if !self.eats('-') {
-                push(&mut text, &low);
+                set.add(low);
                 continue;
             }
             let high = match self.next() {
                 None => return invalid("a set is not closed"),
                 Some(']') => {
-                    push(&mut text, &low);
-                    text.push_str(&literal('-'));
+                    set.add(low);
+                    set.add(Member::One('-'.into()));
                     break;
                 }
                 Some('\\') => self.class_escape(flags)?,
-                Some(letter) => Escape::Literal(letter),
+                Some(letter) => Member::One(letter.into()),
             };
             match (low, high) {
-                (Escape::Literal(low), Escape::Literal(high)) if low <= high => {
-                    text.push_str(&format!("{}-{}", literal(low), literal(high)));
-                }
+                (Member::One(low), Member::One(high)) if low <= high => set.add(Member::Range(low, high)),
                 _ => return invalid("a range of characters has no order"),
             }
         }
-        text.push(']');
-        Ok(text)
+        Ok(Node::Letters(set))
     }
 }
 
-fn push(text: &mut String, escape: &Escape) {
-    match escape {
-        Escape::Literal(letter) => text.push_str(&literal(*letter)),
-        Escape::Set(set) => text.push_str(set),
-        Escape::Group(_) | Escape::Place(_) => {}
-    }
-}
-
-fn character(code: u32) -> Result<Escape, PatternError> {
-    match char::from_u32(code) {
-        Some(letter) => Ok(Escape::Literal(letter)),
-        None if code > 0x10_ffff => invalid("a character beyond Unicode"),
-        None => not_supported("half of a surrogate pair"),
-    }
-}
-
-fn set(letter: char, is_ascii: bool) -> Option<&'static str> {
-    Some(match (letter, is_ascii) {
-        ('d', false) => r"\d",
-        ('D', false) => r"\D",
-        ('d', true) => "[0-9]",
-        ('D', true) => "[^0-9]",
-        ('s', false) => r"[\s\x{1c}-\x{1f}]",
-        ('S', false) => r"[^\s\x{1c}-\x{1f}]",
-        ('s', true) => r"[\x{9}-\x{d}\x{20}]",
-        ('S', true) => r"[^\x{9}-\x{d}\x{20}]",
-        ('w', false) => r"\w",
-        ('W', false) => r"\W",
-        ('w', true) => "[0-9A-Za-z_]",
-        ('W', true) => "[^0-9A-Za-z_]",
-        _ => return None,
-    })
+fn character(code: u32) -> Result<Member, PatternError> {
+    if code > char::MAX.into() { invalid("a character beyond Unicode") } else { Ok(Member::One(code)) }
 }

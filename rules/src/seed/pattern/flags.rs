@@ -1,7 +1,8 @@
 //! Flags inside a pattern: at its start they hold everywhere, in a group they hold inside it.
 
 use super::PatternError;
-use super::read::{Part, Reader, invalid, not_supported};
+use super::read::{Reader, invalid};
+use super::tree::{Fold, Letters, Member, Node};
 
 /// The flags that hold at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +14,7 @@ impl Flags {
     pub(super) const LINES: Self = Self(4);
     pub(super) const DOT_ALL: Self = Self(8);
     pub(super) const VERBOSE: Self = Self(16);
+    pub(super) const TEMPLATE: Self = Self(32);
     pub(super) const NONE: Self = Self(0);
 
     pub(super) fn has(self, other: Self) -> bool {
@@ -25,6 +27,19 @@ impl Flags {
 
     fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
+    }
+
+    pub(super) fn fold(self) -> Fold {
+        match (self.has(Self::CASE), self.has(Self::ASCII)) {
+            (false, _) => Fold::No,
+            (true, true) => Fold::Ascii,
+            (true, false) => Fold::Unicode,
+        }
+    }
+
+    /// A test of one character.
+    pub(super) fn letter(self, member: Member) -> Node {
+        Node::Letters(Letters { is_negated: false, members: vec![member], fold: self.fold() })
     }
 }
 
@@ -49,7 +64,7 @@ impl Reader {
         first: char,
         scope: Scope,
         is_first: bool,
-    ) -> Result<Option<Part>, PatternError> {
+    ) -> Result<Option<Node>, PatternError> {
         if first != '-' {
             flag(first)?;
         }
@@ -95,13 +110,16 @@ impl Reader {
         if next != Some(':') {
             return invalid("flags are not closed");
         }
+        if set.with(unset).has(Flags::TEMPLATE) {
+            return invalid("the flag t holds everywhere");
+        }
         let unset = if types == "u" { unset.with(Flags::ASCII) } else { unset };
         let inner = Scope {
             set: scope.set.with(set).without(unset),
             unset: scope.unset.without(set).with(unset),
             depth: scope.depth,
         };
-        self.inside("(?:", inner).map(Some)
+        Ok(Some(Node::Flagged(self.inside(inner)?)))
     }
 }
 
@@ -113,7 +131,7 @@ fn flag(letter: char) -> Result<Flags, PatternError> {
         's' => Ok(Flags::DOT_ALL),
         'x' => Ok(Flags::VERBOSE),
         'u' => Ok(Flags::NONE),
-        't' => not_supported("templates"),
+        't' => Ok(Flags::TEMPLATE),
         _ => invalid(&format!("unknown extension ?{letter}")),
     }
 }

@@ -1,55 +1,40 @@
-//! Reads a pattern in the seed's notation and says it in the notation of the engine.
+//! Reads a pattern in the seed's notation into a tree.
 
 use std::ops::RangeInclusive;
 
 use super::PatternError;
-use super::class::{Escape, literal};
 use super::flags::{Flags, Scope};
+use super::tree::{Fold, Greed, Letters, Member, Node, Place, Width, branches};
 
-/// How deep groups may be nested: below what the engine bears.
-const DEPTH_MAX: usize = 30;
+/// How deep groups may be nested: far below what the stack bears.
+const DEPTH_MAX: usize = 200;
 
-/// A pattern in the notation of the engine.
-pub(super) struct Said {
-    pub(super) text: String,
+/// A pattern that was read.
+pub(super) struct Tree {
+    pub(super) nodes: Vec<Node>,
     pub(super) groups: usize,
-    pub(super) folds_case: bool,
-    pub(super) asks_words: bool,
+    pub(super) width: Width,
 }
 
-/// A part of a pattern: how it is said, and how many characters it may match.
-pub(super) struct Part {
-    text: String,
-    shortest: usize,
-    longest: Option<usize>,
-    has_group: bool,
-    kind: Kind,
-}
-
-#[derive(PartialEq)]
-enum Kind {
-    Once,
-    Repeated,
-    Place,
-}
-
-struct Group {
-    name: Option<String>,
-    is_open: bool,
+pub(super) struct Group {
+    pub(super) name: Option<String>,
+    /// None while it is open.
+    pub(super) width: Option<Width>,
 }
 
 pub(super) struct Reader {
     letters: Vec<char>,
     at: usize,
-    groups: Vec<Group>,
+    pub(super) groups: Vec<Group>,
     /// The flags at the start of the pattern, which hold everywhere.
     pub(super) everywhere: Flags,
     /// `(?u)` was said.
     pub(super) is_unicode: bool,
-    /// How many times it looks behind here.
-    behind: usize,
-    pub(super) asks_words: bool,
-    folds_case: bool,
+    /// Where it looks behind: how many groups there were before.
+    pub(super) behind: Option<usize>,
+    /// The largest number in a condition: such a group may come later.
+    pub(super) asked_max: usize,
+    repeats: bool,
 }
 
 pub(super) fn invalid<T>(why: &str) -> Result<T, PatternError> {
@@ -60,24 +45,30 @@ pub(super) fn not_supported<T>(why: &str) -> Result<T, PatternError> {
     Err(PatternError::NotSupported(why.to_owned()))
 }
 
-/// Says a pattern in the notation of the engine.
-pub(super) fn translate(pattern: &str) -> Result<Said, PatternError> {
+/// Reads a pattern.
+pub(super) fn read(pattern: &str) -> Result<Tree, PatternError> {
     let mut reader = Reader {
         letters: pattern.chars().collect(),
         at: 0,
         groups: Vec::new(),
         everywhere: Flags::NONE,
         is_unicode: false,
-        behind: 0,
-        asks_words: false,
-        folds_case: false,
+        behind: None,
+        asked_max: 0,
+        repeats: false,
     };
-    let part = reader.branches(Scope { set: Flags::NONE, unset: Flags::NONE, depth: 0 })?;
+    let nodes = reader.branches(Scope { set: Flags::NONE, unset: Flags::NONE, depth: 0 })?;
     if reader.peek().is_some() {
         return invalid("a group is closed that was not opened");
     }
-    let Reader { groups, asks_words, folds_case, .. } = reader;
-    Ok(Said { text: part.text, groups: groups.len(), folds_case, asks_words })
+    if reader.asked_max > reader.groups.len() {
+        return invalid("a condition asks for a group that is not there");
+    }
+    if reader.repeats && reader.everywhere.has(Flags::TEMPLATE) {
+        return invalid("templates have no repeats");
+    }
+    let width = reader.width(&nodes);
+    Ok(Tree { nodes, groups: reader.groups.len(), width })
 }
 
 impl Reader {
@@ -97,113 +88,109 @@ impl Reader {
         is_next
     }
 
-    fn until(&mut self, end: char) -> Result<String, PatternError> {
+    /// What stands before an end, which a backslash hides.
+    pub(super) fn until(&mut self, end: char) -> Result<String, PatternError> {
         let mut text = String::new();
         loop {
             match self.next() {
                 None => return invalid(&format!("{end} is missing")),
                 Some(letter) if letter == end => return Ok(text),
+                Some('\\') => text.extend(['\\'].into_iter().chain(self.next())),
                 Some(letter) => text.push(letter),
             }
         }
     }
 
-    fn branches(&mut self, scope: Scope) -> Result<Part, PatternError> {
+    pub(super) fn width(&self, nodes: &[Node]) -> Width {
+        let group = |number: usize| number.checked_sub(1).and_then(|place| self.groups.get(place)?.width);
+        Width::of_all(nodes, &|number| group(number).unwrap_or(Width::of(0)))
+    }
+
+    pub(super) fn branches(&mut self, scope: Scope) -> Result<Vec<Node>, PatternError> {
+        let mut all = vec![self.sequence(scope, scope.depth == 0)?];
+        while self.eats('|') {
+            all.push(self.sequence(scope, false)?);
+        }
+        Ok(branches(all))
+    }
+
+    pub(super) fn sequence(&mut self, scope: Scope, is_first: bool) -> Result<Vec<Node>, PatternError> {
         if scope.depth > DEPTH_MAX {
             return not_supported(&format!("groups nested deeper than {DEPTH_MAX}"));
         }
-        let mut all = self.sequence(scope, scope.depth == 0)?;
-        while self.eats('|') {
-            let branch = self.sequence(scope, false)?;
-            all.text = format!("{}|{}", all.text, branch.text);
-            all.shortest = all.shortest.min(branch.shortest);
-            all.longest = all.longest.zip(branch.longest).map(|(one, other)| one.max(other));
-            all.has_group |= branch.has_group;
-        }
-        Ok(all)
-    }
-
-    fn sequence(&mut self, scope: Scope, is_first: bool) -> Result<Part, PatternError> {
-        let mut parts: Vec<Part> = Vec::new();
+        let mut nodes: Vec<Node> = Vec::new();
         while let Some(letter) = self.peek().filter(|letter| !matches!(letter, '|' | ')')) {
             self.at += 1;
             let flags = scope.flags(self.everywhere);
-            if flags.has(Flags::VERBOSE) && (matches!(letter, ' ' | '\t'..='\r') || letter == '#') {
-                while letter == '#' && !matches!(self.next(), None | Some('\n')) {}
-                continue;
+            match letter {
+                ' ' | '\t'..='\r' if flags.has(Flags::VERBOSE) => continue,
+                '#' if flags.has(Flags::VERBOSE) => {
+                    self.passes_comment()?;
+                    continue;
+                }
+                _ => {}
             }
-            let part = match letter {
+            let node = match letter {
                 '*' | '+' | '?' | '{' => match self.count(letter)? {
                     Some(count) => {
-                        let Some(last) = parts.pop() else { return invalid("nothing to repeat") };
-                        self.repeated(&last, count)?
+                        let Some(last) = nodes.pop() else { return invalid("nothing to repeat") };
+                        self.repeated(last, count)?
                     }
-                    None => self.one(&literal(letter), flags),
+                    None => flags.letter(Member::One(letter.into())),
                 },
-                '(' => match self.opened(scope, is_first && parts.is_empty())? {
-                    Some(part) => part,
+                '(' => match self.opened(scope, is_first && nodes.is_empty())? {
+                    Some(node) => node,
                     None => continue,
                 },
                 _ => self.atom(letter, flags)?,
             };
-            parts.push(part);
+            nodes.push(node);
         }
-        let add = |sum: Option<usize>, part: &Part| Some(sum?.saturating_add(part.longest?));
-        Ok(Part {
-            text: parts.iter().map(|part| part.text.as_str()).collect(),
-            shortest: parts.iter().fold(0, |sum: usize, part| sum.saturating_add(part.shortest)),
-            longest: parts.iter().fold(Some(0), add),
-            has_group: parts.iter().any(|part| part.has_group),
-            kind: Kind::Once,
+        let dissolved = nodes.into_iter().flat_map(|node| match node {
+            Node::Plain(inner) => inner,
+            other => vec![other],
+        });
+        Ok(dissolved.collect())
+    }
+
+    /// The rest of a comment in a pattern that is written for reading. A backslash hides the end of a line.
+    fn passes_comment(&mut self) -> Result<(), PatternError> {
+        loop {
+            match self.next() {
+                None | Some('\n') => return Ok(()),
+                Some('\\') if self.next().is_none() => return invalid("it ends in a backslash"),
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn atom(&mut self, letter: char, flags: Flags) -> Result<Node, PatternError> {
+        let dot = |members| Letters { is_negated: true, members, fold: Fold::No };
+        Ok(match letter {
+            '^' if flags.has(Flags::LINES) => Node::Place(Place::LineStart),
+            '^' => Node::Place(Place::Start),
+            '$' if flags.has(Flags::LINES) => Node::Place(Place::LineEnd),
+            '$' => Node::Place(Place::End),
+            '.' if flags.has(Flags::DOT_ALL) => Node::Letters(dot(Vec::new())),
+            '.' => Node::Letters(dot(vec![Member::LineEnd])),
+            '[' => self.set(flags)?,
+            '\\' => self.escape(flags)?,
+            _ => flags.letter(Member::One(letter.into())),
         })
     }
 
-    fn one(&mut self, text: &str, flags: Flags) -> Part {
-        let folds_case = flags.has(Flags::CASE);
-        self.folds_case |= folds_case;
-        let text = if folds_case { format!("(?i:{text})") } else { text.to_owned() };
-        Part { text, shortest: 1, longest: Some(1), has_group: false, kind: Kind::Once }
-    }
-
-    fn atom(&mut self, letter: char, flags: Flags) -> Result<Part, PatternError> {
-        let text = match letter {
-            '^' if flags.has(Flags::LINES) => return Ok(place("(?m:^)")),
-            '^' => return Ok(place(r"\A")),
-            '$' if flags.has(Flags::LINES) => return Ok(place("(?m:$)")),
-            '$' => return Ok(place(r"(?=\n?\z)")),
-            '.' if flags.has(Flags::DOT_ALL) => "(?s:.)".to_owned(),
-            '.' => r"[^\n]".to_owned(),
-            '[' => self.set(flags)?,
-            '\\' => match self.escape(flags)? {
-                Escape::Literal(letter) => literal(letter),
-                Escape::Set(set) => set.to_owned(),
-                Escape::Place(text) => return Ok(place(text)),
-                Escape::Group(number) => return Ok(self.again(number, flags)),
-            },
-            _ => literal(letter),
-        };
-        Ok(self.one(&text, flags))
-    }
-
     /// The text that a group has matched.
-    fn again(&mut self, number: usize, flags: Flags) -> Part {
-        let part = self.one(&format!("(?:\\{number})"), flags);
-        Part { shortest: 0, longest: None, ..part }
-    }
-
-    /// A group that may be spoken of: it is there, and it is closed.
-    pub(super) fn group(&self, number: usize) -> Result<Escape, PatternError> {
-        match number.checked_sub(1).and_then(|place| self.groups.get(place)) {
-            None => invalid(&format!("there is no group {number} before it is spoken of")),
-            Some(group) if group.is_open => invalid(&format!("group {number} is spoken of inside itself")),
-            Some(_) if self.behind > 0 => not_supported("groups spoken of while looking behind"),
-            Some(_) => Ok(Escape::Group(number)),
+    pub(super) fn again(&self, group: usize, flags: Flags) -> Result<Node, PatternError> {
+        match group.checked_sub(1).and_then(|place| self.groups.get(place)) {
+            None => invalid(&format!("there is no group {group} before it is spoken of")),
+            Some(Group { width: None, .. }) => invalid(&format!("group {group} is spoken of inside itself")),
+            Some(_) => self.stands_before(group).map(|()| Node::Again { group, fold: flags.fold() }),
         }
     }
 
     /// How often; none if the brace stands for itself.
-    fn count(&mut self, letter: char) -> Result<Option<RangeInclusive<usize>>, PatternError> {
-        const MANY: usize = usize::MAX;
+    fn count(&mut self, letter: char) -> Result<Option<RangeInclusive<u32>>, PatternError> {
+        const MANY: u32 = u32::MAX;
         match letter {
             '?' => return Ok(Some(0..=1)),
             '*' => return Ok(Some(0..=MANY)),
@@ -219,10 +206,10 @@ impl Reader {
             self.at = here;
             return Ok(None);
         }
-        let number = |digits: &str, none: usize| match digits.parse::<u32>() {
-            Ok(count) => Ok(count as usize),
-            Err(_) if digits.is_empty() => Ok(none),
-            Err(_) => invalid("a count is too large"),
+        let number = |digits: &str, none: u32| match digits.parse::<u32>() {
+            Ok(count) if count < MANY => Ok(count),
+            _ if digits.is_empty() => Ok(none),
+            _ => invalid("a count is too large"),
         };
         let (low, high) = (number(&low, 0)?, number(&high, MANY)?);
         if high < low { invalid("a count ends before it begins") } else { Ok(Some(low..=high)) }
@@ -237,114 +224,21 @@ impl Reader {
         digits
     }
 
-    fn repeated(&mut self, part: &Part, count: RangeInclusive<usize>) -> Result<Part, PatternError> {
-        match part.kind {
-            Kind::Repeated => return invalid("a repeat is repeated"),
-            Kind::Place => return invalid("nothing to repeat"),
-            Kind::Once => {}
-        }
+    fn repeated(&mut self, node: Node, count: RangeInclusive<u32>) -> Result<Node, PatternError> {
+        let inner = match node {
+            Node::Repeat { .. } => return invalid("a repeat is repeated"),
+            Node::Place(_) => return invalid("nothing to repeat"),
+            Node::Plain(inner) => inner,
+            other => vec![other],
+        };
+        let greed = match self.peek() {
+            Some('?') => Greed::Lazy,
+            Some('+') => Greed::Possessive,
+            _ => Greed::Greedy,
+        };
+        self.at += usize::from(greed != Greed::Greedy);
+        self.repeats = true;
         let (low, high) = count.into_inner();
-        // Engines part ways on how often nothing fits, and on what a group holds that was never asked for.
-        if (high > 1 && part.shortest == 0) || (high == 0 && part.has_group) {
-            return not_supported("a repeat of what may match nothing");
-        }
-        let counted = match (low, high) {
-            (0, 1) => "?".to_owned(),
-            (0, usize::MAX) => "*".to_owned(),
-            (1, usize::MAX) => "+".to_owned(),
-            (low, usize::MAX) => format!("{{{low},}}"),
-            (low, high) => format!("{{{low},{high}}}"),
-        };
-        let text = format!("(?:{}){counted}", part.text);
-        let text = match self.peek() {
-            Some('?') => format!("{text}?"),
-            Some('+') => format!("(?>{text})"),
-            _ => text,
-        };
-        self.at += usize::from(matches!(self.peek(), Some('?' | '+')));
-        let longest = match high {
-            usize::MAX => None,
-            _ => part.longest.map(|longest| longest.saturating_mul(high)),
-        };
-        let shortest = part.shortest.saturating_mul(low);
-        Ok(Part { text, shortest, longest, has_group: part.has_group, kind: Kind::Repeated })
+        Ok(Node::Repeat { inner, low, high: Some(high).filter(|high| *high < u32::MAX), greed })
     }
-
-    /// What an opening parenthesis begins; none for comments and for flags that hold everywhere.
-    fn opened(&mut self, scope: Scope, is_first: bool) -> Result<Option<Part>, PatternError> {
-        if !self.eats('?') {
-            return self.capture(None, scope).map(Some);
-        }
-        match self.next() {
-            Some('P') if self.eats('<') => {
-                let name = self.until('>')?;
-                self.capture(Some(name), scope).map(Some)
-            }
-            Some('P') if self.eats('=') => {
-                let name = self.until(')')?;
-                let is_it = |group: &Group| group.name.as_deref() == Some(&name);
-                let Some(place) = self.groups.iter().position(is_it) else {
-                    return invalid(&format!("there is no group named {name:?}"));
-                };
-                self.group(place + 1)?;
-                let flags = scope.flags(self.everywhere);
-                Ok(Some(self.again(place + 1, flags)))
-            }
-            Some(':') => self.inside("(?:", scope).map(Some),
-            Some('>') => self.inside("(?>", scope).map(Some),
-            Some('#') => self.until(')').map(|_| None),
-            Some('=') => self.around("(?=", scope).map(Some),
-            Some('!') => self.around("(?!", scope).map(Some),
-            Some('<') => match self.next() {
-                Some('=') => self.looks_behind("(?<=", scope).map(Some),
-                Some('!') => self.looks_behind("(?<!", scope).map(Some),
-                _ => invalid("unknown extension ?<"),
-            },
-            Some('(') => not_supported("conditions"),
-            Some(letter) => self.flag_group(letter, scope, is_first),
-            None => invalid("it ends in an open group"),
-        }
-    }
-
-    pub(super) fn inside(&mut self, opening: &str, scope: Scope) -> Result<Part, PatternError> {
-        let part = self.branches(Scope { depth: scope.depth + 1, ..scope })?;
-        if !self.eats(')') {
-            return invalid("a group is not closed");
-        }
-        Ok(Part { text: format!("{opening}{})", part.text), kind: Kind::Once, ..part })
-    }
-
-    fn around(&mut self, opening: &str, scope: Scope) -> Result<Part, PatternError> {
-        let part = self.inside(opening, scope)?;
-        Ok(Part { shortest: 0, longest: Some(0), ..part })
-    }
-
-    fn looks_behind(&mut self, opening: &str, scope: Scope) -> Result<Part, PatternError> {
-        self.behind += 1;
-        let part = self.inside(opening, scope)?;
-        self.behind -= 1;
-        if part.longest != Some(part.shortest) {
-            return invalid("looking behind needs a fixed width");
-        }
-        Ok(Part { shortest: 0, longest: Some(0), ..part })
-    }
-
-    fn capture(&mut self, name: Option<String>, scope: Scope) -> Result<Part, PatternError> {
-        if let Some(name) = &name {
-            let is_start = |letter: char| letter.is_alphabetic() || letter == '_';
-            let is_name = name.starts_with(is_start) && name.chars().all(|c| c.is_alphanumeric() || c == '_');
-            if !is_name || self.groups.iter().any(|group| group.name.as_ref() == Some(name)) {
-                return invalid(&format!("{name:?} cannot be the name of a group, or is one already"));
-            }
-        }
-        let place = self.groups.len();
-        self.groups.push(Group { name, is_open: true });
-        let part = self.inside("(", scope)?;
-        self.groups[place].is_open = false;
-        Ok(Part { has_group: true, ..part })
-    }
-}
-
-fn place(text: &str) -> Part {
-    Part { text: text.to_owned(), shortest: 0, longest: Some(0), has_group: false, kind: Kind::Place }
 }
