@@ -162,6 +162,57 @@ fn hook() -> Value {
     }}})
 }
 
+/// What is not known without nodes: they tell where API servers are, and so what to ask the package repository for.
+const OF_NODES: &[&str] = &[
+    "path",
+    "offered",
+    "kubelet_skew",
+    "control_plane_skew",
+    "cloud_controller_skew",
+    "runtime",
+    "kernel",
+    "cgroup",
+    "flags",
+    "addons",
+    "removed_apis",
+    "disruption_budgets",
+    "webhooks",
+    "volume_plugins",
+];
+
+const OF_WORKLOADS: &[&str] = &[
+    "kube_proxy_skew",
+    "cloud_controller_skew",
+    "addons",
+    "disruption_budgets",
+    "webhooks",
+    "volume_plugins",
+];
+
+/// A right that is taken, the source that it is for, and the checks that cannot be made without it.
+const LOSSES: [(&str, &str, &[&str]); 16] = [
+    ("nodes", "nodes", OF_NODES),
+    (
+        "pods",
+        "static_pods",
+        &["kubelet_skew", "control_plane_skew", "cloud_controller_skew", "etcd", "flags"],
+    ),
+    ("configmaps", "kubelet_config", &["flags"]),
+    ("deployments", "workloads", OF_WORKLOADS),
+    ("daemonsets", "workloads", OF_WORKLOADS),
+    ("statefulsets", "workloads", OF_WORKLOADS),
+    ("customresourcedefinitions", "definitions", &["stored_versions", "webhooks"]),
+    ("poddisruptionbudgets", "budgets", &["disruption_budgets"]),
+    ("validatingwebhookconfigurations", "webhooks", &["webhooks"]),
+    ("mutatingwebhookconfigurations", "webhooks", &["webhooks"]),
+    ("services", "webhook_backends", &["webhooks"]),
+    ("endpointslices", "webhook_backends", &["webhooks"]),
+    ("namespaces", "namespaces", &["webhooks"]),
+    ("persistentvolumes", "persistent_volumes", &["volume_plugins"]),
+    ("storageclasses", "storage_classes", &["volume_plugins"]),
+    ("csidrivers", "csi_drivers", &["volume_plugins"]),
+];
+
 async fn each_lost_source_blinds_its_check_alone(world: &World) {
     let kubeconfig = world.control_plane.lock().await.apiserver.kubeconfig(User::Exporter);
     let prometheus = json!({"urls": [world.prometheus.url]});
@@ -169,54 +220,7 @@ async fn each_lost_source_blinds_its_check_alone(world: &World) {
     let file = json!({"packages": packages, "prometheus": prometheus, "settings": world.settings});
     let config = world.folder.write("shape.json", file.to_string()).unwrap();
     let rights = Rights::read(world).await;
-    // Of nodes it is known where API servers are, and by these what to ask the package repository for.
-    let of_nodes = [
-        "path",
-        "offered",
-        "kubelet_skew",
-        "control_plane_skew",
-        "cloud_controller_skew",
-        "runtime",
-        "kernel",
-        "cgroup",
-        "flags",
-        "addons",
-        "removed_apis",
-        "disruption_budgets",
-        "webhooks",
-        "volume_plugins",
-    ];
-    let of_workloads = [
-        "kube_proxy_skew",
-        "cloud_controller_skew",
-        "addons",
-        "disruption_budgets",
-        "webhooks",
-        "volume_plugins",
-    ];
-    let losses: [(&str, &str, &[&str]); 16] = [
-        ("nodes", "nodes", &of_nodes),
-        (
-            "pods",
-            "static_pods",
-            &["kubelet_skew", "control_plane_skew", "cloud_controller_skew", "etcd", "flags"],
-        ),
-        ("configmaps", "kubelet_config", &["flags"]),
-        ("deployments", "workloads", &of_workloads),
-        ("daemonsets", "workloads", &of_workloads),
-        ("statefulsets", "workloads", &of_workloads),
-        ("customresourcedefinitions", "definitions", &["stored_versions", "webhooks"]),
-        ("poddisruptionbudgets", "budgets", &["disruption_budgets"]),
-        ("validatingwebhookconfigurations", "webhooks", &["webhooks"]),
-        ("mutatingwebhookconfigurations", "webhooks", &["webhooks"]),
-        ("services", "webhook_backends", &["webhooks"]),
-        ("endpointslices", "webhook_backends", &["webhooks"]),
-        ("namespaces", "namespaces", &["webhooks"]),
-        ("persistentvolumes", "persistent_volumes", &["volume_plugins"]),
-        ("storageclasses", "storage_classes", &["volume_plugins"]),
-        ("csidrivers", "csi_drivers", &["volume_plugins"]),
-    ];
-    for (resource, source, checks) in losses {
+    for (resource, source, checks) in LOSSES {
         rights.give(Some(resource)).await;
         blind(world, &kubeconfig, &config, Some((resource, source, checks))).await;
     }
