@@ -55,7 +55,7 @@ impl Case {
 }
 
 /// What theirs asks and ours does not: `\N{BULLET}` needs every name of Unicode, and a search must end.
-const NEVER_ASKED: [&str; 2] = ["characters by name", "a search of more than "];
+const NEVER_ASKED: [&str; 2] = ["characters by name", "searches of more than "];
 
 /// The words of an exception are its language's.
 fn without_reason(line: &str) -> String {

@@ -108,7 +108,7 @@ impl Matcher<'_> {
                 let Some(Step::RepeatLetter { test, count, .. }) = self.steps.get(step) else {
                     return Ok(None);
                 };
-                if !count.allows_more(done) || !self.is_next(test, at) {
+                if !count.allows_more(done) || !self.is_next(test, at)? {
                     return Ok(None);
                 }
                 self.keeps(Back::More { step, at: at + 1, done: done + 1, saved })?;

@@ -63,7 +63,7 @@ impl Reader {
         let width = self.width(&inner);
         match usize::try_from(width.low) {
             _ if width.low != width.high => invalid("looking behind needs a fixed width"),
-            Ok(behind) if behind <= u32::MAX as usize => Ok(Node::Look { behind, is_negated, inner }),
+            Ok(behind) if behind < u32::MAX as usize => Ok(Node::Look { behind, is_negated, inner }),
             _ => invalid("it looks too far behind"),
         }
     }

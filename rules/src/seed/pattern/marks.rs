@@ -27,7 +27,9 @@ impl Marks {
         self.count = 0;
     }
 
-    pub(super) fn set(&mut self, mark: usize, place: usize) {
+    /// Tells how many others were passed over.
+    pub(super) fn set(&mut self, mark: usize, place: usize) -> usize {
+        let passed = mark.saturating_sub(self.count);
         if mark >= self.count {
             self.at.iter_mut().take(mark).skip(self.count).for_each(|passed| *passed = None);
             self.count = mark + 1;
@@ -35,6 +37,7 @@ impl Marks {
         if let Some(at) = self.at.get_mut(mark) {
             *at = Some(place);
         }
+        passed
     }
 
     /// Where a group begins and ends, if it took part. It may end before it begins: its marks may be of two rounds.

@@ -3,17 +3,12 @@
 //! What groups hold after a step back is part of the seed's answers, so marks are put back only as far as its engine
 //! puts them back. Nothing here calls itself: the way back is a list, and its length and the steps are bounded.
 
-use super::PatternError;
 use super::back::{Alone, Back, Round};
 use super::marks::{Marks, Saved};
 use super::program::{Count, Step, Test};
 use super::read::not_supported;
 use super::tree::{Category, Fold, Greed, Place};
-
-/// Steps that one search may take: some tenths of a second.
-const STEPS_MAX: usize = 10_000_000;
-/// What may be kept for going back: some megabytes.
-const KEPT_MAX: usize = 250_000;
+use super::{Budget, KEPT_MAX, PatternError};
 
 /// One search.
 pub(super) struct Matcher<'a> {
@@ -25,7 +20,7 @@ pub(super) struct Matcher<'a> {
     pub(super) alone: Vec<usize>,
     pub(super) rounds: Vec<Round>,
     pub(super) round: Option<usize>,
-    pub(super) taken: usize,
+    budget: &'a Budget,
     pub(super) kept: usize,
 }
 
@@ -33,7 +28,7 @@ pub(super) struct Matcher<'a> {
 pub(super) type Next = Result<Option<(usize, usize)>, PatternError>;
 
 impl<'a> Matcher<'a> {
-    pub(super) fn new(steps: &'a [Step], text: &'a [char], groups: usize) -> Self {
+    pub(super) fn new(steps: &'a [Step], text: &'a [char], groups: usize, budget: &'a Budget) -> Self {
         Self {
             steps,
             text,
@@ -42,7 +37,7 @@ impl<'a> Matcher<'a> {
             alone: Vec::new(),
             rounds: Vec::new(),
             round: None,
-            taken: 0,
+            budget,
             kept: 0,
         }
     }
@@ -52,7 +47,7 @@ impl<'a> Matcher<'a> {
         self.marks.clear();
         let mut next = Some((0, start));
         loop {
-            self.takes(1)?;
+            self.budget.takes(1)?;
             next = match next {
                 Some((step, at)) => match self.steps.get(step) {
                     Some(Step::Done) | None if self.alone.is_empty() => break,
@@ -71,14 +66,6 @@ impl<'a> Matcher<'a> {
         Ok(true)
     }
 
-    fn takes(&mut self, steps: usize) -> Result<(), PatternError> {
-        self.taken += steps;
-        if self.taken > STEPS_MAX {
-            return not_supported(&format!("a search of more than {STEPS_MAX} steps"));
-        }
-        Ok(())
-    }
-
     pub(super) fn keeps(&mut self, back: Back) -> Result<(), PatternError> {
         let size = back.size();
         self.kept += size;
@@ -86,18 +73,19 @@ impl<'a> Matcher<'a> {
         if self.kept > KEPT_MAX {
             return not_supported(&format!("a search with more than {KEPT_MAX} ways to go back"));
         }
-        self.takes(size - 1)
+        self.budget.takes(size - 1)
     }
 
     fn goes(&mut self, step: &'a Step, here: usize, at: usize) -> Next {
         let after = here + 1;
         let passes = |is_it: bool| Ok(is_it.then_some((after, at)));
         match step {
-            Step::Letter(test) => Ok(self.is_next(test, at).then_some((after, at + 1))),
+            Step::Letter(test) => Ok(self.is_next(test, at)?.then_some((after, at + 1))),
             Step::Place(place) => passes(self.is_place(*place, at)),
             Step::Again { group, fold } => Ok(self.again(*group, *fold, at)?.map(|at| (after, at))),
             Step::Mark(mark) => {
-                self.marks.set(*mark, at);
+                let passed = self.marks.set(*mark, at);
+                self.budget.takes(passed)?;
                 passes(true)
             }
             Step::Jump(to) => Ok(Some((*to, at))),
@@ -130,8 +118,10 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    pub(super) fn is_next(&self, test: &Test, at: usize) -> bool {
-        self.text.get(at).is_some_and(|letter| test.passes(*letter))
+    pub(super) fn is_next(&self, test: &Test, at: usize) -> Result<bool, PatternError> {
+        let Some(letter) = self.text.get(at) else { return Ok(false) };
+        self.budget.takes(test.cost(*letter))?;
+        Ok(test.passes(*letter))
     }
 
     fn is_place(&self, place: Place, at: usize) -> bool {
@@ -156,7 +146,7 @@ impl<'a> Matcher<'a> {
     fn again(&mut self, group: usize, fold: Fold, at: usize) -> Result<Option<usize>, PatternError> {
         let span = self.marks.group(group).and_then(|(start, end)| self.text.get(start..end));
         let Some(said) = span else { return Ok(None) };
-        self.takes(said.len())?;
+        self.budget.takes(said.len())?;
         let end = at + said.len();
         let lower = |letter: &char| fold.lower(u32::from(*letter));
         let is_same =
@@ -173,16 +163,17 @@ impl<'a> Matcher<'a> {
 
     fn letters(&mut self, test: &Test, count: Count, greed: Greed, here: usize, at: usize) -> Next {
         let wanted = if greed == Greed::Lazy { Some(count.low) } else { count.high };
-        let rest = self.text.get(at..).unwrap_or_default();
-        let rest = wanted.and_then(|wanted| rest.get(..wanted)).unwrap_or(rest);
-        let done = rest.iter().take_while(|letter| test.passes(**letter)).count();
-        self.takes(done)?;
+        let mut done = 0;
+        while wanted.is_none_or(|wanted| done < wanted) && self.is_next(test, at + done)? {
+            done += 1;
+        }
         let Some(spare) = done.checked_sub(count.low) else { return Ok(None) };
         let (tail, at) = (here + 1, at + done);
-        let saved = self.marks.save(self.round.is_some());
+        // The marks may be many, and what is possessive keeps nothing.
+        let saved = |matcher: &Self| matcher.marks.save(matcher.round.is_some());
         match greed {
-            Greed::Greedy => self.keeps(Back::Fewer { tail, at, spare, saved })?,
-            Greed::Lazy => self.keeps(Back::More { step: here, at, done, saved })?,
+            Greed::Greedy => self.keeps(Back::Fewer { tail, at, spare, saved: saved(self) })?,
+            Greed::Lazy => self.keeps(Back::More { step: here, at, done, saved: saved(self) })?,
             Greed::Possessive => {}
         }
         Ok(Some((tail, at)))

@@ -15,6 +15,16 @@ impl Test {
         Self { letters, ascii }
     }
 
+    /// What it costs to ask it. Beyond ASCII each member is asked, and where case is passed over each in several letters.
+    pub(super) fn cost(&self, letter: char) -> usize {
+        if letter.is_ascii() { 1 } else { self.weight() }
+    }
+
+    fn weight(&self) -> usize {
+        let of_member = if self.letters.fold == Fold::No { 1 } else { 8 };
+        1 + self.letters.members.len() * of_member
+    }
+
     pub(super) fn passes(&self, letter: char) -> bool {
         if letter.is_ascii() { self.ascii >> u32::from(letter) & 1 == 1 } else { self.letters.has(letter) }
     }
@@ -81,6 +91,16 @@ pub(super) enum Step {
     },
     /// The end of the pattern, and of each part that is matched on its own.
     Done,
+}
+
+impl Step {
+    /// What it has cost to make: the answers for ASCII.
+    pub(super) fn cost(&self) -> usize {
+        match self {
+            Self::Letter(test) | Self::RepeatLetter { test, .. } => test.weight() * 16,
+            _ => 0,
+        }
+    }
 }
 
 /// The steps of a tree.

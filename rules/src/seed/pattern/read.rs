@@ -2,12 +2,9 @@
 
 use std::ops::RangeInclusive;
 
-use super::PatternError;
 use super::flags::{Flags, Scope};
 use super::tree::{Fold, Greed, Letters, Member, Node, Place, Width, branches};
-
-/// How deep groups may be nested: far below what the stack bears.
-const DEPTH_MAX: usize = 200;
+use super::{DEPTH_MAX, PatternError};
 
 /// A pattern that was read.
 pub(super) struct Tree {

@@ -2,6 +2,10 @@
 
 use super::*;
 
+fn search(pattern: &str, text: &str) -> Result<Found, PatternError> {
+    super::search(pattern, text, &Budget::of_a_matrix())
+}
+
 #[test]
 fn a_pattern_means_what_it_means_to_the_seed() {
     let cases = [
@@ -70,6 +74,7 @@ fn what_is_no_pattern_is_named_and_does_not_merely_fail_to_match() {
         "(?i",
         "(?",
         "(?<=a+)b",
+        "(?<!a{4294967294}a)b",
         r"(?<=(a)\1)b",
         r"(a(?<=(?(1)a)))",
         "(?(0)a)",
@@ -234,11 +239,41 @@ fn what_is_not_asked_is_refused_and_never_no_match() {
 fn large_counts_deep_groups_and_long_texts_are_asked() {
     let deep = "(".repeat(200) + "a" + &")".repeat(200);
     let repeats = "(?:".repeat(199) + "(a)" + &")*".repeat(199);
+    let branches = "(a|".repeat(200) + &")*".repeat(200);
+    let flagged = "(?i:".repeat(199) + "(a)" + &")".repeat(199);
     let text = "x".repeat(1_000_000) + "a";
-    for (pattern, text) in
-        [("(a{1000}){1000}|(?=(a))", "a"), (&deep, "a"), (&repeats, "aaa"), (r"x\b|(a)", &text)]
-    {
+    for (pattern, text) in [
+        ("(a{1000}){1000}|(?=(a))", "a"),
+        (&deep, "a"),
+        (&repeats, "aaa"),
+        (&branches, "a"),
+        (&flagged, "a"),
+        (r"x\b|(a)", &text),
+    ] {
         let found = search(pattern, text);
         assert!(matches!(found, Ok(Found::Version(_))), "{pattern}: {found:?}");
     }
+}
+
+#[test]
+fn searches_of_a_matrix_share_their_steps_and_what_is_costly_counts_for_more() {
+    let budget = Budget::of_a_matrix();
+    let taken = |pattern: &str, text: &str| {
+        let before = budget.0.get();
+        super::search(pattern, text, &budget).unwrap();
+        before - budget.0.get()
+    };
+    assert!(taken("(a)", "a") < 100);
+    let ranges: String =
+        (0..100).map(|n| format!("\\U000{:05x}-\\U000{:05x}", 0x1_0400 + n * 2, 0x1_0401 + n * 2)).collect();
+    assert!(taken(&format!("(?i)([{ranges}]*!)"), &"é".repeat(100)) > 50_000);
+    let endless = super::search("((?:a|aa)+)(?!.)(?=b)", &"a".repeat(60), &budget);
+    assert!(matches!(endless, Err(PatternError::NotSupported(_))), "{endless:?}");
+    let later = super::search("(a{9})b|(c{9999})", &"a".repeat(99_999), &budget);
+    assert!(matches!(later, Err(PatternError::NotSupported(_))), "{later:?}");
+}
+
+#[test]
+fn every_set_of_characters_is_known() {
+    assert!(fold::is_whole());
 }
