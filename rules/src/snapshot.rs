@@ -169,8 +169,8 @@ impl Snapshot {
         }
     }
 
-    /// Whether all of a node that an upgrade changes is at the target: its kubelet, and what its control plane is made of.
-    /// What cannot be seen is not there yet.
+    /// Whether all of a node that an upgrade changes is at the target: its kubelet, and what its control plane is made
+    /// of. What cannot be seen is not there yet.
     #[must_use]
     pub fn is_at(&self, node: &Node, target: &Version) -> bool {
         let pods = || self.static_pods.value.iter().flatten().filter(|pod| pod.node == node.name);

@@ -1,29 +1,33 @@
 //! A cloud-controller-manager fits the API servers of now and of the target.
 //!
-//! kubeadm does not upgrade it, so it has to fit before the run. Only those are judged that are numbered as Kubernetes
-//! is; the others are told among the add-ons without a row.
+//! kubeadm does not upgrade it, so it has to fit before the run. Judged are the static pods of that name, and the images
+//! that are numbered as Kubernetes is; other images are told with the add-ons without a row, where they look like one.
+//! Minors count, so that a pre-release is as good as its release.
 //!
 //! Source: <https://kubernetes.io/releases/version-skew-policy/>.
 
-use super::{Facts, Outcome, unreadable_version};
+use super::{Facts, Outcome, oldest_server};
 use crate::inventory::{ImageReference, Workload};
-use crate::matrix::last_part;
 use crate::reason::{Finding, Reason};
 use crate::skew::{self, Skew};
-use crate::snapshot::{ApiServer, StaticPod};
+use crate::snapshot::StaticPod;
 use crate::version::{Minor, Version};
 
 /// The component's name as a static pod, and the image of AWS.
 const CLOUD_CONTROLLER: &str = "cloud-controller-manager";
-/// The images whose minor is that of Kubernetes. AWS and Azure say so (<https://kubernetes.github.io/cloud-provider-aws/>
-/// and the version matrix of <https://github.com/kubernetes-sigs/cloud-provider-azure>, read on 2026-11-22); the releases
-/// of `OpenStack` and vSphere are numbered so, and are installed in such pairs.
-const IMAGES: [&str; 4] = [
+/// How the repositories end whose minor is that of Kubernetes; each holds this program alone. AWS and Azure say so
+/// (<https://kubernetes.github.io/cloud-provider-aws/>, the version matrix of
+/// <https://github.com/kubernetes-sigs/cloud-provider-azure>, read on 2026-11-22); the releases of `OpenStack` and vSphere
+/// are numbered so, and are installed in such pairs. vSphere's had the longer name until 1.28.
+const IMAGES: [&str; 5] = [
     CLOUD_CONTROLLER,
     "azure-cloud-controller-manager",
     "openstack-cloud-controller-manager",
     "cloud-provider-vsphere",
+    "cloud-provider-vsphere/cpi/release/manager",
 ];
+/// It has the name of AWS's, and numbers of its own.
+const OF_GCP: &str = "cloud-provider-gcp/cloud-controller-manager";
 
 pub(super) fn check(facts: &Facts<'_>) -> Outcome {
     judge(facts).unwrap_or_else(|unknown| unknown)
@@ -37,45 +41,44 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
     let (servers, servers_read) =
         facts.state("api_servers", &snapshot.api_servers).map_err(Outcome::unknown)?;
     let (mut blockers, mut unknowns) = (Vec::new(), Vec::new());
-    for (who, version) in workloads.iter().filter_map(of_workload).chain(pods.iter().filter_map(of_pod)) {
+    let oldest = oldest_server(servers, &mut unknowns);
+    let managers = workloads.iter().flat_map(of_workload).chain(pods.iter().filter_map(of_pod));
+    for (who, version) in managers {
         match version {
             Ok(minor) => blockers.extend(
-                refusal(minor, servers, target)
+                refusal(minor, oldest, target)
                     .map(|detail| Finding::new(Reason::CloudControllerSkewed, who, detail)),
             ),
             Err(why) => unknowns.push(Finding::new(Reason::CloudControllerUnknown, who, why)),
         }
     }
-    unknowns.extend(servers.iter().filter_map(|server| {
-        server.version.as_ref().err().map(|written| unreadable_version(&server.name, written))
-    }));
     Ok(Outcome::judge(read, vec![pods_read, servers_read], blockers, unknowns))
 }
 
 /// Whether a workload is judged here, and needs no row.
 pub(super) fn judges(workload: &Workload) -> bool {
-    of_workload(workload).is_some()
+    images(workload).next().is_some()
 }
 
-/// A cloud-controller-manager with the minor of its template, or why that tells none.
-fn of_workload(workload: &Workload) -> Option<(String, Result<Minor, String>)> {
-    let images = workload.containers.iter().map(|container| container.image.as_str());
-    let image = images.filter_map(ImageReference::parse).find(is_numbered_as_kubernetes)?;
-    let version = image.tag.and_then(|tag| tag.parse::<Version>().ok());
-    let told = match version {
-        None => Err(format!("its image {image} tells no version")),
-        Some(_) if !workload.rollout.is_settled() => Err(workload.rollout.to_string()),
-        Some(version) => Ok(version.minor()),
+fn images(workload: &Workload) -> impl Iterator<Item = ImageReference<'_>> {
+    let ends = |image: &ImageReference<'_>, name: &str| {
+        let start = image.repository.strip_suffix(name);
+        start.is_some_and(|start| start.is_empty() || start.ends_with('/'))
     };
-    Some((workload.to_string(), told))
+    let references = workload.all_containers().filter_map(|it| ImageReference::parse(&it.image));
+    references.filter(move |image| IMAGES.iter().any(|name| ends(image, name)) && !ends(image, OF_GCP))
 }
 
-/// GCP's has the name of AWS's and the numbers 27, 28 and so on.
-fn is_numbered_as_kubernetes(image: &ImageReference<'_>) -> bool {
-    let is_of_another_number = |version: Version| version.minor().major != 1;
-    let last = last_part(image.repository);
-    let is_other = image.tag.and_then(|tag| tag.parse().ok()).is_some_and(is_of_another_number);
-    IMAGES.contains(&last) && !is_other
+/// Each cloud-controller-manager of a template with its minor, or why that is not known.
+fn of_workload(workload: &Workload) -> impl Iterator<Item = (String, Result<Minor, String>)> {
+    images(workload).map(move |image| {
+        let told = match image.tag.and_then(|tag| tag.parse::<Version>().ok()) {
+            None => Err(format!("its image {image} tells no version")),
+            Some(_) if !workload.rollout.is_settled() => Err(workload.rollout.to_string()),
+            Some(version) => Ok(version.minor()),
+        };
+        (workload.to_string(), told)
+    })
 }
 
 fn of_pod(pod: &StaticPod) -> Option<(String, Result<Minor, String>)> {
@@ -85,14 +88,14 @@ fn of_pod(pod: &StaticPod) -> Option<(String, Result<Minor, String>)> {
 }
 
 /// What it is too far from: an API server of now, or the target.
-fn refusal(controller: Minor, servers: &[ApiServer], target: Minor) -> Option<String> {
-    let minors = servers.iter().filter_map(|server| server.version.as_ref().ok()).map(Version::minor);
-    let mut ahead = minors.filter(|server| skew::controller(controller, *server) == Skew::Ahead);
-    if let Some(server) = ahead.next() {
-        return Some(format!("it runs {controller}, an API server {server}"));
+fn refusal(controller: Minor, oldest: Option<Minor>, target: Minor) -> Option<String> {
+    if let Some(oldest) = oldest
+        && matches!(skew::controller(controller, oldest), Skew::Ahead | Skew::OtherMajor)
+    {
+        return Some(format!("it runs {controller}, an API server {oldest}"));
     }
-    let is_too_old = skew::controller(controller, target) == Skew::TooOld;
-    is_too_old.then(|| format!("it runs {controller}, the target is {target}"))
+    let does_fit = skew::controller(controller, target) == Skew::Supported;
+    (!does_fit).then(|| format!("it runs {controller}, the target is {target}"))
 }
 
 #[cfg(test)]
@@ -102,7 +105,7 @@ mod tests {
     use crate::inventory::{Container, Rollout, WorkloadKind};
     use crate::verdict::Status;
 
-    fn runs(image: &str) -> impl Fn(&mut Healthy) {
+    fn runs(image: &str) -> impl Fn(&mut Healthy) + use<> {
         let containers = vec![Container { name: "manager".to_owned(), image: image.to_owned() }];
         let manager = Workload {
             containers,
@@ -122,6 +125,10 @@ mod tests {
             ("v1.35.4", "v1.37.0", Status::Block, vec!["cloud_controller_skewed"]),
             ("v1.37.0", "v1.37.0", Status::Block, vec!["cloud_controller_skewed"]),
             ("v1.34.0", "v1.36.3", Status::Block, vec!["cloud_controller_skewed"]),
+            ("v0.7.4", "v1.36.3", Status::Block, vec!["cloud_controller_skewed"]),
+            ("v1.9223372036854775808.0", "v1.36.3", Status::Block, vec!["cloud_controller_skewed"]),
+            ("v1.36.0-rc.0", "v1.36.3", Status::Pass, vec![]),
+            ("v1.36.1-eks-1-36-2", "v1.36.3", Status::Pass, vec![]),
             ("latest", "v1.36.3", Status::Unknown, vec!["cloud_controller_unknown"]),
         ] {
             let image = format!("{AWS}:{version}");
@@ -132,9 +139,36 @@ mod tests {
     }
 
     #[test]
+    fn each_image_of_a_template_and_each_name_counts() {
+        for image in ["cloud-provider-vsphere", "registry.example/cloud-provider-vsphere/cpi/release/manager"]
+        {
+            let old = runs(&format!("{image}:v1.27.0"));
+            assert_eq!(outcome(check, "v1.36.3", old), (Status::Block, vec!["cloud_controller_skewed"]));
+        }
+        let also_first = |cluster: &mut Healthy| {
+            runs("cloud-provider-vsphere:v1.36.0")(cluster);
+            let old =
+                Container { name: "old".to_owned(), image: "cloud-provider-vsphere:v1.34.0".to_owned() };
+            cluster.inventory.workloads.value.as_mut().unwrap()[0].init_containers.push(old);
+        };
+        assert_eq!(outcome(check, "v1.36.3", also_first), (Status::Block, vec!["cloud_controller_skewed"]));
+    }
+
+    #[test]
+    fn without_a_known_api_server_nothing_passes() {
+        let none = |cluster: &mut Healthy| {
+            runs("cloud-provider-vsphere:v1.36.0")(cluster);
+            cluster.snapshot.api_servers.value = Some(Vec::new());
+        };
+        assert_eq!(outcome(check, "v1.36.3", none), (Status::Unknown, vec!["source_unreadable"]));
+    }
+
+    #[test]
     fn one_with_numbers_of_its_own_is_not_judged_here() {
         for image in [
             "registry.example/cloud-provider-gcp/cloud-controller-manager:v32.2.5",
+            "registry.example/cloud-provider-gcp/cloud-controller-manager@sha256:00ff",
+            "registry.example/not-cloud-provider-vsphere:v1.20.0",
             "docker.io/hetznercloud/hcloud-cloud-controller-manager:v1.20.0",
         ] {
             assert_eq!(outcome(check, "v1.37.0", runs(image)), (Status::Pass, vec![]), "{image}");
@@ -155,6 +189,7 @@ mod tests {
         for (version, status, reasons) in [
             ("v1.36.1", Status::Pass, vec![]),
             ("v1.34.1", Status::Block, vec!["cloud_controller_skewed"]),
+            ("v27.1.6", Status::Block, vec!["cloud_controller_skewed"]),
             ("latest", Status::Unknown, vec!["cloud_controller_unknown"]),
         ] {
             let beside = |cluster: &mut Healthy| {

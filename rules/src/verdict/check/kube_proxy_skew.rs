@@ -5,11 +5,11 @@
 //!
 //! Source: <https://kubernetes.io/releases/version-skew-policy/>.
 
-use super::{Facts, Outcome, unreadable_version};
+use super::{Facts, Outcome, oldest_server, unreadable_version};
 use crate::inventory::{ImageReference, Workload, WorkloadKind};
 use crate::reason::{Finding, Reason};
 use crate::skew::{self, Skew};
-use crate::snapshot::{ApiServer, Node};
+use crate::snapshot::Node;
 use crate::version::{Minor, Version};
 
 const KUBE_PROXY: &str = "kube-proxy";
@@ -33,7 +33,7 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
         facts.state("api_servers", &snapshot.api_servers).map_err(Outcome::unknown)?;
     let (nodes, nodes_read) = facts.state("nodes", &snapshot.nodes).map_err(Outcome::unknown)?;
     let (mut blockers, mut unknowns) = (Vec::new(), Vec::new());
-    let oldest = oldest(servers, &mut unknowns);
+    let oldest = oldest_server(servers, &mut unknowns);
     let kubelets = kubelets(nodes, &mut unknowns);
     for (workload, image) in proxies {
         let about = |reason, detail: String| Finding::new(reason, workload.to_string(), detail);
@@ -65,19 +65,6 @@ fn image(workload: &Workload) -> Option<&str> {
 
 fn version(image: &str) -> Option<Version> {
     ImageReference::parse(image)?.tag?.parse().ok()
-}
-
-/// The oldest API server of now, which is the one that kube-proxy must not be newer than.
-fn oldest(servers: &[ApiServer], unknowns: &mut Vec<Finding>) -> Option<Minor> {
-    unknowns.extend(servers.iter().filter_map(|server| {
-        server.version.as_ref().err().map(|written| unreadable_version(&server.name, written))
-    }));
-    let oldest = servers.iter().filter_map(|server| server.version.as_ref().ok()).map(Version::minor).min();
-    if oldest.is_none() {
-        let detail = "no API server's version is known";
-        unknowns.push(Finding::new(Reason::SourceUnreadable, "api_servers", detail));
-    }
-    oldest
 }
 
 fn kubelets<'a>(nodes: &'a [Node], unknowns: &mut Vec<Finding>) -> Vec<(&'a str, Minor)> {

@@ -31,8 +31,8 @@ use std::collections::BTreeMap;
 use super::{Case, Check, Evidence, Scope, Status};
 use crate::matrix::Part;
 use crate::reason::{Finding, Reason};
-use crate::snapshot::{Node, Source, Unusable};
-use crate::version::{Version, VersionError};
+use crate::snapshot::{ApiServer, Node, Source, Unusable};
+use crate::version::{Minor, Version, VersionError};
 
 /// How old what kubelets say may be: they are asked anew every ten minutes, and may miss twice.
 const KUBELET_AGE_SECONDS_MAX: u64 = 1_800;
@@ -285,6 +285,19 @@ fn usable<'a, T>(
         };
         Finding::new(reason, name, why.to_string())
     })
+}
+
+/// The oldest API server of now: nothing that talks to API servers may be newer.
+fn oldest_server(servers: &[ApiServer], unknowns: &mut Vec<Finding>) -> Option<Minor> {
+    unknowns.extend(servers.iter().filter_map(|server| {
+        server.version.as_ref().err().map(|written| unreadable_version(&server.name, written))
+    }));
+    let oldest = servers.iter().filter_map(|server| server.version.as_ref().ok()).map(Version::minor).min();
+    if oldest.is_none() {
+        let detail = "no API server's version is known";
+        unknowns.push(Finding::new(Reason::SourceUnreadable, "api_servers", detail));
+    }
+    oldest
 }
 
 /// A version that is not one: a finding about who runs it.

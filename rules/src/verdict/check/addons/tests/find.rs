@@ -154,7 +154,10 @@ fn s36_what_looks_like_an_addon_and_has_no_row_is_told() {
     let proxy = workload(WorkloadKind::DaemonSet, "kube-system", "kube-proxy", &["kube-proxy:v1.36.1"]);
     let csi = workload(WorkloadKind::DaemonSet, "storage", "csi", &["csi:v9"]);
     let shop = workload(WorkloadKind::Deployment, "shop", "web", &["web:1"]);
-    let all = vec![net("net/node:v1.1.0"), tigera, proxy, csi, shop];
+    // It is judged by a check of its own.
+    let cloud = &["provider-aws/cloud-controller-manager:v1.36.0"];
+    let cloud = workload(WorkloadKind::DaemonSet, "kube-system", "cloud-controller", cloud);
+    let all = vec![net("net/node:v1.1.0"), tigera, proxy, csi, shop, cloud];
     let check = checked("v1.37.0", &file(WIDE), all.clone(), |_| {});
     let told: Vec<_> = check.notes.iter().map(|note| (note.reason.code(), note.subject.as_str())).collect();
     assert_eq!((check.status, told), (Status::Pass, vec![("addon_not_covered", "DaemonSet storage/csi")]));
