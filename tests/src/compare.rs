@@ -12,6 +12,7 @@ use clap::Parser;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::Api;
 use kube::api::PostParams;
+use lockkeeper_rules::matrix::Matrix;
 use serde_json::json;
 use tokio::process::Command;
 
@@ -22,8 +23,6 @@ use crate::{World, parts};
 const ROUNDS: usize = 12;
 /// How long one answer may take.
 const ANSWER_SECONDS_MAX: u64 = 60;
-/// How many add-ons both look at.
-const ADDONS: usize = 8;
 /// A minor ahead: the first gate looks at no add-on for a patch.
 const TARGET: &str = "1.37.0";
 
@@ -55,7 +54,8 @@ pub async fn main() -> Result<()> {
     let Args { seed } = Args::parse();
     let mut world = World::builder().without_products().start().await?;
     world.exporter.start().await?;
-    addons(&world).await?;
+    let count = Matrix::built_in().addons.value.0.len();
+    addons(&world, count).await?;
     let mut asked = vec![curl(&world), strict(&world).await?, like_the_first(&world).await?];
     if let Some(seed) = seed.filter(|path| !path.as_os_str().is_empty()) {
         asked.push(first_gate(&world, &seed).await?);
@@ -65,14 +65,15 @@ pub async fn main() -> Result<()> {
             one.ask(round > 0).await.with_context(|| one.name.to_owned())?;
         }
     }
-    tell(&asked);
+    tell(&asked, count);
     same_words(&asked)
 }
 
-/// Deployments without pods: only their images are looked at.
-async fn addons(world: &World) -> Result<()> {
+/// Deployments without pods: only their images are looked at. The first gate has a row for each, as many as ours has rows
+/// of its own.
+async fn addons(world: &World, count: usize) -> Result<()> {
     let deployments = Api::<Deployment>::namespaced(world.kube.clone(), "kube-system");
-    for number in 0..ADDONS {
+    for number in 0..count {
         let name = format!("addon-{number}");
         let image = format!("registry.example.com/{name}:v1.2.3");
         let deployment = json!({"metadata": {"name": name}, "spec": {"replicas": 0,
@@ -81,7 +82,7 @@ async fn addons(world: &World) -> Result<()> {
                 "spec": {"containers": [{"name": "main", "image": image}]}}}});
         deployments.create(&PostParams::default(), &serde_json::from_value(deployment)?).await?;
     }
-    let rows = (0..ADDONS).map(|number| {
+    let rows = (0..count).map(|number| {
         let name = format!("addon-{number}");
         json!({"name": name, "namespace": "kube-system", "kind": "deploy", "resource": name,
             "image_re": format!("{name}:v(\\d+\\.\\d+)"), "max_k8s": {"1.0": "1.37"}})
@@ -178,11 +179,11 @@ fn of_the_first(asked: &[Asked]) -> Option<&Asked> {
     asked.last().filter(|one| one.input.is_some())
 }
 
-fn tell(asked: &[Asked]) {
+fn tell(asked: &[Asked], count: usize) {
     let cpus = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     let rounds = ROUNDS - 1;
     println!(
-        "from question to answer, median of {rounds} (least to most), {ADDONS} add-ons, {cpus} processors"
+        "from question to answer, median of {rounds} (least to most), {count} add-ons, {cpus} processors"
     );
     let first = of_the_first(asked);
     for one in asked {
