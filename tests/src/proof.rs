@@ -26,6 +26,17 @@ impl Mutation {
     pub fn age(&self) -> SignedDuration {
         self.at.duration_since(self.checked_at)
     }
+
+    /// How old the check may be: a node that was sent a unit in time may begin it a little later.
+    #[must_use]
+    pub fn age_max(&self, world: &World) -> SignedDuration {
+        let settings = &world.settings;
+        let seconds = match self.what {
+            "unit" => settings.unit_begin_seconds_max(),
+            _ => settings.check_seconds_max,
+        };
+        SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(0))
+    }
 }
 
 /// Every cordon and eviction of the audit log and every unit of the ledgers, each with the passed check that it

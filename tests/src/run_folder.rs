@@ -104,7 +104,8 @@ impl RunFolder {
         // It may be over already; then there is nothing to record.
         let Some(started) = start_time(pid) else { return Ok(()) };
         let mut file = OpenOptions::new().create(true).append(true).open(self.path.join("processes"))?;
-        writeln!(file, "{pid} {started} {name}")?;
+        // In one write, so that nobody reads half a line.
+        file.write_all(format!("{pid} {started} {name}\n").as_bytes())?;
         Ok(())
     }
 }

@@ -134,7 +134,8 @@ impl Site {
         format!("{}/gate", self.server.url())
     }
 
-    /// Raises an alert that closes the gate.
+    /// Raises an alert that closes the gate, from Prometheus' next scrape and evaluation on; `World::close_gate` waits
+    /// for that.
     pub fn close(&self, gate: SiteGate) {
         lock(&self.state).closed.insert(gate);
     }

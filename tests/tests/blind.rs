@@ -65,9 +65,12 @@ async fn nothing_starts_while_a_link_of_the_alert_path_is_missing_and_it_is_said
         &[(Reason::HeartbeatMissing, "route"), (Reason::WaitingForPermit, "although the gate is clear")],
     )
     .await;
-    let status = world.run_status(RUN).await.unwrap().unwrap();
-    let reasons: Vec<_> = status.holds.iter().map(|hold| hold.reason.as_str()).collect();
-    assert_eq!(reasons, ["heartbeat_missing", "waiting_for_permit"], "nothing else is missing");
+    let alone = || async {
+        let holds = world.run_status(RUN).await?.map(|status| status.holds).unwrap_or_default();
+        let reasons: Vec<_> = holds.iter().map(|hold| hold.reason.as_str()).collect();
+        Ok((reasons == ["heartbeat_missing", "waiting_for_permit"]).then_some(()))
+    };
+    world.wait_for("nothing else to be missing", 20, alone).await;
 
     // The whole path: it is this that was missing, and nothing else.
     let address = world.actuator.config["webhook"]["listenAddress"].as_str().unwrap().to_owned();
@@ -107,7 +110,7 @@ async fn is_blind(world: &World, links: &[(Reason, &str)]) {
     }
     world.nothing_starts(RUN, 3, false).await;
     for (reason, subject) in links {
-        world.says(RUN, *reason, subject).await.unwrap_or_else(|error| panic!("{error:#}"));
+        world.wait_until_said(RUN, *reason, subject).await;
     }
     let status = world.run_status(RUN).await.unwrap().unwrap();
     assert_eq!(status.waiting.map(|waiting| waiting.step).as_deref(), Some(STEP));

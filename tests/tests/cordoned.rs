@@ -138,7 +138,9 @@ async fn upgraded_on_demand_and_still_cordoned_after(world: &World) {
     assert_eq!(world.cordons().await.unwrap(), cordons.map(|(node, it)| (node.to_owned(), it)));
 
     let touched = touched(world);
-    assert_eq!(patches(&touched, "cp-1").len(), 2, "cordoned and uncordoned: {touched:?}");
+    // A heartbeat that comes in between has one refused, and it is tried again.
+    let done = patches(&touched, "cp-1").into_iter().filter(|entry| entry.code == 200).count();
+    assert_eq!(done, 2, "cordoned and uncordoned: {touched:?}");
     for node in [CORDONED, SKIPPED] {
         assert!(patches(&touched, node).is_empty(), "{node} is nobody's but theirs: {touched:?}");
     }

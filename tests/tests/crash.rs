@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use k8s_openapi::api::admissionregistration::v1::{
     ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
 };
@@ -52,6 +51,9 @@ async fn an_actuator_that_is_killed_at_every_point_does_nothing_twice() {
     refuse_where_labelled(&world).await;
     let first = generation(&world).await;
 
+    // For the worker's drain, and already now: while the control-plane node is upgraded its API server is away. The
+    // pods are on the workers.
+    refuse_evictions(&world, true).await;
     refuse_on_node(&world, CONTROL_PLANE, true).await;
     let slow_apply = Fault::new("kubeadm", &["upgrade", "apply"]).without("--dry-run");
     let slow_apply = slow_apply.takes(Duration::from_secs(8)).then(Then::Proceed);
@@ -59,8 +61,6 @@ async fn an_actuator_that_is_killed_at_every_point_does_nothing_twice() {
     world.create_run(RUN, json!({"target": TARGET})).await.unwrap();
     killed_before_the_cordon(&mut world).await;
     killed_while_the_unit_works(&mut world).await;
-
-    refuse_evictions(&world, true).await;
     killed_after_the_cordon(&mut world).await;
     killed_in_the_drain(&mut world).await;
     cut_off_while_the_unit_works(&world).await;
@@ -71,7 +71,7 @@ async fn an_actuator_that_is_killed_at_every_point_does_nothing_twice() {
     assert_eq!(world.cordons().await.unwrap(), before, "the cordons after are the cordons before");
     nothing_was_done_twice(&world).await;
     for mutation in mutations(&world) {
-        assert!(mutation.age() <= SignedDuration::from_secs(5), "{mutation:?}");
+        assert!(mutation.age() <= mutation.age_max(&world), "{mutation:?}");
     }
     let last = generation(&world).await;
     assert!(
@@ -192,7 +192,8 @@ async fn of_two_actuators_one_works_and_the_other_takes_over_with_a_higher_gener
     wait_for_upgrade(&world, CONTROL_PLANE, "apply").await;
     assert_eq!(decisions_of(&second).len(), 0, "the one that does not lead asks and does nothing");
     let page = second.get("/metrics").await.unwrap();
-    assert!(page.contains("decision=\"rejected_not_leader\""), "it was rung all the same:\n{page}");
+    let rung = page.lines().filter(|line| line.contains("decision=\"rejected_not_leader\""));
+    assert!(rung.into_iter().any(|line| !line.ends_with(" 0")), "it was rung all the same:\n{page}");
     let first_generation = generation(&world).await;
     world.actuator.kill();
     leads(&world, &second).await;

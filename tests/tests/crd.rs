@@ -211,18 +211,31 @@ async fn what_people_install_is_taken_as_it_is_and_gives_no_right_too_many() {
         // It exits with 1 where the answer is no.
         server.kubectl(&[&["auth", "can-i", &who], what].concat()).is_ok_and(|said| said.trim() == "yes")
     };
+    // The API server hears of rights a moment after it has stored them.
+    let heard = async |who: &str, what: &[&str]| {
+        let told = || async { Ok(may(who, what).then_some(())) };
+        wait_for(&format!("{who} to be allowed {what:?}"), Duration::from_secs(20), told).await.unwrap();
+    };
+    heard("exporter", &["list", "nodes"]).await;
+    heard("actuator", &["list", "nodes"]).await;
     for (what, exporter, actuator) in RIGHTS {
         assert_eq!((may("exporter", what), may("actuator", what)), (*exporter, *actuator), "{what:?}");
     }
     // What an operator may add knowingly gives the one right that it says, and no other.
     let more = at("deploy/kubelet-config/rbac.yaml");
     server.kubectl(&["apply", "--server-side", "--validate=strict", "-f", &more]).unwrap();
+    for who in ["exporter", "actuator"] {
+        heard(who, &["get", "nodes", "--subresource=proxy"]).await;
+    }
     for (verb, may_it) in [("get", true), ("create", false), ("list", false)] {
         let what = [verb, "nodes", "--subresource=proxy"];
         assert_eq!((may("exporter", &what), may("actuator", &what)), (may_it, may_it), "{verb}");
     }
     let helm = at("deploy/helm/rbac.yaml");
     server.kubectl(&["apply", "--server-side", "--validate=strict", "-f", &helm]).unwrap();
+    for who in ["exporter", "actuator"] {
+        heard(who, &["list", "secrets", "-A"]).await;
+    }
     for (verb, is_given) in [("list", true), ("get", false), ("watch", false)] {
         for who in ["exporter", "actuator"] {
             assert_eq!(may(who, &[verb, "secrets", "-A"]), is_given, "{who} {verb}");
@@ -232,6 +245,7 @@ async fn what_people_install_is_taken_as_it_is_and_gives_no_right_too_many() {
     server
         .kubectl(&["apply", "--server-side", "--validate=strict", "-f", &at("deploy/pods/rbac.yaml")])
         .unwrap();
+    heard("exporter", &["list", "pods", "-A"]).await;
     for (verb, is_given) in [("list", true), ("get", false), ("watch", false), ("delete", false)] {
         assert_eq!(may("exporter", &[verb, "pods", "-A"]), is_given, "{verb}");
     }

@@ -293,8 +293,17 @@ async fn what_is_sent_to_a_node_does_its_work_on_a_machine() {
             proof,
         };
         let launcher = node_script::launcher(&order, &settings).unwrap();
-        let started = machine.ssh_with_input(&world.keys, "bash -s", &launcher).await.unwrap();
-        assert_eq!(text(&started), "started", "{kind:?}: {}", String::from_utf8_lossy(&started.stderr));
+        // The unit before has written its end and may not have let the node go yet.
+        let start = || async {
+            let started = machine.ssh_with_input(&world.keys, "bash -s", &launcher).await?;
+            let (said, errors) = (text(&started), String::from_utf8_lossy(&started.stderr).into_owned());
+            if said.contains("node_busy") {
+                return Ok(None);
+            }
+            Ok(Some((said, errors)))
+        };
+        let (said, errors) = world.wait_for("the node to be free", 10, start).await;
+        assert_eq!(said, "started", "{kind:?}: {errors}");
         let order = LedgerOrder { node: target, token };
         let reader = node_script::reader(&order, &settings).unwrap();
         let end = world

@@ -4,7 +4,9 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
+use k8s_openapi::api::authorization::v1::SelfSubjectAccessReview;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod};
 use kube::Client;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
@@ -13,6 +15,7 @@ use lockkeeper_tests::certs::Certs;
 use lockkeeper_tests::kubelet::KubeletPorts;
 use lockkeeper_tests::part::{ApiServer, Etcd, User};
 use lockkeeper_tests::run_folder::RunFolder;
+use lockkeeper_tests::wait::wait_for;
 use lockkeeper_tests::world::grant_rights;
 use lockkeeper_tests::{deploy, parts};
 use serde_json::{Value, json};
@@ -137,6 +140,20 @@ impl Cluster {
         assert!(said.status == status && fits, "{target}: not {status} with {findings:?}: {said:#?}");
         said
     }
+
+    /// Waits until the API server has heard of rights that were just granted.
+    async fn until_granted(&self, who: User, verb: &str, resource: &str, subresource: &str) {
+        let client = self.api.client(who).await.unwrap();
+        let reviews: Api<SelfSubjectAccessReview> = Api::all(client);
+        let asked = json!({"spec": {"resourceAttributes":
+            {"verb": verb, "resource": resource, "subresource": subresource, "name": "w-1"}}});
+        let review: SelfSubjectAccessReview = serde_json::from_value(asked).unwrap();
+        let granted = || async {
+            let answer = reviews.create(&PostParams::default(), &review).await?;
+            Ok(answer.status.is_some_and(|status| status.allowed).then_some(()))
+        };
+        wait_for("the right to be granted", Duration::from_secs(20), granted).await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,6 +176,7 @@ async fn what_a_target_takes_away_is_seen_in_static_pods_and_in_kubelets_that_ma
 
     // With it each kubelet is asked, once, over TLS.
     grant_rights(&cluster.client, deploy::objects("deploy/kubelet-config").unwrap()).await.unwrap();
+    cluster.until_granted(User::Exporter, "get", "nodes", "proxy").await;
     ports.answer(w_1, "/configz", &configz(&json!({"HostnameOverride": false})));
     let of_kubelet = "feature_gate_locked | kubelet on w-1 | HostnameOverride=false";
     cluster.expect("v1.37.0", "block", &[&of_server, of_kubelet]);

@@ -29,7 +29,9 @@ async fn a_run_goes_from_the_first_token_to_every_node_at_the_target() {
     nothing_else_was_written(&world);
     nobody_was_called(&world);
     what_the_exporter_costs(&world).await;
-    dashboard::evaluate(&world).await.unwrap_or_else(|error| panic!("{error:#}"));
+    // A scrape that fails leaves a panel empty for a second.
+    let shown = || async { dashboard::evaluate(&world).await.map(Some) };
+    world.wait_for("every panel to show something", 30, shown).await;
 }
 
 async fn one_permit_for_each_step(world: &World) {
@@ -39,10 +41,11 @@ async fn one_permit_for_each_step(world: &World) {
     assert_eq!(status.nodes_done, 3);
     let page = world.actuator.get("/metrics").await.unwrap();
     let line = page.lines().find(|line| line.starts_with("k8s_upgrade_permits_consumed_total")).unwrap();
-    assert_eq!(line, "k8s_upgrade_permits_consumed_total 7", "one for each of 4 + 3 steps");
+    let history = &status.history;
+    assert_eq!(line, "k8s_upgrade_permits_consumed_total 7", "one for each of 4 + 3 steps: {history:?}");
     let tokens: BTreeSet<u64> =
         starts(world).iter().map(|s| s.token.split('.').nth(1).unwrap().parse().unwrap()).collect();
-    assert_eq!(status.sequence, 7, "no token was minted in vain");
+    assert_eq!(status.sequence, 7, "no token was minted in vain: {history:?}");
     assert_eq!(tokens.len(), 5, "snapshot, prepare and three nodes: {tokens:?}");
 }
 
@@ -64,7 +67,7 @@ fn every_mutation_rests_on_a_young_check(world: &World) {
     }
     for mutation in &found {
         // A node writes whole seconds down, so that its time may lie up to a second too early.
-        assert!(mutation.age() <= SignedDuration::from_secs(5), "{mutation:?}");
+        assert!(mutation.age() <= mutation.age_max(world), "{mutation:?}");
         assert!(mutation.age() > SignedDuration::from_secs(-1), "{mutation:?}");
     }
     let oldest = found.iter().map(|mutation| mutation.age()).max().unwrap();

@@ -59,7 +59,7 @@ async fn no_message_starts_a_step_while_the_gate_is_closed_and_each_is_counted_u
     for message in closed.harmless() {
         closed.send(message).await;
     }
-    closed.world.says(RUN, Reason::WaitingForPermit, "").await.expect("no permit was given");
+    closed.world.wait_until_said(RUN, Reason::WaitingForPermit, "").await;
 
     // Alertmanager's own words for "the gates are clear", while they are not.
     closed.send(closed.gates("resolved", "ring")).await;
@@ -114,7 +114,7 @@ async fn close(world: World) -> Closed {
     closed.send(closed.gates("resolved", "ignored_nothing_pending")).await;
     closed.sent.clear();
     let world = &closed.world;
-    world.site.close(SiteGate::All);
+    world.close_gate(SiteGate::All).await;
     let revoked =
         || async { Ok((world.actuator.sum(&series(Route::Gates, "revoke")).await? > 0.0).then_some(())) };
     world.wait_for("the gate alert to be told", 30, revoked).await;
@@ -214,7 +214,7 @@ impl Closed {
         world.nothing_starts(RUN, 3, false).await;
         world.wait_until_said(RUN, Reason::ReadyAbsent, &world.prometheus.url).await;
         world.wait_until_said(RUN, Reason::GateFiring, SiteGate::All.alert()).await;
-        permitted().await.unwrap().expect("the permit has lived all the while");
+        world.wait_for("the permit, which has lived all the while,", 10, permitted).await;
     }
 
     /// What a message must not change: the run but for what it waits for, and everything that anybody wrote.

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::World;
 use crate::machine::Folder;
 use crate::process::tail;
+use crate::site::SiteGate;
 use crate::wait::wait_for;
 
 impl World {
@@ -26,6 +27,21 @@ impl World {
             Ok(answer) => answer,
             Err(error) => panic!("{error:#}\n{}", self.report().await),
         }
+    }
+
+    /// Closes a gate, and waits until Prometheus has seen it: until then a step may rightly start.
+    ///
+    /// # Panics
+    /// Prometheus does not see it before the deadline.
+    pub async fn close_gate(&self, gate: SiteGate) {
+        self.site.close(gate);
+        let state = if gate == SiteGate::Pending { "pending" } else { "firing" };
+        let seen = || async {
+            let alerts = self.prometheus.alerts().await?;
+            let mut ours = alerts.iter().filter(|alert| alert["labels"]["alertname"] == gate.alert());
+            Ok(ours.any(|alert| alert["state"] == state).then_some(()))
+        };
+        self.wait_for(&format!("{} to be {state}", gate.alert()), 30, seen).await;
     }
 
     /// Waits until a run says `Succeeded`.

@@ -99,8 +99,9 @@ impl Shown<'_> {
         blocks.push(Block::Title(format!("{}: {word}, exit code {}{note}", verdict.target, self.exit_code)));
         // The ages below are counted from then.
         blocks.push(Block::Line(1, format!("judged at {:.0}", verdict.computed_at)));
+        let width = verdict.checks.iter().map(|check| check.id.len()).max().unwrap_or(0);
         for check in &verdict.checks {
-            tell_check(check, blocks);
+            tell_check(check, width, blocks);
         }
         if let Some(way) = self.way {
             tell_way(way, blocks);
@@ -110,11 +111,12 @@ impl Shown<'_> {
     }
 }
 
-fn tell_check(check: &Check, blocks: &mut Vec<Block>) {
+/// The width is that of the longest name of a check.
+fn tell_check(check: &Check, width: usize, blocks: &mut Vec<Block>) {
     let evidence: Vec<String> = check.evidence.iter().map(read).collect();
     blocks.push(Block::Prose(
         1,
-        format!("{:<8} {:<20} {}", check.status.name(), check.id, evidence.join(", ")),
+        format!("{:<8} {:<width$} {}", check.status.name(), check.id, evidence.join(", ")),
     ));
     for (class, finding) in check.classed() {
         // One check may find several things, and its status is only the most careful of them.

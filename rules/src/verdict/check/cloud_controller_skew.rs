@@ -1,7 +1,8 @@
 //! A cloud-controller-manager fits the API servers of now and of the target.
 //!
-//! kubeadm does not upgrade it, so it has to fit before the run. Judged are the static pods of that name, and the images
-//! that are numbered as Kubernetes is; other images are told with the add-ons without a row, where they look like one.
+//! kubeadm does not upgrade it, so it has to fit before the run. Judged are the static pods of that name, which have the
+//! labels that kubeadm gives its own (`tier=control-plane` and `component`), and the images that are numbered as
+//! Kubernetes is; other images are told with the add-ons without a row, where they look like one.
 //! Minors count, so that a pre-release is as good as its release.
 //!
 //! Source: <https://kubernetes.io/releases/version-skew-policy/>.
