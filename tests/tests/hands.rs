@@ -487,10 +487,18 @@ async fn a_control_plane_node_is_surveyed_and_its_etcd_is_saved() {
             proof: proof(sequence),
         };
         let settings = &world.settings;
-        let warrant = Warrant { proof: Some(&order.proof), began: Instant::now(), settings, leads: &|| true };
-        start_unit(&ssh, &order, warrant).await.unwrap_or_else(|finding| panic!("{finding}"));
+        let (ssh, asked) = (&ssh, &order);
+        // The unit before has written its end and may not have let the node go yet.
+        let start = || async move {
+            let began = Instant::now();
+            let warrant = Warrant { proof: Some(&asked.proof), began, settings, leads: &|| true };
+            let started = start_unit(ssh, asked, warrant).await;
+            let is_busy = started.as_ref().is_err_and(|finding| finding.reason == Reason::NodeBusy);
+            Ok((!is_busy).then_some(started))
+        };
+        let started = world.wait_for("the node to be free", 10, start).await;
+        started.unwrap_or_else(|finding| panic!("{finding}"));
         let ledger = &LedgerOrder { node: order.node.clone(), token: order.token.clone() };
-        let ssh = &ssh;
         let (code, report, output) = world
             .wait_for("the unit to end", 60, || async move {
                 Ok(match read_ledger(ssh, ledger).await {
