@@ -12,6 +12,8 @@ use crate::version::Version;
 
 /// The components that the control plane is made of.
 pub const CONTROL_PLANE: [&str; 3] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
+/// The component that they keep everything in.
+pub const ETCD: &str = "etcd";
 
 /// One source as last read: what it said, when that was proven to be current, and what is wrong with it now.
 ///

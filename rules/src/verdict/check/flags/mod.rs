@@ -1,7 +1,8 @@
 //! Nothing that a component is started with is gone or locked at the target: it would not start.
 //!
 //! ```text
-//!   static pods  ──▶ command lines of the control plane ─┐
+//!   static pods  ──▶ command lines of the control plane, ┐
+//!                    and etcd's flags                    │
 //!   kubelets     ──▶ /configz, where one may ask        ─┼─▶ gates, flags, plugins that go between the component's
 //!   kubelet-config, kube-proxy ▶ what kubeadm will write ┘   own minor and the target
 //! ```
@@ -21,7 +22,7 @@ use std::collections::BTreeSet;
 use super::{Facts, Outcome, unreadable_version};
 use crate::matrix::{Components, GateFate, Hop};
 use crate::reason::{Finding, Reason};
-use crate::snapshot::{ApiServer, CONTROL_PLANE, Node, Role, StaticPod};
+use crate::snapshot::{ApiServer, CONTROL_PLANE, ETCD, Node, Role, StaticPod};
 use crate::verdict::Evidence;
 use crate::version::Minor;
 
@@ -58,8 +59,7 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
     let (nodes, nodes_read) = facts.state("nodes", &snapshot.nodes).map_err(Outcome::unknown)?;
     let mut found = Found { evidence: vec![servers_read, nodes_read], ..Found::default() };
     unseen(nodes, pods, servers, target, &mut found);
-    let pods =
-        going(pods.iter().map(|pod| (pod, format!("{} on {}", pod.component, pod.node))), target, &mut found);
+    let pods = going(pods, target, &mut found);
     let kubelets = kubelets::going(nodes, target, &mut found);
     if nodes.iter().any(|node| !snapshot.is_at(node, version)) {
         kubelets::written(facts, target, &mut found)?;
@@ -76,20 +76,29 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
     Ok(Outcome::judge(pods_read, evidence, blockers, unknowns.into_iter().collect()).noting(notes))
 }
 
-/// The pods of the control plane whose minor the target changes.
-fn going<'a>(
-    pods: impl Iterator<Item = (&'a StaticPod, String)>,
-    target: Minor,
-    found: &mut Found,
-) -> Vec<(&'a StaticPod, String, Hop)> {
+/// The pods of the control plane whose minor the target changes. The minor of an etcd is that of the API server beside
+/// it: kubeadm brings the two together.
+fn going<'a>(pods: &'a [StaticPod], target: Minor, found: &mut Found) -> Vec<(&'a StaticPod, String, Hop)> {
     let mut going = Vec::new();
-    for (pod, name) in pods.filter(|(pod, _)| CONTROL_PLANE.contains(&pod.component.as_str())) {
-        match &pod.version {
-            Err(written) => found.unknown(unreadable_version(&name, written)),
-            Ok(version) => {
+    for pod in pods {
+        let numbered = match pod.component.as_str() {
+            ETCD => pods.iter().find(|it| it.component == CONTROL_PLANE[0] && it.node == pod.node),
+            component => CONTROL_PLANE.contains(&component).then_some(pod),
+        };
+        let name = format!("{} on {}", pod.component, pod.node);
+        match numbered.map(|it| &it.version) {
+            Some(Ok(version)) => {
                 let hop = Hop { running: version.minor(), target };
                 going.extend(hop.is_one().then_some((pod, name, hop)));
             }
+            // Of an etcd this is told with the API server.
+            Some(Err(_)) if pod.component == ETCD => {}
+            Some(Err(written)) => found.unknown(unreadable_version(&name, written)),
+            None if pod.component == ETCD => {
+                let detail = "no kube-apiserver beside it tells which minor it came with";
+                found.unknown(Finding::new(Reason::CommandLineUnseen, name, detail));
+            }
+            None => {}
         }
     }
     going
@@ -140,6 +149,10 @@ fn command_line(
             let detail = format!("--{flag} is gone in {} ({})", row.removed, row.source);
             Finding::new(Reason::FlagRemoved, name, detail)
         }));
+    }
+    // Its feature gates are its own.
+    if pod.component == ETCD {
+        return;
     }
     let values = |flag: &str| flags.get(flag).into_iter().flatten().flat_map(|value| value.split(','));
     let plugins: BTreeSet<&str> = PLUGIN_FLAGS.iter().flat_map(|flag| values(flag)).map(str::trim).collect();

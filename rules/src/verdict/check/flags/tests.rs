@@ -28,6 +28,35 @@ fn set(cluster: &mut Healthy, component: &str, flag: &str, value: &str) {
 }
 
 #[test]
+fn the_minor_of_an_etcd_is_that_of_the_api_server_beside_it() {
+    for (running, target, expected) in [
+        ("v1.33.5", "v1.34.4", block("flag_removed")),
+        ("v1.34.1", "v1.34.4", PASS),
+        ("v1.34.1", "v1.35.4", PASS),
+    ] {
+        let with_v2 = |cluster: &mut Healthy| {
+            for pod in
+                cluster.snapshot.static_pods.value.iter_mut().flatten().filter(|it| it.component != ETCD)
+            {
+                pod.version = Ok(running.parse().unwrap());
+            }
+            for server in cluster.snapshot.api_servers.value.iter_mut().flatten() {
+                server.version = Ok(running.parse().unwrap());
+            }
+            for node in cluster.snapshot.nodes.value.iter_mut().flatten() {
+                node.kubelet_version = Ok(running.parse().unwrap());
+            }
+            set(cluster, ETCD, "enable-v2", "false");
+        };
+        assert_eq!(outcome(check, target, with_v2), expected, "{running} {target}");
+    }
+    let alone = |cluster: &mut Healthy| {
+        cluster.snapshot.static_pods.value.as_mut().unwrap().retain(|pod| pod.component != CONTROL_PLANE[0]);
+    };
+    assert_eq!(outcome(check, "v1.37.0", alone).0, Status::Unknown);
+}
+
+#[test]
 fn s24_what_the_control_plane_is_started_with_is_judged_by_every_minor_on_the_way() {
     for (component, flag, value, target, expected) in [
         (
@@ -66,7 +95,10 @@ fn s24_what_the_control_plane_is_started_with_is_judged_by_every_minor_on_the_wa
             block("admission_plugin_removed"),
         ),
         ("kube-apiserver", "enable-admission-plugins", "NodeRestriction", "v1.37.0", PASS),
-        // etcd's flags are its own.
+        // etcd's feature gates are its own; its flags go with the minor that brings another etcd.
+        ("etcd", "experimental-compaction-batch-limit", "1000", "v1.37.0", block("flag_removed")),
+        ("etcd", "experimental-compaction-batch-limit", "1000", "v1.36.3", PASS),
+        ("etcd", "compaction-batch-limit", "1000", "v1.37.0", PASS),
         ("etcd", "feature-gates", "SidecarContainers=true", "v1.37.0", PASS),
         // Within a minor nothing is taken away.
         ("kube-apiserver", "feature-gates", "SidecarContainers=true", "v1.36.3", PASS),
