@@ -7,7 +7,7 @@
 //!
 //! Source: <https://kubernetes.io/releases/version-skew-policy/>.
 
-use super::{Facts, Outcome, oldest_server};
+use super::{Facts, Outcome, oldest_server, without_architecture};
 use crate::inventory::{ImageReference, Workload};
 use crate::reason::{Finding, Reason};
 use crate::skew::{self, Skew};
@@ -20,8 +20,10 @@ const CLOUD_CONTROLLER: &str = "cloud-controller-manager";
 /// (<https://kubernetes.github.io/cloud-provider-aws/>, the version matrix of
 /// <https://github.com/kubernetes-sigs/cloud-provider-azure>, read on 2026-11-22); the releases of `OpenStack` and vSphere
 /// are numbered so, and are installed in such pairs. vSphere's had the longer name until 1.28.
-const IMAGES: [&str; 5] = [
+const IMAGES: [&str; 6] = [
     CLOUD_CONTROLLER,
+    // As mirrors call it.
+    "aws-cloud-controller-manager",
     "azure-cloud-controller-manager",
     "openstack-cloud-controller-manager",
     "cloud-provider-vsphere",
@@ -63,8 +65,10 @@ pub(super) fn judges(workload: &Workload) -> bool {
 
 fn images(workload: &Workload) -> impl Iterator<Item = ImageReference<'_>> {
     let ends = |image: &ImageReference<'_>, name: &str| {
-        let start = image.repository.strip_suffix(name);
-        start.is_some_and(|start| start.is_empty() || start.ends_with('/'))
+        let start = without_architecture(image.repository).strip_suffix(name);
+        // A mirror puts words before a name; before the first one stand clouds with numbers of their own.
+        let is_own = |start: &str| start.ends_with('-') && name != CLOUD_CONTROLLER;
+        start.is_some_and(|start| start.is_empty() || start.ends_with('/') || is_own(start))
     };
     let references = workload.all_containers().filter_map(|it| ImageReference::parse(&it.image));
     references.filter(move |image| IMAGES.iter().any(|name| ends(image, name)) && !ends(image, OF_GCP))
@@ -141,8 +145,13 @@ mod tests {
 
     #[test]
     fn each_image_of_a_template_and_each_name_counts() {
-        for image in ["cloud-provider-vsphere", "registry.example/cloud-provider-vsphere/cpi/release/manager"]
-        {
+        for image in [
+            "cloud-provider-vsphere",
+            "registry.example/cloud-provider-vsphere/cpi/release/manager",
+            "registry.example/mirrored-cloud-provider-vsphere",
+            "registry.example/mirror/provider-aws-cloud-controller-manager",
+            "registry.example/azure-cloud-controller-manager-amd64",
+        ] {
             let old = runs(&format!("{image}:v1.27.0"));
             assert_eq!(outcome(check, "v1.36.3", old), (Status::Block, vec!["cloud_controller_skewed"]));
         }
@@ -169,7 +178,6 @@ mod tests {
         for image in [
             "registry.example/cloud-provider-gcp/cloud-controller-manager:v32.2.5",
             "registry.example/cloud-provider-gcp/cloud-controller-manager@sha256:00ff",
-            "registry.example/not-cloud-provider-vsphere:v1.20.0",
             "docker.io/hetznercloud/hcloud-cloud-controller-manager:v1.20.0",
         ] {
             assert_eq!(outcome(check, "v1.37.0", runs(image)), (Status::Pass, vec![]), "{image}");

@@ -5,7 +5,7 @@
 //!
 //! Source: <https://kubernetes.io/releases/version-skew-policy/>.
 
-use super::{Facts, Outcome, oldest_server, unreadable_version};
+use super::{Facts, Outcome, oldest_server, unreadable_version, without_architecture};
 use crate::inventory::{ImageReference, Workload, WorkloadKind};
 use crate::reason::{Finding, Reason};
 use crate::skew::{self, Skew};
@@ -22,8 +22,10 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
     let target = facts.version()?.minor();
     let (snapshot, inventory) = (facts.case.snapshot, facts.case.inventory);
     let (workloads, read) = facts.state("workloads", &inventory.workloads).map_err(Outcome::unknown)?;
-    let proxies: Vec<(&Workload, &str)> =
-        workloads.iter().filter_map(|workload| Some((workload, image(workload)?))).collect();
+    let proxies: Vec<(&Workload, &str, Option<Version>)> = workloads
+        .iter()
+        .filter_map(|workload| proxy_of(workload).map(|(it, version)| (workload, it, version)))
+        .collect();
     if proxies.is_empty() {
         let detail = "something else does its work; its own versions are not judged here";
         let absent = Finding::new(Reason::KubeProxyAbsent, KUBE_PROXY, detail);
@@ -35,9 +37,9 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
     let (mut blockers, mut unknowns) = (Vec::new(), Vec::new());
     let oldest = oldest_server(servers, &mut unknowns);
     let kubelets = kubelets(nodes, &mut unknowns);
-    for (workload, image) in proxies {
+    for (workload, image, version) in proxies {
         let about = |reason, detail: String| Finding::new(reason, workload.to_string(), detail);
-        match version(image) {
+        match version {
             None => {
                 unknowns.push(about(Reason::KubeProxyUnknown, format!("its image {image} tells no version")))
             }
@@ -53,18 +55,26 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
     Ok(Outcome::judge(read, vec![servers_read, nodes_read], blockers, unknowns))
 }
 
-/// The image of kube-proxy in a DaemonSet, from whatever registry.
-fn image(workload: &Workload) -> Option<&str> {
-    let is_it = |image: &&str| {
-        let repository = ImageReference::parse(image).map(|image| image.repository);
-        repository.and_then(|repository| repository.rsplit('/').next()) == Some(KUBE_PROXY)
-    };
-    let images = workload.containers.iter().map(|container| container.image.as_str());
-    images.filter(|_| workload.kind == WorkloadKind::DaemonSet).find(is_it)
+/// The image of kube-proxy in a DaemonSet, from whatever registry, and its version. Under another name it tells no
+/// version, and where the DaemonSet or the container is called so it is taken for one all the same.
+fn proxy_of(workload: &Workload) -> Option<(&str, Option<Version>)> {
+    if workload.kind != WorkloadKind::DaemonSet {
+        return None;
+    }
+    let named = workload.containers.iter().find(|it| is_proxy(&it.image)).map(|it| it.image.as_str());
+    if let Some(image) = named {
+        let version = ImageReference::parse(image).and_then(|it| it.tag?.parse().ok());
+        return Some((image, version));
+    }
+    let mut called =
+        workload.containers.iter().filter(|it| it.name == KUBE_PROXY || workload.name == KUBE_PROXY);
+    called.next().map(|it| (it.image.as_str(), None))
 }
 
-fn version(image: &str) -> Option<Version> {
-    ImageReference::parse(image)?.tag?.parse().ok()
+fn is_proxy(image: &str) -> bool {
+    let repository = ImageReference::parse(image).map(|image| image.repository);
+    let name = repository.and_then(|repository| repository.rsplit('/').next()).unwrap_or_default();
+    without_architecture(name) == KUBE_PROXY
 }
 
 fn kubelets<'a>(nodes: &'a [Node], unknowns: &mut Vec<Finding>) -> Vec<(&'a str, Minor)> {
@@ -175,8 +185,24 @@ mod tests {
         let notes: Vec<_> = check.notes.iter().map(|note| note.reason.code()).collect();
         assert_eq!((check.status, notes), (Status::Pass, vec!["kube_proxy_absent"]));
         let other = |cluster: &mut Healthy| {
-            cluster.inventory.workloads.value = Some(vec![proxy("registry.example/not-kube-proxy:v1.30.0")]);
+            let mut other = proxy("registry.example/not-kube-proxy:v1.30.0");
+            other.name = "router".to_owned();
+            other.containers[0].name = "router".to_owned();
+            cluster.inventory.workloads.value = Some(vec![other]);
         };
         assert_eq!(outcome(super::check, "v1.37.0", other), (Status::Pass, vec![]));
+    }
+
+    #[test]
+    fn what_is_called_so_is_one_whatever_its_image_is_called() {
+        for (image, status, reasons) in [
+            ("registry.example/kube-proxy-amd64:v1.36.1", Status::Pass, vec![]),
+            ("registry.example/kube-proxy-arm64:v1.31.0", Status::Block, vec!["kube_proxy_skewed"; 3]),
+            ("registry.example/hardened:v1.36.1", Status::Unknown, vec!["kube_proxy_unknown"]),
+            ("registry.example/mirror:kube-proxy-v1.31.0", Status::Unknown, vec!["kube_proxy_unknown"]),
+        ] {
+            let runs = |cluster: &mut Healthy| cluster.inventory.workloads.value = Some(vec![proxy(image)]);
+            assert_eq!(outcome(super::check, "v1.36.3", runs), (status, reasons), "{image}");
+        }
     }
 }
