@@ -69,6 +69,7 @@ pub enum Reason {
     KubeletAhead,
     ControlPlaneSkewed,
     ControlPlaneUnlabelled,
+    ControlPlaneUnseen,
     SourceUnreadable,
     SourceStale,
     VerdictStale,
@@ -477,6 +478,11 @@ impl Reason {
                 "control_plane_unlabelled",
                 "a kube-apiserver runs on a node that is not known to be of the control plane",
                 "give the node the label node-role.kubernetes.io/control-plane, as kubeadm does",
+            ),
+            Self::ControlPlaneUnseen => entry(
+                "control_plane_unseen",
+                "a part of the control plane is not seen",
+                "wait until its pods are there again; let kubeadm write its static pods, with the labels that it gives them",
             ),
             Self::SourceUnreadable => entry(
                 "source_unreadable",
@@ -1107,6 +1113,7 @@ impl Reason {
         Self::KubeletAhead,
         Self::ControlPlaneSkewed,
         Self::ControlPlaneUnlabelled,
+        Self::ControlPlaneUnseen,
         Self::SourceUnreadable,
         Self::SourceStale,
         Self::VerdictStale,

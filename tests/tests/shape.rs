@@ -172,6 +172,7 @@ const OF_NODES: &[&str] = &[
     "runtime",
     "kernel",
     "cgroup",
+    "etcd",
     "flags",
     "addons",
     "removed_apis",

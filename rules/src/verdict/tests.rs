@@ -68,6 +68,7 @@ static LOSSES: [(&str, Loss, &[&str]); 18] = [
             "runtime",
             "kernel",
             "cgroup",
+            "etcd",
             "flags",
             "addons",
             "removed_apis",

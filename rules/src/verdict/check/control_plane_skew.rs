@@ -6,7 +6,7 @@
 use super::{Facts, Outcome, unreadable_version};
 use crate::reason::{Finding, Reason};
 use crate::skew::{self, Skew};
-use crate::snapshot::{Node, Role, StaticPod};
+use crate::snapshot::{ApiServer, CONTROL_PLANE, Node, Role, StaticPod};
 use crate::version::{Minor, Version};
 
 const CONTROLLERS: [&str; 2] = ["kube-controller-manager", "kube-scheduler"];
@@ -22,7 +22,10 @@ pub(super) fn check(facts: &Facts<'_>) -> Outcome {
     };
     let (mut blockers, mut unknowns) = (Vec::new(), Vec::new());
     match facts.state("nodes", &snapshot.nodes) {
-        Ok((nodes, _read)) => unknowns.extend(pods.iter().filter_map(|pod| unlabelled(pod, nodes))),
+        Ok((nodes, _read)) => {
+            unknowns.extend(pods.iter().filter_map(|pod| unlabelled(pod, nodes)));
+            unknowns.extend(unseen(pods, servers, nodes));
+        }
         Err(finding) => unknowns.push(finding),
     }
     let mut minors = Vec::new();
@@ -69,6 +72,30 @@ fn unlabelled(pod: &StaticPod, nodes: &[Node]) -> Option<Finding> {
     })
 }
 
+/// What kubeadm has on each node of the control plane and is not seen there. A control plane of which no static pod is
+/// seen is made otherwise, and judged by its API servers.
+fn unseen(pods: &[StaticPod], servers: &[ApiServer], nodes: &[Node]) -> Vec<Finding> {
+    let unseen = |subject: String, detail: String| Finding::new(Reason::ControlPlaneUnseen, subject, detail);
+    let members: Vec<_> = nodes.iter().filter(|node| node.role == Role::ControlPlane).collect();
+    let mut found = Vec::new();
+    if servers.len() < members.len() {
+        let detail = format!("{} for {} nodes of the control plane", servers.len(), members.len());
+        found.push(unseen("api_servers".to_owned(), detail));
+    }
+    if pods.is_empty() {
+        return found;
+    }
+    for node in members {
+        let has = |component: &str| pods.iter().any(|it| it.node == node.name && it.component == component);
+        let missing: Vec<_> = CONTROL_PLANE.into_iter().filter(|component| !has(component)).collect();
+        if !missing.is_empty() {
+            let detail = format!("no static pod of {} is seen there", missing.join(", "));
+            found.push(unseen(node.name.0.clone(), detail));
+        }
+    }
+    found
+}
+
 /// The minor of the API server on the same node.
 fn own(pods: &[StaticPod], beside: &StaticPod) -> Option<Minor> {
     let mut servers = pods.iter().filter(|pod| pod.component == "kube-apiserver" && pod.node == beside.node);
@@ -103,12 +130,14 @@ mod tests {
             cluster.snapshot.api_servers.value = Some(servers.iter().enumerate().map(named).collect());
             let member = |index| node(&format!("cp-{index}"), Role::ControlPlane, "v1.36.1");
             cluster.snapshot.nodes.value = Some((0..servers.len()).map(member).collect());
-            let mut pods: Vec<_> = servers
-                .iter()
-                .enumerate()
-                .map(|(index, version)| pod("kube-apiserver", &format!("cp-{index}"), version))
-                .collect();
-            pods.push(pod("kube-scheduler", "cp-0", controller));
+            let mut pods = Vec::new();
+            for (index, version) in servers.iter().enumerate() {
+                let node = format!("cp-{index}");
+                pods.push(pod("kube-apiserver", &node, version));
+                // The others go with the API server beside them.
+                pods.push(pod("kube-controller-manager", &node, version));
+                pods.push(pod("kube-scheduler", &node, if index == 0 { controller } else { version }));
+            }
             cluster.snapshot.static_pods.value = Some(pods);
         }
     }
@@ -119,10 +148,10 @@ mod tests {
             (&["v1.36.1"][..], "v1.36.1", Status::Pass, vec![]),
             (&["v1.37.0", "v1.36.1"][..], "v1.37.0", Status::Pass, vec![]),
             (&["v1.37.0", "v1.36.1"][..], "v1.36.1", Status::Pass, vec![]),
-            (&["v1.37.0", "v1.35.1"][..], "v1.36.1", Status::Block, vec!["control_plane_skewed"]),
+            (&["v1.37.0", "v1.35.1"][..], "v1.36.1", Status::Block, vec!["control_plane_skewed"; 3]),
             (&["v1.36.1"][..], "v1.37.0", Status::Block, vec!["control_plane_skewed"]),
             (&["v1.36.1"][..], "v1.34.0", Status::Block, vec!["control_plane_skewed"]),
-            (&["v1.36.1", "?"][..], "v1.36.1", Status::Unknown, vec!["source_unreadable"]),
+            (&["v1.36.1", "?"][..], "v1.36.1", Status::Unknown, vec!["source_unreadable"; 3]),
             (&["v1.36.1"][..], "latest", Status::Unknown, vec!["source_unreadable"]),
             (&[][..], "v1.36.1", Status::Unknown, vec!["source_unreadable"]),
         ] {
@@ -138,6 +167,26 @@ mod tests {
     fn a_control_plane_without_static_pods_is_judged_by_its_api_servers() {
         let none = |cluster: &mut Healthy| cluster.snapshot.static_pods.value = Some(Vec::new());
         assert_eq!(outcome(check, "v1.36.3", none), (Status::Pass, vec![]));
+    }
+
+    #[test]
+    fn a_control_plane_that_is_seen_in_part_is_unknown() {
+        for (component, node) in
+            [("kube-apiserver", "cp-1"), ("kube-controller-manager", "cp-1"), ("kube-scheduler", "cp-0")]
+        {
+            let part = |cluster: &mut Healthy| {
+                control_plane(&["v1.36.1", "v1.36.1"], "v1.36.1")(cluster);
+                let pods = cluster.snapshot.static_pods.value.as_mut().unwrap();
+                pods.retain(|pod| pod.component != component || pod.node.0 != node);
+            };
+            let said = outcome(check, "v1.36.3", part);
+            assert_eq!(said, (Status::Unknown, vec!["control_plane_unseen"]), "{component} on {node}");
+        }
+        let one_server = |cluster: &mut Healthy| {
+            control_plane(&["v1.36.1", "v1.36.1"], "v1.36.1")(cluster);
+            cluster.snapshot.api_servers.value.as_mut().unwrap().pop();
+        };
+        assert_eq!(outcome(check, "v1.36.3", one_server), (Status::Unknown, vec!["control_plane_unseen"]));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::{Facts, Outcome, unreadable_version};
 use crate::reason::{Finding, Reason};
+use crate::snapshot::{ETCD, Role};
 
 pub(super) fn check(facts: &Facts<'_>) -> Outcome {
     let target = match facts.version() {
@@ -16,10 +17,25 @@ pub(super) fn check(facts: &Facts<'_>) -> Outcome {
     };
     let floor = floors.0.iter().filter(|floor| floor.from <= target).max_by_key(|floor| &floor.release);
     let (mut blockers, mut unknowns) = (Vec::new(), Vec::new());
-    let mut members = pods.iter().filter(|pod| pod.component == "etcd").peekable();
-    if members.peek().is_none() {
+    let members: Vec<_> = pods.iter().filter(|pod| pod.component == ETCD).collect();
+    if members.is_empty() {
         let detail = "no static pod of etcd is seen; look at the version of your own";
-        unknowns.push(Finding::new(Reason::EtcdUnseen, "etcd", detail));
+        unknowns.push(Finding::new(Reason::EtcdUnseen, ETCD, detail));
+    } else {
+        // kubeadm gives each node of the control plane a member: one that is not seen may be the old one.
+        match facts.state("nodes", &facts.case.snapshot.nodes) {
+            Ok((nodes, _read)) => unknowns.extend(
+                nodes
+                    .iter()
+                    .filter(|node| node.role == Role::ControlPlane)
+                    .filter(|node| members.iter().all(|member| member.node != node.name))
+                    .map(|node| {
+                        let detail = "no static pod of etcd is seen there, and one elsewhere";
+                        Finding::new(Reason::EtcdUnseen, node.name.0.clone(), detail)
+                    }),
+            ),
+            Err(finding) => unknowns.push(finding),
+        }
     }
     for member in members {
         let name = format!("etcd on {}", member.node);
@@ -41,8 +57,9 @@ pub(super) fn check(facts: &Facts<'_>) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{Healthy, outcome, pod};
+    use super::super::tests::{Healthy, node, outcome, pod};
     use super::*;
+    use crate::snapshot::Source;
     use crate::verdict::Status;
 
     #[test]
@@ -73,5 +90,11 @@ mod tests {
             pods.retain(|pod| pod.component != "etcd");
         };
         assert_eq!(outcome(check, "v1.36.3", none), (Status::Unknown, vec!["etcd_unseen"]));
+        let second = |cluster: &mut Healthy| {
+            cluster.snapshot.nodes.value.as_mut().unwrap().push(node("cp-2", Role::ControlPlane, "v1.36.1"));
+        };
+        assert_eq!(outcome(check, "v1.36.3", second), (Status::Unknown, vec!["etcd_unseen"]));
+        let lost = |cluster: &mut Healthy| cluster.snapshot.nodes = Source::failed("gone");
+        assert_eq!(outcome(check, "v1.36.3", lost), (Status::Unknown, vec!["source_unreadable"]));
     }
 }
