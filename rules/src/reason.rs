@@ -147,6 +147,7 @@ pub enum Reason {
     AddonNotCovered,
     AddonBeyondCeiling,
     AddonNoCeiling,
+    AddonKernelTooOld,
     AddonCondition,
     // The run.
     Paused,
@@ -864,6 +865,11 @@ impl Reason {
                 "the vendor of an add-on declares no newest Kubernetes",
                 "nothing; look at its release notes",
             ),
+            Self::AddonKernelTooOld => entry(
+                "addon_kernel_too_old",
+                "an add-on does not work on the kernel of a node",
+                "give the node a newer kernel, or take a release of the add-on that works on it",
+            ),
             Self::AddonCondition => entry(
                 "addon_condition",
                 "an add-on asks more of a cluster than is checked",
@@ -1191,6 +1197,7 @@ impl Reason {
         Self::AddonNotCovered,
         Self::AddonBeyondCeiling,
         Self::AddonNoCeiling,
+        Self::AddonKernelTooOld,
         Self::AddonCondition,
         Self::Paused,
         Self::StopAfter,

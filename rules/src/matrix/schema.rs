@@ -143,6 +143,10 @@ pub(super) fn minor(description: &str) -> Value {
     patterned(description, r"^\d+\.\d+$", "1.36")
 }
 
+pub(super) fn kernels(description: &str) -> Value {
+    patterned(description, r"^>=\d+\.\d+$", ">=5.10")
+}
+
 pub(super) fn release(description: &str) -> Value {
     patterned(description, r"^v?\d+\.\d+\.\d+", "2.1.3")
 }

@@ -14,6 +14,7 @@ use jiff::civil::Date;
 
 use crate::inventory::WorkloadKind;
 use crate::reason::Reason;
+use crate::version::Minor;
 
 pub use image::ImagePattern;
 pub(crate) use image::last_part;
@@ -105,12 +106,12 @@ pub enum Agree {
     All,
 }
 
-/// What else an add-on asks of a cluster. Not checked: people are told.
+/// What else an add-on asks of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Requires {
-    /// Versions of the nodes' kernel.
-    pub kernel: Option<String>,
-    /// The window holds for some operating systems only.
+    /// The oldest branch of a kernel that it works on, such as 5.10.
+    pub kernel: Option<Minor>,
+    /// The window holds for some operating systems only. Not checked: people are told.
     pub os_table: bool,
 }
 

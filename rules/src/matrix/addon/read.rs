@@ -291,7 +291,11 @@ fn window(hand: &Hand<'_>) -> Option<Window> {
 
 fn requires(hand: &Hand<'_>) -> Option<Requires> {
     let fields = hand.fields()?;
-    let kernel = optional(&fields, "kernel", text);
+    let kernel = optional(&fields, "kernel", |hand| {
+        hand.parsed("the oldest branch of a kernel, such as \">=5.10\"", |text| {
+            Minor::parse(text.strip_prefix(">=")?)
+        })
+    });
     let os_table = optional(&fields, "os_table", Hand::bool);
     fields.finish();
     Some(Requires { kernel: kernel?, os_table: os_table?.unwrap_or(false) })

@@ -6,8 +6,8 @@ use super::Claim;
 use super::read::{AGREE, IF_ABSENT, KINDS, LIFECYCLE, RAISED_BY, VERIFIED};
 use crate::inventory::Workload;
 use crate::matrix::schema::{
-    ADDON_RELEASE, Field, addon_release, day, entries, filled, list, minor, object, optional, required,
-    source, text, truth, words,
+    ADDON_RELEASE, Field, addon_release, day, entries, filled, kernels, list, minor, object, optional,
+    required, source, text, truth, words,
 };
 
 pub(super) fn addons() -> Value {
@@ -125,9 +125,9 @@ fn support() -> Vec<Field> {
 
 fn rest() -> Vec<Field> {
     let requires = object(
-        "What else it asks of a cluster; told, not checked.",
+        "What else it asks of a cluster.",
         [
-            optional("kernel", filled("Kernels that it works on.", ">=5.10")),
+            optional("kernel", kernels("Kernels that it works on.")),
             optional("os_table", truth("That the windows hold for some operating systems only.")),
         ],
     );

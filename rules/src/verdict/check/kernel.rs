@@ -34,7 +34,7 @@ fn accepts(kernels: &Kernels, branch: Minor) -> bool {
 }
 
 /// The branch of a kernel such as `5.15.0-91-generic`.
-fn branch(text: &str) -> Option<Minor> {
+pub(super) fn branch(text: &str) -> Option<Minor> {
     let mut numbers = text.splitn(3, '.');
     let major = numbers.next()?.parse().ok()?;
     let minor: String = numbers.next()?.chars().take_while(char::is_ascii_digit).collect();

@@ -1,5 +1,6 @@
 //! What it means for an upgrade that an add-on is there in some version.
 
+use super::super::kernel::branch;
 use super::{Question, Tally};
 use crate::matrix::{Addon, AddonVersion, Beyond, Coverage, Fit, Lifecycle, NewerKubernetes, Requires};
 use crate::reason::{Finding, Reason};
@@ -85,12 +86,39 @@ fn fitting(addon: &Addon, version: AddonVersion, fit: &Fit, question: &Question<
         tally.notes.push(note(Reason::AddonRetired, detail));
     }
     let Requires { kernel, os_table } = &addon.requires;
-    if let Some(kernel) = kernel {
-        tally.notes.push(note(Reason::AddonCondition, format!("it asks for a kernel {kernel}")));
-    }
     if *os_table {
         let detail = "its window differs between operating systems".to_owned();
         tally.notes.push(note(Reason::AddonCondition, detail));
+    }
+    if let Some(kernel) = kernel {
+        on_kernels(addon, *kernel, question, tally);
+    }
+}
+
+/// It works on the kernel of every node, or the step at hand changes nothing of it.
+fn on_kernels(addon: &Addon, oldest: Minor, question: &Question<'_>, tally: &mut Tally) {
+    let nodes = match &question.nodes {
+        Ok(nodes) => nodes,
+        Err(finding) => {
+            unless_it_runs(question, &mut tally.unknowns, &mut tally.notes).push(finding.clone());
+            return;
+        }
+    };
+    for node in *nodes {
+        let detail = format!("{} runs {}, it asks for {oldest} or newer", node.name, node.kernel_version);
+        match branch(&node.kernel_version) {
+            Some(runs) if runs >= oldest => {}
+            Some(_) => unless_it_runs(question, &mut tally.blockers, &mut tally.notes).push(about(
+                addon,
+                Reason::AddonKernelTooOld,
+                &detail,
+            )),
+            None => unless_it_runs(question, &mut tally.unknowns, &mut tally.notes).push(about(
+                addon,
+                Reason::KernelUnknown,
+                &detail,
+            )),
+        }
     }
 }
 

@@ -29,6 +29,7 @@ use crate::inventory::Workload;
 use crate::matrix::{Addon, AddonPods, Addons, Beyond, IfAbsent, NotCovered, Policy};
 use crate::metric::is_open;
 use crate::reason::{Finding, Reason};
+use crate::snapshot::Node;
 use crate::version::{Minor, Version};
 
 pub use self::covered::not_covered;
@@ -57,6 +58,8 @@ struct Question<'a> {
     beyond: Beyond,
     policy: &'a Policy,
     today: Date,
+    /// What add-ons run on.
+    nodes: Result<&'a [Node], Finding>,
 }
 
 pub(super) fn check(facts: &Facts<'_>) -> Outcome {
@@ -79,6 +82,7 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Finding> {
         beyond: beyond(facts, target, running, policy)?,
         policy,
         today: case.now.to_zoned(TimeZone::UTC).date(),
+        nodes: facts.state("nodes", &case.snapshot.nodes).map(|(nodes, _read)| nodes),
     };
     let mut tally = Tally::default();
     let survey = Survey::of(workloads);

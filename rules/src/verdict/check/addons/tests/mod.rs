@@ -67,6 +67,30 @@ fn an_addon_inside_its_window_passes() {
 }
 
 #[test]
+fn the_kernel_of_every_node_is_what_it_asks_for() {
+    let row = format!("{WIDE}, requires: {{kernel: \">=5.10\"}}");
+    for (kernel, target, expected) in [
+        ("5.10.0-8-amd64", "v1.37.0", (Status::Pass, vec![])),
+        ("6.1.0", "v1.37.0", (Status::Pass, vec![])),
+        ("5.4.0-150-generic", "v1.37.0", (Status::Block, vec!["addon_kernel_too_old"])),
+        ("", "v1.37.0", (Status::Unknown, vec!["kernel_unknown"])),
+        // A patch changes nothing of it.
+        ("5.4.0-150-generic", "v1.36.3", (Status::Pass, vec![])),
+    ] {
+        let on = |cluster: &mut Healthy| {
+            set(cluster, &file(&row), vec![net("net/node:v1.1.0")]);
+            cluster.snapshot.nodes.value.as_mut().unwrap()[1].kernel_version = kernel.to_owned();
+        };
+        assert_eq!(outcome(check, target, on), expected, "{kernel:?} {target}");
+    }
+    let lost = |cluster: &mut Healthy| {
+        set(cluster, &file(&row), vec![net("net/node:v1.1.0")]);
+        cluster.snapshot.nodes = Source::failed("gone");
+    };
+    assert_eq!(outcome(check, "v1.37.0", lost), (Status::Unknown, vec!["source_unreadable"]));
+}
+
+#[test]
 fn beyond_its_ceiling_it_blocks_where_a_release_fits_and_holds_where_none_does() {
     let check = checked("v1.37.0", &file(WIDE), vec![net("net/node:v1.0.4")], |_| {});
     assert_eq!((check.status, reasons(&check.findings)), (Status::Block, vec!["addon_upgrade_needed"]));
