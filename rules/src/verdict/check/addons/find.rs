@@ -21,6 +21,9 @@ pub(super) struct Survey<'a> {
     by_digest: HashMap<&'a str, Vec<Use<'a>>>,
 }
 
+/// What many call a workload: by these names alone nothing is recognised.
+const NO_NAMES: [&str; 5] = ["agent", "controller", "manager", "operator", "server"];
+
 /// A workload that uses an image.
 #[derive(Clone, Copy)]
 struct Use<'a> {
@@ -52,22 +55,23 @@ impl<'a> Survey<'a> {
         }
     }
 
-    /// Where an add-on is: where its row says first, then wherever else its image is. What images do not tell is
-    /// looked for by its name, in any namespace.
+    /// Where an add-on is: where its row says first, then wherever else its image is, or something of its name, in any
+    /// namespace: a mirror may call the image anything.
     pub(super) fn places(&self, detection: &Detection) -> Vec<&'a Workload> {
         let Detection { kind, resource, .. } = detection;
         let namesakes = self.by_name.get(&(*kind, resource.as_str())).map(Vec::as_slice).unwrap_or_default();
         let usual = namesakes.iter().copied().find(|it| is_usual(detection, it));
-        let elsewhere = match &detection.image {
-            Some(pattern) => self.by_image(detection, pattern),
-            None => {
-                let mut all = namesakes.to_vec();
-                all.sort_by_key(|it| &it.namespace);
-                all
-            }
-        };
-        let others = elsewhere.into_iter().filter(|it| !is_usual(detection, it));
-        usual.into_iter().chain(others).collect()
+        let by_image = detection.image.as_ref().map(|pattern| self.by_image(detection, pattern));
+        let tells = detection.image.is_none() || !NO_NAMES.contains(&resource.as_str());
+        let by_name = namesakes.iter().copied().filter(|_| tells);
+        let others: BTreeMap<_, _> = by_image
+            .into_iter()
+            .flatten()
+            .chain(by_name)
+            .filter(|it| !is_usual(detection, it))
+            .map(|it| ((it.kind, &it.namespace, &it.name), it))
+            .collect();
+        usual.into_iter().chain(others.into_values()).collect()
     }
 
     fn by_image(&self, detection: &Detection, pattern: &ImagePattern) -> Vec<&'a Workload> {

@@ -222,6 +222,23 @@ fn a_label_or_a_known_digest_tells_the_version_too() {
     }
 }
 
+#[test]
+fn one_of_its_name_and_of_another_image_elsewhere_is_unknown() {
+    let elsewhere = |image| Workload { namespace: "kube-system".to_owned(), ..net(image) };
+    for (workloads, status) in [
+        (vec![elsewhere("mirror/all:node-v1.0.0")], Status::Unknown),
+        (vec![net("net/node:v1.1.0"), elsewhere("mirror/all:node-v1.0.0")], Status::Unknown),
+        (vec![elsewhere("mirror/net/node:v1.1.0")], Status::Pass),
+    ] {
+        assert_eq!(said("v1.37.0", WIDE, workloads.clone()).0, status, "{workloads:?}");
+    }
+    // A word that many use is no name.
+    let row = file(WIDE).replace("resource: net-node", "resource: controller");
+    let other = Workload { name: "controller".to_owned(), ..elsewhere("other/thing:v9") };
+    let said = outcome(check, "v1.37.0", |cluster| set(cluster, &row, vec![other]));
+    assert_eq!(said, (Status::Unknown, vec!["addon_missing"]));
+}
+
 /// As their projects publish them, and two that people often do otherwise, with the answer from 1.35 to 1.36.
 const PUBLISHED: [(&str, &str, &str, &str); 9] = [
     ("kube-system", "calico-node/calico-node", "docker.io/calico/node:v3.31.4", "addon_upgrade_needed"),
