@@ -10,12 +10,15 @@ use crate::labels::Selector;
 pub(super) const SYSTEM: &str = "kube-system";
 /// The namespaces of what only the system itself writes.
 const SYSTEM_NAMESPACES: [&str; 2] = [SYSTEM, "kube-node-lease"];
+/// The namespace of what anybody may read.
+const PUBLIC: &str = "kube-public";
 /// The label that the API server gives every namespace.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 /// Requests without which an upgrade stands still, or what it evicts does not come back.
 struct Need {
     group: &'static str,
+    /// [`ANY_VERSION`] where it is another in older clusters.
     version: &'static str,
     /// The resource, and the part of it behind `/`.
     resource: (&'static str, &'static str),
@@ -33,8 +36,23 @@ enum Place {
     Cluster,
     /// In those of the system.
     System,
+    /// In those of the system, and in the public one.
+    SystemAndPublic,
     /// In every namespace.
     Everywhere,
+}
+
+impl Place {
+    /// Whether there are such objects in this namespace.
+    fn is_in(self, namespace: &str) -> bool {
+        let is_system = SYSTEM_NAMESPACES.contains(&namespace);
+        match self {
+            Self::Cluster => false,
+            Self::System => is_system,
+            Self::SystemAndPublic => is_system || namespace == PUBLIC,
+            Self::Everywhere => true,
+        }
+    }
 }
 
 /// Which labels the objects have.
@@ -50,6 +68,10 @@ enum Labels {
 
 /// The group of rights.
 const RBAC: &str = "rbac.authorization.k8s.io";
+/// The group of devices that pods claim.
+const DEVICES: &str = "resource.k8s.io";
+/// Nobody knows in which version it is written.
+const ANY_VERSION: &str = "*";
 
 const fn need(
     group: &'static str,
@@ -59,6 +81,15 @@ const fn need(
     labels: Labels,
 ) -> Need {
     Need { group, version: "v1", resource, operations, place, labels, is_kubeadms: false }
+}
+
+/// What is written for the claims of pods in every namespace, whatever their labels.
+const fn claims(
+    group: &'static str,
+    resource: (&'static str, &'static str),
+    operations: &'static [&'static str],
+) -> Need {
+    need(group, resource, operations, Place::Everywhere, Labels::Any)
 }
 
 /// What kubeadm writes, without labels.
@@ -71,14 +102,32 @@ const fn kubeadms(
     Need { is_kubeadms: true, ..need(group, (resource, ""), operations, place, Labels::None) }
 }
 
-const NEEDS: [Need; 23] = [
+/// What becomes of the attachment of a volume that moves.
+const ATTACHMENTS: &[&str] = &["CREATE", "UPDATE", "DELETE"];
+
+const NEEDS: [Need; 32] = [
     // What is evicted leaves, and starts again elsewhere.
     need("", ("pods", ""), &["CREATE", "DELETE"], Place::Everywhere, Labels::OfPods),
     need("", ("pods", "eviction"), &["CREATE"], Place::Everywhere, Labels::None),
     need("", ("pods", "binding"), &["CREATE"], Place::Everywhere, Labels::None),
     need("", ("pods", "status"), &["UPDATE"], Place::Everywhere, Labels::OfPods),
     need("", ("serviceaccounts", "token"), &["CREATE"], Place::Everywhere, Labels::Any),
-    need("storage.k8s.io", ("volumeattachments", ""), &["CREATE", "DELETE"], Place::Cluster, Labels::None),
+    // An eviction takes from the status of its budget, and only there is given back what has started elsewhere.
+    need("policy", ("poddisruptionbudgets", "status"), &["UPDATE"], Place::Everywhere, Labels::Any),
+    // Without these nobody finds what has moved: neither CoreDNS nor the pods behind a webhook. Some read the older kind.
+    need("discovery.k8s.io", ("endpointslices", ""), &["CREATE", "UPDATE"], Place::Everywhere, Labels::Any),
+    need("", ("endpoints", ""), &["CREATE", "UPDATE"], Place::Everywhere, Labels::Any),
+    // A volume leaves its node and comes to another. Its driver holds the attachment by a finalizer, and says in its status
+    // that it is done: until then the pod waits.
+    need("storage.k8s.io", ("volumeattachments", ""), ATTACHMENTS, Place::Cluster, Labels::None),
+    need("storage.k8s.io", ("volumeattachments", "status"), &["UPDATE"], Place::Cluster, Labels::None),
+    // Each new pod with a generic ephemeral volume gets a claim of its own, which is then bound to a new volume.
+    claims("", ("persistentvolumeclaims", ""), &["CREATE", "UPDATE"]),
+    claims("", ("persistentvolumeclaims", "status"), &["UPDATE"]),
+    need("", ("persistentvolumes", ""), &["CREATE", "UPDATE"], Place::Cluster, Labels::Any),
+    // Claims of devices are made for new pods, and in their status devices are given and taken back.
+    Need { version: ANY_VERSION, ..claims(DEVICES, ("resourceclaims", ""), &["CREATE", "UPDATE"]) },
+    Need { version: ANY_VERSION, ..claims(DEVICES, ("resourceclaims", "status"), &["UPDATE"]) },
     // Nodes are cordoned, and say that they live. A kubelet that starts asks to create its own first.
     need("", ("nodes", ""), &["CREATE", "UPDATE"], Place::Cluster, Labels::Any),
     need("", ("nodes", "status"), &["UPDATE"], Place::Cluster, Labels::Any),
@@ -89,8 +138,9 @@ const NEEDS: [Need; 23] = [
     Need { labels: Labels::Any, ..kubeadms("", "configmaps", &["CREATE", "UPDATE"], Place::System) },
     kubeadms("", "serviceaccounts", &["CREATE", "UPDATE"], Place::System),
     Need { labels: Labels::Any, ..kubeadms("", "services", &["CREATE", "UPDATE"], Place::System) },
-    kubeadms(RBAC, "roles", &["CREATE", "UPDATE"], Place::System),
-    kubeadms(RBAC, "rolebindings", &["CREATE", "UPDATE"], Place::System),
+    // The right to read the public cluster-info too.
+    kubeadms(RBAC, "roles", &["CREATE", "UPDATE"], Place::SystemAndPublic),
+    kubeadms(RBAC, "rolebindings", &["CREATE", "UPDATE"], Place::SystemAndPublic),
     kubeadms(RBAC, "clusterroles", &["CREATE", "UPDATE"], Place::Cluster),
     kubeadms(RBAC, "clusterrolebindings", &["CREATE", "UPDATE"], Place::Cluster),
     need("apps", ("daemonsets", ""), &["CREATE", "UPDATE"], Place::System, Labels::Any),
@@ -140,8 +190,7 @@ pub(super) fn asked(webhook: &Webhook, namespaces: &[Namespace], workloads: &[Wo
     let mut asked = Asked::default();
     for need in NEEDS.iter().filter(|need| webhook.rules.iter().any(|rule| matches(rule, need, webhook))) {
         let is_here = |namespace: &&&str| {
-            let is_meant = need.place == Place::Everywhere || SYSTEM_NAMESPACES.contains(*namespace);
-            is_meant && has_object(&webhook.objects, need.labels, namespace, workloads)
+            need.place.is_in(namespace) && has_object(&webhook.objects, need.labels, namespace, workloads)
         };
         if need.place == Place::Cluster {
             let is_met = need.labels == Labels::Any || webhook.objects.matches(&BTreeMap::new());
@@ -206,7 +255,7 @@ fn matches(rule: &WebhookRule, need: &Need, webhook: &Webhook) -> bool {
         && need.operations.iter().any(|operation| has(&rule.operations, operation))
         && has(&rule.groups, need.group)
         // A request in another version is converted for one that asks for an equivalent.
-        && (has(&rule.versions, need.version) || !webhook.is_exact)
+        && (has(&rule.versions, need.version) || need.version == ANY_VERSION || !webhook.is_exact)
         && rule.resources.iter().any(|written| is_resource(written, need.resource))
 }
 

@@ -76,7 +76,7 @@ fn with(cluster: &mut Healthy, webhook: Webhook, leads_to: Option<LeadsTo>) {
     let backends =
         leads_to.map(|leads_to| WebhookBackend { service: service("guard", "hook"), leads_to }).into_iter();
     let namespace = |name: &str| Namespace { name: name.to_owned(), labels: BTreeMap::new() };
-    let namespaces = ["default", "guard", "kube-node-lease", "kube-system"].map(namespace);
+    let namespaces = ["default", "guard", "kube-node-lease", "kube-public", "kube-system"].map(namespace);
     let hook = workload(WorkloadKind::Deployment, "guard", "hook");
     let now = cluster.now;
     cluster.inventory.webhooks = Source::read(vec![configuration], now);
@@ -184,7 +184,7 @@ fn what_is_said_names_the_service_the_workload_the_node_and_what_is_asked() {
     assert_eq!(
         outcome.findings[0].to_string(),
         "webhook_on_one_node ValidatingWebhookConfiguration guard: everything ready behind Service guard/hook, of \
-         Deployment guard/hook with 1 replicas, is on w-1; it is asked about pods in kube-system and 3 other \
+         Deployment guard/hook with 1 replicas, is on w-1; it is asked about pods in kube-system and 4 other \
          namespaces, unless its matchConditions leave them out"
     );
 }
@@ -212,7 +212,27 @@ fn only_a_webhook_that_fails_closed_and_is_asked_about_what_an_upgrade_needs_cou
         ("batch", &["jobs"], &["CREATE"], true),
         ("rbac.authorization.k8s.io", &["clusterroles"], &["UPDATE"], true),
         ("storage.k8s.io", &["csinodes"], &["CREATE"], true),
-        ("", &["persistentvolumeclaims"], &["*"], false),
+        ("policy", &["poddisruptionbudgets/status"], &["UPDATE"], true),
+        ("policy", &["poddisruptionbudgets"], &["*"], false),
+        ("discovery.k8s.io", &["endpointslices"], &["CREATE"], true),
+        ("discovery.k8s.io", &["endpointslices"], &["UPDATE"], true),
+        ("", &["endpoints"], &["CREATE"], true),
+        ("", &["endpoints"], &["UPDATE"], true),
+        ("storage.k8s.io", &["volumeattachments"], &["CREATE"], true),
+        ("storage.k8s.io", &["volumeattachments"], &["UPDATE"], true),
+        ("storage.k8s.io", &["volumeattachments"], &["DELETE"], true),
+        ("storage.k8s.io", &["volumeattachments/status"], &["UPDATE"], true),
+        ("", &["persistentvolumeclaims"], &["CREATE"], true),
+        ("", &["persistentvolumeclaims"], &["UPDATE"], true),
+        ("", &["persistentvolumeclaims"], &["DELETE"], false),
+        ("", &["persistentvolumeclaims/status"], &["UPDATE"], true),
+        ("", &["persistentvolumes"], &["CREATE"], true),
+        ("", &["persistentvolumes"], &["UPDATE"], true),
+        ("", &["persistentvolumes"], &["DELETE"], false),
+        ("resource.k8s.io", &["resourceclaims"], &["CREATE"], true),
+        ("resource.k8s.io", &["resourceclaims"], &["UPDATE"], true),
+        ("resource.k8s.io", &["resourceclaims/status"], &["UPDATE"], true),
+        ("resource.k8s.io", &["deviceclasses"], &["*"], false),
         ("", &["secrets", "nodes/status"], &["UPDATE"], true),
         ("coordination.k8s.io", &["leases"], &["UPDATE"], true),
         ("apps", &["daemonsets"], &["UPDATE"], true),
@@ -241,6 +261,14 @@ fn versions_and_scopes_count_as_for_the_api_server() {
     };
     assert_eq!(exact(&["v9"]), (PASS, vec![], vec!["webhook_exact"]));
     assert_eq!(exact(&["*"]), (BLOCK, vec!["webhook_dead"], vec!["webhook_exact"]));
+    let claims = |it: &mut WebhookRule| {
+        (it.groups, it.resources) = (words(&["resource.k8s.io"]), words(&["resourceclaims"]));
+        it.versions = words(&["v1beta1"]);
+    };
+    let claims = Webhook { is_exact: true, ..with_rule(claims) };
+    let claims = found(|cluster| with(cluster, claims, Some(on(&[]))));
+    let what = "an older cluster writes claims of devices in v1beta1";
+    assert_eq!(claims, (BLOCK, vec!["webhook_dead"], vec!["webhook_exact"]), "{what}");
     says("of no namespace", with_rule(|it| it.scope = "Cluster".to_owned()), on(&[]), PASS, "");
     says("of namespaces", with_rule(|it| it.scope = "Namespaced".to_owned()), on(&[]), BLOCK, "webhook_dead");
 }
@@ -260,6 +288,24 @@ fn the_namespaces_decide_whether_one_node_is_too_few() {
     let leases_of = |namespace| Webhook { rules: vec![leases()], ..of(only(namespace)) };
     says("the Leases of nodes", leases_of("kube-node-lease"), on(&[]), BLOCK, "webhook_dead");
     says("other Leases", leases_of("default"), on(&[]), PASS, "");
+    let rights = "rbac.authorization.k8s.io";
+    for (group, resource, status) in
+        [(rights, "roles", BLOCK), (rights, "rolebindings", BLOCK), ("", "serviceaccounts", PASS)]
+    {
+        let it = Webhook { rules: vec![rule(group, &[resource], &["CREATE"])], ..of(only("kube-public")) };
+        let reason = if status == BLOCK { "webhook_dead" } else { "" };
+        says(&format!("{resource} in kube-public"), it, on(&[]), status, reason);
+    }
+    for (group, resource) in [
+        ("policy", "poddisruptionbudgets/status"),
+        ("discovery.k8s.io", "endpointslices"),
+        ("", "endpoints"),
+        ("", "persistentvolumeclaims"),
+        ("resource.k8s.io", "resourceclaims"),
+    ] {
+        let it = Webhook { rules: vec![rule(group, &[resource], &["UPDATE"])], ..of(only("default")) };
+        says(&format!("{resource} of anybody"), it, on(&[]), BLOCK, "webhook_dead");
+    }
     let labelled = Selector::Every(vec![Requirement::DoesNotExist("guard/ignore".to_owned())]);
     let ignored = |cluster: &mut Healthy| {
         with(cluster, of(labelled), Some(on(&[])));
