@@ -201,7 +201,7 @@ mod tests {
     use http_body_util::BodyExt;
     use std::sync::Arc;
 
-    use lockkeeper_rules::inventory::{ApiRequests, ApiWrites, Inventory, ScrapedServer};
+    use lockkeeper_rules::inventory::{ApiRequests, ApiWrites, Inventory, Namespace, ScrapedServer};
     use lockkeeper_rules::matrix::Matrix;
     use lockkeeper_rules::metric::Memory;
     use lockkeeper_rules::snapshot::{ApiServer, Packages, Source, StaticPod};
@@ -258,11 +258,12 @@ mod tests {
             packages: Source::read(packages, now()),
             runs: Source::read(vec![run.into()], now()),
         };
+        let system = Namespace { name: "kube-system".to_owned(), labels: std::collections::BTreeMap::new() };
         let inventory = Inventory {
             definitions: Source::read(Vec::new(), now()),
             workloads: Source::read(Vec::new(), now()),
             budgets: Source::read(Vec::new(), now()),
-            namespaces: Source::read(Vec::new(), now()),
+            namespaces: Source::read(vec![system], now()),
             webhooks: Source::read(Vec::new(), now()),
             webhook_backends: Source::read(Vec::new(), now()),
             persistent_volumes: Source::read(Vec::new(), now()),

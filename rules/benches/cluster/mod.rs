@@ -147,7 +147,8 @@ fn inventory(now: Timestamp) -> Inventory {
     };
     inventory.api_writes = Source::read(writes, now);
     inventory.budgets = Source::read((0..BUDGETS).map(budget).collect(), now);
-    inventory.namespaces = Source::read((0..NAMESPACES).map(namespace).collect(), now);
+    let teams = (0..NAMESPACES).map(|number| namespace(format!("team-{number}")));
+    inventory.namespaces = Source::read(teams.chain([namespace("kube-system".to_owned())]).collect(), now);
     inventory.webhooks = Source::read(Vec::new(), now);
     inventory.webhook_backends = Source::read(Vec::new(), now);
     inventory.persistent_volumes = Source::read((0..VOLUMES).map(volume).collect(), now);
@@ -182,8 +183,8 @@ fn kubelet(number: usize) -> RunningKubelet {
     RunningKubelet { node: node_name(number).as_str().into(), config: Ok(config), cgroup_version: Some(2) }
 }
 
-fn namespace(number: usize) -> Namespace {
-    Namespace { name: format!("team-{number}"), labels: BTreeMap::new() }
+fn namespace(name: String) -> Namespace {
+    Namespace { name, labels: BTreeMap::new() }
 }
 
 /// Of the first workloads, each its own.

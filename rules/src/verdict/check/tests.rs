@@ -1,6 +1,8 @@
 use super::*;
 use crate::api::{UpgradeRun, UpgradeRunSpec};
-use crate::inventory::{ApiRequests, ApiWrites, Inventory, KubeletConfig, RunningKubelet, ScrapedServer};
+use crate::inventory::{
+    ApiRequests, ApiWrites, Inventory, KubeletConfig, Namespace, RunningKubelet, ScrapedServer,
+};
 use crate::matrix::Matrix;
 use crate::settings::Settings;
 use crate::snapshot::{ApiServer, Packages, Role, Snapshot, StaticPod};
@@ -36,6 +38,10 @@ pub(in super::super) fn pod(component: &str, node: &str, text: &str) -> StaticPo
         ready: true,
         ready_since: None,
     }
+}
+
+pub(in super::super) fn namespace(name: &str) -> Namespace {
+    Namespace { name: name.to_owned(), labels: BTreeMap::new() }
 }
 
 /// A kubelet that says what a usual one of before 1.35 says.
@@ -98,7 +104,7 @@ pub(crate) fn healthy() -> Healthy {
         kubelet_config: Source::read(Some(KubeletConfig::default()), now),
         kube_proxy_config: Source::read(None, now),
         budgets: Source::read(Vec::new(), now),
-        namespaces: Source::read(Vec::new(), now),
+        namespaces: Source::read(vec![namespace("kube-system")], now),
         webhooks: Source::read(Vec::new(), now),
         webhook_backends: Source::read(Vec::new(), now),
         persistent_volumes: Source::read(Vec::new(), now),

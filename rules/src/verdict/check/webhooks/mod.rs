@@ -132,6 +132,11 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
         control_plane: nodes.iter().filter(|it| it.role == Role::ControlPlane).map(|it| &it.name).collect(),
     };
     let mut tally = Tally::default();
+    // Every cluster has it: whoever does not see it does not know in which namespaces a webhook is asked.
+    if !namespaces.iter().any(|it| it.name == SYSTEM) {
+        let detail = format!("{SYSTEM} is not among them");
+        tally.unknowns.push(Finding::new(Reason::SourceUnreadable, "namespaces", detail));
+    }
     for configuration in configurations {
         scene.configuration(configuration, &mut tally);
     }

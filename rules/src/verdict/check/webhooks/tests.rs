@@ -1,4 +1,4 @@
-use super::super::tests::{Healthy, healthy, run};
+use super::super::tests::{Healthy, healthy, namespace, run};
 use super::*;
 use crate::inventory::{Rollout, Webhook, WebhookKind, WebhookRule};
 use crate::labels::{Requirement, Selector};
@@ -75,7 +75,6 @@ fn with(cluster: &mut Healthy, webhook: Webhook, leads_to: Option<LeadsTo>) {
     };
     let backends =
         leads_to.map(|leads_to| WebhookBackend { service: service("guard", "hook"), leads_to }).into_iter();
-    let namespace = |name: &str| Namespace { name: name.to_owned(), labels: BTreeMap::new() };
     let namespaces = ["default", "guard", "kube-node-lease", "kube-public", "kube-system"].map(namespace);
     let hook = workload(WorkloadKind::Deployment, "guard", "hook");
     let now = cluster.now;
@@ -407,4 +406,21 @@ fn each_lost_source_is_unknown() {
         assert_eq!(found(lose), (UNKNOWN, vec!["source_unreadable"], vec![]));
     }
     assert_eq!(found(|_| {}), (PASS, vec![], vec![]));
+}
+
+#[test]
+fn namespaces_without_that_of_the_system_are_no_answer() {
+    for names in [&[][..], &["default", "guard"]] {
+        let namespaces = |cluster: &mut Healthy| {
+            let all = names.iter().copied().map(namespace).collect();
+            cluster.inventory.namespaces = Source::read(all, cluster.now);
+        };
+        let found_alone = found(namespaces);
+        assert_eq!(found_alone, (UNKNOWN, vec!["source_unreadable"], vec![]), "{names:?}");
+        let with_a_dead_one = |cluster: &mut Healthy| {
+            with(cluster, webhook(), Some(on(&[])));
+            namespaces(cluster);
+        };
+        assert_eq!(found(with_a_dead_one).0, UNKNOWN, "{names:?}");
+    }
 }
