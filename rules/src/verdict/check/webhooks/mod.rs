@@ -15,6 +15,9 @@
 //! While a run has a node in hand, only that node counts: what its drain leaves on one other node is no reason to stop in
 //! the middle, and is asked again before the next node is begun. Pods of DaemonSets stay where they are.
 //!
+//! Where a webhook is asked only about pods with labels that no template tells of, those of Jobs or operators may have them:
+//! what would block is unknown then.
+//!
 //! A conversion is asked only about its own objects. While its pod moves these cannot be read for a moment, and nothing
 //! that it needs itself is refused: one node is a note.
 
@@ -49,6 +52,13 @@ struct Tally {
     alone: Vec<Alone>,
 }
 
+impl Tally {
+    /// What is in the way, if it is certain that the webhook is asked.
+    fn against(&mut self, finding: Finding, is_sure: bool) {
+        if is_sure { &mut self.blockers } else { &mut self.unknowns }.push(finding);
+    }
+}
+
 /// A webhook that loses the last who answers for it while a node is drained.
 struct Alone {
     node: NodeName,
@@ -56,6 +66,8 @@ struct Alone {
     namespace: String,
     /// In which namespaces it is asked.
     asked_in: BTreeSet<String>,
+    /// It is asked for certain.
+    is_sure: bool,
     finding: Finding,
 }
 
@@ -145,10 +157,15 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
             scene.converter(&definition.name, backend, &mut tally);
         }
     }
-    let Tally { mut blockers, unknowns, mut notes, alone } = tally;
-    let (stuck, others): (Vec<_>, Vec<_>) = alone.iter().partition(|one| one.is_stuck(&alone));
-    blockers.extend(stuck.into_iter().map(|one| one.finding.clone()));
-    notes.extend(others.into_iter().map(|one| one.finding.clone()));
+    let alone = std::mem::take(&mut tally.alone);
+    for one in &alone {
+        if one.is_stuck(&alone) {
+            tally.against(one.finding.clone(), one.is_sure);
+        } else {
+            tally.notes.push(one.finding.clone());
+        }
+    }
+    let Tally { blockers, unknowns, mut notes, alone: _ } = tally;
     notes.sort_unstable();
     notes.truncate(NOTES_MAX);
     let rest = vec![definitions_read, backends_read, namespaces_read, workloads_read, nodes_read];
@@ -213,7 +230,7 @@ impl Scene<'_> {
             Stands::Outside(what) => tally.notes.push(finding(Reason::WebhookOutside, what)),
             Stands::Dead(why) => {
                 let detail = format!("Service {} has {why}", shown(backend));
-                tally.blockers.push(finding(Reason::WebhookDead, detail));
+                tally.against(finding(Reason::WebhookDead, detail), asked.is_sure);
             }
             Stands::OnOneNode(node) => {
                 let found = finding(Reason::WebhookOnOneNode, self.on_one_node(backend, &node));
@@ -221,12 +238,13 @@ impl Scene<'_> {
                 // Pods of the control plane often may be nowhere else, and while its only node is drained kubeadm waits there.
                 let has_no_other = self.control_plane == [&node];
                 if asked.cluster || asked.namespaces.contains(SYSTEM) || (asked.by_kubeadm && has_no_other) {
-                    tally.blockers.push(found);
+                    tally.against(found, asked.is_sure);
                 } else {
                     tally.alone.push(Alone {
                         node,
                         namespace,
                         asked_in: asked.namespaces.clone(),
+                        is_sure: asked.is_sure,
                         finding: found,
                     });
                 }
@@ -321,5 +339,6 @@ fn about(asked: &Asked, has_conditions: bool) -> String {
         (false, others) => format!(" in {others} namespaces"),
     };
     let unless = if has_conditions { ", unless its matchConditions leave them out" } else { "" };
-    format!("it is asked about {}{place}{unless}", what.join(", "))
+    let is_asked = if asked.is_sure { "is" } else { "may be" };
+    format!("it {is_asked} asked about {}{place}{unless}", what.join(", "))
 }

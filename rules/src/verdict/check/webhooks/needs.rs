@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::inventory::{Namespace, Webhook, WebhookRule, Workload};
-use crate::labels::Selector;
+use crate::labels::{Requirement, Selector};
 
 /// The namespace of the control plane.
 pub(super) const SYSTEM: &str = "kube-system";
@@ -60,7 +60,7 @@ impl Place {
 enum Labels {
     /// None, as whoever writes them gives them none.
     None,
-    /// Those of the workloads' pods, or any.
+    /// Those of the workloads' templates, and others that these do not tell of.
     OfPods,
     /// Nobody looks at them: any.
     Any,
@@ -155,6 +155,31 @@ const NEEDS: [Need; 32] = [
     },
 ];
 
+/// The labels that controllers and the API server add to pods, which no template tells of.
+const ADDED_TO_PODS: [&str; 12] = [
+    "pod-template-hash",
+    "controller-revision-hash",
+    "pod-template-generation",
+    "statefulset.kubernetes.io/pod-name",
+    "apps.kubernetes.io/pod-index",
+    "batch.kubernetes.io/job-name",
+    "batch.kubernetes.io/job-completion-index",
+    "batch.kubernetes.io/controller-uid",
+    "job-name",
+    "controller-uid",
+    "topology.kubernetes.io/zone",
+    "topology.kubernetes.io/region",
+];
+
+/// Whether objects meet a selector.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Met {
+    No,
+    /// Only by labels that nobody here can see.
+    Perhaps,
+    Surely,
+}
+
 /// What a webhook is asked about of all that an upgrade needs.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
@@ -166,6 +191,8 @@ pub(super) struct Asked {
     pub(super) cluster: bool,
     /// It is asked about what only kubeadm writes. No pod waits for that, but kubeadm does.
     pub(super) by_kubeadm: bool,
+    /// It is asked about some of it for certain, and not only about what labels may be on that nobody here can see.
+    pub(super) is_sure: bool,
 }
 
 impl Asked {
@@ -180,6 +207,7 @@ impl Asked {
         self.namespaces.extend(other.namespaces);
         self.cluster |= other.cluster;
         self.by_kubeadm |= other.by_kubeadm;
+        self.is_sure |= other.is_sure;
     }
 }
 
@@ -187,20 +215,24 @@ impl Asked {
 pub(super) fn asked(webhook: &Webhook, namespaces: &[Namespace], workloads: &[Workload]) -> Asked {
     let in_scope: Vec<&str> =
         namespaces.iter().filter(|it| selects(&webhook.namespaces, it)).map(|it| it.name.as_str()).collect();
+    let objects =
+        Objects { selector: &webhook.objects, loose: loosened(&webhook.objects, workloads), workloads };
     let mut asked = Asked::default();
     for need in NEEDS.iter().filter(|need| webhook.rules.iter().any(|rule| matches(rule, need, webhook))) {
-        let is_here = |namespace: &&&str| {
-            need.place.is_in(namespace) && has_object(&webhook.objects, need.labels, namespace, workloads)
-        };
         if need.place == Place::Cluster {
             let is_met = need.labels == Labels::Any || webhook.objects.matches(&BTreeMap::new());
             asked.cluster |= is_met && !need.is_kubeadms;
             asked.by_kubeadm |= is_met && need.is_kubeadms;
+            asked.is_sure |= is_met;
             asked.what.extend(is_met.then(|| name(need)));
             continue;
         }
-        let here: BTreeSet<String> =
-            in_scope.iter().filter(is_here).map(|namespace| (*namespace).to_owned()).collect();
+        let mut here = BTreeSet::new();
+        for namespace in in_scope.iter().filter(|namespace| need.place.is_in(namespace)) {
+            let met = objects.meet(need.labels, namespace);
+            asked.is_sure |= met == Met::Surely;
+            here.extend((met != Met::No).then(|| (*namespace).to_owned()));
+        }
         asked.what.extend((!here.is_empty()).then(|| name(need)));
         if need.is_kubeadms {
             asked.by_kubeadm |= !here.is_empty();
@@ -217,16 +249,54 @@ fn selects(selector: &Selector, namespace: &Namespace) -> bool {
     selector.matches(&labels)
 }
 
-/// Whether there may be objects that the selector meets. Pods are known by the templates of workloads; a selector that
-/// leaves pods without labels in is met by any.
-fn has_object(selector: &Selector, labels: Labels, namespace: &str, workloads: &[Workload]) -> bool {
-    if labels == Labels::Any || selector.matches(&BTreeMap::new()) {
-        return true;
+/// What is known of the objects that a webhook selects.
+struct Objects<'a> {
+    selector: &'a Selector,
+    /// What is left of it for the templates to meet.
+    loose: Selector,
+    workloads: &'a [Workload],
+}
+
+impl Objects<'_> {
+    /// Whether there may be objects in this namespace that are selected. Pods are known by the templates of workloads; a
+    /// selector that leaves pods without labels in is met by any.
+    fn meet(&self, labels: Labels, namespace: &str) -> Met {
+        if labels == Labels::Any || self.selector.matches(&BTreeMap::new()) {
+            return Met::Surely;
+        }
+        if labels != Labels::OfPods {
+            return Met::No;
+        }
+        if self.is_met_by_a_template(self.selector, namespace) {
+            return Met::Surely;
+        }
+        // Pods of Jobs and of operators are of no template that is read here.
+        let is_loose = self.loose != *self.selector;
+        let is_met =
+            || self.loose.matches(&BTreeMap::new()) || self.is_met_by_a_template(&self.loose, namespace);
+        if is_loose && is_met() { Met::Perhaps } else { Met::No }
     }
-    let of_pods = || workloads.iter().filter(|it| it.namespace == namespace).map(|it| &it.pod_labels);
-    labels == Labels::OfPods
-        && (of_pods().any(|labels| selector.matches(labels))
-            || namespace == SYSTEM && control_plane_labels().iter().any(|labels| selector.matches(labels)))
+
+    fn is_met_by_a_template(&self, selector: &Selector, namespace: &str) -> bool {
+        let mut here = self.workloads.iter().filter(|it| it.namespace == namespace);
+        here.any(|it| selector.matches(&it.pod_labels))
+            || namespace == SYSTEM && control_plane_labels().iter().any(|labels| selector.matches(labels))
+    }
+}
+
+/// A selector of pods without what no template can tell of: labels that are added to pods, and those that are wanted and
+/// that no template has.
+fn loosened(selector: &Selector, workloads: &[Workload]) -> Selector {
+    let Selector::Every(requirements) = selector else { return Selector::Nothing };
+    let is_added = |key: &str| ADDED_TO_PODS.contains(&key);
+    let is_told = |requirement: &&Requirement| match requirement {
+        Requirement::In(key, _) | Requirement::Exists(key) => {
+            !is_added(key) && workloads.iter().any(|it| it.pod_labels.contains_key(key))
+        }
+        Requirement::NotIn(key, _) | Requirement::DoesNotExist(key) => !is_added(key),
+        Requirement::Unknown(_) => true,
+    };
+    Selector::Every(requirements.iter().filter(is_told).cloned().collect())
 }
 
 /// The labels of the control plane's own pods: their mirrors are written anew in an upgrade.

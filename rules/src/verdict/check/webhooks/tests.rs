@@ -329,6 +329,55 @@ fn the_labels_of_objects_count_where_they_are_known() {
 }
 
 #[test]
+fn labels_of_pods_that_no_template_tells_of_are_unknown() {
+    let is_in = |key: &str, value: &str| Requirement::In(key.to_owned(), [value.to_owned()].into());
+    let exists = |key: &str| Requirement::Exists(key.to_owned());
+    let not_in = |key: &str, value: &str| Requirement::NotIn(key.to_owned(), [value.to_owned()].into());
+    let gone = |key: &str| Requirement::DoesNotExist(key.to_owned());
+    let of = |requirements, resource: &str, operation: &str| Webhook {
+        objects: Selector::Every(requirements),
+        rules: vec![rule("", &[resource], &[operation])],
+        ..webhook()
+    };
+    for (what, requirements, status) in [
+        ("pods of an operator", vec![exists("cnpg.io/cluster")], UNKNOWN),
+        ("pods of an operator by value", vec![is_in("cnpg.io/cluster", "main")], UNKNOWN),
+        ("nobody's template has it", vec![is_in("sidecar.istio.io/inject", "true")], UNKNOWN),
+        ("of a Deployment", vec![exists("pod-template-hash")], UNKNOWN),
+        ("of a StatefulSet", vec![is_in("apps.kubernetes.io/pod-index", "0")], UNKNOWN),
+        ("of a Job", vec![exists("batch.kubernetes.io/job-name")], UNKNOWN),
+        ("another needs a template", vec![exists("job-name"), is_in("app", "hook")], UNKNOWN),
+        ("no template meets the other", vec![exists("job-name"), is_in("app", "other")], PASS),
+        ("with what is missing", vec![exists("job-name"), gone("app")], UNKNOWN),
+        ("one of the values", vec![exists("controller-uid"), not_in("pod-template-hash", "1")], UNKNOWN),
+        ("known pods without it", vec![not_in("pod-template-hash", "1"), is_in("app", "hook")], BLOCK),
+        ("pods without labels", vec![gone("cnpg.io/cluster")], BLOCK),
+        ("a template without it", vec![gone("app"), is_in("app", "hook")], PASS),
+    ] {
+        let reason = if status == PASS { "" } else { "webhook_dead" };
+        says(what, of(requirements, "pods", "CREATE"), on(&[]), status, reason);
+    }
+    let operators = |resource, operation| of(vec![exists("cnpg.io/cluster")], resource, operation);
+    says("on one node", operators("pods", "CREATE"), on(&["w-1"]), UNKNOWN, "webhook_on_one_node");
+    says("on two", operators("pods", "CREATE"), on(&["w-1", "cp-1"]), PASS, "");
+    says("evictions have none", operators("pods/eviction", "CREATE"), on(&[]), PASS, "");
+    let own = Webhook { namespaces: only("guard"), ..operators("pods", "CREATE") };
+    says("its own namespace", own, on(&["w-1"]), UNKNOWN, "webhook_on_one_node");
+    let others = Webhook { namespaces: only("default"), ..operators("pods", "CREATE") };
+    says("the namespaces of others", others, on(&["w-1"]), PASS, "webhook_on_one_node");
+    let both = Webhook { rules: vec![rule("", &["pods", "nodes"], &["*"])], ..operators("pods", "*") };
+    says("it is asked about nodes anyhow", both, on(&["w-1"]), BLOCK, "webhook_on_one_node");
+    let mut cluster = healthy();
+    with(&mut cluster, operators("pods", "CREATE"), Some(on(&[])));
+    let outcome = check(&Facts { target: "v1.36.3".parse(), case: &cluster.case() });
+    assert_eq!(
+        outcome.findings[0].to_string(),
+        "webhook_dead ValidatingWebhookConfiguration guard: Service guard/hook has no ready endpoint; it may be asked \
+         about pods in kube-system and 4 other namespaces"
+    );
+}
+
+#[test]
 fn only_nodes_that_are_drained_count_and_pods_that_leave() {
     let at_target = |cluster: &mut Healthy| {
         with(cluster, webhook(), Some(on(&["w-1"])));
