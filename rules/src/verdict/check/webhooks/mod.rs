@@ -22,12 +22,14 @@
 //! that it needs itself is refused: one node is a note.
 
 mod needs;
+mod stuck;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::needs::{Asked, SYSTEM, asked};
+use self::stuck::stuck;
 use super::{Facts, NOTES_MAX, Outcome};
 use crate::inventory::{
     Backend, LeadsTo, Namespace, ServiceName, WebhookBackend, WebhookConfiguration, Workload, WorkloadKind,
@@ -69,28 +71,6 @@ struct Alone {
     /// It is asked for certain.
     is_sure: bool,
     finding: Finding,
-}
-
-impl Alone {
-    /// Whether its pods cannot start before it is answered for: it is asked about them itself, or by way of others that
-    /// leave with the same node.
-    fn is_stuck(&self, all: &[Self]) -> bool {
-        let mut waits_for: Vec<&Self> = vec![self];
-        let mut next = 0;
-        while let Some(one) = waits_for.get(next) {
-            for other in all.iter().filter(|it| it.node == self.node && it.asked_in.contains(&one.namespace))
-            {
-                if std::ptr::eq(other, self) {
-                    return true;
-                }
-                if !waits_for.iter().any(|known| std::ptr::eq(*known, other)) {
-                    waits_for.push(other);
-                }
-            }
-            next += 1;
-        }
-        false
-    }
 }
 
 /// What a backend is looked at with.
@@ -158,11 +138,11 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
         }
     }
     let alone = std::mem::take(&mut tally.alone);
-    for one in &alone {
-        if one.is_stuck(&alone) {
-            tally.against(one.finding.clone(), one.is_sure);
+    for (is_stuck, one) in stuck(&alone).into_iter().zip(alone) {
+        if is_stuck {
+            tally.against(one.finding, one.is_sure);
         } else {
-            tally.notes.push(one.finding.clone());
+            tally.notes.push(one.finding);
         }
     }
     let Tally { blockers, unknowns, mut notes, alone: _ } = tally;
