@@ -128,10 +128,10 @@ impl Minor {
         format!("{text}.0").parse::<Version>().ok().filter(|_| is_short).map(|version| version.minor())
     }
 
-    /// The minor that follows.
+    /// The minor that follows; the last number that there is stays itself.
     #[must_use]
     pub fn next(self) -> Self {
-        Self { major: self.major, minor: self.minor + 1 }
+        Self { major: self.major, minor: self.minor.saturating_add(1) }
     }
 
     /// How many minors this one is ahead of `other`: negative if behind, nothing across majors.
@@ -193,5 +193,8 @@ mod tests {
         assert_eq!(minor(1, 36).ahead_of(minor(1, 34)), Some(2));
         assert_eq!(minor(1, 34).ahead_of(minor(1, 36)), Some(-2));
         assert_eq!(minor(2, 0).ahead_of(minor(1, 36)), None);
+        assert_eq!(minor(1, u64::MAX).ahead_of(minor(1, 36)), None);
+        assert_eq!(minor(1, 36).next(), minor(1, 37));
+        assert_eq!(minor(1, u64::MAX).next(), minor(1, u64::MAX));
     }
 }

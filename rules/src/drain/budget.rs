@@ -72,9 +72,10 @@ impl Amount {
             .map_or_else(|| Self::Unreadable(text.to_owned()), Self::Percent)
     }
 
-    /// How many pods of `expected` it is; nothing if it cannot be read.
+    /// How many pods of `expected` it is; nothing if it cannot be read. The API server takes nothing below zero.
     fn of(&self, expected: i32) -> Option<i32> {
         match self {
+            Self::Pods(amount) | Self::Percent(amount) if *amount < 0 => None,
             Self::Pods(pods) => Some(*pods),
             Self::Percent(percent) => {
                 let hundredths = i64::from(*percent) * i64::from(expected.max(0));
@@ -103,7 +104,9 @@ impl Budget {
     pub fn must_be_healthy(&self, expected: i32) -> Option<i32> {
         match &self.demand {
             Demand::MinAvailable(amount) => amount.of(expected),
-            Demand::MaxUnavailable(amount) => amount.of(expected).map(|away| (expected - away).max(0)),
+            Demand::MaxUnavailable(amount) => {
+                amount.of(expected).map(|away| expected.saturating_sub(away).max(0))
+            }
             Demand::Nothing => Some(expected),
         }
     }
@@ -172,7 +175,7 @@ pub(crate) mod tests {
             desired_healthy: 0,
         };
         budget.desired_healthy = budget.must_be_healthy(expected).unwrap_or_default();
-        budget.disruptions_allowed = (expected - budget.desired_healthy).max(0);
+        budget.disruptions_allowed = expected.saturating_sub(budget.desired_healthy).max(0);
         budget
     }
 
@@ -210,6 +213,12 @@ pub(crate) mod tests {
             (min("-5%"), 3, None, None),
             (min("99999999999%"), 3, None, None),
             (min("2147483647%"), 1000, None, None),
+            (away(i32::MIN), 3, None, None),
+            (away(-1), 3, None, None),
+            (super::tests::min(-1), 3, None, None),
+            (Demand::MinAvailable(Amount::Percent(-50)), 3, None, None),
+            (Demand::MaxUnavailable(Amount::Percent(i32::MIN)), 3, None, None),
+            (away(i32::MAX), i32::MIN, Some(0), Some(false)),
             (Demand::Nothing, 3, Some(3), Some(true)),
         ] {
             let budget = budget("b", demand.clone(), expected);

@@ -112,7 +112,8 @@ impl Components {
             return Some(hop.target);
         }
         // A target far away is named by its first unknown minor, so this is no longer than the table.
-        let mut minors = std::iter::successors(Some(hop.running.next()), |minor| Some(minor.next()));
+        let following = |minor: &Minor| Some(minor.next()).filter(|next| next > minor);
+        let mut minors = std::iter::successors(following(&hop.running), following);
         minors.find(|&minor| minor > hop.target || !known(minor)).filter(|&minor| minor <= hop.target)
     }
 
@@ -307,6 +308,8 @@ mod tests {
             (32, 34, Some(33)),
             (36, 38, Some(38)),
             (37, u64::MAX, Some(38)),
+            (u64::MAX - 1, u64::MAX, Some(u64::MAX)),
+            (u64::MAX, u64::MAX, None),
         ] {
             let found = known.missing(hop(running, target)).map(|minor| minor.minor);
             assert_eq!(found, missing, "{running} {target}");

@@ -36,7 +36,8 @@ fn one(addon: &Addon, workload: &Workload, seen: &[PodImages]) -> Result<(), Fin
         let running = pods.images.iter().filter(|it| it.container == *name);
         let (ids, told): (BTreeSet<&str>, Vec<u32>) =
             running.map(|it| (it.image_id.as_str(), it.pods)).unzip();
-        if ids.contains("") || told.iter().sum::<u32>() < pods.pods {
+        let told = told.into_iter().fold(0, u32::saturating_add);
+        if ids.contains("") || told < pods.pods {
             return Err(unread(format!("not every pod tells what {name} runs")));
         }
         if ids.len() > 1 {

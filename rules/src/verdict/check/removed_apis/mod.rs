@@ -132,7 +132,8 @@ impl Question<'_> {
     /// What goes although the API server that runs has not marked it as deprecated yet: it counts nobody who asks.
     fn unmarked(&self) -> impl Iterator<Item = Finding> {
         let is_early = |api: &&RemovedApi| {
-            self.newest.minor + MARKED_MINORS < api.declared.minor && self.takes_away(api.removed)
+            let marked = self.newest.minor.saturating_add(MARKED_MINORS);
+            marked < api.declared.minor && self.takes_away(api.removed)
         };
         self.table.kinds.iter().filter(is_early).map(|api| {
             let detail = format!("{} does not serve it, and says so of {} only", api.removed, api.declared);

@@ -7,7 +7,7 @@ use crate::inventory::{ApiKind, ApiWrite, Caller, HelmRelease, RequestedApi, Scr
 use crate::matrix::{Ghosts, HelmManifests, ShortProof};
 use crate::reason::Reason;
 use crate::snapshot::{Role, Source};
-use crate::verdict::{Check, Status};
+use crate::verdict::{Answer, Check, Status};
 use crate::version::Minor;
 
 type Change = fn(&mut Healthy);
@@ -402,4 +402,16 @@ fn what_cannot_be_compared_is_unknown() {
     let stale: Change = |it| it.matrix.removed_apis.max_age_days = 1;
     assert_eq!(outcome(check, "v1.36.3", stale), (Status::Unknown, vec!["matrix_stale"]));
     assert_eq!(removed_apis("nonsense", &healthy()).status, Status::Unknown);
+}
+
+#[test]
+fn a_minor_beyond_all_numbers_is_judged_like_any_other() {
+    for newest in [u64::MAX - 1, u64::MAX] {
+        let mut cluster = healthy();
+        cluster.snapshot.api_servers.value.as_mut().unwrap()[0].version = version(&format!("v1.{newest}.0"));
+        for target in ["v1.36.3".to_owned(), format!("v1.{}.0", u64::MAX)] {
+            let answer = cluster.verdict(&target).verdict;
+            assert_ne!(answer, Answer::Safe, "{newest} {target}");
+        }
+    }
 }

@@ -128,6 +128,14 @@ fn s35_pods_that_run_another_image_than_their_template_are_unknown() {
     assert_eq!(found(pinned(), &["sha256:c", "sha256:c"]), (Status::Pass, vec![]));
     let unread = (Status::Unknown, vec!["addon_pods_unread"]);
     assert_eq!(found(tag(), &["q.io/net/node@sha256:a", ""]), unread);
+    let all = |cluster: &mut Healthy| {
+        running(one)(cluster);
+        let pods = cluster.inventory.pod_images.as_mut().and_then(|it| it.value.as_mut()).unwrap();
+        for image in &mut pods[0].images {
+            image.pods = u32::MAX;
+        }
+    };
+    assert_eq!(checked("v1.37.0", &text, tag(), all).status, Status::Pass, "more than there can be");
     assert_eq!(found(tag(), &["q.io/net/node@sha256:a"]), unread, "one of two pods");
     type Loss = fn(&mut Healthy);
     let losses: [Loss; 4] = [
