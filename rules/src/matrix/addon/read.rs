@@ -29,6 +29,8 @@ pub(super) const VERIFIED: [(&str, bool); 2] = [("verified", true), ("unverified
 /// Whether it is retired.
 pub(super) const LIFECYCLE: [(&str, bool); 2] = [("active", false), ("retired", true)];
 
+/// How many rows a file may have: with the bound of each pattern, this is what they may take of memory.
+const ADDONS_MAX: usize = 1000;
 /// How many versions or windows a row may name: far more than any project has lines of releases.
 const FLOORS_MAX: usize = 500;
 
@@ -45,7 +47,12 @@ impl Section for Addons {
             }
             is_new.then_some(addon)
         };
-        hand.list()?.iter().map(&mut read).collect::<Vec<_>>().into_iter().collect::<Option<_>>().map(Self)
+        let rows = hand.list()?;
+        if rows.len() > ADDONS_MAX {
+            hand.wrong(format!("at most {ADDONS_MAX} add-ons"));
+            return None;
+        }
+        rows.iter().map(&mut read).collect::<Vec<_>>().into_iter().collect::<Option<_>>().map(Self)
     }
 
     fn schema() -> serde_json::Value {

@@ -66,6 +66,18 @@ fn of_too_many_mistakes_the_rest_is_counted() {
 }
 
 #[test]
+fn a_file_has_only_so_many_rows_as_their_patterns_have_room() {
+    let of = |count| {
+        let rows = (0..count).map(|n| ROW.replace("name: net", &format!("name: net-{n}")));
+        load(&rows.collect::<Vec<_>>()).err().unwrap_or_default()
+    };
+    assert_eq!(of(1000), Vec::<String>::new());
+    let told = of(1001);
+    let is_told = told[0].contains("mine.yaml:4:3: addons: found a list of 1001, expected at most 1000");
+    assert!(told.len() == 1 && is_told, "{told:#?}");
+}
+
+#[test]
 fn all_mistakes_of_all_rows_are_told_at_once() {
     let told = load(&[ROW.replace("tested", "x"), ROW.replace("1.36", "y"), ROW.to_owned(), ROW.to_owned()]);
     let told = told.unwrap_err();
