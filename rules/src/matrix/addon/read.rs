@@ -224,7 +224,8 @@ fn support(fields: &Fields<'_>) -> Option<Support> {
             hand.wrong(format!("at most {FLOORS_MAX} windows"));
             return None;
         }
-        windows.iter().map(window).collect::<Vec<_>>().into_iter().collect::<Option<Vec<_>>>()
+        let windows: Vec<_> = windows.iter().map(window).collect();
+        windows.into_iter().collect::<Option<Vec<_>>>().filter(|windows| is_unambiguous(windows, hand))
     });
     let claim = required(fields, "claim", |hand| hand.one_of(&Claim::WORDS));
     let max = max?.unwrap_or_default();
@@ -235,6 +236,23 @@ fn support(fields: &Fields<'_>) -> Option<Support> {
         return None;
     }
     is_consistent(&support, fields.hand()).then_some(support)
+}
+
+/// No release has two windows that say different things: the order of the file must not decide.
+fn is_unambiguous(windows: &[Window], hand: &Hand<'_>) -> bool {
+    let mut sorted: Vec<_> = windows.iter().map(|window| (window.versions.lowest(), window)).collect();
+    sorted.sort_unstable_by_key(|(lowest, _)| *lowest);
+    for (index, (_, one)) in sorted.iter().enumerate() {
+        let later = sorted[index + 1..].iter().take_while(|(lowest, _)| one.versions.contains(*lowest));
+        for (lowest, other) in later {
+            let is_same = (one.min, one.max, one.claim) == (other.min, other.max, other.claim);
+            if other.versions.contains(*lowest) && !is_same {
+                hand.wrong(format!("no other bounds for {lowest} in a second window"));
+                return false;
+            }
+        }
+    }
+    true
 }
 
 /// Every known release has a window that is not empty.

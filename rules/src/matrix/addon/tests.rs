@@ -78,6 +78,35 @@ fn a_file_has_only_so_many_rows_as_their_patterns_have_room() {
 }
 
 #[test]
+fn windows_that_contradict_each_other_are_refused() {
+    let wide = "{version: '>=1.0', max_k8s: '1.40'}";
+    for (one, other, is_fine) in [
+        (wide, "{version: '>=1.0', max_k8s: '1.33'}", false),
+        (wide, "{version: '>=1.3 <1.4', max_k8s: '1.33'}", false),
+        (wide, "{version: '<=1.0', min_k8s: '1.33'}", false),
+        (wide, "{version: '=1.7', max_k8s: '1.33'}", false),
+        (wide, "{version: '>1.7.2', max_k8s: '1.40', claim: supported}", false),
+        (wide, "{version: '>=1.5', max_k8s: '1.40'}", true),
+        (wide, "{version: '<1.0', max_k8s: '1.33'}", true),
+        ("{version: '>=1.0 <=1.1', max_k8s: '1.40'}", "{version: '>1.1', max_k8s: '1.41'}", true),
+        ("{version: '>=1.0 <=1.1.0', max_k8s: '1.40'}", "{version: '>1.1.0', max_k8s: '1.41'}", true),
+        ("{version: '>=1.0 <=1.1.1', max_k8s: '1.40'}", "{version: '>1.1.0', max_k8s: '1.41'}", false),
+        // Nothing is in it, so it contradicts nothing.
+        (wide, "{version: '>=1.4 <1.3', max_k8s: '1.33'}", true),
+    ] {
+        for windows in [format!("[{one}, {other}]"), format!("[{other}, {one}]")] {
+            let loaded = load(&with("claim", &format!("windows: {windows}, claim")));
+            let Err(told) = loaded else {
+                assert!(is_fine, "{windows}");
+                continue;
+            };
+            let is_told = told[0].contains("].windows") && told[0].contains("no other bounds");
+            assert!(!is_fine && told.len() == 1 && is_told, "{windows}: {told:#?}");
+        }
+    }
+}
+
+#[test]
 fn all_mistakes_of_all_rows_are_told_at_once() {
     let told = load(&[ROW.replace("tested", "x"), ROW.replace("1.36", "y"), ROW.to_owned(), ROW.to_owned()]);
     let told = told.unwrap_err();

@@ -78,6 +78,26 @@ impl VersionRange {
         self.0.matches(&semver::Version::new(major, minor, patch))
     }
 
+    /// The lowest number that meets every lower bound. Nothing is in the range unless this is.
+    #[must_use]
+    pub fn lowest(&self) -> AddonVersion {
+        let lowest = |bound: &semver::Comparator| {
+            let (major, minor) = (bound.major, bound.minor.unwrap_or(0));
+            match bound.op {
+                Op::GreaterEq | Op::Exact => Some(AddonVersion::new(major, minor, bound.patch.unwrap_or(0))),
+                Op::Greater => Some(match bound.patch.and_then(|patch| patch.checked_add(1)) {
+                    Some(patch) => AddonVersion::new(major, minor, patch),
+                    None => match minor.checked_add(1) {
+                        Some(minor) => AddonVersion::new(major, minor, 0),
+                        None => AddonVersion::new(major.saturating_add(1), 0, 0),
+                    },
+                }),
+                _ => None,
+            }
+        };
+        self.0.comparators.iter().filter_map(lowest).max().unwrap_or(AddonVersion::new(0, 0, 0))
+    }
+
     /// The first release that is in it for sure, if it has a lower bound.
     #[must_use]
     pub fn first(&self) -> Option<AddonVersion> {
@@ -136,6 +156,20 @@ mod tests {
         }
         assert_eq!(range.first(), Some(AddonVersion::new(3, 28, 4)));
         assert_eq!("<3.29".parse::<VersionRange>().unwrap().first(), None);
+        for (text, lowest) in [
+            (">=3.28.4 <3.29", "3.28.4"),
+            (">=3.28 >=3.30", "3.30"),
+            (">3.28", "3.29"),
+            (">3.28.4", "3.28.5"),
+            (">3.28.18446744073709551615", "3.29"),
+            (">3.18446744073709551615", "4.0"),
+            ("=3.28", "3.28"),
+            ("<=3.28", "0.0"),
+        ] {
+            let range: VersionRange = text.parse().unwrap();
+            assert_eq!(range.lowest(), lowest.parse().unwrap(), "{text}");
+            assert!(range.contains(range.lowest()), "{text}");
+        }
         for text in ["", "3.28", "^3.28", "~3.28", "*", ">=3", ">=3.28.0-rc.1", "newest"] {
             assert!(text.parse::<VersionRange>().is_err(), "{text}");
         }
