@@ -145,6 +145,19 @@ fn a_version_that_is_not_quoted_as_a_key_stays_what_is_written() {
 }
 
 #[test]
+fn where_either_list_says_nothing_yet_no_row_vouches() {
+    for (from, to) in [("min_k8s", "max_k8s"), ("max_k8s", "min_k8s")] {
+        let lists = format!(r#"{from}: {{"3.10": "1.36"}}, {to}: {{"3.30": "1.36"}}"#);
+        let known = load(&with(r#"max_k8s: {"1.0": "1.36"}"#, &lists)).unwrap().addons.value.0;
+        let support = &known.iter().find(|row| row.name == "net").unwrap().support;
+        for (version, is_older) in [("3.9", true), ("3.10", true), ("3.29.9", true), ("3.30", false)] {
+            let found = support.of(version.parse().unwrap());
+            assert_eq!(found == Coverage::Older, is_older, "{lists}: {version}");
+        }
+    }
+}
+
+#[test]
 fn each_floor_holds_until_the_next_and_a_window_overrides_it() {
     let row = with(
         r#"max_k8s: {"1.0": "1.36"}"#,
