@@ -59,12 +59,14 @@ impl Runtimes {
 
 impl Recommended {
     /// Whether a release is at or above the first good patch of its branch, or of a branch newer than all of them.
+    /// Nothing for a pre-release of such a newer branch: nobody can say what it still lacks.
     #[must_use]
-    pub fn has(&self, running: &Version) -> bool {
+    pub fn has(&self, running: &Version) -> Option<bool> {
         let own = self.releases.iter().find(|release| release.minor() == running.minor());
         match own {
-            Some(first) => running >= first,
-            None => self.releases.iter().all(|release| release < running),
+            Some(first) => Some(running >= first),
+            None if self.releases.iter().any(|release| release >= running) => Some(false),
+            None => (!running.is_prerelease()).then_some(true),
         }
     }
 }
@@ -292,15 +294,17 @@ mod tests {
         let (row, is_own) = runtimes.recommended(Minor { major: 1, minor: 34 }).unwrap();
         assert!(is_own);
         for (running, good) in [
-            ("2.1.3", true),
-            ("2.1.2", false),
-            ("2.0.6", true),
-            ("1.7.28", true),
-            ("1.7.27", false),
-            ("1.6.39", true),
-            ("1.5.99", false),
-            ("2.2.0", true),
-            ("2.1.3-rc.1", false),
+            ("2.1.3", Some(true)),
+            ("2.1.2", Some(false)),
+            ("2.0.6", Some(true)),
+            ("1.7.28", Some(true)),
+            ("1.7.27", Some(false)),
+            ("1.6.39", Some(true)),
+            ("1.5.99", Some(false)),
+            ("1.5.99-rc.1", Some(false)),
+            ("2.2.0", Some(true)),
+            ("2.2.0-alpha.0", None),
+            ("2.1.3-rc.1", Some(false)),
         ] {
             assert_eq!(row.has(&running.parse::<Version>().unwrap()), good, "{running}");
         }

@@ -62,12 +62,18 @@ fn containerd(
     };
     // A kubelet of the target's minor that runs with it has shown as much as a row could say.
     let runs_already = node.kubelet_version.as_ref().is_ok_and(|kubelet| kubelet.minor() == target);
-    if !row.has(running) {
+    let has = row.has(running);
+    if has == Some(false) {
         let good: Vec<String> = row.releases.iter().map(ToString::to_string).collect();
         let (good, Recommended { kubernetes, source, .. }) = (good.join(" or "), row);
         let detail = format!("containerd {running}; recommended for {kubernetes} is {good} ({source})");
         let found = about(Reason::RuntimeNotRecommended, detail);
         return if runs_already { Against::Note(found) } else { Against::Blocks(found) };
+    }
+    if has.is_none() {
+        let detail = format!("containerd {running} is a pre-release of a branch of which nothing is known");
+        let found = about(Reason::RuntimeUnknown, detail);
+        return if runs_already { Against::Note(found) } else { Against::Unknown(found) };
     }
     if is_own || runs_already {
         return Against::Nothing;
@@ -108,7 +114,7 @@ fn release(text: &str) -> Option<Version> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{Healthy, outcome};
+    use super::super::tests::{Healthy, outcome, version};
     use super::*;
     use crate::snapshot::Source;
     use crate::verdict::Status;
@@ -143,6 +149,24 @@ mod tests {
         ] {
             let expected = (status, reason.into_iter().collect());
             assert_eq!(outcome(check, target, on(runtime)), expected, "{runtime} {target}");
+        }
+    }
+
+    #[test]
+    fn s29_a_pre_release_is_not_as_good_as_its_release() {
+        for (runtime, kubelet, status, reason) in [
+            ("containerd://2.4.0-alpha.0", "v1.35.4", Status::Unknown, Some("runtime_unknown")),
+            ("containerd://2.4.0", "v1.35.4", Status::Pass, None),
+            ("containerd://2.3.0-rc.1", "v1.35.4", Status::Block, Some("runtime_not_recommended")),
+            // A kubelet of that minor has shown that it works.
+            ("containerd://2.4.0-alpha.0", "v1.36.1", Status::Pass, None),
+        ] {
+            let change = |cluster: &mut Healthy| {
+                on(runtime)(cluster);
+                cluster.snapshot.nodes.value.as_mut().unwrap()[0].kubelet_version = version(kubelet);
+            };
+            let expected = (status, reason.into_iter().collect());
+            assert_eq!(outcome(check, "v1.36.3", change), expected, "{runtime} {kubelet}");
         }
     }
 
