@@ -93,23 +93,14 @@ impl<'a> Survey<'a> {
 /// The releases of an add-on that is in these places, if they can be told.
 pub(super) fn find(addon: &Addon, places: &[&Workload]) -> Found {
     let mut versions = BTreeSet::new();
-    let mut usual: Option<(&str, AddonVersion)> = None;
     for workload in places {
         let told = match readings(addon, workload) {
             Ok(told) => told,
             Err(finding) => return Found::Unknown(finding),
         };
-        // Beside the usual place, what has the same release is a part of it, whatever else it brings along.
-        let is_part =
-            usual.is_some_and(|(beside, version)| workload.namespace == beside && told.contains(&version));
-        match told.iter().next() {
-            Some(_) if is_part => {}
-            Some(version) if told.len() == 1 => {
-                if is_usual(&addon.detection, workload) {
-                    usual = Some((&workload.namespace, *version));
-                }
-                versions.insert(*version);
-            }
+        match told.first() {
+            // A part that tells the same release is no second installation.
+            Some(version) if told.len() == 1 => drop(versions.insert(*version)),
             Some(_) | None => {
                 let told: Vec<_> = told.iter().map(ToString::to_string).collect();
                 let detail = format!("{workload}: {}", told.join(", "));
