@@ -5,6 +5,7 @@
 //!                │ demand, replicas ──▶ never ─▶ block, whatever its status allows at this moment
 //!                │ status            ──▶ not about this spec ─▶ unknown │ pods cannot be counted ─▶ block
 //!                ▼                       pods of others ─▶ judged by it  │ not enough are Ready   ─▶ note
+//!                                         none is Ready, and no rollout is under way            ─▶ block
 //! ```
 //!
 //! Pods are not watched: in a big cluster they are most of what there is, and they come and go. What their owners ask for
@@ -85,14 +86,14 @@ fn is_evicted(workload: &Workload) -> bool {
 
 /// One budget, with the workloads of its namespace.
 fn one(budget: &Budget, workloads: &[&Workload], tally: &mut Tally) {
-    let protected: Vec<_> = workloads.iter().filter(|it| budget.selector.matches(&it.pod_labels)).collect();
-    let (evicted, daemons): (Vec<_>, Vec<_>) = protected.into_iter().partition(|it| is_evicted(it));
-    let pods = |of: &[&&Workload]| of.iter().fold(0, |sum: i32, it| sum.saturating_add(it.rollout.desired));
+    let protected = workloads.iter().filter_map(|it| Some((it, pods::selected(budget, it)?)));
+    let (evicted, daemons): (Vec<_>, Vec<_>) = protected.partition(|(it, _)| is_evicted(it));
+    let pods = |of: &[(_, i32)]| of.iter().fold(0, |sum: i32, (_, pods)| sum.saturating_add(*pods));
     let known = Known {
         replicas: pods(&evicted),
         daemon_pods: pods(&daemons),
-        is_settled: evicted.iter().all(|it| it.rollout.is_settled()),
-        whose: evicted.iter().map(|it| format!("a pod of {it}")).min().unwrap_or_default(),
+        is_settled: evicted.iter().all(|(it, _)| it.rollout.is_settled()),
+        whose: evicted.iter().map(|(it, _)| format!("a pod of {it}")).min().unwrap_or_default(),
     };
     match against(budget, &known) {
         Against::Nothing => {}
@@ -165,10 +166,13 @@ fn of_others(budget: &Budget, known: &Known) -> i32 {
 fn overlaps(budgets: &[&Budget], workloads: &[&Workload]) -> Vec<Finding> {
     let leaving = workloads.iter().filter(|it| is_evicted(it) && it.rollout.desired > 0);
     let twice = leaving.filter_map(|workload| {
-        let protects = budgets.iter().filter(|budget| budget.selector.matches(&workload.pod_labels));
-        let mut names: Vec<&str> = protects.map(|budget| budget.name.as_str()).collect();
-        names.sort_unstable();
-        (names.len() > 1).then(|| overlap(workload.to_string(), &names))
+        let several = |alike: pods::Alike<'_>| {
+            let protects = budgets.iter().filter(|budget| budget.selector.matches(&alike.labels));
+            let mut names: Vec<&str> = protects.map(|budget| budget.name.as_str()).collect();
+            names.sort_unstable();
+            (names.len() > 1).then(|| overlap(workload.to_string(), &names))
+        };
+        pods::alike(workload, budgets).into_iter().find_map(several)
     });
     twice.collect()
 }

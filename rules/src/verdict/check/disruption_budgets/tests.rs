@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::super::tests::{Healthy, outcome};
 use super::*;
 use crate::drain::Amount;
@@ -154,6 +156,51 @@ fn two_budgets_for_one_pod_block() {
     let outcome = check(&Facts { target: "v1.36.3".parse(), case: &cluster.case() });
     assert_eq!(outcome.findings[0].subject, "Deployment default/web");
     assert!(outcome.findings[0].detail.ends_with(": x, y"), "{}", outcome.findings[0]);
+}
+
+#[test]
+fn a_budget_may_be_of_one_pod_of_a_stateful_set() {
+    let set = |values: &[&str]| values.iter().map(|&value| value.to_owned()).collect::<BTreeSet<_>>();
+    let is = |key: &str, values: &[&str]| Requirement::In(key.to_owned(), set(values));
+    let is_not = |key: &str, values: &[&str]| Requirement::NotIn(key.to_owned(), set(values));
+    let (name, index) = ("statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index");
+    let whole = || of("db", budget("whole", min(0), 3));
+    let some = |requirement, expected| {
+        let selector = Selector::Every(vec![requirement]);
+        Budget { selector, ..budget("some", min(0), expected) }
+    };
+    let db = |replicas| workload(WorkloadKind::StatefulSet, "db", replicas);
+    let blocked = (Status::Block, vec!["pdb_blocked"]);
+    let passed = (Status::Pass, vec![]);
+    for (what, requirement, replicas, expected) in [
+        ("its first", is(name, &["db-0"]), 3, &blocked),
+        ("its last", is(name, &["db-2"]), 3, &blocked),
+        ("one that is not there", is(name, &["db-3"]), 3, &passed),
+        ("another's", is(name, &["other-0"]), 3, &passed),
+        ("no ordinal", is(name, &["db-00", "db-", "db-+1", "db--1", "db"]), 3, &passed),
+        ("by its index", is(index, &["1"]), 3, &blocked),
+        ("by an index that is not there", is(index, &["3"]), 3, &passed),
+        ("all but one", is_not(name, &["db-0"]), 3, &blocked),
+        ("all but the only one", is_not(name, &["db-0"]), 1, &passed),
+        ("any", Requirement::Exists(name.to_owned()), 3, &blocked),
+        ("none", Requirement::DoesNotExist(index.to_owned()), 3, &passed),
+        ("of very many", is(name, &["db-0"]), i32::MAX, &blocked),
+    ] {
+        let change = with(vec![whole(), some(requirement, 1)], vec![db(replicas), web(3)]);
+        assert_eq!(&outcome(check, "v1.36.3", change), expected, "{what}");
+    }
+    // A budget counts the pods that it selects, not all of their owner.
+    let rest = Selector::Every(vec![is_not(name, &["db-0"])]);
+    let rest = Budget { selector: rest, ..budget("rest", min(2), 2) };
+    says("two of two", with(vec![rest], vec![db(3)]), Status::Block, &["pdb_blocked"], &[]);
+    let first = Selector::Every(vec![is(name, &["db-0"])]);
+    let first = Budget { selector: first, ..budget("first", min(0), 1) };
+    says("none of one", with(vec![first], vec![db(3)]), Status::Pass, &[], &[]);
+    // A Deployment's pods wear no such label.
+    let named =
+        Budget { selector: Selector::Every(vec![is(name, &["web-0"])]), ..budget("named", min(0), 0) };
+    let both = with(vec![of("web", budget("b", min(1), 3)), named], vec![web(3)]);
+    says("a Deployment", both, Status::Pass, &[], &[]);
 }
 
 #[test]
