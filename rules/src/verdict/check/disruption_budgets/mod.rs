@@ -20,6 +20,7 @@
 //! step: the upgrade changes nothing of what it reads, so that a budget which comes in the middle is seen before the next
 //! node is cordoned.
 
+mod pods;
 #[cfg(test)]
 mod tests;
 
@@ -148,7 +149,14 @@ fn against(budget: &Budget, known: &Known) -> Against {
         return Against::Blocks(budget.never(budget.expected_pods, "a pod whose owner is not watched"));
     }
     let Budget { current_healthy, desired_healthy, .. } = budget;
-    if known.replicas.max(others) > 0 && current_healthy < desired_healthy && !budget.evicts_unhealthy {
+    let is_short = current_healthy < desired_healthy && !budget.evicts_unhealthy;
+    // Nothing is on its way that would make a pod Ready, and the drain would wait for that.
+    if is_short && *current_healthy <= 0 && known.replicas > 0 && known.is_settled {
+        let detail =
+            format!("no pod is Ready of {desired_healthy} that must be, so {} cannot leave", known.whose);
+        return Against::Blocks(Finding::new(Reason::PdbBlocked, budget.title(), detail));
+    }
+    if is_short && known.replicas.max(others) > 0 {
         return note(Reason::PdbWaits, format!("{current_healthy} of {desired_healthy} pods are Ready"));
     }
     Against::Nothing

@@ -204,6 +204,19 @@ fn a_budget_may_be_of_one_pod_of_a_stateful_set() {
 }
 
 #[test]
+fn where_nobody_is_ready_and_nothing_is_on_its_way_the_drain_hangs() {
+    let dead = Budget { disruptions_allowed: 0, current_healthy: 0, ..of("web", budget("b", min(2), 3)) };
+    says("settled", with(vec![dead.clone()], vec![web(3)]), Status::Block, &["pdb_blocked"], &[]);
+    let mut rolling = web(3);
+    rolling.rollout.updated = 2;
+    says("rolling", with(vec![dead.clone()], vec![rolling]), Status::Pass, &[], &["pdb_waits"]);
+    let late = Budget { current_healthy: 1, ..dead.clone() };
+    says("one is", with(vec![late], vec![web(3)]), Status::Pass, &[], &["pdb_waits"]);
+    let willing = Budget { evicts_unhealthy: true, ..dead };
+    says("never mind", with(vec![willing], vec![web(3)]), Status::Pass, &[], &[]);
+}
+
+#[test]
 fn a_status_about_an_older_spec_is_unknown_unless_the_spec_itself_forbids() {
     let fresh = |demand| Budget { generation: 2, ..of("web", budget("b", demand, 3)) };
     let unknown = Status::Unknown;
