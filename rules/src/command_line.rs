@@ -18,7 +18,8 @@ pub const KEPT: [&str; 6] = [
 /// kept is empty.
 ///
 /// # Errors
-/// Why nobody can tell: there is no command, or it is another program's, such as a shell's.
+/// Why nobody can tell: there is no command, it is another program's, such as a shell's, or a part of it is filled in
+/// only when it starts.
 pub fn flags(component: &str, words: &[String]) -> Result<BTreeMap<String, Vec<String>>, String> {
     let (program, words) = words.split_first().ok_or("its command is not shown; write it into the pod")?;
     if program.rsplit('/').next() != Some(component) {
@@ -27,6 +28,10 @@ pub fn flags(component: &str, words: &[String]) -> Result<BTreeMap<String, Vec<S
     let mut flags: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut words = words.iter().peekable();
     while let Some(word) = words.next() {
+        // The kubelet fills in variables, so that a word of any shape may become a flag, and a flag another one.
+        if word.split('=').next().is_some_and(is_filled_in) {
+            return Err("one of its arguments is a variable, such as $(NAME); write it out".to_owned());
+        }
         let Some(flag) = word.strip_prefix("--").filter(|flag| !flag.is_empty()) else { continue };
         let (name, value) = match flag.split_once('=') {
             Some((name, value)) => (name, Some(value)),
@@ -35,13 +40,23 @@ pub fn flags(component: &str, words: &[String]) -> Result<BTreeMap<String, Vec<S
         // The components take both spellings.
         let name = name.replace('_', "-");
         let is_kept = KEPT.contains(&name.as_str());
-        let values = flags.entry(name).or_default();
         if is_kept {
             let next = || words.next_if(|next| !next.starts_with("--")).map(String::as_str);
-            values.push(value.or_else(next).unwrap_or_default().to_owned());
+            let value = value.or_else(next).unwrap_or_default();
+            if is_filled_in(value) {
+                return Err(format!("the value of --{name} is a variable, such as $(NAME); write it out"));
+            }
+            flags.entry(name).or_default().push(value.to_owned());
+        } else {
+            flags.entry(name).or_default();
         }
     }
     Ok(flags)
+}
+
+/// Whether something is put in there when the container starts.
+fn is_filled_in(text: &str) -> bool {
+    text.contains("$(")
 }
 
 #[cfg(test)]
@@ -70,6 +85,25 @@ mod tests {
         let expected = ["allow-privileged=", "etcd-servers=", "feature-gates=A=true,B=false|C=true"];
         assert_eq!(read(&words), Ok(expected.map(str::to_owned).to_vec()));
         assert_eq!(read(&["kube-apiserver", "--feature-gates", "--v=2"]).unwrap()[0], "feature-gates=");
+    }
+
+    #[test]
+    fn a_word_that_may_become_another_flag_hides_what_is_set() {
+        for words in [
+            &["kube-apiserver", "$(EXTRA)"][..],
+            &["kube-apiserver", "--allow-privileged", "$(EXTRA)"],
+            &["kube-apiserver", "--$(FLAG)=x"],
+            &["kube-apiserver", "--feature-$(REST)"],
+            &["kube-apiserver", "-$(REST)"],
+            &["kube-apiserver", "--enable-admission-plugins=$(PLUGINS)"],
+            &["kube-apiserver", "--enable-admission-plugins", "$(PLUGINS)"],
+            &["$(PROGRAM)", "--v=2"],
+        ] {
+            assert!(read(words).is_err(), "{words:?}");
+        }
+        // The value of a flag that nobody judges stays a value.
+        let words = ["kube-apiserver", "--advertise-address=$(POD_IP)", "--token=a$b"];
+        assert_eq!(read(&words).unwrap(), ["advertise-address=", "token="]);
     }
 
     #[test]
