@@ -16,7 +16,7 @@
 //! the middle, and is asked again before the next node is begun. Pods of DaemonSets stay where they are.
 //!
 //! Where a webhook is asked only about pods with labels that no template tells of, those of Jobs or operators may have them:
-//! what would block is unknown then.
+//! what would block is unknown then. Its own pods have no such labels, so that it comes back from one node all the same.
 //!
 //! A conversion is asked only about its own objects. While its pod moves these cannot be read for a moment, and nothing
 //! that it needs itself is refused: one node is a note.
@@ -217,7 +217,12 @@ impl Scene<'_> {
                 let namespace = backend.service().map(|it| it.namespace.clone()).unwrap_or_default();
                 // Pods of the control plane often may be nowhere else, and while its only node is drained kubeadm waits there.
                 let has_no_other = self.control_plane == [&node];
-                if asked.cluster || asked.namespaces.contains(SYSTEM) || (asked.by_kubeadm && has_no_other) {
+                if !asked.is_about_templates {
+                    tally.notes.push(found);
+                } else if asked.cluster
+                    || asked.namespaces.contains(SYSTEM)
+                    || (asked.by_kubeadm && has_no_other)
+                {
                     tally.against(found, asked.is_sure);
                 } else {
                     tally.alone.push(Alone {

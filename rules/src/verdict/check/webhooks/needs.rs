@@ -175,7 +175,9 @@ const ADDED_TO_PODS: [&str; 12] = [
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Met {
     No,
-    /// Only by labels that nobody here can see.
+    /// Perhaps those of pods of no template that is read here, such as those of Jobs and of operators.
+    ByOthers,
+    /// Perhaps those of templates, by labels that are added to their pods.
     Perhaps,
     Surely,
 }
@@ -193,6 +195,8 @@ pub(super) struct Asked {
     pub(super) by_kubeadm: bool,
     /// It is asked about some of it for certain, and not only about what labels may be on that nobody here can see.
     pub(super) is_sure: bool,
+    /// It may be asked about pods of the templates that are read: its own, and those that it waits for.
+    pub(super) is_about_templates: bool,
 }
 
 impl Asked {
@@ -208,6 +212,7 @@ impl Asked {
         self.cluster |= other.cluster;
         self.by_kubeadm |= other.by_kubeadm;
         self.is_sure |= other.is_sure;
+        self.is_about_templates |= other.is_about_templates;
     }
 }
 
@@ -215,8 +220,12 @@ impl Asked {
 pub(super) fn asked(webhook: &Webhook, namespaces: &[Namespace], workloads: &[Workload]) -> Asked {
     let in_scope: Vec<&str> =
         namespaces.iter().filter(|it| selects(&webhook.namespaces, it)).map(|it| it.name.as_str()).collect();
-    let objects =
-        Objects { selector: &webhook.objects, loose: loosened(&webhook.objects, workloads), workloads };
+    let objects = Objects {
+        selector: &webhook.objects,
+        without_added: without(&webhook.objects, is_added),
+        without_untold: without(&webhook.objects, |it| is_added(it) || is_untold(it, workloads)),
+        workloads,
+    };
     let mut asked = Asked::default();
     for need in NEEDS.iter().filter(|need| webhook.rules.iter().any(|rule| matches(rule, need, webhook))) {
         if need.place == Place::Cluster {
@@ -224,6 +233,7 @@ pub(super) fn asked(webhook: &Webhook, namespaces: &[Namespace], workloads: &[Wo
             asked.cluster |= is_met && !need.is_kubeadms;
             asked.by_kubeadm |= is_met && need.is_kubeadms;
             asked.is_sure |= is_met;
+            asked.is_about_templates |= is_met;
             asked.what.extend(is_met.then(|| name(need)));
             continue;
         }
@@ -231,6 +241,7 @@ pub(super) fn asked(webhook: &Webhook, namespaces: &[Namespace], workloads: &[Wo
         for namespace in in_scope.iter().filter(|namespace| need.place.is_in(namespace)) {
             let met = objects.meet(need.labels, namespace);
             asked.is_sure |= met == Met::Surely;
+            asked.is_about_templates |= matches!(met, Met::Perhaps | Met::Surely);
             here.extend((met != Met::No).then(|| (*namespace).to_owned()));
         }
         asked.what.extend((!here.is_empty()).then(|| name(need)));
@@ -252,8 +263,10 @@ fn selects(selector: &Selector, namespace: &Namespace) -> bool {
 /// What is known of the objects that a webhook selects.
 struct Objects<'a> {
     selector: &'a Selector,
-    /// What is left of it for the templates to meet.
-    loose: Selector,
+    /// The same without labels that are added to pods.
+    without_added: Selector,
+    /// And without those that no template has.
+    without_untold: Selector,
     workloads: &'a [Workload],
 }
 
@@ -270,11 +283,17 @@ impl Objects<'_> {
         if self.is_met_by_a_template(self.selector, namespace) {
             return Met::Surely;
         }
-        // Pods of Jobs and of operators are of no template that is read here.
-        let is_loose = self.loose != *self.selector;
-        let is_met =
-            || self.loose.matches(&BTreeMap::new()) || self.is_met_by_a_template(&self.loose, namespace);
-        if is_loose && is_met() { Met::Perhaps } else { Met::No }
+        let is_met = |loose: &Selector| {
+            loose != self.selector
+                && (loose.matches(&BTreeMap::new()) || self.is_met_by_a_template(loose, namespace))
+        };
+        if is_met(&self.without_added) {
+            Met::Perhaps
+        } else if is_met(&self.without_untold) {
+            Met::ByOthers
+        } else {
+            Met::No
+        }
     }
 
     fn is_met_by_a_template(&self, selector: &Selector, namespace: &str) -> bool {
@@ -284,19 +303,31 @@ impl Objects<'_> {
     }
 }
 
-/// A selector of pods without what no template can tell of: labels that are added to pods, and those that are wanted and
-/// that no template has.
-fn loosened(selector: &Selector, workloads: &[Workload]) -> Selector {
+/// A selector without some of what it asks for.
+fn without(selector: &Selector, is_left_out: impl Fn(&Requirement) -> bool) -> Selector {
     let Selector::Every(requirements) = selector else { return Selector::Nothing };
-    let is_added = |key: &str| ADDED_TO_PODS.contains(&key);
-    let is_told = |requirement: &&Requirement| match requirement {
+    Selector::Every(requirements.iter().filter(|it| !is_left_out(it)).cloned().collect())
+}
+
+/// Whether it is about a label that is added to pods.
+fn is_added(requirement: &Requirement) -> bool {
+    match requirement {
+        Requirement::In(key, _)
+        | Requirement::NotIn(key, _)
+        | Requirement::Exists(key)
+        | Requirement::DoesNotExist(key) => ADDED_TO_PODS.contains(&key.as_str()),
+        Requirement::Unknown(_) => false,
+    }
+}
+
+/// Whether it asks for a label that no template has.
+fn is_untold(requirement: &Requirement, workloads: &[Workload]) -> bool {
+    match requirement {
         Requirement::In(key, _) | Requirement::Exists(key) => {
-            !is_added(key) && workloads.iter().any(|it| it.pod_labels.contains_key(key))
+            !workloads.iter().any(|it| it.pod_labels.contains_key(key))
         }
-        Requirement::NotIn(key, _) | Requirement::DoesNotExist(key) => !is_added(key),
-        Requirement::Unknown(_) => true,
-    };
-    Selector::Every(requirements.iter().filter(is_told).cloned().collect())
+        Requirement::NotIn(..) | Requirement::DoesNotExist(_) | Requirement::Unknown(_) => false,
+    }
 }
 
 /// The labels of the control plane's own pods: their mirrors are written anew in an upgrade.

@@ -358,11 +358,13 @@ fn labels_of_pods_that_no_template_tells_of_are_unknown() {
         says(what, of(requirements, "pods", "CREATE"), on(&[]), status, reason);
     }
     let operators = |resource, operation| of(vec![exists("cnpg.io/cluster")], resource, operation);
-    says("on one node", operators("pods", "CREATE"), on(&["w-1"]), UNKNOWN, "webhook_on_one_node");
+    says("on one node", operators("pods", "CREATE"), on(&["w-1"]), PASS, "webhook_on_one_node");
+    let added = of(vec![exists("pod-template-hash")], "pods", "CREATE");
+    says("its own are meant too", added, on(&["w-1"]), UNKNOWN, "webhook_on_one_node");
     says("on two", operators("pods", "CREATE"), on(&["w-1", "cp-1"]), PASS, "");
     says("evictions have none", operators("pods/eviction", "CREATE"), on(&[]), PASS, "");
     let own = Webhook { namespaces: only("guard"), ..operators("pods", "CREATE") };
-    says("its own namespace", own, on(&["w-1"]), UNKNOWN, "webhook_on_one_node");
+    says("its own namespace", own, on(&["w-1"]), PASS, "webhook_on_one_node");
     let others = Webhook { namespaces: only("default"), ..operators("pods", "CREATE") };
     says("the namespaces of others", others, on(&["w-1"]), PASS, "webhook_on_one_node");
     let both = Webhook { rules: vec![rule("", &["pods", "nodes"], &["*"])], ..operators("pods", "*") };
