@@ -204,7 +204,7 @@ mod tests {
     use lockkeeper_rules::inventory::{ApiRequests, ApiWrites, Inventory, Namespace, ScrapedServer};
     use lockkeeper_rules::matrix::Matrix;
     use lockkeeper_rules::metric::Memory;
-    use lockkeeper_rules::snapshot::{ApiServer, Packages, Source, StaticPod};
+    use lockkeeper_rules::snapshot::{ApiServer, CONTROL_PLANE, Packages, Source, StaticPod};
     use lockkeeper_rules::version::Version;
 
     fn now() -> Timestamp {
@@ -239,21 +239,23 @@ mod tests {
             "status": {"schemaVersion": 1, "phase": "Waiting", "summary": {"step": "preflight"},
                 "holds": [{"reason": "watchdog_missing", "remedy": "look at the path", "since": "2026-11-22T03:03:05Z"}]}});
         let run = serde_json::from_value::<crate::read::upgrade_run::RawUpgradeRun>(run).unwrap();
-        let etcd = StaticPod {
-            component: "etcd".to_owned(),
+        let pod = |component: &str, version: &Version| StaticPod {
+            component: component.to_owned(),
             node: "cp-1".into(),
-            version: Ok(Version::new(3, 6, 6)),
+            version: Ok(version.clone()),
             flags: Err(String::new()),
             ready: true,
             ready_since: None,
         };
+        let mut pods = vec![pod("etcd", &Version::new(3, 6, 6))];
+        pods.extend(CONTROL_PLANE.map(|component| pod(component, &version)));
         let snapshot = Snapshot {
             nodes: Source::read(vec![node], now()),
             api_servers: Source::read(
                 vec![ApiServer { name: "a".to_owned(), version: Ok(version), ready: true }],
                 now(),
             ),
-            static_pods: Source::read(vec![etcd], now()),
+            static_pods: Source::read(pods, now()),
             controller_leases: Source::read(Vec::new(), now()),
             packages: Source::read(packages, now()),
             runs: Source::read(vec![run.into()], now()),

@@ -63,7 +63,7 @@ fn one_target_is_told_with_checks_plan_gaps_and_the_age_of_the_data() {
     assert!(text.starts_with(head), "{text}");
     for words in [
         "  unknown  kubelet_skew",
-        "  pass     offered              3 packages (0 s old)",
+        "  pass     offered               3 packages (0 s old)",
         "    unknown: source_unreadable",
         "    block: addon_upgrade_needed net: 1.1.0 fits up to 1.36",
         "      -> ",

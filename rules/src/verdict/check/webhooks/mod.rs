@@ -217,7 +217,7 @@ impl Scene<'_> {
                 let namespace = backend.service().map(|it| it.namespace.clone()).unwrap_or_default();
                 // Pods of the control plane often may be nowhere else, and while its only node is drained kubeadm waits there.
                 let has_no_other = self.control_plane == [&node];
-                if !asked.is_about_templates {
+                if !asked.is_waited_for {
                     tally.notes.push(found);
                 } else if asked.cluster
                     || asked.namespaces.contains(SYSTEM)

@@ -25,8 +25,18 @@ struct Need {
     operations: &'static [&'static str],
     place: Place,
     labels: Labels,
-    /// Only kubeadm asks for it. No pod waits for that, so whoever answers comes back by itself, if on another node.
-    is_kubeadms: bool,
+    who: Who,
+}
+
+/// Who waits for it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Who {
+    /// Pods, and so perhaps those that answer for a webhook.
+    Pods,
+    /// Only kubeadm. No pod waits for that, so whoever answers comes back by itself, if on another node.
+    Kubeadm,
+    /// Budgets, claims, and Jobs: whoever answers comes back without them.
+    Others,
 }
 
 /// Where the objects are.
@@ -80,16 +90,16 @@ const fn need(
     place: Place,
     labels: Labels,
 ) -> Need {
-    Need { group, version: "v1", resource, operations, place, labels, is_kubeadms: false }
+    Need { group, version: "v1", resource, operations, place, labels, who: Who::Pods }
 }
 
-/// What is written for the claims of pods in every namespace, whatever their labels.
-const fn claims(
+/// What some pods need in every namespace, whatever its labels.
+const fn others(
     group: &'static str,
     resource: (&'static str, &'static str),
     operations: &'static [&'static str],
 ) -> Need {
-    need(group, resource, operations, Place::Everywhere, Labels::Any)
+    Need { who: Who::Others, ..need(group, resource, operations, Place::Everywhere, Labels::Any) }
 }
 
 /// What kubeadm writes, without labels.
@@ -99,21 +109,23 @@ const fn kubeadms(
     operations: &'static [&'static str],
     place: Place,
 ) -> Need {
-    Need { is_kubeadms: true, ..need(group, (resource, ""), operations, place, Labels::None) }
+    Need { who: Who::Kubeadm, ..need(group, (resource, ""), operations, place, Labels::None) }
 }
 
 /// What becomes of the attachment of a volume that moves.
 const ATTACHMENTS: &[&str] = &["CREATE", "UPDATE", "DELETE"];
 
-const NEEDS: [Need; 32] = [
+const NEEDS: [Need; 33] = [
     // What is evicted leaves, and starts again elsewhere.
     need("", ("pods", ""), &["CREATE", "DELETE"], Place::Everywhere, Labels::OfPods),
+    // Only when this takes its finalizer off is the pod of a Job gone.
+    Need { labels: Labels::OfPods, ..others("", ("pods", ""), &["UPDATE"]) },
     need("", ("pods", "eviction"), &["CREATE"], Place::Everywhere, Labels::None),
     need("", ("pods", "binding"), &["CREATE"], Place::Everywhere, Labels::None),
     need("", ("pods", "status"), &["UPDATE"], Place::Everywhere, Labels::OfPods),
     need("", ("serviceaccounts", "token"), &["CREATE"], Place::Everywhere, Labels::Any),
     // An eviction takes from the status of its budget, and only there is given back what has started elsewhere.
-    need("policy", ("poddisruptionbudgets", "status"), &["UPDATE"], Place::Everywhere, Labels::Any),
+    others("policy", ("poddisruptionbudgets", "status"), &["UPDATE"]),
     // Without these nobody finds what has moved: neither CoreDNS nor the pods behind a webhook. Some read the older kind.
     need("discovery.k8s.io", ("endpointslices", ""), &["CREATE", "UPDATE"], Place::Everywhere, Labels::Any),
     need("", ("endpoints", ""), &["CREATE", "UPDATE"], Place::Everywhere, Labels::Any),
@@ -122,12 +134,12 @@ const NEEDS: [Need; 32] = [
     need("storage.k8s.io", ("volumeattachments", ""), ATTACHMENTS, Place::Cluster, Labels::None),
     need("storage.k8s.io", ("volumeattachments", "status"), &["UPDATE"], Place::Cluster, Labels::None),
     // Each new pod with a generic ephemeral volume gets a claim of its own, which is then bound to a new volume.
-    claims("", ("persistentvolumeclaims", ""), &["CREATE", "UPDATE"]),
-    claims("", ("persistentvolumeclaims", "status"), &["UPDATE"]),
-    need("", ("persistentvolumes", ""), &["CREATE", "UPDATE"], Place::Cluster, Labels::Any),
+    others("", ("persistentvolumeclaims", ""), &["CREATE", "UPDATE"]),
+    others("", ("persistentvolumeclaims", "status"), &["UPDATE"]),
+    Need { place: Place::Cluster, ..others("", ("persistentvolumes", ""), &["CREATE", "UPDATE"]) },
     // Claims of devices are made for new pods, and in their status devices are given and taken back.
-    Need { version: ANY_VERSION, ..claims(DEVICES, ("resourceclaims", ""), &["CREATE", "UPDATE"]) },
-    Need { version: ANY_VERSION, ..claims(DEVICES, ("resourceclaims", "status"), &["UPDATE"]) },
+    Need { version: ANY_VERSION, ..others(DEVICES, ("resourceclaims", ""), &["CREATE", "UPDATE"]) },
+    Need { version: ANY_VERSION, ..others(DEVICES, ("resourceclaims", "status"), &["UPDATE"]) },
     // Nodes are cordoned, and say that they live. A kubelet that starts asks to create its own first.
     need("", ("nodes", ""), &["CREATE", "UPDATE"], Place::Cluster, Labels::Any),
     need("", ("nodes", "status"), &["UPDATE"], Place::Cluster, Labels::Any),
@@ -195,8 +207,9 @@ pub(super) struct Asked {
     pub(super) by_kubeadm: bool,
     /// It is asked about some of it for certain, and not only about what labels may be on that nobody here can see.
     pub(super) is_sure: bool,
-    /// It may be asked about pods of the templates that are read: its own, and those that it waits for.
-    pub(super) is_about_templates: bool,
+    /// Its own pods may wait for it, or those that it waits for, or kubeadm: what they need, or what may be on their
+    /// templates, is asked about.
+    pub(super) is_waited_for: bool,
 }
 
 impl Asked {
@@ -212,7 +225,7 @@ impl Asked {
         self.cluster |= other.cluster;
         self.by_kubeadm |= other.by_kubeadm;
         self.is_sure |= other.is_sure;
-        self.is_about_templates |= other.is_about_templates;
+        self.is_waited_for |= other.is_waited_for;
     }
 }
 
@@ -230,10 +243,10 @@ pub(super) fn asked(webhook: &Webhook, namespaces: &[Namespace], workloads: &[Wo
     for need in NEEDS.iter().filter(|need| webhook.rules.iter().any(|rule| matches(rule, need, webhook))) {
         if need.place == Place::Cluster {
             let is_met = need.labels == Labels::Any || webhook.objects.matches(&BTreeMap::new());
-            asked.cluster |= is_met && !need.is_kubeadms;
-            asked.by_kubeadm |= is_met && need.is_kubeadms;
+            asked.cluster |= is_met && need.who == Who::Pods;
+            asked.by_kubeadm |= is_met && need.who == Who::Kubeadm;
             asked.is_sure |= is_met;
-            asked.is_about_templates |= is_met;
+            asked.is_waited_for |= is_met && need.who != Who::Others;
             asked.what.extend(is_met.then(|| name(need)));
             continue;
         }
@@ -241,14 +254,14 @@ pub(super) fn asked(webhook: &Webhook, namespaces: &[Namespace], workloads: &[Wo
         for namespace in in_scope.iter().filter(|namespace| need.place.is_in(namespace)) {
             let met = objects.meet(need.labels, namespace);
             asked.is_sure |= met == Met::Surely;
-            asked.is_about_templates |= matches!(met, Met::Perhaps | Met::Surely);
+            asked.is_waited_for |= need.who != Who::Others && matches!(met, Met::Perhaps | Met::Surely);
             here.extend((met != Met::No).then(|| (*namespace).to_owned()));
         }
         asked.what.extend((!here.is_empty()).then(|| name(need)));
-        if need.is_kubeadms {
-            asked.by_kubeadm |= !here.is_empty();
-        } else {
-            asked.namespaces.extend(here);
+        match need.who {
+            Who::Pods => asked.namespaces.extend(here),
+            Who::Kubeadm => asked.by_kubeadm |= !here.is_empty(),
+            Who::Others => {}
         }
     }
     asked

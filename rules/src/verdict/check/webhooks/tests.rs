@@ -194,7 +194,7 @@ fn only_a_webhook_that_fails_closed_and_is_asked_about_what_an_upgrade_needs_cou
     for (group, resources, operations, is_needed) in [
         ("", &["pods"][..], &["CREATE"][..], true),
         ("", &["pods"], &["DELETE"], true),
-        ("", &["pods"], &["UPDATE"], false),
+        ("", &["pods"], &["UPDATE"], true),
         ("", &["pods"], &["CONNECT"], false),
         ("", &["pods"], &["*"], true),
         ("*", &["pods"], &["CREATE"], true),
@@ -304,6 +304,16 @@ fn the_namespaces_decide_whether_one_node_is_too_few() {
     ] {
         let it = Webhook { rules: vec![rule(group, &[resource], &["UPDATE"])], ..of(only("default")) };
         says(&format!("{resource} of anybody"), it, on(&[]), BLOCK, "webhook_dead");
+    }
+    for (group, resource) in [
+        ("policy", "poddisruptionbudgets/status"),
+        ("", "pods"),
+        ("", "persistentvolumeclaims"),
+        ("", "persistentvolumes"),
+        ("resource.k8s.io", "resourceclaims/status"),
+    ] {
+        let it = Webhook { rules: vec![rule(group, &[resource], &["UPDATE"])], ..webhook() };
+        says(&format!("{resource} of others"), it, on(&["w-1"]), PASS, "webhook_on_one_node");
     }
     let labelled = Selector::Every(vec![Requirement::DoesNotExist("guard/ignore".to_owned())]);
     let ignored = |cluster: &mut Healthy| {
