@@ -111,10 +111,18 @@ impl Budget {
         }
     }
 
-    /// Whether it forbids an eviction even while all of `expected` pods are healthy; nothing if that cannot be read.
+    /// Whether it forbids an eviction even while all of the `selected` pods are healthy, of `expected` that its controller
+    /// counts from; nothing if that cannot be read.
     #[must_use]
-    pub fn never_allows(&self, expected: i32) -> Option<bool> {
-        self.must_be_healthy(expected).map(|healthy| expected > 0 && healthy >= expected)
+    pub fn never_allows(&self, expected: i32, selected: i32) -> Option<bool> {
+        self.must_be_healthy(expected).map(|healthy| selected > 0 && healthy >= selected)
+    }
+
+    /// Whether its controller expects the pods that are there. From a percentage, or from `maxUnavailable`, it expects all
+    /// that their owners ask for, also where the budget selects only some of them.
+    #[must_use]
+    pub fn counts_every_pod(&self) -> bool {
+        matches!(self.demand, Demand::MinAvailable(Amount::Pods(_)))
     }
 
     /// `namespace/name`, as people write it.
@@ -222,7 +230,7 @@ pub(crate) mod tests {
             (Demand::Nothing, 3, Some(3), Some(true)),
         ] {
             let budget = budget("b", demand.clone(), expected);
-            let found = (budget.must_be_healthy(expected), budget.never_allows(expected));
+            let found = (budget.must_be_healthy(expected), budget.never_allows(expected, expected));
             assert_eq!(found, (healthy, never), "{demand:?} of {expected}");
         }
     }

@@ -31,7 +31,8 @@ fn would_leave(pod: &Pod) -> bool {
 /// but for `minAvailable` as a number, where it is the pods that are there.
 fn never(budget: &Budget, leaving: &[&Pod]) -> Option<Finding> {
     let expected = budget.expected_pods;
-    let never = matches!(budget.demand, Demand::Nothing) || budget.never_allows(expected).unwrap_or(true);
+    let never =
+        matches!(budget.demand, Demand::Nothing) || budget.never_allows(expected, expected).unwrap_or(true);
     let uncounted = budget.uncounted();
     if !never && uncounted.is_none() {
         return None;

@@ -5,7 +5,7 @@
 //!                │ demand, replicas ──▶ never ─▶ block, whatever its status allows at this moment
 //!                │ status            ──▶ not about this spec ─▶ unknown │ pods cannot be counted ─▶ block
 //!                ▼                       pods of others ─▶ judged by it  │ not enough are Ready   ─▶ note
-//!                                         none is Ready, and no rollout is under way            ─▶ block
+//!                                         none is Ready, and no rollout is under way            ─▶ unknown
 //! ```
 //!
 //! Pods are not watched: in a big cluster they are most of what there is, and they come and go. What their owners ask for
@@ -27,7 +27,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use super::{Against, Facts, NOTES_MAX, Outcome};
-use crate::drain::{Budget, Demand, overlap};
+use crate::drain::{Budget, overlap};
 use crate::inventory::{Workload, WorkloadKind};
 use crate::reason::{Finding, Reason};
 
@@ -90,8 +90,11 @@ fn one(budget: &Budget, workloads: &[&Workload], tally: &mut Tally) {
     let protected = workloads.iter().filter_map(|it| Some((it, pods::selected(budget, it)?)));
     let (evicted, daemons): (Vec<_>, Vec<_>) = protected.partition(|(it, _)| is_evicted(it));
     let pods = |of: &[(_, i32)]| of.iter().fold(0, |sum: i32, (_, pods)| sum.saturating_add(*pods));
+    let scale = evicted.iter().fold(0, |sum: i32, (it, _)| sum.saturating_add(it.rollout.desired.max(0)));
+    let replicas = pods(&evicted);
     let known = Known {
-        replicas: pods(&evicted),
+        replicas,
+        expected: if budget.counts_every_pod() { replicas } else { scale },
         daemon_pods: pods(&daemons),
         is_settled: evicted.iter().all(|(it, _)| it.rollout.is_settled()),
         whose: evicted.iter().map(|(it, _)| format!("a pod of {it}")).min().unwrap_or_default(),
@@ -106,8 +109,10 @@ fn one(budget: &Budget, workloads: &[&Workload], tally: &mut Tally) {
 
 /// What is known of the pods that a budget protects, by their owners.
 struct Known {
-    /// How many pods the Deployments and StatefulSets ask for.
+    /// How many of the pods that Deployments and StatefulSets ask for are selected.
     replicas: i32,
+    /// How many its controller expects of them.
+    expected: i32,
     /// How many pods the DaemonSets ask for.
     daemon_pods: i32,
     /// Every rollout is over.
@@ -120,14 +125,14 @@ fn against(budget: &Budget, known: &Known) -> Against {
     let unknown =
         |detail: String| Against::Unknown(Finding::new(Reason::PdbUnobserved, budget.title(), detail));
     let note = |reason, detail: String| Against::Note(Finding::new(reason, budget.title(), detail));
-    let Some(never) = budget.never_allows(known.replicas) else {
+    let Some(never) = budget.never_allows(known.expected, known.replicas) else {
         return unknown(format!("its demand cannot be read: {:?}", budget.demand));
     };
     if never {
         // Pods of others may make up for it: then it allows something although nothing is in flux, as long as they last.
-        let is_more = known.is_settled && budget.is_observed() && budget.expected_pods > known.replicas;
+        let is_more = known.is_settled && budget.is_observed() && budget.expected_pods > known.expected;
         if !is_more || budget.disruptions_allowed <= 0 {
-            return Against::Blocks(budget.never(known.replicas, &known.whose));
+            return Against::Blocks(budget.never(known.expected, &known.whose));
         }
         let Budget { expected_pods, disruptions_allowed, .. } = budget;
         let detail =
@@ -145,16 +150,20 @@ fn against(budget: &Budget, known: &Known) -> Against {
         return unknown(format!("its status is about generation {observed}, it is at {generation}"));
     }
     let others = of_others(budget, known);
-    if known.replicas == 0 && others > 0 && budget.never_allows(budget.expected_pods) == Some(true) {
+    if known.replicas == 0
+        && others > 0
+        && budget.never_allows(budget.expected_pods, budget.expected_pods) == Some(true)
+    {
         return Against::Blocks(budget.never(budget.expected_pods, "a pod whose owner is not watched"));
     }
     let Budget { current_healthy, desired_healthy, .. } = budget;
     let is_short = current_healthy < desired_healthy && !budget.evicts_unhealthy;
-    // Nothing is on its way that would make a pod Ready, and the drain would wait for that.
+    // Pods that are not running yet may leave all the same, and those that run may be Ready in a moment: nobody looks at
+    // them here. Where neither is so the drain hangs.
     if is_short && *current_healthy <= 0 && known.replicas > 0 && known.is_settled {
         let detail =
-            format!("no pod is Ready of {desired_healthy} that must be, so {} cannot leave", known.whose);
-        return Against::Blocks(Finding::new(Reason::PdbBlocked, budget.title(), detail));
+            format!("no pod is Ready of {desired_healthy} that must be, so {} may never leave", known.whose);
+        return Against::Unknown(Finding::new(Reason::PdbBlocked, budget.title(), detail));
     }
     if is_short && known.replicas.max(others) > 0 {
         return note(Reason::PdbWaits, format!("{current_healthy} of {desired_healthy} pods are Ready"));
@@ -165,9 +174,8 @@ fn against(budget: &Budget, known: &Known) -> Against {
 /// How many pods its status counts that no known owner asks for. A number counts every pod, also those of DaemonSets;
 /// percentages and `maxUnavailable` count replicas.
 fn of_others(budget: &Budget, known: &Known) -> i32 {
-    let counts_every_pod = matches!(budget.demand, Demand::MinAvailable(crate::drain::Amount::Pods(_)));
-    let daemon_pods = if counts_every_pod { known.daemon_pods } else { 0 };
-    budget.expected_pods.saturating_sub(known.replicas).saturating_sub(daemon_pods)
+    let daemon_pods = if budget.counts_every_pod() { known.daemon_pods } else { 0 };
+    budget.expected_pods.saturating_sub(known.expected).saturating_sub(daemon_pods)
 }
 
 /// Workloads whose pods more than one budget protects.

@@ -2,8 +2,8 @@ use std::collections::BTreeSet;
 
 use super::super::tests::{Healthy, outcome};
 use super::*;
-use crate::drain::Amount;
 use crate::drain::budget::tests::{budget, min};
+use crate::drain::{Amount, Demand};
 use crate::inventory::Rollout;
 use crate::labels::{Requirement, Selector};
 use crate::snapshot::Source;
@@ -196,6 +196,24 @@ fn a_budget_may_be_of_one_pod_of_a_stateful_set() {
     let first = Selector::Every(vec![is(name, &["db-0"])]);
     let first = Budget { selector: first, ..budget("first", min(0), 1) };
     says("none of one", with(vec![first], vec![db(3)]), Status::Pass, &[], &[]);
+    let away = |pods| Demand::MaxUnavailable(Amount::Pods(pods));
+    // What may be away is counted from all that the owner asks for, what is there from those that are selected.
+    for (what, requirement, demand, selected, expected) in [
+        ("one of three", is(name, &["db-0"]), away(1), 1, &blocked),
+        ("two of three", is_not(name, &["db-0"]), away(1), 2, &blocked),
+        ("two of three, two away", is_not(name, &["db-0"]), away(2), 2, &passed),
+        (
+            "one of three by half",
+            is(name, &["db-0"]),
+            Demand::MaxUnavailable(Amount::Percent(50)),
+            1,
+            &blocked,
+        ),
+        ("one of three, all away", is(name, &["db-0"]), away(3), 1, &passed),
+    ] {
+        let some = Budget { demand, current_healthy: selected, ..some(requirement, 3) };
+        assert_eq!(&outcome(check, "v1.36.3", with(vec![some], vec![db(3)])), expected, "{what}");
+    }
     // A Deployment's pods wear no such label.
     let named =
         Budget { selector: Selector::Every(vec![is(name, &["web-0"])]), ..budget("named", min(0), 0) };
@@ -204,9 +222,9 @@ fn a_budget_may_be_of_one_pod_of_a_stateful_set() {
 }
 
 #[test]
-fn where_nobody_is_ready_and_nothing_is_on_its_way_the_drain_hangs() {
+fn where_nobody_is_ready_and_no_rollout_is_under_way_nobody_knows_whether_the_drain_hangs() {
     let dead = Budget { disruptions_allowed: 0, current_healthy: 0, ..of("web", budget("b", min(2), 3)) };
-    says("settled", with(vec![dead.clone()], vec![web(3)]), Status::Block, &["pdb_blocked"], &[]);
+    says("settled", with(vec![dead.clone()], vec![web(3)]), Status::Unknown, &["pdb_blocked"], &[]);
     let mut rolling = web(3);
     rolling.rollout.updated = 2;
     says("rolling", with(vec![dead.clone()], vec![rolling]), Status::Pass, &[], &["pdb_waits"]);
