@@ -66,9 +66,9 @@ struct Alone {
     node: NodeName,
     /// Where its own pods are.
     namespace: String,
-    /// In which namespaces it is asked.
+    /// In which namespaces pods wait for it.
     asked_in: BTreeSet<String>,
-    /// It is asked for certain.
+    /// They do for certain.
     is_sure: bool,
     finding: Finding,
 }
@@ -217,21 +217,15 @@ impl Scene<'_> {
                 let namespace = backend.service().map(|it| it.namespace.clone()).unwrap_or_default();
                 // Pods of the control plane often may be nowhere else, and while its only node is drained kubeadm waits there.
                 let has_no_other = self.control_plane == [&node];
-                if !asked.is_waited_for {
-                    tally.notes.push(found);
-                } else if asked.cluster
-                    || asked.namespaces.contains(SYSTEM)
-                    || (asked.by_kubeadm && has_no_other)
-                {
-                    tally.against(found, asked.is_sure);
+                if asked.cluster || (asked.by_kubeadm && has_no_other) {
+                    tally.blockers.push(found);
+                } else if let Some(&is_sure) = asked.waited_in.get(SYSTEM) {
+                    tally.against(found, is_sure);
                 } else {
-                    tally.alone.push(Alone {
-                        node,
-                        namespace,
-                        asked_in: asked.namespaces.clone(),
-                        is_sure: asked.is_sure,
-                        finding: found,
-                    });
+                    let asked_in = asked.waited_in.keys().cloned().collect();
+                    // A circle of which one part is not certain is not certain.
+                    let is_sure = asked.waited_in.values().all(|is_sure| *is_sure);
+                    tally.alone.push(Alone { node, namespace, asked_in, is_sure, finding: found });
                 }
             }
         }

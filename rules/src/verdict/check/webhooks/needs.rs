@@ -201,15 +201,14 @@ pub(super) struct Asked {
     pub(super) what: BTreeSet<String>,
     /// The namespaces in which it is asked.
     pub(super) namespaces: BTreeSet<String>,
+    /// Those of them in which it is asked about what pods of the templates wait for, and whether that is certain.
+    pub(super) waited_in: BTreeMap<String, bool>,
     /// It is asked about objects of no namespace too.
     pub(super) cluster: bool,
     /// It is asked about what only kubeadm writes. No pod waits for that, but kubeadm does.
     pub(super) by_kubeadm: bool,
     /// It is asked about some of it for certain, and not only about what labels may be on that nobody here can see.
     pub(super) is_sure: bool,
-    /// Its own pods may wait for it, or those that it waits for, or kubeadm: what they need, or what may be on their
-    /// templates, is asked about.
-    pub(super) is_waited_for: bool,
 }
 
 impl Asked {
@@ -225,7 +224,9 @@ impl Asked {
         self.cluster |= other.cluster;
         self.by_kubeadm |= other.by_kubeadm;
         self.is_sure |= other.is_sure;
-        self.is_waited_for |= other.is_waited_for;
+        for (namespace, is_sure) in other.waited_in {
+            *self.waited_in.entry(namespace).or_default() |= is_sure;
+        }
     }
 }
 
@@ -246,7 +247,6 @@ pub(super) fn asked(webhook: &Webhook, namespaces: &[Namespace], workloads: &[Wo
             asked.cluster |= is_met && need.who == Who::Pods;
             asked.by_kubeadm |= is_met && need.who == Who::Kubeadm;
             asked.is_sure |= is_met;
-            asked.is_waited_for |= is_met && need.who != Who::Others;
             asked.what.extend(is_met.then(|| name(need)));
             continue;
         }
@@ -254,7 +254,9 @@ pub(super) fn asked(webhook: &Webhook, namespaces: &[Namespace], workloads: &[Wo
         for namespace in in_scope.iter().filter(|namespace| need.place.is_in(namespace)) {
             let met = objects.meet(need.labels, namespace);
             asked.is_sure |= met == Met::Surely;
-            asked.is_waited_for |= need.who != Who::Others && matches!(met, Met::Perhaps | Met::Surely);
+            if need.who == Who::Pods && matches!(met, Met::Perhaps | Met::Surely) {
+                *asked.waited_in.entry((*namespace).to_owned()).or_default() |= met == Met::Surely;
+            }
             here.extend((met != Met::No).then(|| (*namespace).to_owned()));
         }
         asked.what.extend((!here.is_empty()).then(|| name(need)));
@@ -335,10 +337,12 @@ fn is_added(requirement: &Requirement) -> bool {
 
 /// Whether it asks for a label that no template has.
 fn is_untold(requirement: &Requirement, workloads: &[Workload]) -> bool {
+    let mut templates = workloads.iter().map(|it| &it.pod_labels);
     match requirement {
-        Requirement::In(key, _) | Requirement::Exists(key) => {
-            !workloads.iter().any(|it| it.pod_labels.contains_key(key))
+        Requirement::In(key, wanted) => {
+            !templates.any(|labels| labels.get(key).is_some_and(|value| wanted.contains(value)))
         }
+        Requirement::Exists(key) => !templates.any(|labels| labels.contains_key(key)),
         Requirement::NotIn(..) | Requirement::DoesNotExist(_) | Requirement::Unknown(_) => false,
     }
 }

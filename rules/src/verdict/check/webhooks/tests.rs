@@ -332,7 +332,7 @@ fn the_labels_of_objects_count_where_they_are_known() {
         Webhook { objects, rules: vec![rule("", &[resource], &[operation])], ..webhook() }
     };
     says("pods of a workload", of("app", "hook", "pods", "CREATE"), on(&[]), BLOCK, "webhook_dead");
-    says("pods of nobody", of("app", "other", "pods", "CREATE"), on(&[]), PASS, "");
+    says("pods of nobody", of("app", "other", "pods", "CREATE"), on(&[]), UNKNOWN, "webhook_dead");
     says("static pods", of("component", "etcd", "pods", "CREATE"), on(&[]), BLOCK, "webhook_dead");
     says("evictions have none", of("app", "hook", "pods/eviction", "CREATE"), on(&[]), PASS, "");
     says("nodes have any", of("app", "hook", "nodes", "UPDATE"), on(&[]), BLOCK, "webhook_dead");
@@ -357,7 +357,8 @@ fn labels_of_pods_that_no_template_tells_of_are_unknown() {
         ("of a StatefulSet", vec![is_in("apps.kubernetes.io/pod-index", "0")], UNKNOWN),
         ("of a Job", vec![exists("batch.kubernetes.io/job-name")], UNKNOWN),
         ("another needs a template", vec![exists("job-name"), is_in("app", "hook")], UNKNOWN),
-        ("no template meets the other", vec![exists("job-name"), is_in("app", "other")], PASS),
+        ("nobody's template has the other", vec![exists("job-name"), is_in("app", "other")], UNKNOWN),
+        ("a value that nobody's template has", vec![is_in("app", "other")], UNKNOWN),
         ("with what is missing", vec![exists("job-name"), gone("app")], UNKNOWN),
         ("one of the values", vec![exists("controller-uid"), not_in("pod-template-hash", "1")], UNKNOWN),
         ("known pods without it", vec![not_in("pod-template-hash", "1"), is_in("app", "hook")], BLOCK),
@@ -387,6 +388,29 @@ fn labels_of_pods_that_no_template_tells_of_are_unknown() {
         "webhook_dead ValidatingWebhookConfiguration guard: Service guard/hook has no ready endpoint; it may be asked \
          about pods in kube-system and 4 other namespaces"
     );
+}
+
+#[test]
+fn what_one_webhook_is_surely_asked_about_makes_nothing_certain_of_another() {
+    let injected = vec![Requirement::In("mesh/inject".to_owned(), ["true".to_owned()].into())];
+    // One for a namespace whose pods have no labels of ours, and one for labels that no template has.
+    let by_namespace = Webhook { namespaces: only("default"), ..webhook() };
+    let by_pod = Webhook { objects: Selector::Every(injected), ..webhook() };
+    let both = |cluster: &mut Healthy, backend| {
+        with(cluster, by_namespace.clone(), Some(backend));
+        let configurations = cluster.inventory.webhooks.value.as_mut().unwrap();
+        configurations[0].webhooks.push(by_pod.clone());
+    };
+    let on_one = found(|cluster| both(cluster, on(&["w-1"])));
+    assert_eq!(on_one, (PASS, vec![], vec!["webhook_on_one_node"]));
+    assert_eq!(found(|cluster| both(cluster, on(&[]))), (BLOCK, vec!["webhook_dead"], vec![]));
+    // A template that says no to it tells nothing of others.
+    let refused = |cluster: &mut Healthy| {
+        with(cluster, by_pod.clone(), Some(on(&[])));
+        let workloads = cluster.inventory.workloads.value.as_mut().unwrap();
+        workloads[0].pod_labels.insert("mesh/inject".to_owned(), "false".to_owned());
+    };
+    assert_eq!(found(refused), (UNKNOWN, vec!["webhook_dead"], vec![]));
 }
 
 #[test]
