@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::snapshot::ETCD;
+
 /// The flags whose values are kept.
 pub const KEPT: [&str; 6] = [
     "feature-gates",
@@ -32,7 +34,10 @@ pub fn flags(component: &str, words: &[String]) -> Result<BTreeMap<String, Vec<S
         if word.split('=').next().is_some_and(is_filled_in) {
             return Err("one of its arguments is a variable, such as $(NAME); write it out".to_owned());
         }
-        let Some(flag) = word.strip_prefix("--").filter(|flag| !flag.is_empty()) else { continue };
+        // One dash is enough for etcd; for the others a letter follows it.
+        let short = || word.strip_prefix('-').filter(|_| component == ETCD);
+        let flag = word.strip_prefix("--").or_else(short).filter(|flag| !flag.is_empty());
+        let Some(flag) = flag else { continue };
         let (name, value) = match flag.split_once('=') {
             Some((name, value)) => (name, Some(value)),
             None => (flag, None),
@@ -85,6 +90,14 @@ mod tests {
         let expected = ["allow-privileged=", "etcd-servers=", "feature-gates=A=true,B=false|C=true"];
         assert_eq!(read(&words), Ok(expected.map(str::to_owned).to_vec()));
         assert_eq!(read(&["kube-apiserver", "--feature-gates", "--v=2"]).unwrap()[0], "feature-gates=");
+    }
+
+    #[test]
+    fn one_dash_is_enough_for_etcd() {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let found = flags("etcd", &words(&["etcd", "-enable-v2=true", "--name=a"])).unwrap();
+        assert_eq!(found.into_keys().collect::<Vec<_>>(), ["enable-v2", "name"]);
+        assert_eq!(read(&["kube-apiserver", "-v=2"]).unwrap(), Vec::<String>::new());
     }
 
     #[test]

@@ -101,7 +101,7 @@ pub struct Fit {
 pub enum Coverage {
     /// What it fits.
     Known(Fit),
-    /// It is older than every row.
+    /// It is older than every row, or than one of the two lists.
     Older,
     /// It is newer than every row.
     Newer,
@@ -126,17 +126,13 @@ impl Support {
         let min = window.and_then(|window| window.min).or_else(|| self.min.of(version));
         let max = window.and_then(|window| window.max).or_else(|| self.max.of(version));
         // Without a bound that other releases have, nothing is said about this one.
-        let (lacks_min, lacks_max) = (self.has_floor() && min.is_none(), self.has_ceiling() && max.is_none());
+        let has_floor = !self.min.is_empty() || !self.has_ceiling();
+        let (lacks_min, lacks_max) = (has_floor && min.is_none(), self.has_ceiling() && max.is_none());
         if lacks_min || lacks_max {
             return Coverage::Older;
         }
         let claim = window.and_then(|window| window.claim).unwrap_or(self.claim);
         Coverage::Known(Fit { min, max, claim })
-    }
-
-    /// Whether any release has an oldest minor.
-    fn has_floor(&self) -> bool {
-        !self.min.is_empty() || self.windows.iter().any(|window| window.min.is_some())
     }
 
     /// Whether any release has a newest minor.

@@ -78,9 +78,10 @@ fn unseen(pods: &[StaticPod], servers: &[ApiServer], nodes: &[Node]) -> Vec<Find
     let unseen = |subject: String, detail: String| Finding::new(Reason::ControlPlaneUnseen, subject, detail);
     let members: Vec<_> = nodes.iter().filter(|node| node.role == Role::ControlPlane).collect();
     let mut found = Vec::new();
-    if servers.len() < members.len() {
-        let detail = format!("{} for {} nodes of the control plane", servers.len(), members.len());
-        found.push(unseen("api_servers".to_owned(), detail));
+    // The only one is asked at the address that everything is read through.
+    let asked = |node: &&&Node| servers.iter().any(|server| server.name == node.name.0);
+    for node in members.iter().filter(|node| members.len() > 1 && !asked(node)) {
+        found.push(unseen(node.name.0.clone(), "its kube-apiserver was not asked yet".to_owned()));
     }
     if pods.is_empty() {
         return found;

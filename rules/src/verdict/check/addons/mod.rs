@@ -161,7 +161,10 @@ fn one(addon: &Addon, places: &[&Workload], question: &Question<'_>, facts: &Fac
 
 fn absent(addon: &Addon, tally: &mut Tally) {
     let place = &addon.detection;
-    let detail = format!("no {} {}/{}, nor any of its image", place.kind, place.namespace, place.resource);
+    let detail = format!(
+        "no {} {}/{}, nor any of its image or name elsewhere",
+        place.kind, place.namespace, place.resource
+    );
     let finding = fit::about(addon, Reason::AddonMissing, &detail);
     match place.if_absent {
         IfAbsent::NotApplicable => {}

@@ -76,13 +76,15 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
     Ok(Outcome::judge(pods_read, evidence, blockers, unknowns.into_iter().collect()).noting(notes))
 }
 
-/// The pods of the control plane whose minor the target changes. The minor of an etcd is that of the API server beside
-/// it: kubeadm brings the two together.
+/// The pods of the control plane whose minor the target changes. The minor of an etcd is that of what runs
+/// beside it: kubeadm brings them together.
 fn going<'a>(pods: &'a [StaticPod], target: Minor, found: &mut Found) -> Vec<(&'a StaticPod, String, Hop)> {
     let mut going = Vec::new();
     for pod in pods {
         let numbered = match pod.component.as_str() {
-            ETCD => pods.iter().find(|it| it.component == CONTROL_PLANE[0] && it.node == pod.node),
+            ETCD => CONTROL_PLANE
+                .iter()
+                .find_map(|name| pods.iter().find(|it| it.component == *name && it.node == pod.node)),
             component => CONTROL_PLANE.contains(&component).then_some(pod),
         };
         let name = format!("{} on {}", pod.component, pod.node);
@@ -91,11 +93,11 @@ fn going<'a>(pods: &'a [StaticPod], target: Minor, found: &mut Found) -> Vec<(&'
                 let hop = Hop { running: version.minor(), target };
                 going.extend(hop.is_one().then_some((pod, name, hop)));
             }
-            // Of an etcd this is told with the API server.
+            // Of an etcd this is told with the other.
             Some(Err(_)) if pod.component == ETCD => {}
             Some(Err(written)) => found.unknown(unreadable_version(&name, written)),
             None if pod.component == ETCD => {
-                let detail = "no kube-apiserver beside it tells which minor it came with";
+                let detail = "nothing beside it tells which minor it came with";
                 found.unknown(Finding::new(Reason::CommandLineUnseen, name, detail));
             }
             None => {}
