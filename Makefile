@@ -7,6 +7,7 @@ SHELL := /bin/bash
 # no quotes, and refuses an empty one.
 ifneq ($(shell id -u),0)
 RUNNER := sudo -E env PATH=$(PATH)
+AS_ROOT := $(RUNNER)
 export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER := $(RUNNER)
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER := $(RUNNER)
 endif
@@ -15,10 +16,10 @@ endif
 TEST_THREADS ?= 3
 CACHE = $(or $(LOCKKEEPER_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/lockkeeper)
 
-.PHONY: help setup build test lint bench sandbox gate-close gate-open clean-cache
+.PHONY: help setup build test e2e e2e-ha lint bench sandbox gate-close gate-open clean-cache
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make sandbox ARGS='--workers 3 --exit'   passes flags; ARGS=--help lists them"
 
@@ -34,6 +35,14 @@ lint: ## Check the format and what clippy has to say
 
 test: setup lint build ## Run every test on the real parts
 	cargo test --locked --workspace -- --test-threads=$(TEST_THREADS)
+
+e2e: ## Upgrade a real kubeadm cluster, v1.35.4 to v1.36.3, with the actuator killed on the way
+	@tests/setup --e2e
+	@cargo build --locked --workspace --bins
+	@$(AS_ROOT) target/debug/e2e $(ARGS)
+
+e2e-ha: ## The same with three control planes, v1.36.1 to v1.36.3 (ARGS='--from v1.35.4' for another minor)
+	@$(MAKE) --no-print-directory e2e ARGS="--control-planes 3 --workers 1 --from v1.36.1 $(ARGS)"
 
 bench: setup ## Measure a verdict on a large cluster, and beside the first gate (SEED=/path/to/compat-gate.py)
 	cargo bench --locked --package lockkeeper-rules --bench verdict

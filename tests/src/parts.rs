@@ -74,6 +74,22 @@ pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/parts")
 }
 
+/// What the real machines of `make e2e` are made of: root, images or packages.
+///
+/// # Errors
+/// It is not there.
+pub fn e2e(what: &str) -> Result<PathBuf> {
+    find("e2e", what, "tests/setup --e2e")
+}
+
+/// Debian's registry for images.
+///
+/// # Errors
+/// It is not there.
+pub fn docker_registry() -> Result<PathBuf> {
+    find("docker-registry", "docker-registry", "tests/setup --e2e")
+}
+
 fn find(part: &str, program: &str, remedy: &str) -> Result<PathBuf> {
     let path = folder().join(part).join(program);
     match path.canonicalize() {

@@ -39,7 +39,7 @@ impl SshKeys {
     /// ssh-keygen fails.
     pub fn make(folder: &RunFolder) -> Result<Self> {
         let identity = folder.folder("ssh")?.join("identity");
-        generate(&identity)?;
+        generate_key(&identity)?;
         let public = std::fs::read_to_string(identity.with_extension("pub"))?;
         Ok(Self { identity, known_hosts: folder.write("ssh/known_hosts", "")?, public })
     }
@@ -51,7 +51,11 @@ impl SshKeys {
     }
 }
 
-fn generate(path: &Path) -> Result<()> {
+/// Makes a pair of keys.
+///
+/// # Errors
+/// ssh-keygen fails.
+pub(crate) fn generate_key(path: &Path) -> Result<()> {
     let output = Command::new("ssh-keygen")
         .args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"])
         .arg(path)
@@ -326,7 +330,7 @@ pub(super) fn write_manifests(etc: &Path, tag: &str) -> Result<()> {
 
 fn furnish_ssh(folder: &Folder, keys: &SshKeys, spec: &MachineSpec) -> Result<()> {
     folder.write("ssh/authorized_keys", &keys.public)?;
-    generate(&folder.path("ssh/host_key"))?;
+    generate_key(&folder.path("ssh/host_key"))?;
     let public = folder.read("ssh/host_key.pub").context("ssh-keygen wrote no public key")?;
     keys.know(spec.address, spec.port, &public)?;
     let inside = super::INSIDE;

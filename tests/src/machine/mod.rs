@@ -15,7 +15,7 @@ mod unit;
 
 pub use call::{Call, Fault, Then, When};
 pub use folder::Folder;
-pub(crate) use host::machine_id;
+pub(crate) use host::{generate_key, machine_id};
 pub use host::{Machine, MachineSpec, SshKeys};
 
 use std::path::Path;

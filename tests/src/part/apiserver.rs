@@ -180,7 +180,7 @@ impl ApiServer {
     pub fn scrape_job(&self) -> ScrapeJob {
         let target = self.url.trim_start_matches("https://").to_owned();
         let auth = ScrapeAuth { token: User::Prometheus.token(), ca_file: self.ca_file.clone() };
-        ScrapeJob { name: "apiserver".to_owned(), target, api_server: Some(auth) }
+        ScrapeJob { name: "apiserver".to_owned(), targets: vec![target], api_server: Some(auth) }
     }
 
     /// Serves these groups and versions too, or no longer, such as `storage.k8s.io/v1beta1=true`; from its next start on.

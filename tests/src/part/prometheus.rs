@@ -26,8 +26,8 @@ const API_SERVER_SERIES: &str = "apiserver_request_total|apiserver_requested_dep
 pub struct ScrapeJob {
     /// The label `job`.
     pub name: String,
-    /// `address:port`.
-    pub target: String,
+    /// Each `address:port`.
+    pub targets: Vec<String>,
     /// How an API server is scraped; nothing for everybody else.
     pub api_server: Option<ScrapeAuth>,
 }
@@ -45,11 +45,11 @@ impl ScrapeJob {
     /// A job over plain HTTP.
     #[must_use]
     pub fn plain(name: &str, target: &str) -> Self {
-        Self { name: name.to_owned(), target: target.to_owned(), api_server: None }
+        Self { name: name.to_owned(), targets: vec![target.to_owned()], api_server: None }
     }
 
     fn config(&self) -> Value {
-        let mut config = json!({"job_name": self.name, "static_configs": [{"targets": [self.target]}]});
+        let mut config = json!({"job_name": self.name, "static_configs": [{"targets": self.targets}]});
         if let Some(ScrapeAuth { token, ca_file }) = &self.api_server {
             config["scheme"] = json!("https");
             config["authorization"] = json!({"credentials": token});

@@ -8,11 +8,11 @@ use anyhow::{Context, Result};
 use lockkeeper_rules::settings::{AlertSettings, Settings};
 use lockkeeper_rules::snapshot::Role;
 use lockkeeper_rules::version::Version;
+use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::control_plane::keep;
 use super::objects::{prepare_cluster, wait_for_api_servers, wait_for_nodes};
-use super::wiring::{Reached, Wiring};
 use super::{CONTROL_PLANE, ControlPlane, World};
 use crate::certs::Certs;
 use crate::kubelet::{Kubelets, NodeSpec};
@@ -21,6 +21,13 @@ use crate::packages::Packages;
 use crate::part::User;
 use crate::run_folder::{RunFolder, free_port};
 use crate::site::Site;
+use crate::wiring::{Reached, Wiring};
+
+/// A World lives for minutes, and its Prometheus cannot have watched for a month.
+const FACTS: &str = r#"schema: 2
+as_of: "2026-09-01"
+policy: {deprecated_api_short_proof: note}
+"#;
 
 /// What a World shall be.
 #[derive(Debug, Clone)]
@@ -149,13 +156,16 @@ impl Builder {
             api_url.clone(),
         );
         prepare_cluster(&kube, &self.from).await?;
-        let wiring = Wiring::new(folder, &self.settings, center)?;
+        let wiring = Wiring::new(folder, &self.settings, center, FACTS)?;
         let alertmanager = wiring.alertmanager(&site).await?;
-        let prometheus = wiring.prometheus(&alertmanager, &site, &plane.apiserver).await?;
-        let exporter = wiring.exporter(&packages, &prometheus);
-        let ssh_port = machines[0].spec.port;
-        let reached = Reached { packages: &packages, etcd: &plane.etcd, keys: &keys, ssh_port };
-        let actuator = wiring.actuator(&prometheus, &alertmanager, &reached)?;
+        let prometheus = wiring.prometheus(&alertmanager, &site, plane.apiserver.scrape_job()).await?;
+        let packages_url = packages.url();
+        let reached = |kubeconfig| Reached { packages: &packages_url, kubeconfig };
+        let kubeconfig = plane.apiserver.kubeconfig(User::Exporter);
+        let exporter = wiring.exporter(&prometheus, &reached(&kubeconfig));
+        let kubeconfig = plane.apiserver.kubeconfig(User::Actuator);
+        let nodes = reached_nodes(folder, &keys, &plane, machines[0].spec.port)?;
+        let actuator = wiring.actuator(&prometheus, &alertmanager, &reached(&kubeconfig), nodes);
         let webhook_token = wiring.token;
         wait_for_nodes(&kube, machines.len()).await?;
         wait_for_api_servers(&prometheus).await?;
@@ -221,6 +231,17 @@ impl Builder {
         }
         Ok(machines)
     }
+}
+
+/// How the actuator reaches the machines, and etcd on them.
+fn reached_nodes(folder: &RunFolder, keys: &SshKeys, plane: &ControlPlane, port: u16) -> Result<Value> {
+    let pki = |name: &str| format!("/etc/kubernetes/pki/etcd/{name}");
+    Ok(json!({
+        "ssh": {"user": "root", "port": port, "keyFile": keys.identity, "knownHostsFile": keys.known_hosts,
+                "controlDirectory": folder.folder("c")?},
+        "etcd": {"endpoints": plane.etcd.endpoint, "caFile": pki("ca.crt"), "certFile": pki("healthcheck-client.crt"),
+                 "keyFile": pki("healthcheck-client.key")},
+    }))
 }
 
 fn node_of(machine: &Machine) -> NodeSpec {

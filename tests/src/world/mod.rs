@@ -6,9 +6,7 @@ mod cluster;
 mod control_plane;
 mod objects;
 mod observe;
-mod product;
 mod said;
-mod wiring;
 
 use std::sync::Arc;
 
@@ -30,8 +28,9 @@ pub use builder::Builder;
 pub use cluster::{NAMESPACE, Workload};
 pub use control_plane::{Component, Components, ControlPlane};
 pub use objects::grant_rights;
-pub use product::Product;
-pub use wiring::REPEAT_SECONDS;
+
+pub use crate::product::Product;
+pub use crate::wiring::REPEAT_SECONDS;
 
 /// The control-plane node.
 pub const CONTROL_PLANE: &str = "cp-1";

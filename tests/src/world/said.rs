@@ -6,7 +6,7 @@ use lockkeeper_rules::gate::REASONS;
 use lockkeeper_rules::reason::Reason;
 
 use super::World;
-use super::wiring::route_to;
+use crate::wiring::route_to;
 
 impl World {
     /// Whether a run waits for this reason and all places say so: its status and its condition, the exporter's

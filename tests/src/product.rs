@@ -33,7 +33,7 @@ pub struct Product {
 }
 
 impl Product {
-    pub(super) fn new(
+    pub(crate) fn new(
         folder: &Arc<RunFolder>,
         name: &'static str,
         url: String,

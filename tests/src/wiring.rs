@@ -1,34 +1,27 @@
-//! Who speaks to whom in a World: the observers' and the products' configurations.
+//! Who speaks to whom: the observers' and the products' configurations, for a World and for a real cluster alike.
 
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
 use lockkeeper_rules::route::{Humans, RouteOptions, RouteTls};
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::{alert, route};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::Product;
-use crate::machine::{SshKeys, machine_id};
-use crate::packages::Packages;
-use crate::part::{Alertmanager, ApiServer, Etcd, Prometheus, ScrapeJob, User};
+use crate::machine::machine_id;
+use crate::part::{Alertmanager, Prometheus, ScrapeJob};
+use crate::product::Product;
 use crate::run_folder::{RunFolder, free_port};
 use crate::site::{Site, rules};
 
 /// How often Alertmanager repeats a call that stays true.
 pub const REPEAT_SECONDS: u64 = 2;
 
-/// A World lives for minutes, and its Prometheus cannot have watched for a month.
-const FACTS: &str = r#"schema: 2
-as_of: "2026-09-01"
-policy: {deprecated_api_short_proof: note}
-"#;
-
 /// Where the products listen, and what the webhook asks for: known before anything starts, since Prometheus and
 /// Alertmanager are told first.
-pub(super) struct Wiring<'a> {
+pub(crate) struct Wiring<'a> {
     folder: &'a Arc<RunFolder>,
     settings: &'a Settings,
     center: Ipv4Addr,
@@ -36,27 +29,32 @@ pub(super) struct Wiring<'a> {
     actuator: String,
     webhook: String,
     token_file: PathBuf,
-    /// What the operator of a World wishes of verdicts.
+    /// What the operator wishes of verdicts.
     facts: PathBuf,
     /// The bearer token of the webhook.
-    pub(super) token: String,
+    pub(crate) token: String,
 }
 
-/// What the actuator reaches besides Prometheus and Alertmanager.
-pub(super) struct Reached<'a> {
-    pub(super) packages: &'a Packages,
-    pub(super) etcd: &'a Etcd,
-    pub(super) keys: &'a SshKeys,
-    pub(super) ssh_port: u16,
+/// Where the cluster is, and what it is upgraded from.
+pub(crate) struct Reached<'a> {
+    /// The index of packages, with `{minor}`.
+    pub(crate) packages: &'a str,
+    /// The kubeconfig of the product.
+    pub(crate) kubeconfig: &'a Path,
 }
 
 impl<'a> Wiring<'a> {
-    /// Takes ports at this address.
-    pub(super) fn new(folder: &'a Arc<RunFolder>, settings: &'a Settings, center: Ipv4Addr) -> Result<Self> {
+    /// Takes ports at this address; `facts` is what the operator lays over the built-in ones.
+    pub(crate) fn new(
+        folder: &'a Arc<RunFolder>,
+        settings: &'a Settings,
+        center: Ipv4Addr,
+        facts: &str,
+    ) -> Result<Self> {
         let listen = || Ok::<_, anyhow::Error>(format!("{center}:{}", free_port(center)?));
         let token = format!("secret-{}", machine_id()?);
         let token_file = folder.write("webhook-token", &token)?;
-        let facts = folder.write("facts.yaml", FACTS)?;
+        let facts = folder.write("facts.yaml", facts)?;
         Ok(Self {
             folder,
             settings,
@@ -71,7 +69,7 @@ impl<'a> Wiring<'a> {
     }
 
     /// Starts Alertmanager with the generated route.
-    pub(super) async fn alertmanager(&self, site: &Site) -> Result<Alertmanager> {
+    pub(crate) async fn alertmanager(&self, site: &Site) -> Result<Alertmanager> {
         let mut alertmanager = Alertmanager::new(self.folder, self.center)?;
         let token_file = self.token_file.display().to_string();
         alertmanager.set_config(&route_to(&self.webhook, &token_file, site, self.settings)).await?;
@@ -80,18 +78,18 @@ impl<'a> Wiring<'a> {
     }
 
     /// Starts Prometheus with the generated rules and the site's.
-    pub(super) async fn prometheus(
+    pub(crate) async fn prometheus(
         &self,
         alertmanager: &Alertmanager,
         site: &Site,
-        apiserver: &ApiServer,
+        api_servers: ScrapeJob,
     ) -> Result<Prometheus> {
         let settings = self.settings;
         let jobs = vec![
             ScrapeJob::plain(&settings.exporter_job, &self.exporter),
             ScrapeJob::plain(&settings.actuator_job, &self.actuator),
             ScrapeJob::plain("site", &site.target()),
-            apiserver.scrape_job(),
+            api_servers,
         ];
         let alertmanagers = vec![alertmanager.target().to_owned()];
         let interval = settings.scrape_interval_seconds;
@@ -105,53 +103,51 @@ impl<'a> Wiring<'a> {
     }
 
     /// The exporter, configured and not started.
-    pub(super) fn exporter(&self, packages: &Packages, prometheus: &Prometheus) -> Product {
+    pub(crate) fn exporter(&self, prometheus: &Prometheus, reached: &Reached<'_>) -> Product {
         let config = json!({
-            "packages": {"url": packages.url(), "intervalSeconds": 2},
+            "packages": {"url": reached.packages, "intervalSeconds": 2},
             "prometheus": {"urls": [prometheus.url]},
             "matrix": {"files": [self.facts]},
             "settings": self.settings,
         });
         let listen = format!("--web.listen-address={}", self.exporter);
-        let args = vec![self.kubeconfig_flag(User::Exporter), listen];
+        let args = vec![kubeconfig_flag(reached), listen];
         Product::new(self.folder, "exporter", format!("http://{}", self.exporter), config, args)
     }
 
-    /// The actuator, configured and not started.
-    pub(super) fn actuator(
+    /// The actuator, configured and not started; `more` are the sections that differ, such as `ssh`.
+    pub(crate) fn actuator(
         &self,
         prometheus: &Prometheus,
         alertmanager: &Alertmanager,
         reached: &Reached<'_>,
-    ) -> Result<Product> {
-        let Reached { packages, etcd, keys, ssh_port } = reached;
-        let pki = |name: &str| format!("/etc/kubernetes/pki/etcd/{name}");
-        let config = json!({
+        more: Value,
+    ) -> Product {
+        let mut config = json!({
             "identity": "actuator-1",
             "prometheus": {"urls": [prometheus.url]},
             "alertmanager": {"urls": [alertmanager.url]},
             "webhook": {"listenAddress": self.webhook, "tokenFile": self.token_file},
             "metrics": {"listenAddress": self.actuator},
-            "ssh": {"user": "root", "port": ssh_port, "keyFile": keys.identity, "knownHostsFile": keys.known_hosts,
-                    "controlDirectory": self.folder.folder("c")?},
-            "etcd": {"endpoints": etcd.endpoint, "caFile": pki("ca.crt"), "certFile": pki("healthcheck-client.crt"),
-                     "keyFile": pki("healthcheck-client.key")},
-            "packages": {"url": packages.url()},
+            "packages": {"url": reached.packages},
             "matrix": {"files": [self.facts]},
             "decisionLog": self.folder.path().join("decisions.jsonl"),
             "settings": self.settings,
         });
-        let args = vec![self.kubeconfig_flag(User::Actuator)];
-        Ok(Product::new(self.folder, "actuator", format!("http://{}", self.actuator), config, args))
-    }
-
-    fn kubeconfig_flag(&self, user: User) -> String {
-        format!("--kubeconfig={}", crate::part::kubeconfig_path(self.folder, user).display())
+        if let (Value::Object(config), Value::Object(more)) = (&mut config, more) {
+            config.extend(more);
+        }
+        let args = vec![kubeconfig_flag(reached)];
+        Product::new(self.folder, "actuator", format!("http://{}", self.actuator), config, args)
     }
 }
 
+fn kubeconfig_flag(reached: &Reached<'_>) -> String {
+    format!("--kubeconfig={}", reached.kubeconfig.display())
+}
+
 /// The generated route to an actuator at `address:port`.
-pub(super) fn route_to(actuator: &str, token_file: &str, site: &Site, settings: &Settings) -> String {
+pub(crate) fn route_to(actuator: &str, token_file: &str, site: &Site, settings: &Settings) -> String {
     let options = RouteOptions {
         actuator_url: format!("http://{actuator}"),
         token_file: token_file.to_owned(),

@@ -1,0 +1,225 @@
+//! A real machine, made from namespaces: systemd, sshd, containerd, kubelet, and a disk of its own.
+
+use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{cgroup, network};
+use crate::machine::machine_id;
+use crate::part::Service;
+use crate::process::Program;
+use crate::run_folder::RunFolder;
+use crate::wait::wait_for;
+
+/// How long systemd may take to be up.
+const BOOT_SECONDS_MAX: u64 = 60;
+
+/// A machine.
+#[derive(Debug)]
+pub(super) struct Host {
+    /// Its name, and its node's.
+    pub(super) name: String,
+    /// Its place in the network.
+    pub(super) number: u8,
+    /// Where it is reached.
+    pub(super) address: Ipv4Addr,
+    /// Its host key, as `known_hosts` has it.
+    pub(super) host_key: String,
+    folder: PathBuf,
+    group: String,
+    service: Service,
+    /// Its first process, seen from here.
+    init: Option<Pid>,
+}
+
+/// What all machines of a cluster have in common.
+#[derive(Debug, Clone)]
+pub(super) struct Furnishing {
+    /// The lower layer of its disk.
+    pub(super) root: PathBuf,
+    /// The public key that is let in as root.
+    pub(super) authorized_key: String,
+    /// Files that lie on it, with their contents.
+    pub(super) files: Vec<(String, String)>,
+    /// How many machines there are: it knows the way to the pods of each.
+    pub(super) machines: u8,
+}
+
+impl Host {
+    /// Furnishes a machine; it does not run yet.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub(super) fn new(run: &Arc<RunFolder>, name: &str, number: u8, furnishing: &Furnishing) -> Result<Self> {
+        let folder = run.folder(&format!("machines/{name}"))?;
+        let group = cgroup::name(name);
+        std::fs::write(folder.join("cgroup"), &group)?;
+        let others = (1..=furnishing.machines).filter(|other| *other != number);
+        let routes: String =
+            others.map(|other| format!("{} {}\n", network::pods(other), network::machine(other))).collect();
+        std::fs::write(folder.join("routes"), routes)?;
+        let host_key = furnish(&folder.join("upper"), name, number, furnishing)?;
+        let script = |name: &str, text: &str| run.write(&format!("machines/{name}"), text);
+        let boot = script("boot.sh", include_str!("boot.sh"))?;
+        let init = script("init.sh", include_str!("init.sh"))?;
+        let address = network::machine(number);
+        let shown = |path: &Path| path.display().to_string();
+        let program = Program::new(format!("machine-{name}"), "bash").args([
+            shown(&boot),
+            name.to_owned(),
+            shown(&folder),
+            shown(&furnishing.root),
+            address.to_string(),
+            shown(&init),
+        ]);
+        Ok(Self {
+            name: name.to_owned(),
+            number,
+            address,
+            host_key,
+            folder,
+            group,
+            service: Service::new(run.clone(), program),
+            init: None,
+        })
+    }
+
+    /// Boots it.
+    ///
+    /// # Errors
+    /// It does not come up; the message names its log.
+    pub(super) async fn boot(&mut self) -> Result<()> {
+        self.service.start()?;
+        let first = self.service.process().context("the machine has ended at once")?.pid();
+        let init = wait_for("the machine's first process", Duration::from_secs(10), || async move {
+            let pid = first.as_raw_pid();
+            let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+            let child = children.split_whitespace().find_map(|pid| pid.parse().ok().and_then(Pid::from_raw));
+            // boot.sh has children too, before it becomes the parent of the machine.
+            let name = std::fs::read_to_string(format!("/proc/{pid}/comm"))?;
+            Ok(child.filter(|_| name.trim() == "unshare"))
+        })
+        .await?;
+        self.init = Some(init);
+        let this = &*self;
+        self.service
+            .ready(Duration::from_secs(BOOT_SECONDS_MAX), || async move {
+                let state = this.try_run("systemctl is-system-running; systemctl is-active ssh containerd").await?;
+                Ok((state.lines().collect::<Vec<_>>() == ["running", "active", "active"]).then_some(()))
+            })
+            .await
+    }
+
+    /// Runs a script of bash on it as root; the answer is what it printed.
+    ///
+    /// # Errors
+    /// It fails, or takes longer than the deadline.
+    pub(super) async fn run(&self, script: &str, deadline: Duration) -> Result<String> {
+        let script = format!("set -euo pipefail\n{script}");
+        let answer = tokio::time::timeout(deadline, self.enter(&script)).await;
+        let output = answer
+            .with_context(|| format!("{}: no end within {} s of: {script}", self.name, deadline.as_secs()))??;
+        let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+        if !output.status.success() {
+            bail!("{}: {}\n{stdout}\n{stderr}\nwas the answer to: {script}", self.name, output.status);
+        }
+        Ok(stdout)
+    }
+
+    /// The same, whatever the exit code is.
+    async fn try_run(&self, script: &str) -> Result<String> {
+        Ok(text(&self.enter(script).await?.stdout))
+    }
+
+    async fn enter(&self, script: &str) -> Result<std::process::Output> {
+        let init = self.init.context("the machine does not run")?.as_raw_pid().to_string();
+        let output = tokio::process::Command::new("nsenter")
+            .args(["--target", &init, "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd=/", "--"])
+            .args(["/usr/bin/env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"])
+            .args(["HOME=/root", "LC_ALL=C.UTF-8", "/bin/bash", "-c", script])
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output();
+        Ok(output.await?)
+    }
+
+    /// The processes on it whose command line has these words one after another, as pids seen from here.
+    #[must_use]
+    pub(super) fn processes(&self, words: &str) -> Vec<Pid> {
+        let namespace = |pid: i32| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+        let Some(own) = self.init.and_then(|init| namespace(init.as_raw_pid())) else { return Vec::new() };
+        let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        pids.filter(|pid| namespace(*pid).as_ref() == Some(&own))
+            .filter(|pid| {
+                let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                text(&line).replace('\0', " ").contains(words)
+            })
+            .filter_map(Pid::from_raw)
+            .collect()
+    }
+
+    /// Cuts every SSH connection that stands, as a fault of the network does; the answer is how many there were.
+    #[must_use]
+    pub(super) fn cut_connections(&self) -> usize {
+        let sessions = self.processes("sshd: root@");
+        sessions.iter().filter(|pid| kill_process(**pid, Signal::KILL).is_ok()).count()
+    }
+
+    /// A file on it, as it is now.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(super) async fn read(&self, path: &str) -> Result<String> {
+        self.run(&format!("cat '{path}'"), Duration::from_secs(10)).await
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.service.kill();
+        cgroup::remove_of(&self.group);
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Writes what makes a machine this one; the answer is its host key.
+fn furnish(upper: &Path, name: &str, number: u8, furnishing: &Furnishing) -> Result<String> {
+    let write = |path: &str, text: &str| -> Result<PathBuf> {
+        let path = upper.join(path.trim_start_matches('/'));
+        std::fs::create_dir_all(path.parent().context("a file without a folder")?)?;
+        std::fs::write(&path, text).with_context(|| path.display().to_string())?;
+        Ok(path)
+    };
+    for (path, text) in &furnishing.files {
+        write(path, text)?;
+    }
+    write("/etc/hostname", &format!("{name}\n"))?;
+    write("/etc/machine-id", &format!("{}\n", machine_id()?))?;
+    // A server on the loopback device would lead CoreDNS back to itself.
+    write("/etc/resolv.conf", &format!("nameserver {}\n", network::CENTER))?;
+    let network = serde_json::json!({
+        "cniVersion": "1.0.0", "name": "pods", "plugins": [
+            {"type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": false, "hairpinMode": true, "ipam": {
+                "type": "host-local", "ranges": [[{"subnet": network::pods(number)}]], "routes": [{"dst": "0.0.0.0/0"}]}},
+            {"type": "portmap", "capabilities": {"portMappings": true}},
+        ],
+    });
+    write("/etc/cni/net.d/10-pods.conflist", &network.to_string())?;
+    let keys = write("/root/.ssh/authorized_keys", &furnishing.authorized_key)?;
+    std::fs::set_permissions(keys.parent().context("a file without a folder")?, PermissionsExt::from_mode(0o700))?;
+    let key = upper.join("etc/ssh/ssh_host_ed25519_key");
+    std::fs::create_dir_all(key.parent().context("a file without a folder")?)?;
+    crate::machine::generate_key(&key)?;
+    Ok(std::fs::read_to_string(key.with_extension("pub"))?.trim().to_owned())
+}

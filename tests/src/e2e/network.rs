@@ -1,0 +1,50 @@
+//! The network of the machines: a bridge in the namespace that the harness itself runs in, so that nothing of it is
+//! seen on the host, and the kernel takes it away with the last process.
+
+use std::net::Ipv4Addr;
+
+use anyhow::{Context, Result, bail};
+
+/// The bridge's own address: the registry, the packages and the observers are there.
+pub(super) const CENTER: Ipv4Addr = Ipv4Addr::new(172, 30, 0, 1);
+/// Where the balancer of a cluster with several control planes listens.
+pub(super) const BALANCER: Ipv4Addr = Ipv4Addr::new(172, 30, 0, 2);
+
+/// The address of a machine by its number.
+#[must_use]
+pub(super) fn machine(number: u8) -> Ipv4Addr {
+    Ipv4Addr::new(172, 30, 0, 10 + number)
+}
+
+/// The network of the pods on a machine.
+#[must_use]
+pub(super) fn pods(number: u8) -> String {
+    format!("10.244.{number}.0/24")
+}
+
+/// Lays the bridge.
+///
+/// # Errors
+/// This is not a network namespace of our own, or the kernel has no bridges.
+pub(super) async fn lay() -> Result<()> {
+    // In the host's namespace there is always more than the loopback device.
+    let devices = std::fs::read_dir("/sys/class/net").context("/sys/class/net")?.count();
+    let own = std::fs::read_to_string("/proc/net/dev")?.lines().skip(2).count();
+    if own > 1 {
+        bail!("{own} of {devices} network devices are seen: this is no network namespace of its own");
+    }
+    ip("link set lo up").await?;
+    ip("link add machines type bridge").await?;
+    for address in [CENTER, BALANCER] {
+        ip(&format!("address add {address}/24 dev machines")).await?;
+    }
+    ip("link set machines up").await
+}
+
+async fn ip(words: &str) -> Result<()> {
+    let output = tokio::process::Command::new("ip").args(words.split(' ')).output().await?;
+    if !output.status.success() {
+        bail!("ip {words}: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(())
+}
