@@ -32,6 +32,7 @@ pub mod proof;
 pub mod run_folder;
 pub mod sandbox;
 pub mod serve;
+pub mod shape;
 pub mod site;
 pub mod wait;
 mod wiring;

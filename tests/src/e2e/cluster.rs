@@ -30,10 +30,8 @@ const JOIN_TOKEN: &str = "e2e000.e2e0000000000000";
 /// With what the certificates of the control plane are handed on.
 const CERTIFICATE_KEY: &str = "e2e0000000000000000000000000000000000000000000000000000000000000";
 /// A real site's own patch: a lone API server is away for as long as it takes to end, which is 30 s otherwise.
-const PATCH: (&str, &str) = (
-    "/etc/kubernetes/patches/kube-apiserver+strategic.yaml",
-    "spec:\n  terminationGracePeriodSeconds: 3\n",
-);
+const PATCH: (&str, &str) =
+    ("/etc/kubernetes/patches/kube-apiserver+strategic.yaml", "spec:\n  terminationGracePeriodSeconds: 3\n");
 
 /// What a cluster shall be.
 #[derive(Debug, Clone)]
@@ -86,7 +84,8 @@ impl Cluster {
             .zip(1..)
             .map(|(name, number)| Host::new(run, &name, number, &furnishing))
             .collect::<Result<Vec<_>>>()?;
-        let known: String = hosts.iter().map(|host| format!("{} {}\n", host.address, host.host_key)).collect();
+        let known: String =
+            hosts.iter().map(|host| format!("{} {}\n", host.address, host.host_key)).collect();
         std::fs::write(&keys.known_hosts, known)?;
         try_join_all(hosts.iter_mut().map(Host::boot)).await?;
         say(&format!("{} machines are booted", hosts.len()));
@@ -100,10 +99,12 @@ impl Cluster {
         for host in &hosts[1..usize::from(shape.control_planes)] {
             join(host, &shape).await?;
         }
-        try_join_all(hosts[usize::from(shape.control_planes)..].iter().map(|host| join(host, &shape))).await?;
+        try_join_all(hosts[usize::from(shape.control_planes)..].iter().map(|host| join(host, &shape)))
+            .await?;
         let admin = run.write("kubeconfig/admin.yaml", hosts[0].read("/etc/kubernetes/admin.conf").await?)?;
         let kube = client(&admin).await?;
-        let cluster = Self { hosts, api_url, admin, kube, keys, shape, _balancer: balancer, _supplies: supplies };
+        let cluster =
+            Self { hosts, api_url, admin, kube, keys, shape, _balancer: balancer, _supplies: supplies };
         cluster.wait_until_ready().await?;
         say("every node is Ready, and CoreDNS is");
         Ok(cluster)
@@ -144,7 +145,8 @@ impl Cluster {
             let nodes = self.get(&["nodes"]).await?;
             let ready = |node: &&Value| {
                 let conditions = node["status"]["conditions"].as_array();
-                conditions.is_some_and(|all| all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"))
+                conditions
+                    .is_some_and(|all| all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"))
             };
             Ok((nodes.iter().filter(ready).count() == count).then_some(()))
         })
@@ -171,7 +173,12 @@ impl Cluster {
     }
 }
 
-async fn kubectl(kubeconfig: &std::path::Path, version: &Version, words: &[&str], input: &str) -> Result<String> {
+async fn kubectl(
+    kubeconfig: &std::path::Path,
+    version: &Version,
+    words: &[&str],
+    input: &str,
+) -> Result<String> {
     use tokio::io::AsyncWriteExt;
     let mut child = tokio::process::Command::new(parts::kubernetes(version, "kubectl")?)
         .arg(format!("--kubeconfig={}", kubeconfig.display()))
@@ -236,7 +243,8 @@ SystemdCgroup = false
 "#
     );
     let names = (1..=shape.control_planes).map(|n| (network::machine(n), format!("cp-{n}")));
-    let workers = (1..=shape.workers).map(|n| (network::machine(shape.control_planes + n), format!("worker-{n}")));
+    let workers =
+        (1..=shape.workers).map(|n| (network::machine(shape.control_planes + n), format!("worker-{n}")));
     let hosts: String = names.chain(workers).map(|(address, name)| format!("{address} {name}\n")).collect();
     let list = format!("deb [trusted=yes] {} /\n", Supplies::packages_url(&minor(&shape.from)));
     [
@@ -254,7 +262,12 @@ SystemdCgroup = false
 fn balancer(run: &Arc<RunFolder>, hosts: &[Host], shape: &Shape) -> Result<Service> {
     let servers: String = hosts[..usize::from(shape.control_planes)]
         .iter()
-        .map(|host| format!("  server {} {}:6443 check check-ssl verify none inter 500 fall 2 rise 2\n", host.name, host.address))
+        .map(|host| {
+            format!(
+                "  server {} {}:6443 check check-ssl verify none inter 500 fall 2 rise 2\n",
+                host.name, host.address
+            )
+        })
         .collect();
     let config = format!(
         "defaults\n  mode tcp\n  timeout connect 2s\n  timeout client 10m\n  timeout server 10m\n\
@@ -344,8 +357,7 @@ async fn join(host: &Host, shape: &Shape) -> Result<()> {
         }},
     });
     if host.number <= shape.control_planes {
-        config["controlPlane"] =
-            json!({"certificateKey": CERTIFICATE_KEY, "localAPIEndpoint": {"advertiseAddress": host.address}});
+        config["controlPlane"] = json!({"certificateKey": CERTIFICATE_KEY, "localAPIEndpoint": {"advertiseAddress": host.address}});
     }
     let script =
         format!("cat >/root/join.yaml <<'END'\n{config}\nEND\nkubeadm join --config /root/join.yaml 2>&1");

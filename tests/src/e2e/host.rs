@@ -110,7 +110,8 @@ impl Host {
         let this = &*self;
         self.service
             .ready(Duration::from_secs(BOOT_SECONDS_MAX), || async move {
-                let state = this.try_run("systemctl is-system-running; systemctl is-active ssh containerd").await?;
+                let state =
+                    this.try_run("systemctl is-system-running; systemctl is-active ssh containerd").await?;
                 Ok((state.lines().collect::<Vec<_>>() == ["running", "active", "active"]).then_some(()))
             })
             .await
@@ -123,8 +124,9 @@ impl Host {
     pub(super) async fn run(&self, script: &str, deadline: Duration) -> Result<String> {
         let script = format!("set -euo pipefail\n{script}");
         let answer = tokio::time::timeout(deadline, self.enter(&script)).await;
-        let output = answer
-            .with_context(|| format!("{}: no end within {} s of: {script}", self.name, deadline.as_secs()))??;
+        let output = answer.with_context(|| {
+            format!("{}: no end within {} s of: {script}", self.name, deadline.as_secs())
+        })??;
         let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
         if !output.status.success() {
             bail!("{}: {}\n{stdout}\n{stderr}\nwas the answer to: {script}", self.name, output.status);
@@ -140,7 +142,10 @@ impl Host {
     async fn enter(&self, script: &str) -> Result<std::process::Output> {
         let init = self.init.context("the machine does not run")?.as_raw_pid().to_string();
         let output = tokio::process::Command::new("nsenter")
-            .args(["--target", &init, "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd=/", "--"])
+            .args([
+                "--target", &init, "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root",
+                "--wd=/", "--",
+            ])
             .args(["/usr/bin/env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"])
             .args(["HOME=/root", "LC_ALL=C.UTF-8", "/bin/bash", "-c", script])
             .stdin(Stdio::null())
@@ -170,6 +175,18 @@ impl Host {
     pub(super) fn cut_connections(&self) -> usize {
         let sessions = self.processes("sshd: root@");
         sessions.iter().filter(|pid| kill_process(**pid, Signal::KILL).is_ok()).count()
+    }
+
+    /// Puts a program where it can run it without installing it; the answer is its path there.
+    ///
+    /// # Errors
+    /// It cannot be copied.
+    pub(super) fn lend(&self, program: &Path, name: &str) -> Result<String> {
+        // A folder of the real disk: what lies below an overlay must not be changed while that is mounted.
+        let folder = self.folder.join("data/var/log/lent");
+        std::fs::create_dir_all(&folder)?;
+        std::fs::copy(program, folder.join(name)).with_context(|| program.display().to_string())?;
+        Ok(format!("/var/log/lent/{name}"))
     }
 
     /// A file on it, as it is now.
@@ -217,7 +234,10 @@ fn furnish(upper: &Path, name: &str, number: u8, furnishing: &Furnishing) -> Res
     });
     write("/etc/cni/net.d/10-pods.conflist", &network.to_string())?;
     let keys = write("/root/.ssh/authorized_keys", &furnishing.authorized_key)?;
-    std::fs::set_permissions(keys.parent().context("a file without a folder")?, PermissionsExt::from_mode(0o700))?;
+    std::fs::set_permissions(
+        keys.parent().context("a file without a folder")?,
+        PermissionsExt::from_mode(0o700),
+    )?;
     let key = upper.join("etc/ssh/ssh_host_ed25519_key");
     std::fs::create_dir_all(key.parent().context("a file without a folder")?)?;
     crate::machine::generate_key(&key)?;

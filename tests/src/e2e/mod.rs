@@ -19,6 +19,7 @@ mod network;
 mod outside;
 mod probe;
 mod products;
+mod record;
 mod report;
 mod supplies;
 mod upgrade;
@@ -56,6 +57,9 @@ struct Args {
     /// Only make the cluster and start the products, and stay until Ctrl-C
     #[arg(long)]
     stay: bool,
+    /// Write what the real parts answer into tests/recorded
+    #[arg(long)]
+    record: bool,
     /// Given by the part that watches over the host's side
     #[arg(long, hide = true)]
     inside: bool,
@@ -95,7 +99,7 @@ async fn inside(args: &Args) -> Result<u8> {
 async fn go(args: &Args, run: &Arc<RunFolder>) -> Result<u8> {
     let begun = Instant::now();
     let say = move |text: &str| println!("{:>4} s  {text}", begun.elapsed().as_secs());
-    let Args { control_planes, workers, ref from, ref to, stay, .. } = *args;
+    let Args { control_planes, workers, ref from, ref to, stay, record, .. } = *args;
     println!("upgrading {from} to {to}: {control_planes} control plane(s), {workers} worker(s)");
     let shape = Shape { control_planes, workers, from: from.clone() };
     let cluster = Cluster::start(run, shape, &say).await?;
@@ -114,7 +118,15 @@ async fn go(args: &Args, run: &Arc<RunFolder>) -> Result<u8> {
         std::future::pending::<()>().await;
     }
     let mut report = Report::default();
+    let mut recording = record::ask(&cluster, from, Some(to)).await?;
     upgrade::upgrade(&cluster, &mut products, to, probes, &mut report, &say).await?;
+    if report.failed() == 0 && from.minor() != to.minor() {
+        recording.extend(record::ask(&cluster, to, None).await?);
+    }
+    if record {
+        record::write(&recording)?;
+    }
+    record::compare(&recording, &mut report);
     print!("{report}");
     Ok(u8::from(report.failed() > 0))
 }

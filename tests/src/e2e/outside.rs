@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -62,12 +63,21 @@ fn host() -> String {
     }
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let _ = writeln!(text, "{mounts}");
-    let groups = std::fs::read_dir("/sys/fs/cgroup/memory").into_iter().flatten().flatten();
-    let mut groups: Vec<String> = groups
-        .filter(|entry| entry.path().is_dir())
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect();
+    let mut groups = Vec::new();
+    for hierarchy in folders("/sys/fs/cgroup".into()) {
+        groups.extend(folders(hierarchy));
+    }
     groups.sort();
-    let _ = writeln!(text, "{groups:?}");
+    for group in groups {
+        let _ = writeln!(text, "{}", group.display());
+    }
     text
+}
+
+fn folders(path: PathBuf) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+        .collect()
 }

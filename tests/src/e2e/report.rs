@@ -35,7 +35,12 @@ impl fmt::Display for Report {
         }
         writeln!(f)?;
         for (holds, claim, seen) in &self.claims {
-            writeln!(f, "  {} {claim}{}{seen}", if *holds { "ok    " } else { "FAILED" }, if seen.is_empty() { "" } else { ": " })?;
+            writeln!(
+                f,
+                "  {} {claim}{}{seen}",
+                if *holds { "ok    " } else { "FAILED" },
+                if seen.is_empty() { "" } else { ": " }
+            )?;
         }
         let failed = self.failed();
         writeln!(f, "\ne2e: {} passed, {failed} failed", self.claims.len() - failed)

@@ -54,7 +54,8 @@ impl Supplies {
         }
         let folder = parts::e2e("packages")?.canonicalize()?;
         let program = Program::new("packages", "python3").args(["-m", "http.server", "--bind"]);
-        let program = program.args([CENTER.to_string(), "--directory".to_owned(), folder.display().to_string()]);
+        let program =
+            program.args([CENTER.to_string(), "--directory".to_owned(), folder.display().to_string()]);
         let program = program.arg(PACKAGES_PORT.to_string());
         let packages = start(run, program, &format!("http://{CENTER}:{PACKAGES_PORT}/")).await?;
         let pause = names.iter().rfind(|name| name.starts_with("pause:")).context("no image of pause")?;
@@ -86,7 +87,9 @@ async fn start(run: &Arc<RunFolder>, program: Program, url: &str) -> Result<Serv
 fn image_names(layout: &Path) -> Result<Vec<String>> {
     let index: Value = serde_json::from_slice(&std::fs::read(layout.join("index.json"))?)?;
     let manifests = index["manifests"].as_array().context("the images' index has no manifests")?;
-    let name = |manifest: &Value| Some(manifest["annotations"]["org.opencontainers.image.ref.name"].as_str()?.to_owned());
+    let name = |manifest: &Value| {
+        Some(manifest["annotations"]["org.opencontainers.image.ref.name"].as_str()?.to_owned())
+    };
     let mut names: Vec<String> = manifests.iter().filter_map(name).collect();
     names.sort();
     Ok(names)

@@ -175,8 +175,11 @@ impl Follower<'_> {
                 self.steps.see(&format!("  {} {stage}", it.step));
             }
         }
-        let holds: Vec<String> =
-            status.holds.iter().map(|hold| format!("{} {} {}", hold.reason, hold.subject, hold.detail)).collect();
+        let holds: Vec<String> = status
+            .holds
+            .iter()
+            .map(|hold| format!("{} {} {}", hold.reason, hold.subject, hold.detail))
+            .collect();
         let text = format!(
             "{:?} {} {} {}",
             status.phase,
@@ -208,7 +211,7 @@ impl Follower<'_> {
                         self.came(Fault::CutInMutate, format!("{node}, {cut} processes of sshd"));
                     }
                 }
-                if node == last && !host.processes("lockkeeper-").is_empty() {
+                if node == last && !host.processes("/var/lib/lockkeeper/").is_empty() {
                     self.kill(Fault::KillInMutate, &node).await?;
                 }
                 Ok(())
@@ -260,7 +263,11 @@ impl Before {
     async fn compare(&self, cluster: &Cluster, to: &Version, report: &mut Report) -> Result<()> {
         let after = Self::look(cluster).await?;
         report.claim(after.holds == self.holds, "the holds on packages are as they were", "");
-        report.claim(after.cordons == self.cordons, "no node is left cordoned", format!("{:?}", after.cordons));
+        report.claim(
+            after.cordons == self.cordons,
+            "no node is left cordoned",
+            format!("{:?}", after.cordons),
+        );
         let nodes = cluster.get(&["nodes"]).await?;
         let versions: Vec<String> = nodes
             .iter()

@@ -11,7 +11,8 @@ use super::supplies::REPOSITORY;
 use crate::wait::wait_for;
 
 /// The Deployment and the StatefulSet, with the port of every node at which each answers.
-pub(super) const WORKLOADS: [(&str, &str, u16); 2] = [("Deployment", "shop", 30_080), ("StatefulSet", "ledger", 30_081)];
+pub(super) const WORKLOADS: [(&str, &str, u16); 2] =
+    [("Deployment", "shop", 30_080), ("StatefulSet", "ledger", 30_081)];
 const NAMESPACE: &str = "shop";
 
 /// Deploys both, waits until they answer, and begins to ask each of them.

@@ -15,8 +15,8 @@ mod unit;
 
 pub use call::{Call, Fault, Then, When};
 pub use folder::Folder;
-pub(crate) use host::{generate_key, machine_id};
 pub use host::{Machine, MachineSpec, SshKeys};
+pub(crate) use host::{generate_key, machine_id};
 
 use std::path::Path;
 use std::process::ExitCode;

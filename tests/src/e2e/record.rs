@@ -1,0 +1,118 @@
+//! What real parts answer, as files below `tests/recorded`: the simulated machines answer by them, and each run of
+//! `make e2e` holds them against what real machines answer that day.
+//!
+//! ```text
+//!   tests/recorded/v1.36/   configz.json  metrics.txt  node.json  static-pods.json  kubeadm-upgrade-diff.txt
+//!   tests/recorded/v1.35/   the same, and of the target's kubeadm:
+//!                           to-v1.36-kubeadm-upgrade-plan.txt  …-diff.txt  …-apply-dry-run.txt
+//! ```
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use lockkeeper_rules::version::Version;
+use serde_json::Value;
+
+use super::cluster::Cluster;
+use super::report::Report;
+use crate::parts;
+use crate::shape::{shape_of_json, shape_of_text};
+
+/// How long one question to kubeadm may take.
+const KUBEADM: Duration = Duration::from_secs(120);
+/// Of a kubelet's metrics, those that somebody reads.
+const METRICS: [&str; 3] = ["kubelet_cgroup_version", "kubelet_cri_losing_support", "kubernetes_build_info"];
+
+/// Files by name, as real parts answered.
+pub(super) type Recording = BTreeMap<String, String>;
+
+/// Asks the first control-plane machine and what runs on it; the target's kubeadm too, where there is one to come.
+///
+/// # Errors
+/// Something does not answer.
+pub(super) async fn ask(cluster: &Cluster, runs: &Version, target: Option<&Version>) -> Result<Recording> {
+    let host = &cluster.hosts[0];
+    let folder = format!("v{}", runs.minor());
+    let mut files = Recording::new();
+    let mut keep = |name: &str, text: String| drop(files.insert(format!("{folder}/{name}"), text));
+    let node = format!("/api/v1/nodes/{}", host.name);
+    let raw = |path: String| async move { cluster.kubectl(&["get", "--raw", &path], "").await };
+    keep("configz.json", pretty(&raw(format!("{node}/proxy/configz")).await?)?);
+    let metrics = raw(format!("{node}/proxy/metrics")).await?;
+    let metrics = metrics.lines().filter(|line| METRICS.iter().any(|name| line.contains(name)));
+    keep("metrics.txt", metrics.map(|line| format!("{line}\n")).collect());
+    keep("node.json", pretty(&raw(node).await?)?);
+    let pods = "/api/v1/namespaces/kube-system/pods?labelSelector=tier%3Dcontrol-plane&fieldSelector=spec.nodeName%3D";
+    keep("static-pods.json", pretty(&raw(format!("{pods}{}", host.name)).await?)?);
+    keep("kubeadm-upgrade-diff.txt", host.run(&format!("kubeadm upgrade diff {runs}"), KUBEADM).await?);
+    if let Some(target) = target.filter(|target| target.minor() != runs.minor()) {
+        let kubeadm = host.lend(&parts::kubernetes(target, "kubeadm")?, "kubeadm")?;
+        let ignore = "--ignore-preflight-errors=SystemVerification";
+        for (name, words) in [
+            ("plan", format!("plan {target}")),
+            ("diff", format!("diff {target}")),
+            ("apply-dry-run", format!("apply --dry-run -y {ignore} {target}")),
+        ] {
+            let text = host.run(&format!("{kubeadm} upgrade {words}"), KUBEADM).await?;
+            keep(&format!("to-v{}-kubeadm-upgrade-{name}.txt", target.minor()), text);
+        }
+    }
+    Ok(files)
+}
+
+/// Writes a recording into the repository.
+///
+/// # Errors
+/// A file cannot be written.
+pub(super) fn write(recording: &Recording) -> Result<()> {
+    for (name, text) in recording {
+        let path = root().join(name);
+        std::fs::create_dir_all(path.parent().context("a file without a folder")?)?;
+        std::fs::write(&path, text).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}
+
+/// Holds what the repository has against what real parts have just answered.
+pub(super) fn compare(recording: &Recording, report: &mut Report) {
+    for (name, text) in recording {
+        let recorded = std::fs::read_to_string(root().join(name)).unwrap_or_default();
+        let shape = if name.ends_with(".json") { shape_of_json } else { shape_of_text };
+        let (ours, theirs) = (shape(&recorded), shape(text));
+        let differ: Vec<String> = ours
+            .symmetric_difference(&theirs)
+            .map(|path| format!("{}{path}", if ours.contains(path) { "-" } else { "+" }))
+            .collect();
+        report.claim(
+            differ.is_empty(),
+            format!("tests/recorded/{name} has the shape of what real machines answer"),
+            differ.into_iter().take(10).collect::<Vec<_>>().join(" "),
+        );
+    }
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/recorded"))
+}
+
+/// The answer for people who read a change of it, without what is new at each boot and says nothing.
+fn pretty(text: &str) -> Result<String> {
+    let mut value: Value = serde_json::from_str(text)?;
+    strip(&mut value);
+    Ok(serde_json::to_string_pretty(&value)? + "\n")
+}
+
+fn strip(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            for key in ["managedFields", "images", "selfLink"] {
+                map.remove(key);
+            }
+            map.values_mut().for_each(strip);
+        }
+        Value::Array(all) => all.iter_mut().for_each(strip),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
