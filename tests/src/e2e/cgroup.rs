@@ -2,10 +2,15 @@
 //! has left.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use crate::run_folder::start_time;
 
 const PREFIX: &str = "lockkeeper-e2e-";
+/// How long the processes of a machine that was killed may take to be gone.
+const GONE: Duration = Duration::from_secs(15);
+/// How often it is looked.
+const POLL: Duration = Duration::from_millis(50);
 
 /// The name of a machine's cgroup in each hierarchy.
 #[must_use]
@@ -26,10 +31,16 @@ pub(super) fn sweep() {
     }
 }
 
-/// Takes away the cgroups of a machine whose processes are gone.
+/// Takes away the cgroups of a machine that was killed, once the kernel is done with its last process.
 pub(super) fn remove_of(name: &str) {
-    for group in groups().into_iter().filter(|group| group.ends_with(name)) {
-        remove(group);
+    let deadline = Instant::now() + GONE;
+    loop {
+        let left: Vec<PathBuf> = groups().into_iter().filter(|group| group.ends_with(name)).collect();
+        if left.is_empty() || Instant::now() > deadline {
+            return;
+        }
+        left.into_iter().for_each(remove);
+        std::thread::sleep(POLL);
     }
 }
 
