@@ -17,6 +17,7 @@ pub use call::{Call, Fault, Then, When};
 pub use folder::Folder;
 pub(crate) use host::machine_id;
 pub use host::{Machine, MachineSpec, SshKeys};
+pub use program::kubeadm::{Told, manifest};
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use lockkeeper_rules::kubeadm::KubeadmSettings;
 use lockkeeper_rules::settings::{AlertSettings, Settings};
 use lockkeeper_rules::snapshot::Role;
 use lockkeeper_rules::version::Version;
@@ -29,6 +30,7 @@ pub struct Builder {
     from: Version,
     repository: Vec<Version>,
     settings: Settings,
+    kubeadm: KubeadmSettings,
     pace: Duration,
     products: bool,
 }
@@ -40,6 +42,7 @@ impl Default for Builder {
             from: Version::new(1, 36, 1),
             repository: (0..=3).map(|patch| Version::new(1, 36, patch)).collect(),
             settings: fast_settings(),
+            kubeadm: KubeadmSettings::default(),
             pace: Duration::from_millis(300),
             products: true,
         }
@@ -101,6 +104,13 @@ impl Builder {
         self
     }
 
+    /// What kubeadm is told.
+    #[must_use]
+    pub fn kubeadm(mut self, settings: KubeadmSettings) -> Self {
+        self.kubeadm = settings;
+        self
+    }
+
     /// How long a node's part of an upgrade takes, roughly.
     #[must_use]
     pub fn pace(mut self, pace: Duration) -> Self {
@@ -154,7 +164,8 @@ impl Builder {
         let prometheus = wiring.prometheus(&alertmanager, &site, &plane.apiserver).await?;
         let exporter = wiring.exporter(&packages, &prometheus);
         let ssh_port = machines[0].spec.port;
-        let reached = Reached { packages: &packages, etcd: &plane.etcd, keys: &keys, ssh_port };
+        let reached =
+            Reached { packages: &packages, etcd: &plane.etcd, keys: &keys, ssh_port, kubeadm: &self.kubeadm };
         let actuator = wiring.actuator(&prometheus, &alertmanager, &reached)?;
         let webhook_token = wiring.token;
         wait_for_nodes(&kube, machines.len()).await?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Result;
+use lockkeeper_rules::kubeadm::KubeadmSettings;
 use lockkeeper_rules::route::{Humans, RouteOptions, RouteTls};
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::{alert, route};
@@ -48,6 +49,7 @@ pub(super) struct Reached<'a> {
     pub(super) etcd: &'a Etcd,
     pub(super) keys: &'a SshKeys,
     pub(super) ssh_port: u16,
+    pub(super) kubeadm: &'a KubeadmSettings,
 }
 
 impl<'a> Wiring<'a> {
@@ -124,7 +126,7 @@ impl<'a> Wiring<'a> {
         alertmanager: &Alertmanager,
         reached: &Reached<'_>,
     ) -> Result<Product> {
-        let Reached { packages, etcd, keys, ssh_port } = reached;
+        let Reached { packages, etcd, keys, ssh_port, kubeadm } = reached;
         let pki = |name: &str| format!("/etc/kubernetes/pki/etcd/{name}");
         let config = json!({
             "identity": "actuator-1",
@@ -136,6 +138,7 @@ impl<'a> Wiring<'a> {
                     "controlDirectory": self.folder.folder("c")?},
             "etcd": {"endpoints": etcd.endpoint, "caFile": pki("ca.crt"), "certFile": pki("healthcheck-client.crt"),
                      "keyFile": pki("healthcheck-client.key")},
+            "kubeadm": kubeadm,
             "packages": {"url": packages.url()},
             "matrix": {"files": [self.facts]},
             "decisionLog": self.folder.path().join("decisions.jsonl"),

@@ -1,15 +1,20 @@
 //! kubeadm, as far as an upgrade needs it.
 
-use std::path::Path;
+mod manifests;
+mod words;
+
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use lockkeeper_rules::version::Version;
 
+pub(in crate::machine) use manifests::COMPONENTS;
+pub use manifests::manifest;
+pub use words::Told;
+
 use super::{apt, fail, pace};
 use crate::machine::folder::Folder;
-use crate::machine::host::write_manifests;
 
 /// How long the control plane may take to come back: kubeadm's own limit for one static pod.
 const CONTROL_PLANE_SECONDS_MAX: u64 = 300;
@@ -22,29 +27,24 @@ pub(super) fn run(folder: &Folder, arguments: &[&str]) -> Result<ExitCode> {
     let Some(own) = own.or_else(|| apt::installed(folder, "kubeadm")) else {
         return Ok(fail(127, "kubeadm: not found"));
     };
-    let words: Vec<&str> = operands(arguments);
-    match words.as_slice() {
+    let own: Version = own.parse()?;
+    let operands = match words::operands(arguments) {
+        Ok(operands) => operands,
+        Err(error) => return Ok(fail(1, &format!("error: {error}"))),
+    };
+    match operands.as_slice() {
         ["version", ..] => {
             println!("{own}");
             Ok(ExitCode::SUCCESS)
         }
-        ["upgrade", "plan", ..] => Ok(plan(folder, &own)),
-        ["upgrade", "diff", ..] => {
-            println!("--- /etc/kubernetes/manifests/kube-apiserver.yaml\n+++ new manifest");
-            println!(
-                "-    image: registry.k8s.io/kube-apiserver:{}",
-                control_plane(folder).unwrap_or_default()
-            );
-            println!("+    image: registry.k8s.io/kube-apiserver:{own}");
-            if let Some(drift) = folder.read("drift") {
-                println!("{drift}");
-            }
-            Ok(ExitCode::SUCCESS)
+        ["upgrade", _, ..] => {
+            let told = match Told::read(&own, arguments) {
+                Ok(told) => told,
+                Err(error) => return Ok(fail(1, &format!("error: {error}"))),
+            };
+            note(folder, &told)?;
+            upgrade(folder, &own, &told)
         }
-        ["upgrade", "apply", rest @ ..] => {
-            apply(folder, &own, rest.first().copied(), arguments.contains(&"--dry-run"))
-        }
-        ["upgrade", "node", ..] => node(folder, &own, arguments.contains(&"--dry-run")),
         ["config", "images", "pull", ..] => {
             pace(folder, 20);
             for image in ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"] {
@@ -56,22 +56,47 @@ pub(super) fn run(folder: &Folder, arguments: &[&str]) -> Result<ExitCode> {
     }
 }
 
-fn operands<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
-    arguments.iter().copied().filter(|argument| !argument.starts_with('-')).collect()
+/// Keeps what a call was told.
+fn note(folder: &Folder, told: &Told) -> Result<()> {
+    let mut all = folder.read("kubeadm-told.jsonl").map_or_else(String::new, |text| format!("{text}\n"));
+    all.push_str(&serde_json::to_string(told)?);
+    folder.write("kubeadm-told.jsonl", all)
+}
+
+fn upgrade(folder: &Folder, own: &Version, told: &Told) -> Result<ExitCode> {
+    match told.command.as_str() {
+        "plan" => Ok(plan(folder, own, told)),
+        "diff" => {
+            println!(
+                "[upgrade/diff] Reading configuration from the \"kubeadm-config\" ConfigMap in namespace \"kube-system\"..."
+            );
+            let tag = told.version.clone().unwrap_or_else(|| own.to_string());
+            print!("{}", manifests::differences(folder, own, &tag, told)?);
+            Ok(ExitCode::SUCCESS)
+        }
+        "apply" => apply(folder, own, told),
+        "node" => node(folder, own, told),
+        other => Ok(fail(1, &format!("error: unknown command {other:?} for \"kubeadm upgrade\""))),
+    }
 }
 
 fn control_plane(folder: &Folder) -> Option<String> {
     folder.read("control-plane-done")
 }
 
-fn plan(folder: &Folder, own: &str) -> ExitCode {
-    let Some(now) = control_plane(folder) else {
-        return fail(1, "couldn't create a Kubernetes client from file \"/etc/kubernetes/admin.conf\"");
-    };
+fn no_client() -> ExitCode {
+    fail(1, "couldn't create a Kubernetes client from file \"/etc/kubernetes/admin.conf\"")
+}
+
+fn plan(folder: &Folder, own: &Version, told: &Told) -> ExitCode {
+    let Some(now) = control_plane(folder) else { return no_client() };
+    if let Some(error) = told.preflight_error(folder) {
+        return fail(1, &error);
+    }
     println!("[upgrade/versions] Cluster version: {now}\n[upgrade/versions] kubeadm version: {own}");
     println!("[upgrade/versions] Target version: {own}\n");
     println!("COMPONENT                 NODE      CURRENT    TARGET");
-    for component in ["kube-apiserver", "kube-controller-manager", "kube-scheduler"] {
+    for component in COMPONENTS {
         println!("{component:<25} cp-1      {now}    {own}");
     }
     println!(
@@ -80,18 +105,22 @@ fn plan(folder: &Folder, own: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn apply(folder: &Folder, own: &str, target: Option<&str>, dry_run: bool) -> Result<ExitCode> {
-    let number = |text: &str| text.parse::<Version>().ok();
-    let Some(target) = target.filter(|target| number(target).is_some()) else {
+fn apply(folder: &Folder, own: &Version, told: &Told) -> Result<ExitCode> {
+    let Some(target) = told.version.as_ref().and_then(|text| text.parse::<Version>().ok()) else {
         return Ok(fail(1, "missing one or more required arguments. Required arguments: [version]"));
     };
     if !folder.has("control-plane-done") {
-        return Ok(fail(1, "couldn't create a Kubernetes client from file \"/etc/kubernetes/admin.conf\""));
+        return Ok(no_client());
     }
-    let target = format!("v{}", target.trim_start_matches('v'));
-    println!("[upgrade/preflight] Running pre-flight checks");
+    if let Some(phase) = &told.phase {
+        return one_phase(folder, own, &target.to_string(), phase, told);
+    }
+    println!("[upgrade/preflight] Running preflight checks");
+    if let Some(error) = told.preflight_error(folder) {
+        return Ok(fail(1, &error));
+    }
     println!("[upgrade] Running cluster health checks");
-    if number(&target) > number(own) {
+    if target > *own {
         return Ok(fail(
             1,
             &format!(
@@ -101,35 +130,70 @@ fn apply(folder: &Folder, own: &str, target: Option<&str>, dry_run: bool) -> Res
             ),
         ));
     }
-    println!("[upgrade/version] You have chosen to upgrade the cluster version to {target:?}");
-    if dry_run {
+    println!("[upgrade/version] You have chosen to upgrade the cluster version to \"{target}\"");
+    if told.dry_run {
         println!("[upgrade/successful] Finished dryrunning successfully!");
         return Ok(ExitCode::SUCCESS);
     }
-    if let Some(code) = upgrade_control_plane(folder, &target)? {
+    if let Some(code) = upgrade_control_plane(folder, own, &target.to_string(), told)? {
         return Ok(code);
     }
-    println!("\n[upgrade] SUCCESS! A control plane node of your cluster was upgraded to {target:?}.");
+    addons(told);
+    println!("\n[upgrade] SUCCESS! A control plane node of your cluster was upgraded to \"{target}\".");
     Ok(ExitCode::SUCCESS)
 }
 
-fn node(folder: &Folder, own: &str, dry_run: bool) -> Result<ExitCode> {
+fn node(folder: &Folder, own: &Version, told: &Told) -> Result<ExitCode> {
     println!(
         "[upgrade] Reading configuration from the \"kubeadm-config\" ConfigMap in namespace \"kube-system\"..."
     );
-    if !dry_run && folder.has("control-plane-done") {
-        if let Some(code) = upgrade_control_plane(folder, own)? {
+    if let Some(phase) = &told.phase {
+        let tag = control_plane(folder).unwrap_or_default();
+        return one_phase(folder, own, &tag, phase, told);
+    }
+    if let Some(error) = told.preflight_error(folder) {
+        return Ok(fail(1, &error));
+    }
+    if !told.dry_run && folder.has("control-plane-done") {
+        if let Some(code) = upgrade_control_plane(folder, own, &own.to_string(), told)? {
             return Ok(code);
         }
-    } else if !dry_run {
+    } else if !told.dry_run {
         pace(folder, 30);
     }
     println!("[upgrade/kubelet-config] The kubelet configuration for this node was successfully upgraded!");
+    addons(told);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn addons(told: &Told) {
+    for (phase, addon) in [("addon/coredns", "CoreDNS"), ("addon/kube-proxy", "kube-proxy")] {
+        if told.does(phase) {
+            println!("[addons] Applied essential addon: {addon}");
+        }
+    }
+}
+
+/// One phase by itself, which is asked for as a dry run only.
+fn one_phase(folder: &Folder, own: &Version, tag: &str, phase: &str, told: &Told) -> Result<ExitCode> {
+    if phase != "control-plane" || !told.dry_run {
+        return Ok(fail(1, "a simulated machine does not do this"));
+    }
+    // What kubeadm prints before the first file has no end of line.
+    print!("[dryrun] Would upgrade your static Pod-hosted control plane to version \"{tag}\"");
+    for (component, text) in manifests::generate(folder, own, tag, told) {
+        print!("[dryrun] Would write file \"{}/{component}.yaml\" with content:\n{text}", manifests::FOLDER);
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Asks the harness for the control plane at this version, and waits for it: nothing if it came.
-fn upgrade_control_plane(folder: &Folder, target: &str) -> Result<Option<ExitCode>> {
+fn upgrade_control_plane(
+    folder: &Folder,
+    own: &Version,
+    target: &str,
+    told: &Told,
+) -> Result<Option<ExitCode>> {
     println!(
         "[upgrade/control-plane] Upgrading your static Pod-hosted control plane to version {target:?}..."
     );
@@ -144,8 +208,8 @@ fn upgrade_control_plane(folder: &Folder, target: &str) -> Result<Option<ExitCod
         }
         std::thread::sleep(POLL);
     }
-    write_manifests(Path::new("/etc"), target)?;
-    for component in ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"] {
+    manifests::write(&manifests::generate(folder, own, target, told))?;
+    for component in ["etcd"].iter().chain(&COMPONENTS) {
         println!("[upgrade/staticpods] Component {component:?} upgraded successfully!");
     }
     Ok(None)
