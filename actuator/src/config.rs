@@ -8,6 +8,7 @@ use lockkeeper_exporter::read::packages::{PackagesError, Repository};
 use lockkeeper_exporter::read::shown::shown_url;
 use lockkeeper_exporter::serve::web_config::Security;
 use lockkeeper_exporter::telemetry::chain;
+use lockkeeper_rules::kubeadm::{KubeadmSettings, KubeadmSettingsError};
 use lockkeeper_rules::settings::{Settings, SettingsError, validate_packages_interval};
 use lockkeeper_rules::yaml;
 use serde::Deserialize;
@@ -32,6 +33,9 @@ pub struct Config {
     /// How etcd is reached on a control-plane node.
     #[serde(default)]
     pub etcd: Etcd,
+    /// What kubeadm is told besides the version.
+    #[serde(default)]
+    pub kubeadm: KubeadmSettings,
     /// Where packages come from.
     pub packages: Packages,
     /// A file for one JSON line for each check and command; only the log has them if nothing is said.
@@ -163,6 +167,9 @@ pub enum ConfigError {
     /// A threshold cannot be used.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// What kubeadm is told cannot be meant.
+    #[error(transparent)]
+    Kubeadm(#[from] KubeadmSettingsError),
     /// The list of the files of facts cannot be meant.
     #[error("{0}")]
     Matrix(String),
@@ -203,6 +210,7 @@ impl Config {
         validate_packages_interval(self.packages.interval_seconds)?;
         self.matrix.validate().map_err(ConfigError::Matrix)?;
         self.settings.validate()?;
+        self.kubeadm.validate()?;
         readable("webhook.tokenFile", &self.webhook.token_file)?;
         readable("ssh.keyFile", &self.ssh.key_file)?;
         readable("ssh.knownHostsFile", &self.ssh.known_hosts_file)?;
@@ -282,6 +290,7 @@ packages: {url: 'http://127.0.0.1/v{minor}/Packages'}
             ("keyFile: /dev/null", "keyFile: /dev/null, port: many", "ssh.port"),
             ("metrics:", "settings: {soakSeconds: -1}\nmetrics:", "soakSeconds"),
             ("metrics:", "settings: {soakSecond: 1}\nmetrics:", "soakSecond"),
+            ("metrics:", "kubeadm: {skipPhases: [{name: addon}]}\nmetrics:", "kubeadm.skipPhases"),
         ] {
             let error = parse(&GOOD.replace(from, to)).unwrap_err();
             assert!(error.contains(named), "{named} in {error}");
@@ -299,6 +308,11 @@ packages: {url: 'http://127.0.0.1/v{minor}/Packages'}
             ("tokenFile: /dev/null", "tokenFile: /nowhere/token", "webhook.tokenFile"),
             ("keyFile: /dev/null", "keyFile: /", "ssh.keyFile"),
             ("metrics:", "matrix: {files: [a, a]}\nmetrics:", "matrix.files"),
+            (
+                "metrics:",
+                "kubeadm: {environment: {KUBECONFIG: 'http://u:hunter2@p'}}\nmetrics:",
+                "kubeadm.environment",
+            ),
             ("metrics:", "settings: {checkSecondsMax: 3600}\nmetrics:", "settings.checkSecondsMax is 3600"),
         ] {
             let text = GOOD.replace("/dev/null", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));

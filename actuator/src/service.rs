@@ -110,6 +110,9 @@ impl Service {
     pub async fn run(self) -> anyhow::Result<()> {
         let Self { actuator, receiver, webhook, scrape, repository, matrix, packages, packages_pause } = self;
         tracing::info!(webhook = %webhook.local_addr(), metrics = %scrape.local_addr(), "listening");
+        for exception in actuator.hands.ssh.scripts.kubeadm.weakened() {
+            tracing::warn!(exception, "kubeadm is told to be less careful");
+        }
         let (stop, stopping) = watch::channel(false);
         let metrics = Arc::clone(&actuator.metrics);
         let facts = actuator.facts.clone();
@@ -194,7 +197,7 @@ fn ssh(config: &Config) -> Ssh {
         key_file: ssh.key_file,
         known_hosts_file: ssh.known_hosts_file,
         control_directory: ssh.control_directory,
-        scripts: ScriptSettings::new(&config.settings, access),
+        scripts: ScriptSettings::new(&config.settings, access, config.kubeadm.clone()),
     }
 }
 

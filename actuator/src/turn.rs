@@ -248,6 +248,7 @@ impl Actuator {
             nonce: &nonce,
             own_node: self.hands.own_node.as_ref(),
             settings: &self.settings,
+            kubeadm: &self.hands.ssh.scripts.kubeadm,
         };
         let turn = decide(&scene.state, &observed, now);
         let (next, progress) = outlook(&turn.state, &observed, now);

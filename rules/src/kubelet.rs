@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::inventory::{KubeProxyConfig, KubeletConfig};
 use crate::name::NodeName;
@@ -49,6 +50,9 @@ struct Wire {
     feature_gates: Option<BTreeMap<String, bool>>,
     #[serde(rename = "failCgroupV1")]
     fail_cgroup_v1: Option<bool>,
+    #[serde(rename = "syncFrequency")]
+    sync_frequency: Option<IgnoredAny>,
+    authentication: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -68,6 +72,13 @@ pub fn configz(text: &str) -> Result<KubeletConfig, String> {
 
 fn read_configz(text: &str) -> Result<KubeletConfig, String> {
     let Configz { kubeletconfig } = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    // Kubelets before 1.36 leave their kind out. These two fields every one of them writes, whatever it is set to.
+    if kubeletconfig.kind.is_none() {
+        if kubeletconfig.sync_frequency.is_none() || kubeletconfig.authentication.is_none() {
+            return Err("it has no kind, and not the fields that every kubelet shows".to_owned());
+        }
+        return Ok(read(kubeletconfig));
+    }
     config(kubeletconfig)
 }
 
@@ -96,11 +107,16 @@ pub fn written_of_kube_proxy(text: &str) -> Result<KubeProxyConfig, String> {
 }
 
 fn config(wire: Wire) -> Result<KubeletConfig, String> {
-    let Wire { feature_gates, fail_cgroup_v1, .. } = of_kind("KubeletConfiguration", wire)?;
-    Ok(KubeletConfig { feature_gates: feature_gates.unwrap_or_default(), fail_cgroup_v1 })
+    of_kind("KubeletConfiguration", wire).map(read)
 }
 
-/// A text that says nothing of all this may be anything: its kind must be right.
+fn read(wire: Wire) -> KubeletConfig {
+    let Wire { feature_gates, fail_cgroup_v1, .. } = wire;
+    KubeletConfig { feature_gates: feature_gates.unwrap_or_default(), fail_cgroup_v1 }
+}
+
+/// A text that says nothing of all this may be anything: its kind must be right. A file that a component starts with
+/// has one in every minor: without it the component does not read it either.
 fn of_kind(kind: &str, wire: Wire) -> Result<Wire, String> {
     match wire.kind.as_deref() {
         Some(found) if found == kind => Ok(wire),
@@ -158,13 +174,47 @@ mod tests {
         assert_eq!(configz(text), Ok(expected));
     }
 
+    /// What a kubelet of v1.35 shows: neither `kind` nor `apiVersion`.
+    const WITHOUT_KIND: &str = r#"{"kubeletconfig":{"enableServer":true,"staticPodPath":"/etc/kubernetes/manifests",
+        "podLogsDir":"/var/log/pods","syncFrequency":"1m0s","fileCheckFrequency":"20s","httpCheckFrequency":"20s",
+        "address":"0.0.0.0","port":10250,"authentication":{"x509":{"clientCAFile":"/etc/kubernetes/pki/ca.crt"},
+        "webhook":{"enabled":true,"cacheTTL":"2m0s"},"anonymous":{"enabled":false}},"failCgroupV1":true,
+        "featureGates":{"A":true}}}"#;
+
+    #[test]
+    fn a_kubelet_that_leaves_its_kind_out_is_read_by_what_every_kubelet_shows() {
+        let read = configz(WITHOUT_KIND).unwrap();
+        assert_eq!((read.feature_gates.get("A"), read.fail_cgroup_v1), (Some(&true), Some(true)));
+        for (field, other) in [("syncFrequency", "sync"), ("authentication", "auth")] {
+            assert!(configz(&WITHOUT_KIND.replace(field, other)).is_err(), "without {field}");
+            assert!(
+                configz(&WITHOUT_KIND.replace(&format!("\"{field}\":"), &format!("\"{field}\":null,\"x\":")))
+                    .is_err(),
+                "{field} is null"
+            );
+        }
+        // A kind that is there must be the right one, whatever else is shown.
+        let other =
+            WITHOUT_KIND.replace("\"enableServer\"", "\"kind\":\"KubeProxyConfiguration\",\"enableServer\"");
+        assert!(configz(&other).unwrap_err().contains("KubeProxyConfiguration"));
+        let empty = WITHOUT_KIND.replace("\"enableServer\"", "\"kind\":\"\",\"enableServer\"");
+        assert!(configz(&empty).is_err());
+    }
+
+    #[test]
+    fn a_file_that_a_component_starts_with_must_say_its_kind() {
+        let text = "syncFrequency: 1m0s\nauthentication: {}\n";
+        assert!(written(text).is_err() && written_of_kube_proxy("bindAddress: 0.0.0.0\n").is_err());
+    }
+
     #[test]
     fn what_is_not_a_kubelets_is_told_and_never_an_empty_configuration() {
         for (text, told) in [
             ("", "EOF"),
             ("<html>", "expected value"),
             ("{}", "missing field `kubeletconfig`"),
-            (r#"{"kubeletconfig":{}}"#, "its kind is \"\""),
+            (r#"{"kubeletconfig":{}}"#, "it has no kind"),
+            (r#"{"kubeletconfig":{"featureGates":{},"failCgroupV1":true}}"#, "it has no kind"),
             (r#"{"kubeletconfig":{"kind":"KubeProxyConfiguration"}}"#, "KubeProxyConfiguration"),
             (r#"{"kubeletconfig":{"kind":"KubeletConfiguration","featureGates":{"A":"on"}}}"#, "boolean"),
         ] {

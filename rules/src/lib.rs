@@ -31,6 +31,7 @@ pub mod generated;
 pub mod helm;
 pub mod invariant;
 pub mod inventory;
+pub mod kubeadm;
 pub mod kubelet;
 pub mod labels;
 pub mod ledger;

@@ -182,6 +182,7 @@ pub enum Reason {
     UnitFailed,
     UnitDeadline,
     PreflightFailed,
+    PatchesMissing,
     DiskTooSmall,
     ConfigDrift,
     SnapshotMissing,
@@ -1013,6 +1014,11 @@ impl Reason {
                 "the target's own kubeadm does not agree",
                 "read its output in the run's history",
             ),
+            Self::PatchesMissing => entry(
+                "patches_missing",
+                "the folder of kubeadm's patches is not on the node",
+                "put it on every node, workers too, or take kubeadm.patchesDirectory out of the actuator's file",
+            ),
             Self::DiskTooSmall => {
                 entry("disk_too_small", "too little disk is free on the node", "free some disk")
             }
@@ -1230,6 +1236,7 @@ impl Reason {
         Self::UnitFailed,
         Self::UnitDeadline,
         Self::PreflightFailed,
+        Self::PatchesMissing,
         Self::DiskTooSmall,
         Self::ConfigDrift,
         Self::SnapshotMissing,

@@ -38,8 +38,9 @@ const MESSAGES: [&str; 2] = [
 const RELEASE: [&str; 1] = [
     r#"{"name":"web","namespace":"apps","manifest":"apiVersion: v1\nkind: Service\n","chart":{"metadata":{"name":"nginx","version":"1.2.3"}}}"#,
 ];
-const KUBELETS: [&str; 3] = [
+const KUBELETS: [&str; 4] = [
     r#"{"kubeletconfig":{"kind":"KubeletConfiguration","featureGates":{"A":true},"failCgroupV1":false}}"#,
+    r#"{"kubeletconfig":{"syncFrequency":"1m0s","authentication":{},"featureGates":{"A":true},"failCgroupV1":false}}"#,
     "kind: KubeletConfiguration\nfeatureGates: {A: true}\n",
     "# TYPE kubelet_cgroup_version gauge\nkubelet_cgroup_version 2\n",
 ];
@@ -173,9 +174,11 @@ fn whole_texts_are_understood() {
     alertmanager::webhook(MESSAGES[0].as_bytes()).unwrap();
     assert_eq!(alertmanager::alerts(MESSAGES[1].as_bytes()).unwrap().len(), 1);
     helm::release(RELEASE[0].as_bytes()).unwrap();
-    assert_eq!(kubelet::configz(KUBELETS[0]).unwrap().feature_gates.len(), 1);
-    assert_eq!(kubelet::written(KUBELETS[1]).unwrap().feature_gates.len(), 1);
-    assert_eq!(kubelet::cgroup_version(KUBELETS[2]), Some(2));
+    for text in &KUBELETS[..2] {
+        assert_eq!(kubelet::configz(text).unwrap().feature_gates.len(), 1, "{text}");
+    }
+    assert_eq!(kubelet::written(KUBELETS[2]).unwrap().feature_gates.len(), 1);
+    assert_eq!(kubelet::cgroup_version(KUBELETS[3]), Some(2));
 }
 
 #[test]

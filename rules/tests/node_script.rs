@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use jiff::{SignedDuration, Timestamp};
+use lockkeeper_rules::kubeadm::{Environment, Exception, KubeadmSettings};
 use lockkeeper_rules::ledger::parse;
 use lockkeeper_rules::name::Token;
 use lockkeeper_rules::node_script::{
@@ -85,6 +86,7 @@ if [ -e "$M/on-kubeadm" ]; then . "$M/on-kubeadm"; fi
 if [ "$2" = diff ]; then echo "-    image: a:v1.36.1"; echo "+    image: a:v1.36.3"; fi
 "#,
     ),
+    ("crictl", ""),
     ("etcdctl", r#"for last; do :; done; echo snapshot >"$last""#),
     ("etcdutl", r#"echo '{"hash":123456,"revision":6,"totalKey":13,"totalSize":20480}'"#),
 ];
@@ -131,20 +133,43 @@ impl Machine {
             unit_seconds_max: 20,
             start_seconds_max: 1_000_000_000,
             etcd: EtcdAccess::default(),
+            kubeadm: KubeadmSettings::default(),
         }
+    }
+
+    /// The settings of a site that tells kubeadm all that can be told.
+    fn site(&self) -> ScriptSettings {
+        let exception =
+            |name: &str| Exception { name: name.to_owned(), reason: "it's \"right\" here".to_owned() };
+        let variables = [("HTTPS_PROXY", "http://u:p'w$(id)@proxy"), ("SSL_CERT_FILE", "/etc/ca.crt")];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let kubeadm = KubeadmSettings {
+            patches_directory: Some("/etc/kubernetes/patches".to_owned()),
+            ignore_preflight_errors: vec![exception("SystemVerification"), exception("Mem")],
+            skip_phases: vec![exception("addon/coredns"), exception("bootstrap-token")],
+            extra_images: vec!["registry.example/agent:v1".to_owned(), "registry.example/dns:v2".to_owned()],
+            environment: Environment(variables.into()),
+        };
+        ScriptSettings { kubeadm, ..self.settings() }
     }
 
     fn bash(&self, script: &str) -> Output {
         let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap());
         let mut bash = Command::new("bash");
         bash.arg("-s").env("PATH", path).env("M", self.folder.path());
+        // What a connection may bring along.
+        bash.env("https_proxy", "http://profile").env("No_Proxy", "profile");
         let input = self.path("input.sh");
         fs::write(&input, script).unwrap();
         bash.stdin(Stdio::from(fs::File::open(input).unwrap())).output().unwrap()
     }
 
     fn launch(&self, order: &UnitOrder) -> Result<(), Finding> {
-        let output = self.bash(&launcher(order, &self.settings()).unwrap());
+        self.launch_with(order, &self.settings())
+    }
+
+    fn launch_with(&self, order: &UnitOrder, settings: &ScriptSettings) -> Result<(), Finding> {
+        let output = self.bash(&launcher(order, settings).unwrap());
         launch_answer(
             &order.node.name,
             &String::from_utf8_lossy(&output.stdout),
@@ -228,6 +253,72 @@ fn the_first_control_plane_node_applies() {
     let order = order(UnitKind::UpgradeFirst, 1);
     machine.launch(&order).unwrap();
     assert_eq!(machine.calls("kubeadm upgrade"), ["kubeadm upgrade apply -y v1.36.3"]);
+}
+
+/// What kubeadm was given: the file, once it has said which, and the variables that matter to it.
+const LOOK: &str = r#"
+env | grep -i -e _proxy= -e ^SSL_CERT_FILE -e DRYRUN >>"$M/environment" || true
+for word; do if [ "${last-}" = --config ]; then cat "$word" >"$M/configuration"; fi; last=$word; done
+"#;
+
+#[test]
+fn what_the_site_tells_kubeadm_reaches_it_as_it_is_written() {
+    let config = |machine: &Machine| {
+        format!("--config {}/var/lib/lockkeeper/upgrade-configuration.yaml", machine.settings().root)
+    };
+    for (kind, of, called) in [
+        (UnitKind::UpgradeFirst, "apply", "kubeadm upgrade apply -y CONFIG v1.36.3"),
+        (UnitKind::UpgradeNode, "node", "kubeadm upgrade node CONFIG"),
+    ] {
+        let machine = Machine::new();
+        machine.write("on-kubeadm", LOOK);
+        let order = order(kind, 1);
+        machine.launch_with(&order, &machine.site()).unwrap();
+        assert_eq!(machine.ended(&order).0, 0, "{:?}", machine.ended(&order));
+        assert_eq!(machine.calls("kubeadm upgrade"), [called.replace("CONFIG", &config(&machine))]);
+        let read: serde_json::Value = lockkeeper_rules::yaml::read(&machine.read("configuration")).unwrap();
+        assert_eq!(read[of]["ignorePreflightErrors"], serde_json::json!(["SystemVerification", "Mem"]));
+        let patches = format!("{}/etc/kubernetes/patches", machine.settings().root);
+        assert_eq!(read[of]["patches"]["directory"], patches);
+        let environment = machine.read("environment");
+        let environment: std::collections::BTreeSet<&str> = environment.lines().collect();
+        assert_eq!(environment, ["HTTPS_PROXY=http://u:p'w$(id)@proxy", "SSL_CERT_FILE=/etc/ca.crt"].into());
+    }
+}
+
+#[test]
+fn an_older_kubeadm_is_told_by_flags() {
+    let machine = Machine::new();
+    let old = |kind, sequence| UnitOrder { target: "v1.31.4".parse().unwrap(), ..order(kind, sequence) };
+    // The machine's apt has one version only; kubeadm is there already.
+    machine.write("kubeadm", "1.31.4\n");
+    machine.write("kubelet", "1.31.4\n");
+    machine.launch_with(&old(UnitKind::UpgradeFirst, 1), &machine.site()).unwrap();
+    let patches = format!("--patches={}/etc/kubernetes/patches", machine.settings().root);
+    let ignore = "--ignore-preflight-errors=SystemVerification,Mem";
+    assert_eq!(
+        machine.calls("kubeadm upgrade"),
+        [format!(
+            "kubeadm upgrade apply -y {ignore} {patches} --skip-phases=addon/coredns,bootstrap-token v1.31.4"
+        )]
+    );
+    let mut other = old(UnitKind::UpgradeNode, 2);
+    other.token.run.0 = "another-run".to_owned();
+    machine.launch_with(&other, &machine.site()).unwrap();
+    assert_eq!(machine.calls("kubeadm upgrade node"), [format!("kubeadm upgrade node {ignore} {patches}")]);
+}
+
+#[test]
+fn more_images_are_fetched_ahead_on_every_node() {
+    let machine = Machine::new();
+    let order = order(UnitKind::Prepare, 1);
+    machine.launch_with(&order, &machine.site()).unwrap();
+    assert_eq!(machine.ended(&order).0, 0, "{:?}", machine.ended(&order));
+    assert_eq!(
+        machine.calls("crictl"),
+        ["crictl pull registry.example/agent:v1", "crictl pull registry.example/dns:v2"]
+    );
+    assert!(machine.calls("kubeadm config").is_empty(), "a worker needs none of the control plane's");
 }
 
 #[test]
@@ -324,7 +415,8 @@ fn a_unit_that_comes_when_its_check_is_worth_nothing_any_more_is_refused() {
         let machine = Machine::new();
         let mut order = order(UnitKind::UpgradeNode, 1);
         order.proof.checked_at = Timestamp::now() - SignedDuration::from_secs(age_seconds);
-        let product = ScriptSettings::new(&Settings::default(), EtcdAccess::default());
+        let product =
+            ScriptSettings::new(&Settings::default(), EtcdAccess::default(), KubeadmSettings::default());
         let settings = ScriptSettings { root: machine.settings().root, ..product };
         let output = machine.bash(&launcher(&order, &settings).unwrap());
         let answer = launch_answer(&order.node.name, &String::from_utf8_lossy(&output.stdout), "");
@@ -559,6 +651,34 @@ fn a_survey_reads_the_machine_and_asks_the_targets_kubeadm_without_a_trace() {
     assert!(!kubeadm.agrees && kubeadm.output.contains("not this one"), "{kubeadm:?}");
     machine.write("failing", "apt-get\n");
     assert!(!ask(RUN).kubeadm.unwrap().agrees, "what could not be fetched does not agree");
+}
+
+#[test]
+fn a_survey_asks_kubeadm_with_what_it_will_be_told() {
+    let machine = Machine::new();
+    machine.write("on-kubeadm", LOOK);
+    let node = order(UnitKind::Prepare, 1).node;
+    let target: lockkeeper_rules::version::Version = "v1.36.3".parse().unwrap();
+    let ask = |asks: bool| {
+        let kubeadm_on = asks.then(|| node.name.clone());
+        let order = SurveyOrder { nodes: vec![node.clone()], target: target.clone(), kubeadm_on };
+        let run = lockkeeper_rules::name::RunUid(RUN.to_owned());
+        let output = machine.bash(&survey(&order, &node, &run, &machine.site()).unwrap());
+        survey_answer(&String::from_utf8_lossy(&output.stdout)).unwrap()
+    };
+    let found = ask(true);
+    assert!(found.patches_missing && found.kubeadm.unwrap().agrees);
+    let calls = machine.calls("kubeadm upgrade");
+    for (call, what) in calls.iter().zip(["plan --config", "apply --dry-run -y --config"]) {
+        assert!(call.starts_with(&format!("kubeadm upgrade {what} ")), "{call}");
+    }
+    let environment = machine.read("environment");
+    let dry_run = format!("KUBEADM_UPGRADE_DRYRUN_DIR={}/var/tmp/lockkeeper.", machine.settings().root);
+    assert!(environment.contains(&dry_run) && !environment.contains("profile"), "{environment}");
+    assert!(fs::read_dir(machine.path("var/tmp")).unwrap().next().is_none());
+    // The folder is looked for on every node, also where kubeadm is not asked.
+    fs::create_dir_all(machine.path("etc/kubernetes/patches")).unwrap();
+    assert!(!ask(false).patches_missing);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use k8s_openapi::api::policy::v1::Eviction;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use lockkeeper_actuator::leader::{LEASE_NAME, LEASE_NAMESPACE};
 use lockkeeper_rules::api::ActiveStep;
+use lockkeeper_rules::kubeadm::KubeadmSettings;
 use lockkeeper_rules::name::{RunUid, Token};
 use lockkeeper_rules::node_script::{self, EtcdAccess, ScriptSettings};
 use lockkeeper_rules::run::{NodeTarget, Proof, UnitKind, UnitOrder};
@@ -244,7 +245,7 @@ async fn late_word(world: &World, node: &str, generation: u64) -> String {
         generation,
         proof: Proof { token, checked_at: jiff::Timestamp::now() },
     };
-    let settings = ScriptSettings::new(&world.settings, EtcdAccess::default());
+    let settings = ScriptSettings::new(&world.settings, EtcdAccess::default(), KubeadmSettings::default());
     let launcher = node_script::launcher(&order, &settings).unwrap();
     let answer = machine.ssh_with_input(&world.keys, "bash -s", &launcher).await.unwrap();
     String::from_utf8_lossy(&answer.stdout).trim().to_owned()

@@ -17,6 +17,7 @@ use lockkeeper_actuator::store::{self, StoreError};
 use lockkeeper_exporter::read::now;
 use lockkeeper_rules::api::{CORDONED_BY_ANNOTATION, UpgradeRun, UpgradeRunStatus};
 use lockkeeper_rules::gate::Held;
+use lockkeeper_rules::kubeadm::KubeadmSettings;
 use lockkeeper_rules::name::{NodeName, RunUid, Token};
 use lockkeeper_rules::node_script::{EtcdAccess, ScriptSettings};
 use lockkeeper_rules::reason::{Finding, Reason};
@@ -154,7 +155,7 @@ fn reach(keys: &SshKeys, port: u16, control: PathBuf, settings: &Settings) -> Ss
         key_file: keys.identity.clone(),
         known_hosts_file: keys.known_hosts.clone(),
         control_directory: Some(control),
-        scripts: ScriptSettings::new(settings, EtcdAccess::default()),
+        scripts: ScriptSettings::new(settings, EtcdAccess::default(), KubeadmSettings::default()),
     }
 }
 

@@ -9,6 +9,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::policy::v1::Eviction;
 use kube::api::{Api, ListParams, PostParams};
+use lockkeeper_rules::kubeadm::KubeadmSettings;
 use lockkeeper_rules::ledger;
 use lockkeeper_rules::name::{RunUid, Token};
 use lockkeeper_rules::node_script::{self, EtcdAccess, ScriptSettings};
@@ -266,7 +267,7 @@ async fn a_gate_of_the_site_fires_waits_and_clears() {
 async fn what_is_sent_to_a_node_does_its_work_on_a_machine() {
     let world = world().await;
     let run = RunUid("0b9f3c6e-1111-4222-8333-444455556666".to_owned());
-    let settings = ScriptSettings::new(&world.settings, EtcdAccess::default());
+    let settings = ScriptSettings::new(&world.settings, EtcdAccess::default(), KubeadmSettings::default());
     let work = [
         (CONTROL_PLANE, UnitKind::Snapshot),
         (CONTROL_PLANE, UnitKind::Prepare),

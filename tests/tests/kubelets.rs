@@ -193,7 +193,10 @@ async fn what_a_target_takes_away_is_seen_in_static_pods_and_in_kubelets_that_ma
     static_pod(&cluster.client, "kube-apiserver", &mended).await;
     ports.answer(w_1, "/configz", "<html>");
     cluster.expect("v1.37.0", "unknown", &["kubelet_unread | w-1 | /configz is not a kubelet's"]);
-    ports.answer(w_1, "/configz", &configz(&json!({})));
+    // Kubelets before 1.36 leave their kind out.
+    let without_kind =
+        json!({"syncFrequency": "1m0s", "authentication": {}, "featureGates": {}, "failCgroupV1": true});
+    ports.answer(w_1, "/configz", &json!({"kubeletconfig": without_kind}).to_string());
     cluster.expect("v1.37.0", "pass", &[]);
 
     // What kubeadm would write on every node counts too.

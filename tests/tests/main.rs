@@ -15,6 +15,7 @@ mod gate_live;
 mod hand_over;
 mod hands;
 mod harness;
+mod kubeadm;
 mod kubelets;
 mod listener;
 mod people;

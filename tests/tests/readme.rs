@@ -13,15 +13,15 @@ use tempfile::TempDir;
 
 const README: &str = include_str!("../../README.md");
 
-/// The YAML examples, in order: the exporter's file, the actuator's, a run.
-fn examples() -> [String; 3] {
+/// The YAML examples, in order: the exporter's file, the actuator's, what may stand in it too, a run.
+fn examples() -> [String; 4] {
     let blocks = README.split("```yaml\n").skip(1).map(|rest| {
         let block = rest.split("```").next().expect("a split has a first part");
         // They stand in a list, so they are indented.
         let lines = block.lines().map(|line| line.strip_prefix("   ").unwrap_or(line));
         lines.collect::<Vec<_>>().join("\n")
     });
-    blocks.collect::<Vec<_>>().try_into().expect("three examples")
+    blocks.collect::<Vec<_>>().try_into().expect("four examples")
 }
 
 fn said(output: &Output) -> String {
@@ -36,7 +36,8 @@ fn sandbox(args: &str) -> Output {
 
 #[test]
 fn the_configuration_files_are_good_as_they_are_shown() {
-    let [exporter, actuator, _] = examples();
+    let [exporter, actuator, kubeadm, _] = examples();
+    let actuator = format!("{actuator}\n{kubeadm}");
     let folder = TempDir::new().unwrap();
     let path = |name: &str| folder.path().join(name);
     for (name, text) in [
@@ -74,7 +75,7 @@ fn the_run_is_one_that_can_be_stored() {
 
 #[test]
 fn what_is_deployed_is_found_by_the_rules_and_by_the_route() {
-    let [_, config, _] = examples();
+    let [_, config, ..] = examples();
     let config: Value = yaml::read(&config).unwrap();
     let settings = Settings::default();
     let route = include_str!("../../rules/generated/alertmanager.yaml");

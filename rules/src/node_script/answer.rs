@@ -36,7 +36,10 @@ pub fn launch_answer(node: &NodeName, stdout: &str, stderr: &str) -> Result<(), 
         "started" => Ok(()),
         line => match line.strip_prefix("refused ").and_then(Reason::from_code) {
             Some(reason) => about(reason, "the node refused the unit".to_owned()),
-            None => about(Reason::UnitFailed, format!("its start gave no answer: {}", tail(stderr, 400))),
+            None => {
+                let said = tail(&without_passwords(stderr), 400);
+                about(Reason::UnitFailed, format!("its start gave no answer: {said}"))
+            }
         },
     }
 }
@@ -72,7 +75,23 @@ pub(crate) fn seconds(text: &str) -> Result<Timestamp, String> {
 /// Every value of a word, one a line.
 pub(crate) fn joined(lines: &[(&str, &str)], word: &str) -> String {
     let values: Vec<&str> = lines.iter().filter(|(name, _)| *name == word).map(|(_, value)| *value).collect();
-    tail(&values.join("\n"), OUTPUT_CHARS_MAX)
+    tail(&without_passwords(&values.join("\n")), OUTPUT_CHARS_MAX)
+}
+
+/// A text with nothing of the user and password that a URL in it may have: kubeadm prints what it writes, and it writes
+/// the proxies that it is started with.
+pub(crate) fn without_passwords(text: &str) -> String {
+    let mut parts = text.split("://");
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end =
+            part.find(|c: char| c.is_whitespace() || ['"', '\'', ','].contains(&c)).unwrap_or(part.len());
+        let from = part[..end].rfind('@').unwrap_or(0);
+        shown.push_str("://");
+        shown.push_str(if from > 0 { "***" } else { "" });
+        shown.push_str(&part[from..]);
+    }
+    shown
 }
 
 fn tail(text: &str, chars_max: usize) -> String {
@@ -95,6 +114,7 @@ pub fn survey_answer(text: &str) -> Result<NodeSurvey, String> {
         booted_at: seconds(single(&lines, "btime")?)?,
         disk_free_mib: number("disk")?,
         ledger_sequence: number("sequence")?,
+        patches_missing: lines.contains(&("patches", "missing")),
         kubeadm: kubeadm(&lines),
     })
 }
@@ -158,6 +178,8 @@ mod tests {
         for end in 0..SURVEY.len() {
             assert!(survey_answer(&SURVEY[..end]).is_err(), "cut at {end}");
         }
+        let without_patches = SURVEY.replace("end\n", "patches missing\nend\n");
+        assert!(!survey.patches_missing && survey_answer(&without_patches).unwrap().patches_missing);
         for word in ["machine", "btime", "disk", "sequence"] {
             let without: String =
                 SURVEY.split_inclusive('\n').filter(|line| !line.starts_with(word)).collect();
@@ -219,6 +241,21 @@ mod tests {
         };
         let patch = ["kube-scheduler", "kube-apiserver", "kube-controller-manager"].map(hunk).concat();
         assert!(!kubeadm_of(&format!("kubeadm diff 0\n{patch}")).drift);
+    }
+
+    #[test]
+    fn no_password_of_a_url_is_shown() {
+        for (text, shown) in [
+            ("value: http://user:hunter2@proxy:3128/", "value: http://***@proxy:3128/"),
+            ("\"https://hunter2@a,https://b\" ftp://c:d@e", "\"https://***@a,https://b\" ftp://***@e"),
+            ("http://user:hun@ter2@proxy", "http://***@proxy"),
+            ("http://user:hun/ter2@proxy", "http://***@proxy"),
+            ("image: registry/a@sha256:00", "image: registry/a@sha256:00"),
+            ("://", "://"),
+            ("https://b/ user@c", "https://b/ user@c"),
+        ] {
+            assert_eq!(without_passwords(text), shown);
+        }
     }
 
     #[test]

@@ -8,7 +8,8 @@
 //!
 //! The programs are fixed texts; what differs is a head of assignments, each of a checked type and each quoted.
 //! The commands that they use beside coreutils, awk, sed, grep and flock: systemctl (show, daemon-reload, restart),
-//! systemd-run, apt-get, apt-mark, dpkg, dpkg-deb, kubeadm, kubelet, kubectl, and etcdctl with etcdutl or crictl.
+//! systemd-run, apt-get, apt-mark, dpkg, dpkg-deb, kubeadm, kubelet, kubectl, etcdctl with etcdutl or crictl, and crictl
+//! where more images are fetched ahead.
 
 mod answer;
 
@@ -16,15 +17,18 @@ pub use answer::*;
 
 use std::fmt::Write as _;
 
+use crate::kubeadm::{KubeadmSettings, Words};
 use crate::name::{RunUid, Token};
 use crate::reason::{Finding, Reason};
 use crate::run::{LedgerOrder, NodeTarget, SurveyOrder, UnitKind, UnitOrder};
 use crate::settings::Settings;
+use crate::version::Version;
 
 const COMMON: &str = include_str!("common.sh");
 const LAUNCH: &str = include_str!("launch.sh");
 const SUPERVISE: &str = include_str!("supervise.sh");
 const PACKAGES: &str = include_str!("packages.sh");
+const KUBEADM: &str = include_str!("kubeadm.sh");
 const SNAPSHOT: &str = include_str!("snapshot.sh");
 const PREPARE: &str = include_str!("prepare.sh");
 const UPGRADE: &str = include_str!("upgrade.sh");
@@ -48,6 +52,8 @@ pub struct ScriptSettings {
     pub start_seconds_max: i64,
     /// How etcd is reached on a control-plane node.
     pub etcd: EtcdAccess,
+    /// What kubeadm is told.
+    pub kubeadm: KubeadmSettings,
 }
 
 /// How etcd is reached, by what lies on a control-plane node.
@@ -79,12 +85,13 @@ impl Default for EtcdAccess {
 impl ScriptSettings {
     /// The settings for real nodes.
     #[must_use]
-    pub fn new(settings: &Settings, etcd: EtcdAccess) -> Self {
+    pub fn new(settings: &Settings, etcd: EtcdAccess, kubeadm: KubeadmSettings) -> Self {
         Self {
             root: String::new(),
             unit_seconds_max: settings.unit_seconds_max,
             start_seconds_max: i64::try_from(settings.unit_begin_seconds_max()).unwrap_or(i64::MAX),
             etcd,
+            kubeadm,
         }
     }
 }
@@ -118,9 +125,10 @@ pub fn launcher(order: &UnitOrder, settings: &ScriptSettings) -> Result<String, 
     head.set("etcd_ca_file", ca_file.as_deref().unwrap_or_default());
     head.set("etcd_cert_file", cert_file.as_deref().unwrap_or_default());
     head.set("etcd_key_file", key_file.as_deref().unwrap_or_default());
+    head.set_kubeadm(settings, target);
     let head = head.text;
     let work = work(*kind);
-    let unit = format!("{head}{COMMON}{SUPERVISE}{PACKAGES}{work}\n\"${{1:-supervise}}\"\n");
+    let unit = format!("{head}{COMMON}{SUPERVISE}{PACKAGES}{KUBEADM}{work}\n\"${{1:-supervise}}\"\n");
     Ok(format!("{head}{COMMON}\nunit_script() {{\ncat <<'{DELIMITER}'\n{unit}{DELIMITER}\n}}\n\n{LAUNCH}"))
 }
 
@@ -153,8 +161,9 @@ pub fn survey(
     head.set("minor", &target.minor().to_string());
     head.set("with_kubeadm", if kubeadm_on.as_ref() == Some(&node.name) { "yes" } else { "no" });
     head.set("kubeadm_seconds_max", &KUBEADM_SECONDS_MAX.to_string());
+    head.set_kubeadm(settings, target);
     let head = head.text;
-    Ok(format!("{head}{COMMON}{PACKAGES}{SURVEY}"))
+    Ok(format!("{head}{COMMON}{PACKAGES}{KUBEADM}{SURVEY}"))
 }
 
 /// How long the survey of a node may take: its questions to kubeadm, and the download before them.
@@ -215,6 +224,26 @@ impl Head {
 
     fn set(&mut self, name: &str, value: &str) {
         writeln!(self.text, "{name}={}", quote(value)).expect("a String takes every text");
+    }
+
+    fn set_list(&mut self, name: &str, values: &[String]) {
+        let words: Vec<String> = values.iter().map(|value| quote(value)).collect();
+        writeln!(self.text, "{name}=({})", words.join(" ")).expect("a String takes every text");
+    }
+
+    /// What the target's kubeadm is told.
+    fn set_kubeadm(&mut self, settings: &ScriptSettings, target: &Version) {
+        let ScriptSettings { root, kubeadm, .. } = settings;
+        let Words { configuration, plan, apply, node } = Words::of(kubeadm, target.minor(), root);
+        self.set("upgrade_configuration", configuration.as_deref().unwrap_or_default());
+        self.set_list("plan_words", &plan);
+        self.set_list("apply_words", &apply);
+        self.set_list("node_words", &node);
+        let patches = kubeadm.patches_directory.as_ref().map(|path| format!("{root}{path}"));
+        self.set("patches_directory", &patches.unwrap_or_default());
+        self.set_list("extra_images", &kubeadm.extra_images);
+        let variables = kubeadm.environment.0.iter().map(|(name, value)| format!("{name}={value}"));
+        self.set_list("environment", &variables.collect::<Vec<_>>());
     }
 }
 

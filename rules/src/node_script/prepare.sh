@@ -14,7 +14,15 @@ pull_images() {
     kubectl --kubeconfig "$root/etc/kubernetes/admin.conf" --namespace kube-system get configmap kubeadm-config \
         --output 'jsonpath={.data.ClusterConfiguration}' >"$folder/config.yaml"
     sed -i -E "s/^kubernetesVersion:.*/kubernetesVersion: v$target/" "$folder/config.yaml"
-    "$kubeadm" config images pull --config "$folder/config.yaml"
+    "${kubeadm_env[@]}" "$kubeadm" config images pull --config "$folder/config.yaml"
+}
+
+# What kubeadm does not know of, such as the images of what a person has put in the place of an add-on.
+pull_extra_images() {
+    local image
+    for image in "${extra_images[@]}"; do
+        crictl pull "$image"
+    done
 }
 
 # Every upgrade leaves a copy of etcd's data there, and nobody clears them away: the two newest of a kind stay.
@@ -39,4 +47,5 @@ work() {
     apt_get --download-only --allow-change-held-packages install "${packages[@]/%/=$target-*}"
     prune_scratch
     if is_control_plane; then pull_images "$folder"; fi
+    pull_extra_images
 }

@@ -25,8 +25,11 @@ ask_kubeadm() {
     echo "kubeadm fetch $code"
     sed 's/^/output /' "$folder/fetch" | tail -n 20
     [ "$code" -eq 0 ] || return 0
-    ask "$folder" plan "$kubeadm" upgrade plan "v$target"
-    ask "$folder" apply "$kubeadm" upgrade apply --dry-run -y "v$target"
+    tell_kubeadm "$folder/upgrade-configuration.yaml"
+    # What it would write goes into the scratch folder too, and not below /etc/kubernetes, where it would stay.
+    kubeadm_env+=(KUBEADM_UPGRADE_DRYRUN_DIR="$folder/dry-run")
+    ask "$folder" plan "$kubeadm" upgrade plan "${plan_words[@]}" "v$target"
+    ask "$folder" apply "$kubeadm" upgrade apply --dry-run -y "${apply_words[@]}" "v$target"
     ask "$folder" diff "$kubeadm" upgrade diff "v$target"
     sed 's/^/diff /' "$folder/diff"
     echo
@@ -35,7 +38,7 @@ ask_kubeadm() {
 ask() {
     local folder=$1 name=$2 code=0
     shift 2
-    timeout --kill-after=10 "$kubeadm_seconds_max" "$@" </dev/null >"$folder/$name" 2>"$folder/errors" || code=$?
+    timeout --kill-after=10 "$kubeadm_seconds_max" "${kubeadm_env[@]}" "$@" </dev/null >"$folder/$name" 2>"$folder/errors" || code=$?
     echo "kubeadm $name $code"
     { tail -n 20 "$folder/$name"; tail -n 10 "$folder/errors"; } | sed 's/^/output /'
     echo
@@ -51,5 +54,7 @@ if [ -d "$root/etc/kubernetes" ]; then places+=("$root/etc/kubernetes"); fi
 echo "disk $(df -Pk "${places[@]}" | awk 'NR > 1 { free = int($4 / 1024); if (NR == 2 || free < min) min = free } END { print min }')"
 facts | awk -v run="$run" '{ if (split($3, t, ".") == 4 && t[1] == run && t[2] + 0 > max) max = t[2] + 0 }
     END { printf "sequence %.0f\n", max }'
+# kubeadm takes a folder that is not there for an error, in the middle of the node's upgrade.
+if [ -n "$patches_directory" ] && [ ! -d "$patches_directory" ]; then echo "patches missing"; fi
 if [ "$with_kubeadm" = yes ]; then ask_kubeadm; fi
 echo end

@@ -56,9 +56,10 @@ work() {
     if [ "$(installed_kubeadm)" != "v$target" ]; then install_only kubeadm; fi
     [ "$(installed_kubeadm)" = "v$target" ]
     if ! is_done kubeadm || ! manifests_are_at_target; then
+        tell_kubeadm "$directory/upgrade-configuration.yaml"
         case $kind in
-            upgrade-first) kubeadm upgrade apply -y "v$target" ;;
-            upgrade-node) kubeadm upgrade node ;;
+            upgrade-first) "${kubeadm_env[@]}" kubeadm upgrade apply -y "${apply_words[@]}" "v$target" ;;
+            upgrade-node) "${kubeadm_env[@]}" kubeadm upgrade node "${node_words[@]}" ;;
         esac
         record did "kubeadm v$target"
         is_changed=yes

@@ -265,6 +265,8 @@ pub struct NodeSurvey {
     pub disk_free_mib: u64,
     /// The sequence number of the newest token of this run in its ledger, 0 if there is none.
     pub ledger_sequence: u64,
+    /// The folder of kubeadm's patches is set, and not there.
+    pub patches_missing: bool,
     /// What the target's own kubeadm says, where it was asked.
     pub kubeadm: Option<KubeadmSurvey>,
 }

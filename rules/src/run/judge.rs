@@ -206,6 +206,10 @@ fn node_findings(
         );
         found(Reason::StateWentBackwards, detail);
     }
+    if survey.patches_missing && !observed.target().is_ok_and(|target| observed.is_at_target(node, &target)) {
+        let path = observed.kubeadm.patches_directory.as_deref().unwrap_or_default();
+        found(Reason::PatchesMissing, format!("there is no folder {path}"));
+    }
     if let Some(kubeadm) = &survey.kubeadm {
         if !kubeadm.agrees {
             found(Reason::PreflightFailed, kubeadm.output.clone());

@@ -195,6 +195,13 @@ pub(super) fn remember(state: &mut State, now: Timestamp, step: &str, event: &st
     state.history.drain(..excess);
 }
 
+/// Adds a line of history that is not in it: what every attempt would say again must not push out what each one says.
+pub(super) fn remember_once(state: &mut State, now: Timestamp, step: &str, event: &str) {
+    if !state.history.iter().any(|line| line.step == step && line.event == event) {
+        remember(state, now, step, event);
+    }
+}
+
 /// Keeps findings to what people can read and an object can hold: 5,000 nodes that fail are one outage.
 fn bound(findings: &mut Vec<Finding>) {
     findings.sort();

@@ -10,6 +10,7 @@ use super::state::State;
 use crate::api::UpgradeRun;
 use crate::drain::{Budget, Pod};
 use crate::gate::Permit;
+use crate::kubeadm::KubeadmSettings;
 use crate::name::{NodeName, Token};
 use crate::reason::{Finding, Reason};
 use crate::settings::Settings;
@@ -45,6 +46,8 @@ pub struct Observed<'a> {
     pub own_node: Option<&'a NodeName>,
     /// The thresholds.
     pub settings: &'a Settings,
+    /// What kubeadm is told.
+    pub kubeadm: &'a KubeadmSettings,
 }
 
 /// What a turn yields: persist the state, then run the command, then look again.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use deletion::{assert_let_go, delete_and_wait};
 use lockkeeper_rules::api::UpgradeRunStatus;
+use lockkeeper_rules::kubeadm::Exception;
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::{Position, State};
 use proptest::prelude::*;
@@ -25,6 +26,32 @@ fn a_quiet_run_goes_from_preflight_to_postflight_without_a_wasted_permit() {
     );
     assert_eq!(cluster.permits_consumed, 7);
     cluster.assert_upgraded_once_each();
+}
+
+#[test]
+fn what_kubeadm_is_told_is_told_to_people_once_and_a_folder_that_is_not_there_holds() {
+    let mut cluster = Simulated::new(1, 1, 51, Faults::default());
+    cluster.kubeadm.patches_directory = Some("/etc/kubernetes/patches".to_owned());
+    let reason = "cgroup v1 until spring".to_owned();
+    cluster.kubeadm.ignore_preflight_errors = vec![Exception { name: "Mem".to_owned(), reason }];
+    cluster.without_patches = Some("w-1".to_owned());
+    cluster.turns(600);
+    assert_eq!(
+        cluster.started.iter().filter(|step| *step != "preflight").count(),
+        0,
+        "{:?}",
+        cluster.started
+    );
+    assert!(cluster.holds().contains(&"patches_missing".to_owned()), "{:?}", cluster.holds());
+    cluster.without_patches = None;
+    cluster.run_to_the_end();
+    let history = cluster.state().history;
+    for line in [
+        "kubeadm ignores the preflight error Mem: cgroup v1 until spring",
+        "kubeadm takes patches from /etc/kubernetes/patches",
+    ] {
+        assert_eq!(history.iter().filter(|entry| entry.event == line).count(), 1, "{line}: {history:?}");
+    }
 }
 
 #[test]

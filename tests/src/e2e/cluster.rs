@@ -29,7 +29,9 @@ const READY: Duration = Duration::from_secs(180);
 const JOIN_TOKEN: &str = "e2e000.e2e0000000000000";
 /// With what the certificates of the control plane are handed on.
 const CERTIFICATE_KEY: &str = "e2e0000000000000000000000000000000000000000000000000000000000000";
-/// A real site's own patch: a lone API server is away for as long as it takes to end, which is 30 s otherwise.
+/// Where a site keeps its patches of kubeadm's manifests.
+pub(super) const PATCHES: &str = "/etc/kubernetes/patches";
+/// Such a patch: a lone API server is away for as long as it takes to end, which is 30 s otherwise.
 const PATCH: (&str, &str) =
     ("/etc/kubernetes/patches/kube-apiserver+strategic.yaml", "spec:\n  terminationGracePeriodSeconds: 3\n");
 
@@ -319,7 +321,7 @@ async fn init(host: &Host, shape: &Shape) -> Result<()> {
             "certificateKey": CERTIFICATE_KEY,
             "localAPIEndpoint": {"advertiseAddress": host.address},
             "nodeRegistration": registration(&host.name),
-            "patches": {"directory": "/etc/kubernetes/patches"},
+            "patches": {"directory": PATCHES},
         }),
         json!({
             "apiVersion": api, "kind": "ClusterConfiguration",
@@ -350,7 +352,7 @@ async fn join(host: &Host, shape: &Shape) -> Result<()> {
     let mut config = json!({
         "apiVersion": "kubeadm.k8s.io/v1beta4", "kind": "JoinConfiguration",
         "nodeRegistration": registration(&host.name),
-        "patches": {"directory": "/etc/kubernetes/patches"},
+        "patches": {"directory": PATCHES},
         "discovery": {"bootstrapToken": {
             "token": JOIN_TOKEN, "apiServerEndpoint": format!("{}:6443", endpoint(shape)),
             "unsafeSkipCAVerification": true,

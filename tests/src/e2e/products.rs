@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 use lockkeeper_rules::settings::{AlertSettings, Settings};
 use serde_json::json;
 
-use super::cluster::{Cluster, OUTSIDE, packages_url};
+use super::cluster::{Cluster, OUTSIDE, PATCHES, packages_url};
+use super::supplies::REPOSITORY;
 use crate::part::{Alertmanager, Prometheus, ScrapeAuth, ScrapeJob};
 use crate::product::Product;
 use crate::run_folder::RunFolder;
@@ -81,6 +82,11 @@ impl Products {
         let more = json!({
             "ssh": {"user": "root", "keyFile": keys.identity, "knownHostsFile": keys.known_hosts,
                     "controlDirectory": run.folder("c")?},
+            "kubeadm": {
+                "patchesDirectory": PATCHES,
+                "ignorePreflightErrors": [{"name": "SystemVerification", "reason": "these machines have cgroup v1"}],
+                "extraImages": [format!("{REPOSITORY}/busybox:1")],
+            },
         });
         let reached = Reached { packages: &url, kubeconfig: &kubeconfig };
         let mut actuator = wiring.actuator(&prometheus, &alertmanager, &reached, more);

@@ -13,6 +13,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::call::{Call, Fault};
 use super::folder::Folder;
+use super::program::kubeadm::{COMPONENTS, Told, manifest};
 use crate::part::Service;
 use crate::parts;
 use crate::process::Program;
@@ -207,6 +208,12 @@ impl Machine {
         self.calls().into_iter().filter(|call| call.is(program, args)).collect()
     }
 
+    /// What every call of `kubeadm upgrade` was told, oldest first.
+    #[must_use]
+    pub fn kubeadm_told(&self) -> Vec<Told> {
+        Folder::lines(&self.folder.path("kubeadm-told.jsonl"))
+    }
+
     /// Orders these faults instead of what was ordered before.
     ///
     /// # Errors
@@ -298,7 +305,7 @@ fn furnish(folder: &Folder, keys: &SshKeys, spec: &MachineSpec) -> Result<()> {
     folder.write("kubelet-version", spec.version.to_string())?;
     if spec.role == Role::ControlPlane {
         folder.write("control-plane-done", spec.version.to_string())?;
-        write_manifests(&folder.path("etc"), &spec.version.to_string())?;
+        write_manifests(folder, &spec.version)?;
     }
     let source = format!("deb https://pkgs.k8s.io/core:/stable:/v{}/deb/ /\n", spec.version.minor());
     folder.write("etc/apt/sources.list.d/kubernetes.list", source)?;
@@ -314,16 +321,11 @@ fn furnish(folder: &Folder, keys: &SshKeys, spec: &MachineSpec) -> Result<()> {
     furnish_ssh(folder, keys, spec)
 }
 
-/// The manifests of the static pods, as far as anybody reads them: what runs where.
-pub(super) fn write_manifests(etc: &Path, tag: &str) -> Result<()> {
-    let folder = etc.join("kubernetes/manifests");
-    std::fs::create_dir_all(&folder)?;
-    for name in ["kube-apiserver", "kube-controller-manager", "kube-scheduler"] {
-        let manifest = format!(
-            "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {name}\n  namespace: kube-system\nspec:\n  containers:\n  \
-             - name: {name}\n    image: registry.k8s.io/{name}:{tag}\n"
-        );
-        std::fs::write(folder.join(format!("{name}.yaml")), manifest)?;
+/// The manifests of the static pods, as the kubeadm of this version wrote them.
+fn write_manifests(folder: &Folder, version: &Version) -> Result<()> {
+    for component in COMPONENTS {
+        let text = manifest(component, &version.to_string(), false, &[]);
+        folder.write(&format!("etc/kubernetes/manifests/{component}.yaml"), text)?;
     }
     Ok(())
 }

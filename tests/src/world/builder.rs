@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use lockkeeper_rules::kubeadm::KubeadmSettings;
 use lockkeeper_rules::settings::{AlertSettings, Settings};
 use lockkeeper_rules::snapshot::Role;
 use lockkeeper_rules::version::Version;
@@ -36,6 +37,7 @@ pub struct Builder {
     from: Version,
     repository: Vec<Version>,
     settings: Settings,
+    kubeadm: KubeadmSettings,
     pace: Duration,
     products: bool,
 }
@@ -47,6 +49,7 @@ impl Default for Builder {
             from: Version::new(1, 36, 1),
             repository: (0..=3).map(|patch| Version::new(1, 36, patch)).collect(),
             settings: fast_settings(),
+            kubeadm: KubeadmSettings::default(),
             pace: Duration::from_millis(300),
             products: true,
         }
@@ -108,6 +111,13 @@ impl Builder {
         self
     }
 
+    /// What kubeadm is told.
+    #[must_use]
+    pub fn kubeadm(mut self, settings: KubeadmSettings) -> Self {
+        self.kubeadm = settings;
+        self
+    }
+
     /// How long a node's part of an upgrade takes, roughly.
     #[must_use]
     pub fn pace(mut self, pace: Duration) -> Self {
@@ -164,7 +174,8 @@ impl Builder {
         let kubeconfig = plane.apiserver.kubeconfig(User::Exporter);
         let exporter = wiring.exporter(&prometheus, &reached(&kubeconfig));
         let kubeconfig = plane.apiserver.kubeconfig(User::Actuator);
-        let nodes = reached_nodes(folder, &keys, &plane, machines[0].spec.port)?;
+        let mut nodes = reached_nodes(folder, &keys, &plane, machines[0].spec.port)?;
+        nodes["kubeadm"] = serde_json::to_value(&self.kubeadm)?;
         let actuator = wiring.actuator(&prometheus, &alertmanager, &reached(&kubeconfig), nodes);
         let webhook_token = wiring.token;
         wait_for_nodes(&kube, machines.len()).await?;

@@ -10,6 +10,7 @@ use lockkeeper_rules::api::{Retry, UpgradeRun, UpgradeRunSpec, UpgradeRunStatus}
 use lockkeeper_rules::drain::{Controller, Pod, PodPhase};
 use lockkeeper_rules::gate::{Permit, Report};
 use lockkeeper_rules::invariant::{self, Scene};
+use lockkeeper_rules::kubeadm::KubeadmSettings;
 use lockkeeper_rules::name::{NodeName, Token};
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::LedgerReading;
@@ -84,6 +85,10 @@ pub struct Simulated {
     pub units_never_start: bool,
     /// A budget refuses every eviction.
     pub evictions_are_refused: bool,
+    /// What kubeadm is told.
+    pub kubeadm: KubeadmSettings,
+    /// The folder of kubeadm's patches is not on this node.
+    pub without_patches: Option<String>,
     /// The node that the leading replica runs on; handing over moves the lead outside.
     pub own_node: Option<NodeName>,
     now: Timestamp,
@@ -145,6 +150,8 @@ impl Simulated {
             units_take: Duration::ZERO,
             units_never_start: false,
             evictions_are_refused: false,
+            kubeadm: KubeadmSettings::default(),
+            without_patches: None,
             own_node: None,
             now,
             random: seed | 1,
@@ -453,6 +460,7 @@ impl Simulated {
             nonce: &format!("{:016x}", self.random),
             own_node: self.own_node.as_ref(),
             settings: &self.settings,
+            kubeadm: &self.kubeadm,
         };
         let turn = decide(state, &observed, self.now);
         let (next, progress) = outlook(&turn.state, &observed, self.now);
@@ -615,6 +623,7 @@ impl Simulated {
             booted_at: at - SignedDuration::from_hours(100),
             disk_free_mib: 100_000,
             ledger_sequence: 0,
+            patches_missing: self.without_patches.as_ref() == Some(&node.name.0),
             kubeadm: (order.kubeadm_on.as_ref() == Some(&node.name)).then(agrees),
         };
         let nodes = order.nodes.iter().map(|node| (node.name.clone(), Ok(survey(node)))).collect();

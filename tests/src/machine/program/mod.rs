@@ -1,7 +1,7 @@
 //! What our programs do under their borrowed names.
 
 mod apt;
-mod kubeadm;
+pub(super) mod kubeadm;
 mod systemd;
 
 use std::os::unix::process::CommandExt;

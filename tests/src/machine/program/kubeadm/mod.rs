@@ -1,0 +1,216 @@
+//! kubeadm, as far as an upgrade needs it.
+
+mod manifests;
+mod words;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use lockkeeper_rules::version::Version;
+
+pub(in crate::machine) use manifests::COMPONENTS;
+pub use manifests::manifest;
+pub use words::Told;
+
+use super::{apt, fail, pace};
+use crate::machine::folder::Folder;
+
+/// How long the control plane may take to come back: kubeadm's own limit for one static pod.
+const CONTROL_PLANE_SECONDS_MAX: u64 = 300;
+/// How often the control plane is asked.
+const POLL: Duration = Duration::from_millis(50);
+
+pub(super) fn run(folder: &Folder, arguments: &[&str]) -> Result<ExitCode> {
+    // One that was fetched but not installed says its version by the script that dpkg-deb unpacked.
+    let own = std::env::var("LOCKKEEPER_PACKAGE").ok().map(|version| format!("v{version}"));
+    let Some(own) = own.or_else(|| apt::installed(folder, "kubeadm")) else {
+        return Ok(fail(127, "kubeadm: not found"));
+    };
+    let own: Version = own.parse()?;
+    let operands = match words::operands(arguments) {
+        Ok(operands) => operands,
+        Err(error) => return Ok(fail(1, &format!("error: {error}"))),
+    };
+    match operands.as_slice() {
+        ["version", ..] => {
+            println!("{own}");
+            Ok(ExitCode::SUCCESS)
+        }
+        ["upgrade", _, ..] => {
+            let told = match Told::read(&own, arguments) {
+                Ok(told) => told,
+                Err(error) => return Ok(fail(1, &format!("error: {error}"))),
+            };
+            note(folder, &told)?;
+            upgrade(folder, &own, &told)
+        }
+        ["config", "images", "pull", ..] => {
+            pace(folder, 20);
+            for image in ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"] {
+                println!("[config/images] Pulled registry.k8s.io/{image}:{own}");
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Keeps what a call was told.
+fn note(folder: &Folder, told: &Told) -> Result<()> {
+    let mut all = folder.read("kubeadm-told.jsonl").map_or_else(String::new, |text| format!("{text}\n"));
+    all.push_str(&serde_json::to_string(told)?);
+    folder.write("kubeadm-told.jsonl", all)
+}
+
+fn upgrade(folder: &Folder, own: &Version, told: &Told) -> Result<ExitCode> {
+    match told.command.as_str() {
+        "plan" => Ok(plan(folder, own, told)),
+        "diff" => {
+            println!(
+                "[upgrade/diff] Reading configuration from the \"kubeadm-config\" ConfigMap in namespace \"kube-system\"..."
+            );
+            let tag = told.version.clone().unwrap_or_else(|| own.to_string());
+            print!("{}", manifests::differences(folder, own, &tag, told)?);
+            Ok(ExitCode::SUCCESS)
+        }
+        "apply" => apply(folder, own, told),
+        "node" => node(folder, own, told),
+        other => Ok(fail(1, &format!("error: unknown command {other:?} for \"kubeadm upgrade\""))),
+    }
+}
+
+fn control_plane(folder: &Folder) -> Option<String> {
+    folder.read("control-plane-done")
+}
+
+fn no_client() -> ExitCode {
+    fail(1, "couldn't create a Kubernetes client from file \"/etc/kubernetes/admin.conf\"")
+}
+
+fn plan(folder: &Folder, own: &Version, told: &Told) -> ExitCode {
+    let Some(now) = control_plane(folder) else { return no_client() };
+    if let Some(error) = told.preflight_error(folder) {
+        return fail(1, &error);
+    }
+    println!("[upgrade/versions] Cluster version: {now}\n[upgrade/versions] kubeadm version: {own}");
+    println!("[upgrade/versions] Target version: {own}\n");
+    println!("COMPONENT                 NODE      CURRENT    TARGET");
+    for component in COMPONENTS {
+        println!("{component:<25} cp-1      {now}    {own}");
+    }
+    println!(
+        "\nYou can now apply the upgrade by executing the following command:\n\n\tkubeadm upgrade apply {own}\n"
+    );
+    ExitCode::SUCCESS
+}
+
+fn apply(folder: &Folder, own: &Version, told: &Told) -> Result<ExitCode> {
+    let Some(target) = told.version.as_ref().and_then(|text| text.parse::<Version>().ok()) else {
+        return Ok(fail(1, "missing one or more required arguments. Required arguments: [version]"));
+    };
+    if !folder.has("control-plane-done") {
+        return Ok(no_client());
+    }
+    if let Some(phase) = &told.phase {
+        return one_phase(folder, own, &target.to_string(), phase, told);
+    }
+    println!("[upgrade/preflight] Running preflight checks");
+    if let Some(error) = told.preflight_error(folder) {
+        return Ok(fail(1, &error));
+    }
+    println!("[upgrade] Running cluster health checks");
+    if target > *own {
+        return Ok(fail(
+            1,
+            &format!(
+                "[upgrade/version] FATAL: the --version argument is invalid due to these errors:\n\n\t- Specified \
+                 version to upgrade to \"{target}\" is higher than the kubeadm version \"{own}\". Upgrade kubeadm \
+                 first using the tool you used to install kubeadm"
+            ),
+        ));
+    }
+    println!("[upgrade/version] You have chosen to upgrade the cluster version to \"{target}\"");
+    if told.dry_run {
+        println!("[upgrade/successful] Finished dryrunning successfully!");
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(code) = upgrade_control_plane(folder, own, &target.to_string(), told)? {
+        return Ok(code);
+    }
+    addons(told);
+    println!("\n[upgrade] SUCCESS! A control plane node of your cluster was upgraded to \"{target}\".");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn node(folder: &Folder, own: &Version, told: &Told) -> Result<ExitCode> {
+    println!(
+        "[upgrade] Reading configuration from the \"kubeadm-config\" ConfigMap in namespace \"kube-system\"..."
+    );
+    if let Some(phase) = &told.phase {
+        let tag = control_plane(folder).unwrap_or_default();
+        return one_phase(folder, own, &tag, phase, told);
+    }
+    if let Some(error) = told.preflight_error(folder) {
+        return Ok(fail(1, &error));
+    }
+    if !told.dry_run && folder.has("control-plane-done") {
+        if let Some(code) = upgrade_control_plane(folder, own, &own.to_string(), told)? {
+            return Ok(code);
+        }
+    } else if !told.dry_run {
+        pace(folder, 30);
+    }
+    println!("[upgrade/kubelet-config] The kubelet configuration for this node was successfully upgraded!");
+    addons(told);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn addons(told: &Told) {
+    for (phase, addon) in [("addon/coredns", "CoreDNS"), ("addon/kube-proxy", "kube-proxy")] {
+        if told.does(phase) {
+            println!("[addons] Applied essential addon: {addon}");
+        }
+    }
+}
+
+/// One phase by itself, which is asked for as a dry run only.
+fn one_phase(folder: &Folder, own: &Version, tag: &str, phase: &str, told: &Told) -> Result<ExitCode> {
+    if phase != "control-plane" || !told.dry_run {
+        return Ok(fail(1, "a simulated machine does not do this"));
+    }
+    // What kubeadm prints before the first file has no end of line.
+    print!("[dryrun] Would upgrade your static Pod-hosted control plane to version \"{tag}\"");
+    for (component, text) in manifests::generate(folder, own, tag, told) {
+        print!("[dryrun] Would write file \"{}/{component}.yaml\" with content:\n{text}", manifests::FOLDER);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks the harness for the control plane at this version, and waits for it: nothing if it came.
+fn upgrade_control_plane(
+    folder: &Folder,
+    own: &Version,
+    target: &str,
+    told: &Told,
+) -> Result<Option<ExitCode>> {
+    println!(
+        "[upgrade/control-plane] Upgrading your static Pod-hosted control plane to version {target:?}..."
+    );
+    pace(folder, 60);
+    if control_plane(folder).as_deref() != Some(target) {
+        folder.write("control-plane-wanted", target)?;
+    }
+    let deadline = Instant::now() + Duration::from_secs(CONTROL_PLANE_SECONDS_MAX);
+    while control_plane(folder).as_deref() != Some(target) {
+        if Instant::now() > deadline {
+            return Ok(Some(fail(1, "[upgrade/apply] FATAL: timed out waiting for the static pods")));
+        }
+        std::thread::sleep(POLL);
+    }
+    manifests::write(&manifests::generate(folder, own, target, told))?;
+    for component in ["etcd"].iter().chain(&COMPONENTS) {
+        println!("[upgrade/staticpods] Component {component:?} upgraded successfully!");
+    }
+    Ok(None)
+}
