@@ -334,6 +334,8 @@ async fn init(host: &Host, shape: &Shape) -> Result<()> {
         json!({
             "apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
             "cgroupDriver": "cgroupfs", "failCgroupV1": false, "failSwapOn": false,
+            // Shares of a disk that the machines have in common with whatever else lies on it say nothing.
+            "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1Gi", "imagefs.available": "1Gi"},
         }),
         json!({
             "apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration",

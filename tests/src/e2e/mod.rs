@@ -84,7 +84,6 @@ pub fn main() -> Result<u8> {
 }
 
 async fn inside(args: &Args) -> Result<u8> {
-    cgroup::sweep();
     let run = Arc::new(RunFolder::create()?);
     let result = tokio::select! {
         result = go(args, &run) => result,

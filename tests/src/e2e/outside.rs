@@ -8,6 +8,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use super::cgroup;
+
 /// Settings of the whole kernel that a kubelet, kube-proxy or systemd would change.
 const SETTINGS: [&str; 10] = [
     "net/ipv4/ip_forward",
@@ -27,6 +29,7 @@ const SETTINGS: [&str; 10] = [
 /// # Errors
 /// It cannot be started.
 pub(super) fn watch_over_the_host() -> Result<u8> {
+    cgroup::sweep();
     let before = host();
     let status = Command::new("setpriv")
         // However this part dies, the rest ends with it.
@@ -42,7 +45,14 @@ pub(super) fn watch_over_the_host() -> Result<u8> {
     }
     let after = host();
     if before != after {
-        eprintln!("e2e: the host is not as it was:\n{before}\n---- before, after ----\n{after}");
+        eprintln!("e2e: the host is not as it was; what was there only before (-) or after (+):");
+        let only = |sign: &str, all: &str, other: &str| {
+            all.lines()
+                .filter(|line| !other.lines().any(|it| it == *line))
+                .for_each(|line| eprintln!("{sign} {line}"));
+        };
+        only("-", &before, &after);
+        only("+", &after, &before);
         return Ok(1);
     }
     println!("the host's addresses, routes, mounts, cgroups and settings are as they were");
