@@ -14,6 +14,9 @@ endif
 # Each World is a control plane of its own and mostly waits: one more than there are cores here keeps them busy, and
 # many more would starve their deadlines.
 TEST_THREADS ?= 3
+# What reads Prometheus' and Alertmanager's answers, or is read by them, and so may behave otherwise on other versions.
+ON_BOTH = gate:: gate_live:: rules:: webhook:: dashboard:: upgrade::
+NEWER = target/parts/prometheus-3
 CACHE = $(or $(LOCKKEEPER_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/lockkeeper)
 
 .PHONY: help setup build test e2e e2e-ha lint bench sandbox gate-close gate-open clean-cache
@@ -22,6 +25,7 @@ help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make sandbox ARGS='--workers 3 --exit'   passes flags; ARGS=--help lists them"
+	@echo "  LOCKKEEPER_PROMETHEUS=3 make sandbox     runs the newer Prometheus and Alertmanager"
 
 setup: ## Get what is missing: sshd, etcd, Kubernetes, Prometheus, Alertmanager (VERSIONS='v1.36.1 v1.36.3')
 	@tests/setup $(VERSIONS)
@@ -33,8 +37,11 @@ lint: ## Check the format and what clippy has to say
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
-test: setup lint build ## Run every test on the real parts
+test: setup lint build ## Run every test on the real parts, and those on alerts on a newer Prometheus too
 	cargo test --locked --workspace -- --test-threads=$(TEST_THREADS)
+	@for part in prometheus alertmanager; do $(NEWER)/$$part --version 2>&1 | sed -n '1s/^/once more on /;1s/ (.*//p'; done
+	LOCKKEEPER_PROMETHEUS=3 cargo test --locked --workspace --test live -- \
+		--test-threads=$(TEST_THREADS) $(ON_BOTH)
 
 e2e: ## Upgrade a real kubeadm cluster, v1.35.4 to v1.36.3, with the actuator killed on the way
 	@tests/setup --e2e

@@ -1,4 +1,4 @@
-//! What Alertmanager answers and sends, read from bytes. Versions 0.25 to 0.34; a shape that is not known is an
+//! What Alertmanager answers and sends, read from bytes. Versions 0.25 to 0.33; a shape that is not known is an
 //! error, never a default, and fields that nobody asks for are passed over.
 
 use jiff::Timestamp;

@@ -20,6 +20,8 @@ const MOMENTS: u64 = 720;
 const STEP_SECONDS_MIN: u64 = 60;
 /// Whoever has not asked for so long is a ghost. A watch is counted when it ends, by default within an hour.
 const LIVE_SECONDS: u64 = 7_200;
+/// How old a sample may be that Prometheus still shows, unless it is told otherwise.
+const LOOK_BACK_SECONDS: u64 = 300;
 /// How many series of one answer are read. All deprecated APIs of a minor are some dozens.
 const SERIES_MAX: usize = 10_000;
 
@@ -66,8 +68,11 @@ fn requests(selector: &Selector) -> String {
     let (now, before) =
         (format!("sum by ({api}) ({total})"), format!("sum by ({api}) ({total} offset {LIVE_SECONDS}s)"));
     let increase = format!("sum by ({api}) (increase({total}[{LIVE_SECONDS}s]))");
+    // What was shown two hours ago may have been taken before: a restart may lie between that and the first sample
+    // since, or just after a sample at the very edge, which Prometheus leaves out of a range from version 3 on.
+    let watched_seconds = LIVE_SECONDS + LOOK_BACK_SECONDS;
     let restarted =
-        format!("max by (instance) (resets(apiserver_request_total{leases}[{LIVE_SECONDS}s])) > 0");
+        format!("max by (instance) (resets(apiserver_request_total{leases}[{watched_seconds}s])) > 0");
     format!(
         "({increase} > 0 or {now} > {before} or (0 * {before} unless on (instance) ({restarted}))) \
          and on ({api}) {REQUESTED}{ours}"

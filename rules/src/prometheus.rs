@@ -182,6 +182,9 @@ pub fn error_text(body: &[u8]) -> String {
 
 const RULES: &str = "/api/v1/rules";
 const QUERY: &str = "/api/v1/query";
+/// How a remark on the wording of a query begins. Versions 2.48 to 2.53 put it among the warnings, later ones beside
+/// them; nothing is missing from the answer.
+const HINT: &str = "PromQL info: ";
 
 #[derive(Deserialize)]
 struct Envelope<T> {
@@ -201,7 +204,8 @@ fn data<T: DeserializeOwned>(body: &[u8], expected: &'static str) -> Result<T, P
         let said = envelope.error.unwrap_or_else(|| format!("status {:?}", envelope.status));
         return Err(ParseError::Backend(shortened(&said)));
     }
-    if let Some(warning) = envelope.warnings.unwrap_or_default().first() {
+    let warnings = envelope.warnings.unwrap_or_default();
+    if let Some(warning) = warnings.iter().find(|warning| !warning.starts_with(HINT)) {
         return Err(ParseError::Incomplete(shortened(warning)));
     }
     envelope.data.ok_or_else(|| shape(expected, "it has no data".to_owned()))
@@ -393,6 +397,27 @@ mod tests {
         ] {
             assert!(read(data).is_err(), "{data}");
         }
+    }
+
+    #[test]
+    fn a_remark_on_the_query_takes_nothing_from_the_answer_and_a_warning_does() {
+        let read = |notes: &str| {
+            let body =
+                format!(r#"{{"status":"success",{notes},"data":{{"resultType":"vector","result":[]}}}}"#);
+            vector(body.as_bytes())
+        };
+        let info =
+            r#""PromQL info: metric might not be a counter, name does not end in _total: \"x\" (1:6)""#;
+        for notes in [format!(r#""warnings":[{info}]"#), format!(r#""infos":[{info}]"#)] {
+            assert_eq!(read(&notes), Ok(vec![]), "{notes}");
+        }
+        let warning = "PromQL warning: bucket label \"le\" is missing";
+        let notes = serde_json::json!([serde_json::from_str::<String>(info).unwrap(), warning]);
+        assert_eq!(
+            read(&format!(r#""warnings":{notes}"#)),
+            Err(ParseError::Incomplete(warning.to_owned())),
+            "{notes}"
+        );
     }
 
     #[test]

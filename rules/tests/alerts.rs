@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use lockkeeper_rules::alert::{
     AlertRule, GATES_GROUP, PEOPLE_GROUP, READY_ALERT, WATCHDOG_ALERT, groups, watchdog_count_min,
-    watchdog_window_seconds,
+    watchdog_intervals,
 };
 use lockkeeper_rules::gate::{Class, GATE_LABEL};
 use lockkeeper_rules::settings::Settings;
-use promql_parser::parser::{Expr, VectorSelector, parse};
+use promql_parser::parser::{Expr, MatrixSelector, VectorSelector, parse};
 
 fn rules_of(settings: &Settings) -> Vec<AlertRule> {
     groups(settings).into_iter().flat_map(|group| group.rules).collect()
@@ -25,15 +25,34 @@ fn with_everything() -> Settings {
 /// Every vector selector inside an expression.
 fn selectors(expr: &Expr) -> Vec<VectorSelector> {
     match expr {
-        Expr::Aggregate(aggregate) => selectors(&aggregate.expr),
-        Expr::Unary(unary) => selectors(&unary.expr),
-        Expr::Binary(binary) => [selectors(&binary.lhs), selectors(&binary.rhs)].concat(),
-        Expr::Paren(paren) => selectors(&paren.expr),
-        Expr::Subquery(subquery) => selectors(&subquery.expr),
-        Expr::NumberLiteral(_) | Expr::StringLiteral(_) => Vec::new(),
         Expr::VectorSelector(selector) => vec![selector.clone()],
         Expr::MatrixSelector(matrix) => vec![matrix.vs.clone()],
-        Expr::Call(call) => call.args.args.iter().flat_map(|arg| selectors(arg)).collect(),
+        other => parts(other).into_iter().flat_map(selectors).collect(),
+    }
+}
+
+/// Every selector of a range inside an expression.
+fn ranges(expr: &Expr) -> Vec<MatrixSelector> {
+    match expr {
+        Expr::MatrixSelector(matrix) => vec![matrix.clone()],
+        Expr::Subquery(_) => panic!("the moments of a subquery lie on its edge"),
+        other => parts(other).into_iter().flat_map(ranges).collect(),
+    }
+}
+
+/// What an expression is made of.
+fn parts(expr: &Expr) -> Vec<&Expr> {
+    match expr {
+        Expr::Aggregate(aggregate) => vec![&*aggregate.expr],
+        Expr::Unary(unary) => vec![&*unary.expr],
+        Expr::Binary(binary) => vec![&*binary.lhs, &*binary.rhs],
+        Expr::Paren(paren) => vec![&*paren.expr],
+        Expr::Subquery(subquery) => vec![&*subquery.expr],
+        Expr::Call(call) => call.args.args.iter().map(|arg| &**arg).collect(),
+        Expr::NumberLiteral(_)
+        | Expr::StringLiteral(_)
+        | Expr::VectorSelector(_)
+        | Expr::MatrixSelector(_) => Vec::new(),
         Expr::Extension(_) => panic!("an extension of PromQL in a generated rule"),
     }
 }
@@ -106,18 +125,48 @@ fn rule_failures_are_watched_only_where_prometheus_scrapes_itself() {
 
 #[test]
 fn the_watchdog_is_counted_by_window_and_interval() {
-    for (window_seconds, interval_seconds, expected) in
-        [(300, 5, (300, 58)), (10, 1, (10, 8)), (1, 5, (20, 2))]
-    {
+    for (window_seconds, interval_seconds, intervals, count_min, range) in [
+        (300, 5, 60, 58, "[302500ms]"),
+        (600, 10, 60, 58, "[605s]"),
+        (10, 1, 10, 8, "[10500ms]"),
+        (1, 5, 4, 2, "[22500ms]"),
+        (22, 5, 5, 3, "[27500ms]"),
+    ] {
         let settings = Settings {
             unbroken_evaluation_seconds: window_seconds,
             evaluation_interval_seconds: interval_seconds,
             ..Settings::default()
         };
-        assert_eq!((watchdog_window_seconds(&settings), watchdog_count_min(&settings)), expected);
-        let [window, count] = [format!("[{}s])", expected.0), format!(">= {})", expected.1)];
+        assert_eq!((watchdog_intervals(&settings), watchdog_count_min(&settings)), (intervals, count_min));
         let ready = rules_of(&settings).into_iter().find(|rule| rule.name == READY_ALERT).unwrap();
-        assert!(ready.expr.contains(&window) && ready.expr.contains(&count), "{}", ready.expr);
+        let counted = format!("{range}) >= {count_min}");
+        assert!(ready.expr.contains(&counted), "{counted} is not in {}", ready.expr);
+    }
+}
+
+/// Prometheus 3 leaves out a sample at the very edge of a range, and those before it do not.
+#[test]
+fn every_range_ends_half_way_between_two_samples() {
+    for (window_seconds, evaluation_seconds, scrape_seconds) in
+        [(300, 5, 5), (300, 10, 15), (10, 1, 1), (3_600, 60, 7), (17, 4, 60)]
+    {
+        let settings = Settings {
+            unbroken_evaluation_seconds: window_seconds,
+            evaluation_interval_seconds: evaluation_seconds,
+            scrape_interval_seconds: scrape_seconds,
+            ..with_everything()
+        };
+        let rules = rules_of(&settings);
+        let ranges: Vec<_> = rules.iter().flat_map(|rule| ranges(&parse(&rule.expr).unwrap())).collect();
+        assert_eq!(ranges.len(), 2, "{ranges:?}");
+        for MatrixSelector { vs, range } in ranges {
+            // What rules write down has their pace, everything else that of the scrapes.
+            let is_written = vs.name.as_deref() == Some("ALERTS");
+            let interval_seconds = if is_written { evaluation_seconds } else { scrape_seconds };
+            let interval_millis = u128::from(1000 * interval_seconds);
+            assert_eq!(range.as_millis() % interval_millis, interval_millis / 2, "{vs} {range:?}");
+            assert!(range.as_secs() >= window_seconds, "{vs} {range:?}");
+        }
     }
 }
 

@@ -28,12 +28,14 @@ pub fn prometheus_program(name: &str, program: &str) -> Result<Program> {
         .args([share.display().to_string(), path.display().to_string()]))
 }
 
-/// prometheus, promtool, alertmanager or amtool.
+/// prometheus, promtool, alertmanager or amtool: this Debian's own, or with `LOCKKEEPER_PROMETHEUS=3` the newer ones.
 ///
 /// # Errors
 /// It is not there.
 pub fn prometheus(program: &str) -> Result<PathBuf> {
-    find("prometheus", program, "tests/setup")
+    let major = std::env::var("LOCKKEEPER_PROMETHEUS").unwrap_or_default();
+    let part = if major.is_empty() { "prometheus".to_owned() } else { format!("prometheus-{major}") };
+    find(&part, program, "tests/setup")
 }
 
 /// A program of Kubernetes at a version: kube-apiserver, kube-controller-manager, kube-scheduler or kubectl.

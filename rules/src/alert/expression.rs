@@ -52,26 +52,35 @@ impl<'a> Select<'a> {
     /// writes them down.
     pub(super) fn unbroken(&self) -> [String; 2] {
         let firing = self.firing(WATCHDOG_ALERT);
-        let window_seconds = watchdog_window_seconds(self.settings);
+        let window = range(watchdog_intervals(self.settings), self.settings.evaluation_interval_seconds);
         let count_min = watchdog_count_min(self.settings);
         [
-            format!("count_over_time({firing}[{window_seconds}s]) >= {count_min}"),
+            format!("count_over_time({firing}[{window}]) >= {count_min}"),
             format!("timestamp({firing}) > time() - 1"),
         ]
     }
 }
 
-/// The window in which the Watchdog is counted: the setting, but never under four evaluations.
+/// Over how many intervals the Watchdog is counted: as many as the setting has, but never less than four.
 #[must_use]
-pub fn watchdog_window_seconds(settings: &Settings) -> u64 {
-    settings.unbroken_evaluation_seconds.max(4 * settings.evaluation_interval_seconds)
+pub fn watchdog_intervals(settings: &Settings) -> u64 {
+    let Settings { unbroken_evaluation_seconds, evaluation_interval_seconds, .. } = settings;
+    unbroken_evaluation_seconds.div_ceil((*evaluation_interval_seconds).max(1)).max(4)
 }
 
-/// How often the Watchdog must have been seen in its window: two evaluations may be missing, one because the
-/// window's end is counted differently by different versions, one because an evaluation may be late.
+/// How often the Watchdog must have been seen in them. They hold one evaluation more than there are intervals, and
+/// three may be missing: a Prometheus that was busy for a moment has not been started anew.
 #[must_use]
 pub fn watchdog_count_min(settings: &Settings) -> u64 {
-    watchdog_window_seconds(settings) / settings.evaluation_interval_seconds.max(1) - 2
+    watchdog_intervals(settings) - 2
+}
+
+/// The range of so many intervals and a half: the sample of this moment, and as many before it. A range of whole
+/// intervals would begin at the very moment of a sample, which Prometheus counts up to version 2 and no more from
+/// version 3 on.
+pub(super) fn range(intervals: u64, interval_seconds: u64) -> String {
+    let millis = (1000 * intervals + 500) * interval_seconds;
+    if millis.is_multiple_of(1000) { format!("{}s", millis / 1000) } else { format!("{millis}ms") }
 }
 
 fn braces(metric: &str, matchers: impl Iterator<Item = String>) -> String {

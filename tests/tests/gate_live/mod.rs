@@ -14,7 +14,7 @@ use lockkeeper_tests::wait::wait_for;
 
 use self::path::{AlertPath, route_to, token};
 
-/// Longer than the three scrapes that an echo may be old, and than the two evaluations that may be missing.
+/// Longer than the three scrapes that an echo may be old, and than the three evaluations that may be missing.
 const OUTAGE: Duration = Duration::from_secs(5);
 
 fn subjects(findings: &[Finding], reason: Reason) -> Vec<&str> {

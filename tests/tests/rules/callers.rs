@@ -45,6 +45,16 @@ fn that_nobody_asks_any_more_is_told_only_where_it_is_certain() {
         ),
         told(asked("the same after a restart", "0+10x150 0+10x30").with(&requests("LIST"), "1+0x180"), None),
         told(
+            asked("the same after a restart right after the two hours have begun", "0+10x60 0+10x119")
+                .with(&requests("LIST"), "1+0x180"),
+            None,
+        ),
+        told(
+            asked("the same after a restart while they began", "0+10x58 _ _ 0+10x119")
+                .with(&requests("LIST"), "1+0x58 _ _ 1+0x119"),
+            None,
+        ),
+        told(
             asked("restarted before that", "0+10x30 0+10x150").with(&requests("LIST"), "1+0x180"),
             Some(false),
         ),

@@ -38,7 +38,7 @@ fn no_guard_of_the_ready_rule_can_be_lost_unnoticed() {
     const FRESH: &str =
         "and on (instance, job) (k8s_upgrade_state_timestamp_seconds > time() - 60 < time() + 5)";
     const UP: &str = "and on (instance, job) (up{job=\"k8s-upgrade-exporter\"} == 1)";
-    const COUNTED: &str = "and on () (count_over_time(ALERTS{alertname=\"K8sUpgradeWatchdog\",alertstate=\"firing\"}[300s]) >= 58)";
+    const COUNTED: &str = "and on () (count_over_time(ALERTS{alertname=\"K8sUpgradeWatchdog\",alertstate=\"firing\"}[302500ms]) >= 58)";
     const NEWEST: &str =
         "and on () (timestamp(ALERTS{alertname=\"K8sUpgradeWatchdog\",alertstate=\"firing\"}) > time() - 1)";
     const EVERY: &str = "unless on () ALERTS{k8s_upgrade_gate!~\"|start|mutating\"}";

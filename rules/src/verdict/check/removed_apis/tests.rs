@@ -171,11 +171,13 @@ fn second(cluster: &mut Healthy, instance: &str) {
 
 #[test]
 fn s08_s37_nothing_asked_for_passes_only_where_every_api_server_was_watched() {
-    let cases: [(&str, Change, Status, &[&str]); 11] = [
+    let cases: [(&str, Change, Status, &[&str]); 13] = [
         ("one that is watched", |_| {}, Status::Pass, &[]),
         ("no samples at all", |it| servers(it).clear(), Status::Unknown, &["api_server_not_scraped"]),
         ("the second is not known", second_control_plane, Status::Unknown, &["api_server_not_scraped"]),
         ("both are watched", |it| second(it, "[fd00:0::2]:6443"), Status::Pass, &[]),
+        ("the second without a port", |it| second(it, "[fd00:0::2]"), Status::Pass, &[]),
+        ("the second by its name, without a port", |it| second(it, "cp-2"), Status::Pass, &[]),
         (
             "the first is watched twice",
             |it| second(it, "cp-1:10250"),
