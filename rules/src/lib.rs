@@ -35,6 +35,7 @@ pub mod kubeadm;
 pub mod kubelet;
 pub mod labels;
 pub mod ledger;
+pub mod manifests;
 pub mod matrix;
 pub mod metric;
 pub mod name;

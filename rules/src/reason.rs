@@ -185,6 +185,7 @@ pub enum Reason {
     PatchesMissing,
     DiskTooSmall,
     ConfigDrift,
+    ManifestsUnknown,
     SnapshotMissing,
     SnapshotInvalid,
     PdbBlocked,
@@ -1024,8 +1025,13 @@ impl Reason {
             }
             Self::ConfigDrift => entry(
                 "config_drift",
-                "the static pod manifests differ from what kubeadm would write",
-                "move the change into the kubeadm-config ConfigMap; where only a default has changed, accept it: spec.acceptRisks",
+                "the static pod manifests were changed by hand, and an upgrade would take the change back",
+                "move the change into the kubeadm-config ConfigMap or into kubeadm's patches; or let it go: add the word that is shown to spec.acceptRisks",
+            ),
+            Self::ManifestsUnknown => entry(
+                "manifests_unknown",
+                "nobody can tell what was changed by hand in the static pod manifests",
+                "install kubeadm on that node in the version that its control plane runs",
             ),
             Self::SnapshotMissing => entry(
                 "snapshot_missing",
@@ -1239,6 +1245,7 @@ impl Reason {
         Self::PatchesMissing,
         Self::DiskTooSmall,
         Self::ConfigDrift,
+        Self::ManifestsUnknown,
         Self::SnapshotMissing,
         Self::SnapshotInvalid,
         Self::PdbBlocked,

@@ -83,7 +83,19 @@ done
         r#"
 if [ "$1" = version ]; then echo "v$(cat "$M/kubeadm")"; exit 0; fi
 if [ -e "$M/on-kubeadm" ]; then . "$M/on-kubeadm"; fi
-if [ "$2" = diff ]; then echo "-    image: a:v1.36.1"; echo "+    image: a:v1.36.3"; fi
+case "$2 ${3-}" in
+    "diff "*) echo "[upgrade/diff] Reading configuration"; if [ -e "$M/differences" ]; then cat "$M/differences"; fi ;;
+    *" phase")
+        echo "[upgrade] Reading"
+        for last; do :; done
+        case $last in v*) version=$last ;; *) version=$(cat "$M/kubeadm-config") ;; esac
+        echo -n "[dryrun] Would upgrade your static Pod-hosted control plane to version \"$version\""
+        echo "[patches] Reading patches from path"
+        for name in kube-apiserver kube-controller-manager kube-scheduler; do
+            echo "[dryrun] Would write file \"/etc/kubernetes/manifests/$name.yaml\" with content:"
+            sed "s/VERSION/$version/; s/^/$(cat "$M/prefix" 2>/dev/null)/" "$M/generated/$name.yaml"
+        done ;;
+esac
 "#,
     ),
     ("crictl", ""),
@@ -628,7 +640,12 @@ fn a_survey_reads_the_machine_and_asks_the_targets_kubeadm_without_a_trace() {
     machine.write("kubeadm", "1.36.1\n");
     let node = order(UnitKind::Prepare, 1).node;
     let target = "v1.36.3".parse().unwrap();
-    let order = SurveyOrder { nodes: vec![node.clone()], target, kubeadm_on: Some(node.name.clone()) };
+    let order = SurveyOrder {
+        nodes: vec![node.clone()],
+        target,
+        kubeadm_on: Some(node.name.clone()),
+        manifests_on: vec![],
+    };
     let ask = |run: &str| {
         let script =
             survey(&order, &node, &lockkeeper_rules::name::RunUid(run.to_owned()), &machine.settings())
@@ -642,7 +659,8 @@ fn a_survey_reads_the_machine_and_asks_the_targets_kubeadm_without_a_trace() {
     assert_eq!(found.booted_at.as_second(), 1_763_000_000);
     assert!(found.disk_free_mib > 0);
     let kubeadm = found.kubeadm.unwrap();
-    assert!(kubeadm.agrees && !kubeadm.drift, "{kubeadm:?}");
+    assert!(kubeadm.agrees && found.manifests.is_none(), "{kubeadm:?}");
+    assert!(machine.calls("kubeadm upgrade diff").is_empty());
     assert_eq!(machine.read("kubeadm").trim(), "1.36.1");
     assert!(fs::read_dir(machine.path("var/tmp")).unwrap().next().is_none());
     assert_eq!(ask("another-run").ledger_sequence, 0);
@@ -661,7 +679,12 @@ fn a_survey_asks_kubeadm_with_what_it_will_be_told() {
     let target: lockkeeper_rules::version::Version = "v1.36.3".parse().unwrap();
     let ask = |asks: bool| {
         let kubeadm_on = asks.then(|| node.name.clone());
-        let order = SurveyOrder { nodes: vec![node.clone()], target: target.clone(), kubeadm_on };
+        let order = SurveyOrder {
+            nodes: vec![node.clone()],
+            target: target.clone(),
+            kubeadm_on,
+            manifests_on: vec![],
+        };
         let run = lockkeeper_rules::name::RunUid(RUN.to_owned());
         let output = machine.bash(&survey(&order, &node, &run, &machine.site()).unwrap());
         survey_answer(&String::from_utf8_lossy(&output.stdout)).unwrap()
@@ -679,6 +702,84 @@ fn a_survey_asks_kubeadm_with_what_it_will_be_told() {
     // The folder is looked for on every node, also where kubeadm is not asked.
     fs::create_dir_all(machine.path("etc/kubernetes/patches")).unwrap();
     assert!(!ask(false).patches_missing);
+}
+
+/// What the installed kubeadm of this machine says of its manifests.
+fn asked_of_manifests(machine: &Machine, settings: &ScriptSettings) -> lockkeeper_rules::run::ManifestSurvey {
+    let node = order(UnitKind::Prepare, 1).node;
+    let target = "v1.36.3".parse().unwrap();
+    let manifests_on = vec![node.name.clone()];
+    let order = SurveyOrder { nodes: vec![node.clone()], target, kubeadm_on: None, manifests_on };
+    let run = lockkeeper_rules::name::RunUid(RUN.to_owned());
+    let output = machine.bash(&survey(&order, &node, &run, settings).unwrap());
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(fs::read_dir(machine.path("var/tmp")).unwrap().next().is_none(), "nothing is left behind");
+    survey_answer(&stdout).unwrap_or_else(|error| panic!("{error}\n{stdout}\n{errors}")).manifests.unwrap()
+}
+
+#[test]
+fn the_installed_kubeadm_is_asked_for_the_version_that_it_is() {
+    let machine = Machine::new();
+    let said = asked_of_manifests(&machine, &machine.settings());
+    assert_eq!((said.installed.as_str(), said.written.as_str()), ("v1.36.1", "v1.36.1"));
+    assert!(said.changes.unwrap().is_empty());
+    assert_eq!(machine.calls("kubeadm upgrade"), ["kubeadm upgrade diff v1.36.1"]);
+    assert!(machine.calls("apt-get").is_empty(), "nothing is fetched");
+    machine.write(
+        "differences",
+        "--- /etc/kubernetes/manifests/kube-apiserver.yaml\n+++ new manifest\n@@ -20 +19,0 @@\n-    - --profiling=false\n",
+    );
+    let said = asked_of_manifests(&machine, &machine.settings());
+    assert_eq!(said.changes.unwrap().shown(), ["kube-apiserver.yaml: - - --profiling=false"]);
+    machine.write("on-kubeadm", "echo 'no admin.conf' >&2; exit 1\n");
+    let said = asked_of_manifests(&machine, &machine.settings());
+    assert_eq!(said.changes, Err("kubeadm ended with 1: no admin.conf".to_owned()));
+    fs::remove_file(machine.path("bin/kubeadm")).unwrap();
+    assert!(asked_of_manifests(&machine, &machine.settings()).changes.is_err());
+}
+
+#[test]
+fn what_patches_explain_is_no_change_by_hand() {
+    let manifest = |name: &str, version: &str| {
+        format!("spec:\n    - --x\n    image: r/{name}:{version}\nstatus: {{}}\n")
+    };
+    for (version, prefix, called) in [
+        ("1.36.1", "", "kubeadm upgrade apply phase control-plane --dry-run --patches DIR v1.36.1"),
+        ("1.31.4", "\\t", "kubeadm upgrade node phase control-plane --dry-run --patches DIR"),
+    ] {
+        let machine = Machine::new();
+        let v = format!("v{version}");
+        machine.write("kubeadm", &format!("{version}\n"));
+        machine.write("kubeadm-config", &v);
+        machine.write("prefix", prefix);
+        for folder in ["generated", "etc/kubernetes/patches"] {
+            fs::create_dir_all(machine.path(folder)).unwrap();
+        }
+        for name in ["kube-apiserver", "kube-controller-manager", "kube-scheduler"] {
+            machine.write(&format!("generated/{name}.yaml"), &manifest(name, "VERSION"));
+            // A person has saved one of them without the end of its last line.
+            let text = manifest(name, &v);
+            machine.write(&format!("etc/kubernetes/manifests/{name}.yaml"), text.trim_end());
+        }
+        let said = asked_of_manifests(&machine, &machine.site());
+        assert_eq!((said.installed.as_str(), said.written.as_str()), (v.as_str(), v.as_str()));
+        assert!(said.changes.clone().unwrap().is_empty(), "{said:?}");
+        let patches = format!("{}/etc/kubernetes/patches", machine.settings().root);
+        assert_eq!(machine.calls("kubeadm upgrade"), [called.replace("DIR", &patches)]);
+        // What is changed by hand beside it is told.
+        let by_hand = manifest("kube-scheduler", &v).replace("--x", "--x\n    - --by-hand");
+        machine.write("etc/kubernetes/manifests/kube-scheduler.yaml", &by_hand);
+        let said = asked_of_manifests(&machine, &machine.site());
+        assert_eq!(said.changes.unwrap().shown(), ["kube-scheduler.yaml: - - --by-hand"]);
+        // Another version in kubeadm-config is told, where it decides.
+        machine.write("kubeadm-config", "v1.36.3");
+        let said = asked_of_manifests(&machine, &machine.site());
+        assert_eq!(said.written == v, prefix.is_empty(), "{said:?}");
+        // A manifest that is not there is no answer.
+        fs::remove_file(machine.path("etc/kubernetes/manifests/kube-scheduler.yaml")).unwrap();
+        assert!(asked_of_manifests(&machine, &machine.site()).changes.is_err());
+    }
 }
 
 #[test]

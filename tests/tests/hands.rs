@@ -457,6 +457,7 @@ async fn a_control_plane_node_is_surveyed_and_its_etcd_is_saved() {
         nodes: world.machines.iter().map(target).collect(),
         target: Version::new(1, 36, 3),
         kubeadm_on: Some(CONTROL_PLANE.into()),
+        manifests_on: vec![CONTROL_PLANE.into()],
     };
     let answers = survey(&ssh, &order, &RunUid(RUN.to_owned())).await;
     assert_eq!(answers.len(), 2);
@@ -466,7 +467,10 @@ async fn a_control_plane_node_is_surveyed_and_its_etcd_is_saved() {
         assert!(answer.disk_free_mib > 0 && answer.ledger_sequence == 0);
         assert_eq!(answer.kubeadm.is_some(), name.0 == CONTROL_PLANE);
         if let Some(kubeadm) = &answer.kubeadm {
-            assert!(kubeadm.agrees && !kubeadm.drift, "{kubeadm:?}");
+            assert!(kubeadm.agrees, "{kubeadm:?}");
+            let manifests = answer.manifests.as_ref().unwrap();
+            assert_eq!((manifests.installed.as_str(), manifests.written.as_str()), ("v1.36.1", "v1.36.1"));
+            assert!(manifests.changes.as_ref().unwrap().is_empty(), "{manifests:?}");
         }
     }
     let plane = world.machine(CONTROL_PLANE);

@@ -165,6 +165,7 @@ fn unreadable(metadata: &ObjectMeta, stored_schema: Option<u64>, error: String) 
         nodes_done: 0,
         soak_until: None,
         snapshot: None,
+        manifests: Vec::new(),
         holds: vec![Hold {
             reason: finding.reason.clone(),
             subject: finding.subject.clone(),

@@ -50,7 +50,8 @@ pub struct UpgradeRunSpec {
     /// Lets a halted step be tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
-    /// Reason codes of preflight that a person has looked at and accepts, such as config_drift.
+    /// Reason codes of preflight that a person has looked at and accepts, such as pdb_blocked. What a person has changed
+    /// in a manifest is accepted by the digest of its lines, as the finding names it: config_drift@9f86d081884c7d65.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accept_risks: Vec<String>,
     /// What to do with a node that somebody else has cordoned.
@@ -171,6 +172,10 @@ pub struct UpgradeRunStatus {
     /// The etcd snapshot of this run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<SnapshotRecord>,
+    /// In which lines the manifests of each control-plane node differed from what its kubeadm had written, before the run
+    /// touched it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub manifests: Vec<ManifestRecord>,
     /// Why the run stands still until a person has looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub halted: Option<Halt>,
@@ -323,6 +328,27 @@ pub struct SnapshotRecord {
     /// When it was taken.
     #[schemars(with = "String")]
     pub taken_at: Timestamp,
+}
+
+/// What was found in the manifests of a control-plane node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ManifestRecord {
+    /// The node.
+    pub node: NodeName,
+    /// The uid of its Node object.
+    pub uid: String,
+    /// The version of the kubeadm that was asked, which the node ran.
+    pub version: String,
+    /// The digest of the lines that differ; nothing if none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// The lines that differ, shortened.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<String>,
+    /// When it was asked.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
 }
 
 /// Why the run stands still until a person has looked.

@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 
+use crate::manifests;
 use crate::name::NodeName;
 use crate::reason::{Finding, Reason};
-use crate::run::{KubeadmSurvey, NodeSurvey};
+use crate::run::{KubeadmSurvey, ManifestSurvey, NodeSurvey};
 
 /// The first line of what a reading script prints.
 const FIRST_LINE: &str = "lockkeeper 1";
@@ -116,6 +117,7 @@ pub fn survey_answer(text: &str) -> Result<NodeSurvey, String> {
         ledger_sequence: number("sequence")?,
         patches_missing: lines.contains(&("patches", "missing")),
         kubeadm: kubeadm(&lines),
+        manifests: manifests(&lines)?,
     })
 }
 
@@ -128,40 +130,26 @@ fn kubeadm(lines: &[(&str, &str)]) -> Option<KubeadmSurvey> {
     if codes.is_empty() {
         return None;
     }
-    let agrees = ["fetch", "plan", "apply", "diff"].iter().all(|name| codes.contains(&(name, "0")));
-    let diff: Vec<&str> = lines.iter().filter(|(name, _)| *name == "diff").map(|(_, line)| *line).collect();
-    let drift = diff.iter().any(|line| is_drift(line)) || images(&diff, "-") != images(&diff, "+");
-    Some(KubeadmSurvey { agrees, drift, output: joined(lines, "output") })
+    let agrees = ["fetch", "plan", "apply"].iter().all(|name| codes.contains(&(name, "0")));
+    Some(KubeadmSurvey { agrees, output: joined(lines, "output") })
 }
 
-/// Whether a line of a unified diff changes anything but an image. Nobody can tell from the diff whether a person or a
-/// newer kubeadm changed it: `docs/decisions/0011-drift-is-any-change-but-the-image.md`.
-fn is_drift(line: &str) -> bool {
-    let is_header = line.starts_with("+++") || line.starts_with("---");
-    match line.strip_prefix(['+', '-']) {
-        Some(changed) if !is_header => {
-            !changed.trim().is_empty() && !changed.trim_start().starts_with("image:")
-        }
-        _ => false,
+/// What the installed kubeadm says, where it was asked.
+fn manifests(lines: &[(&str, &str)]) -> Result<Option<ManifestSurvey>, String> {
+    if !lines.iter().any(|(name, _)| *name == "installed") {
+        return Ok(None);
     }
-}
-
-/// The images that a diff takes away (`-`) or brings (`+`), sorted, each without its version: an upgrade changes the
-/// version, and only a person the place that the image comes from.
-fn images<'a>(diff: &[&'a str], sign: &str) -> Vec<&'a str> {
-    let changed = diff.iter().filter_map(|line| line.strip_prefix(sign));
-    let images = changed.filter_map(|line| line.trim_start().strip_prefix("image:"));
-    let mut places: Vec<&str> = images.map(|image| place(image.trim().trim_matches('"'))).collect();
-    places.sort_unstable();
-    places
-}
-
-/// An image without tag; a colon before the last slash is a registry's port. A digest stays: kubeadm writes none.
-fn place(image: &str) -> &str {
-    match image.rsplit_once(':') {
-        Some((place, tag)) if !tag.contains('/') && !place.contains('@') => place,
-        _ => image,
-    }
+    let differences: Vec<&str> =
+        lines.iter().filter(|(name, _)| *name == "difference").map(|(_, line)| *line).collect();
+    let changes = match single(lines, "manifests")? {
+        "0" => manifests::read_diff(&differences),
+        code => Err(format!("kubeadm ended with {code}: {}", joined(lines, "manifests-output"))),
+    };
+    Ok(Some(ManifestSurvey {
+        installed: single(lines, "installed")?.to_owned(),
+        written: single(lines, "written")?.to_owned(),
+        changes,
+    }))
 }
 
 #[cfg(test)]
@@ -194,53 +182,35 @@ mod tests {
 
     #[test]
     fn kubeadm_agrees_only_if_every_question_was_asked_and_answered_well() {
-        let all = "kubeadm fetch 0\nkubeadm plan 0\nkubeadm apply 0\nkubeadm diff 0\n";
+        let all = "kubeadm fetch 0\nkubeadm plan 0\nkubeadm apply 0\n";
         assert!(kubeadm_of(all).agrees);
-        for name in ["fetch", "plan", "apply", "diff"] {
+        for name in ["fetch", "plan", "apply"] {
             assert!(!kubeadm_of(&all.replace(&format!("{name} 0"), &format!("{name} 1"))).agrees, "{name}");
         }
         assert!(!kubeadm_of("kubeadm fetch 0\noutput x\n").agrees);
     }
 
     #[test]
-    fn only_a_change_beyond_the_image_is_drift() {
-        for (line, expected) in [
-            ("--- /etc/kubernetes/manifests/kube-apiserver.yaml", false),
-            ("+++ new manifest", false),
-            ("@@ -43,7 +43,7 @@", false),
-            ("     - --oidc-issuer-url=https://example", false),
-            ("-    - --oidc-issuer-url=https://example", true),
-            ("+    - --profiling=true", true),
+    fn what_the_installed_kubeadm_says_is_read_with_what_it_is_about() {
+        const ASKED: &str = "installed v1.36.1\nwritten v1.36.1\nmanifests 0\ndifference [upgrade/diff] Reading\n\
+            difference --- /etc/kubernetes/manifests/kube-apiserver.yaml\ndifference +++ new manifest\n\
+            difference @@ -20 +19,0 @@\ndifference -    - --profiling=false\n";
+        let of = |lines: &str| survey_answer(&SURVEY.replace("end\n", &format!("{lines}end\n")));
+        let said = of(ASKED).unwrap().manifests.unwrap();
+        assert_eq!((said.installed.as_str(), said.written.as_str()), ("v1.36.1", "v1.36.1"));
+        assert_eq!(said.changes.unwrap().shown(), ["kube-apiserver.yaml: - - --profiling=false"]);
+        for (from, to, told) in [
+            ("manifests 0", "manifests 1\nmanifests-output no client", "kubeadm ended with 1: no client"),
+            ("-20 +19,0", "-20,2 +19,0", "the last hunk is cut"),
         ] {
-            let kubeadm = kubeadm_of(&format!("kubeadm diff 0\ndiff {line}\n"));
-            assert_eq!(kubeadm.drift, expected, "{line}");
+            let said = of(&ASKED.replace(from, to)).unwrap().manifests.unwrap();
+            assert_eq!(said.changes, Err(told.to_owned()));
         }
-    }
-
-    #[test]
-    fn an_image_that_comes_from_another_place_is_drift_and_a_new_version_is_none() {
-        const NEW: &str = "registry.k8s.io/kube-apiserver:v1.36.3";
-        for (old, new, expected) in [
-            ("registry.k8s.io/kube-apiserver:v1.36.1", NEW, false),
-            ("\"registry.k8s.io/kube-apiserver:v1.36.1\"", NEW, false),
-            ("mirror:5000/kube-apiserver:v1.36.1", "mirror:5000/kube-apiserver:v1.36.3", false),
-            ("mirror.example/kube-apiserver:v1.36.1", NEW, true),
-            ("mirror:5000/kube-apiserver", NEW, true),
-            ("registry.k8s.io/kube-apiserver@sha256:abc", NEW, true),
-        ] {
-            let diff = format!("diff -    image: {old}\ndiff +    image: {new}\n");
-            assert_eq!(kubeadm_of(&format!("kubeadm diff 0\n{diff}")).drift, expected, "{old} {new}");
+        // Nothing that differs is an answer only if the question was asked and ended well.
+        for missing in ["written v1.36.1\n", "manifests 0\n"] {
+            assert!(of(&ASKED.replace(missing, "")).is_err(), "{missing}");
         }
-        // What kubeadm prints for a patch: one hunk a manifest, in any order of the manifests.
-        let hunk = |name: &str| {
-            format!(
-                "diff --- /etc/kubernetes/manifests/{name}.yaml\ndiff +++ new manifest\ndiff @@ -30,7 +30,7 @@\n\
-                 diff      - --profiling=false\ndiff -    image: registry.k8s.io/{name}:v1.36.1\n\
-                 diff +    image: registry.k8s.io/{name}:v1.36.3\ndiff      imagePullPolicy: IfNotPresent\n"
-            )
-        };
-        let patch = ["kube-scheduler", "kube-apiserver", "kube-controller-manager"].map(hunk).concat();
-        assert!(!kubeadm_of(&format!("kubeadm diff 0\n{patch}")).drift);
+        assert_eq!(of("").unwrap().manifests, None);
     }
 
     #[test]

@@ -3,13 +3,13 @@
 //! ```text
 //!   launcher ──ssh, bash -s──▶ checks, writes <token>.sh, systemd-run ──▶ unit: lock, checks again, start on disk,
 //!   reader   ──ssh, bash -s──▶ unit's state, the token's lines of the ledger      the work, exit on disk
-//!   survey   ──ssh, bash -s──▶ machine id, boot time, disk, ledger's sequence, the target's own kubeadm
+//!   survey   ──ssh, bash -s──▶ machine id, boot time, disk, ledger's sequence, the target's own kubeadm, the installed one
 //! ```
 //!
 //! The programs are fixed texts; what differs is a head of assignments, each of a checked type and each quoted.
 //! The commands that they use beside coreutils, awk, sed, grep and flock: systemctl (show, daemon-reload, restart),
-//! systemd-run, apt-get, apt-mark, dpkg, dpkg-deb, kubeadm, kubelet, kubectl, etcdctl with etcdutl or crictl, and crictl
-//! where more images are fetched ahead.
+//! systemd-run, apt-get, apt-mark, dpkg, dpkg-deb, kubeadm, kubelet, kubectl, etcdctl with etcdutl or crictl, crictl where
+//! more images are fetched ahead, and diff where kubeadm has patches.
 
 mod answer;
 
@@ -152,7 +152,7 @@ pub fn survey(
     run: &RunUid,
     settings: &ScriptSettings,
 ) -> Result<String, Finding> {
-    let SurveyOrder { nodes: _, target, kubeadm_on } = order;
+    let SurveyOrder { nodes: _, target, kubeadm_on, manifests_on } = order;
     // A survey has no token; one that was never minted stands for the run.
     let stand_in = Token { run: run.clone(), sequence: 0, attempt: 0, nonce: "survey".to_owned() };
     let mut head = Head::new(node, &stand_in, settings)?;
@@ -160,6 +160,7 @@ pub fn survey(
     head.set("target", &target.bare());
     head.set("minor", &target.minor().to_string());
     head.set("with_kubeadm", if kubeadm_on.as_ref() == Some(&node.name) { "yes" } else { "no" });
+    head.set("with_manifests", if manifests_on.contains(&node.name) { "yes" } else { "no" });
     head.set("kubeadm_seconds_max", &KUBEADM_SECONDS_MAX.to_string());
     head.set_kubeadm(settings, target);
     let head = head.text;
@@ -169,7 +170,9 @@ pub fn survey(
 /// How long the survey of a node may take: its questions to kubeadm, and the download before them.
 #[must_use]
 pub fn survey_seconds_max(order: &SurveyOrder, node: &NodeTarget) -> u64 {
-    if order.kubeadm_on.as_ref() == Some(&node.name) { KUBEADM_SECONDS_MAX * 5 } else { 30 }
+    let of_target = if order.kubeadm_on.as_ref() == Some(&node.name) { KUBEADM_SECONDS_MAX * 4 } else { 0 };
+    let of_installed = if order.manifests_on.contains(&node.name) { KUBEADM_SECONDS_MAX } else { 0 };
+    30 + of_target + of_installed
 }
 
 /// The end of the unit's script in the launcher. No line of a script and no value can be this one.

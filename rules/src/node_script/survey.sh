@@ -2,10 +2,7 @@
 
 # The target's own kubeadm: fetched with lists of its own, so that the machine's stay as they are.
 ask_kubeadm() {
-    local folder kubeadm options file
-    folder=$(mktemp -d "$root/var/tmp/lockkeeper.XXXXXX")
-    # shellcheck disable=SC2064
-    trap "rm -rf '$folder'" EXIT
+    local folder=$1 kubeadm options file
     mkdir -p "$folder"/sources "$folder"/lists/partial "$folder"/cache/archives/partial
     minor_sources | while read -r file; do
         cp "$file" "$folder/sources/"
@@ -26,13 +23,8 @@ ask_kubeadm() {
     sed 's/^/output /' "$folder/fetch" | tail -n 20
     [ "$code" -eq 0 ] || return 0
     tell_kubeadm "$folder/upgrade-configuration.yaml"
-    # What it would write goes into the scratch folder too, and not below /etc/kubernetes, where it would stay.
-    kubeadm_env+=(KUBEADM_UPGRADE_DRYRUN_DIR="$folder/dry-run")
     ask "$folder" plan "$kubeadm" upgrade plan "${plan_words[@]}" "v$target"
     ask "$folder" apply "$kubeadm" upgrade apply --dry-run -y "${apply_words[@]}" "v$target"
-    ask "$folder" diff "$kubeadm" upgrade diff "v$target"
-    sed 's/^/diff /' "$folder/diff"
-    echo
 }
 
 ask() {
@@ -42,6 +34,64 @@ ask() {
     echo "kubeadm $name $code"
     { tail -n 20 "$folder/$name"; tail -n 10 "$folder/errors"; } | sed 's/^/output /'
     echo
+}
+
+# The installed kubeadm, which has written the manifests if it is of the version that runs: what differs from what it
+# would write now is a person's.
+ask_installed() {
+    local folder=$1 installed code=0
+    installed=$(installed_kubeadm) || installed=
+    echo "installed $installed"
+    if [ -z "$patches_directory" ]; then
+        echo "written $installed"
+        timeout --kill-after=10 "$kubeadm_seconds_max" "${kubeadm_env[@]}" kubeadm upgrade diff "$installed" \
+            </dev/null >"$folder/differences" 2>"$folder/errors" || code=$?
+    else
+        write_patched "$folder" "$installed" || code=$?
+        echo "written $(grep -ohE 'to version "v[^"]+"' "$folder/written" | sed -n '1 s/^to version "\(.*\)"$/\1/p')"
+        : >"$folder/differences"
+        if [ "$code" -eq 0 ]; then compare_manifests "$folder" >"$folder/differences" 2>"$folder/errors" || code=$?; fi
+    fi
+    echo "manifests $code"
+    sed 's/^/difference /' "$folder/differences"
+    tail -n 10 "$folder/errors" | sed 's/^/manifests-output /'
+    echo
+}
+
+# `upgrade diff` takes no notice of patches; a dry run of this one phase prints each manifest with them, and asks nothing
+# else. Before 1.32 only `node` has phases: it writes for the version in kubeadm-config, and is worth nothing once that is
+# another one.
+write_patched() {
+    local folder=$1 installed=$2 phase=(upgrade apply phase control-plane) minor
+    minor=$(sed -nE 's/^v1\.([0-9]+)\..*/\1/p' <<<"$installed")
+    if [ "${minor:-0}" -lt 32 ]; then
+        phase=(upgrade node phase control-plane)
+        installed=
+    fi
+    timeout --kill-after=10 "$kubeadm_seconds_max" "${kubeadm_env[@]}" \
+        kubeadm "${phase[@]}" --dry-run --patches "$patches_directory" ${installed:+"$installed"} \
+        </dev/null >"$folder/written" 2>"$folder/errors"
+}
+
+# What is on the disk against what was printed; a manifest that was not printed, or a diff that fails, is no answer.
+compare_manifests() {
+    local folder=$1 component code old new
+    mkdir -p "$folder/manifests"
+    # The line before the first file has no end. Before 1.32 each line of a file has a tab before it.
+    awk -v into="$folder/manifests/" '
+        match($0, /\[dryrun\] Would write file "[^"]*" with content:$/) {
+            file = substr($0, RSTART); sub(/" with content:$/, "", file); sub(/.*\//, "", file); next
+        }
+        file ~ /^kube-(apiserver|controller-manager|scheduler)\.yaml$/ { sub(/^\t/, ""); print > (into file) }
+    ' "$folder/written"
+    for component in kube-apiserver kube-controller-manager kube-scheduler; do
+        old="$root/etc/kubernetes/manifests/$component.yaml" new="$folder/manifests/$component.yaml" code=0
+        if [ ! -s "$old" ] || [ ! -s "$new" ]; then return 2; fi
+        # As kubeadm does, it ends the last line of a file that a person has saved without an end.
+        diff -U 0 --label "/etc/kubernetes/manifests/$component.yaml" --label "new manifest" \
+            <(sed -e '$a\' "$old") <(sed -e '$a\' "$new") || code=$?
+        if [ "$code" -gt 1 ]; then return 2; fi
+    done
 }
 
 echo "lockkeeper 1"
@@ -56,5 +106,13 @@ facts | awk -v run="$run" '{ if (split($3, t, ".") == 4 && t[1] == run && t[2] +
     END { printf "sequence %.0f\n", max }'
 # kubeadm takes a folder that is not there for an error, in the middle of the node's upgrade.
 if [ -n "$patches_directory" ] && [ ! -d "$patches_directory" ]; then echo "patches missing"; fi
-if [ "$with_kubeadm" = yes ]; then ask_kubeadm; fi
+if [ "$with_kubeadm" = yes ] || [ "$with_manifests" = yes ]; then
+    scratch=$(mktemp -d "$root/var/tmp/lockkeeper.XXXXXX")
+    # shellcheck disable=SC2064
+    trap "rm -rf '$scratch'" EXIT
+    # What kubeadm would write goes there too, and not below /etc/kubernetes, where it would stay.
+    kubeadm_env+=(KUBEADM_UPGRADE_DRYRUN_DIR="$scratch/dry-run")
+fi
+if [ "$with_manifests" = yes ]; then ask_installed "$scratch"; fi
+if [ "$with_kubeadm" = yes ]; then ask_kubeadm "$scratch"; fi
 echo end

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::step::Step;
 use crate::gate::{Form, Report};
+use crate::manifests::Changes;
 use crate::name::{NodeName, Token};
 use crate::reason::{Finding, Reason};
 use crate::version::Version;
@@ -73,6 +74,8 @@ pub struct SurveyOrder {
     pub target: Version,
     /// The control-plane node on which the target's own kubeadm is asked, if it applies.
     pub kubeadm_on: Option<NodeName>,
+    /// The nodes on which the installed kubeadm is asked what differs in the manifests.
+    pub manifests_on: Vec<NodeName>,
 }
 
 /// A node to be reached over SSH.
@@ -269,6 +272,8 @@ pub struct NodeSurvey {
     pub patches_missing: bool,
     /// What the target's own kubeadm says, where it was asked.
     pub kubeadm: Option<KubeadmSurvey>,
+    /// What the installed kubeadm says of the manifests, where it was asked.
+    pub manifests: Option<ManifestSurvey>,
 }
 
 /// What the target's own kubeadm says, without changing anything.
@@ -276,10 +281,19 @@ pub struct NodeSurvey {
 pub struct KubeadmSurvey {
     /// `kubeadm upgrade plan` and `upgrade apply --dry-run` agreed.
     pub agrees: bool,
-    /// `kubeadm upgrade diff` shows changes beyond version and image.
-    pub drift: bool,
     /// The end of their output.
     pub output: String,
+}
+
+/// What the installed kubeadm says of a node's manifests, without changing anything.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestSurvey {
+    /// The version of the installed kubeadm, as it says.
+    pub installed: String,
+    /// The version that it would write the manifests of.
+    pub written: String,
+    /// In which lines they differ from what it would write, or why nobody knows.
+    pub changes: Result<Changes, String>,
 }
 
 /// The last thing that was done.

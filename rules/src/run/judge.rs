@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::command::{Command, NodeSurvey, SurveyOrder, Surveyed};
+use super::manifests::{is_judged, judge, nodes_to_ask};
 use super::moves::{finish, halt, linger, retry_later};
 use super::observed::{Observed, Turn};
 use super::state::{Active, State};
@@ -13,9 +14,8 @@ use crate::reason::{Finding, Reason};
 use crate::snapshot::{Node, Role};
 use crate::version::Version;
 
-/// The reasons that a person may accept by name in `spec.acceptRisks`.
-const ACCEPTABLE: [Reason; 4] =
-    [Reason::ConfigDrift, Reason::PdbBlocked, Reason::PdbOfOthers, Reason::PodWithoutController];
+/// The reasons that a person may accept by name in `spec.acceptRisks`. A change of a manifest is accepted by its digest.
+const ACCEPTABLE: [Reason; 3] = [Reason::PdbBlocked, Reason::PdbOfOthers, Reason::PodWithoutController];
 
 /// Whether a person has looked at this and accepts it for the whole run.
 #[must_use]
@@ -24,14 +24,14 @@ pub fn is_accepted(run: &UpgradeRun, finding: &Finding) -> bool {
         && run.spec.accept_risks.iter().any(|name| name == finding.reason.code())
 }
 
-pub(super) fn preflight(state: State, it: &Active, observed: &Observed<'_>, now: Timestamp) -> Turn {
+pub(super) fn preflight(mut state: State, it: &Active, observed: &Observed<'_>, now: Timestamp) -> Turn {
     let (nodes, target) = match (observed.nodes(now), observed.target()) {
         (Ok(nodes), Ok(target)) => (nodes, target),
         (Err(finding), _) | (_, Err(finding)) => return linger(state, vec![finding], now),
     };
     let Some(surveyed) = observed.known.survey.as_ref().filter(|surveyed| surveyed.at >= it.started_at)
     else {
-        return match survey_order(nodes, &target, observed) {
+        return match survey_order(&state, nodes, &target, observed) {
             Ok(order) => Turn::run(state, Command::Survey(order)),
             Err(finding) => retry_later(state, it, vec![finding], observed, now),
         };
@@ -39,6 +39,7 @@ pub(super) fn preflight(state: State, it: &Active, observed: &Observed<'_>, now:
     let mut findings = cluster_findings(nodes, observed, now);
     findings.extend(observed.verdict.iter().cloned());
     findings.extend(survey_findings(&state, surveyed, nodes, observed, now));
+    findings.extend(manifest_findings(&mut state, surveyed, nodes, &target, observed));
     findings.retain(|finding| !is_accepted(observed.run, finding));
     if let Some(finding) = findings.iter().find(|finding| finding.reason == Reason::StateWentBackwards) {
         return halt(state, it, finding.clone(), now);
@@ -50,7 +51,12 @@ pub(super) fn preflight(state: State, it: &Active, observed: &Observed<'_>, now:
     }
 }
 
-fn survey_order(nodes: &[Node], target: &Version, observed: &Observed<'_>) -> Result<SurveyOrder, Finding> {
+fn survey_order(
+    state: &State,
+    nodes: &[Node],
+    target: &Version,
+    observed: &Observed<'_>,
+) -> Result<SurveyOrder, Finding> {
     let wanted = nodes.iter().filter(|node| !observed.is_skipped(&node.name));
     let first = first_control_plane(nodes, observed);
     Ok(SurveyOrder {
@@ -58,7 +64,29 @@ fn survey_order(nodes: &[Node], target: &Version, observed: &Observed<'_>) -> Re
         target: target.clone(),
         // A run that resumes has nothing to ask kubeadm: it would only say that there is nothing to do.
         kubeadm_on: first.filter(|_| !observed.control_plane_has_begun(target)).cloned(),
+        manifests_on: nodes_to_ask(state, nodes, target, observed),
     })
+}
+
+/// What was changed by hand on each control-plane node that will be written anew. Of one that could not be looked at
+/// at all that is told already.
+fn manifest_findings(
+    state: &mut State,
+    surveyed: &Surveyed,
+    nodes: &[Node],
+    target: &Version,
+    observed: &Observed<'_>,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for node in nodes.iter().filter(|node| is_judged(node, target, observed)) {
+        let answer = surveyed.nodes.iter().find(|(name, _)| *name == node.name);
+        if let Some((_, Ok(survey))) = answer
+            && survey.machine_id == node.machine_id
+        {
+            findings.extend(judge(state, node, survey.manifests.as_ref(), surveyed.at, observed));
+        }
+    }
+    findings
 }
 
 /// The control-plane node on which the target's own kubeadm is asked.
@@ -210,13 +238,8 @@ fn node_findings(
         let path = observed.kubeadm.patches_directory.as_deref().unwrap_or_default();
         found(Reason::PatchesMissing, format!("there is no folder {path}"));
     }
-    if let Some(kubeadm) = &survey.kubeadm {
-        if !kubeadm.agrees {
-            found(Reason::PreflightFailed, kubeadm.output.clone());
-        }
-        if kubeadm.drift {
-            found(Reason::ConfigDrift, kubeadm.output.clone());
-        }
+    if let Some(kubeadm) = survey.kubeadm.as_ref().filter(|kubeadm| !kubeadm.agrees) {
+        found(Reason::PreflightFailed, kubeadm.output.clone());
     }
     findings
 }

@@ -20,6 +20,7 @@ mod in_hand;
 mod judge;
 mod lease;
 mod lock;
+mod manifests;
 mod moves;
 mod needs;
 mod next;

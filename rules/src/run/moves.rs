@@ -15,8 +15,8 @@ pub(super) const IDLE_SECONDS: u64 = 2;
 const HISTORY_LENGTH_MAX: usize = 50;
 /// How many steps are kept that were tried without success; people must have skipped all but one of them.
 const ATTEMPTED_LENGTH_MAX: usize = 50;
-/// The longest detail that is kept, in characters.
-const DETAIL_LENGTH_MAX: usize = 400;
+/// The longest detail that is kept, in characters: room for some lines of a manifest.
+const DETAIL_LENGTH_MAX: usize = 1_000;
 /// How many holds are kept; more than these nobody reads.
 const HOLDS_LENGTH_MAX: usize = 40;
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::command::{Command, CordonOrder, EvictOrder, UncordonOrder, UnitKind};
 use super::gated::{gated, held, put_back, run_deleted};
+use super::manifests::{Look, look};
 use super::moves::{fail, finish, halt, linger, retry_later};
 use super::observed::{Observed, Turn};
 use super::state::{Action, Active, Intended, NodeWork, Position, State, Work};
@@ -50,7 +51,7 @@ pub(super) fn node_step(
         return hand_over(state, node, now);
     }
     match work.stage {
-        Stage::Cordon => cordon(state, &it, &work, node, observed, now),
+        Stage::Cordon => cordon(state, &it, &work, node, &target, observed, now),
         Stage::Drain => drain_node(state, &it, &work, node, observed, now),
         Stage::Mutate => mutate(state, &it, &work, node, &target, observed, now),
         Stage::Verify => verify(state, &it, &work, node, &target, observed, now),
@@ -78,15 +79,24 @@ fn hand_over(state: State, node: &Node, now: Timestamp) -> Turn {
 }
 
 fn cordon(
-    state: State,
+    mut state: State,
     it: &Active,
     work: &NodeWork,
     node: &Node,
+    target: &Version,
     observed: &Observed<'_>,
     now: Timestamp,
 ) -> Turn {
     if node.unschedulable && observed.is_ours(node) {
         return enter(state, it, work, Stage::Drain, now);
+    }
+    // Once the cordon is written down this was looked at.
+    if it.intent.is_none() {
+        match look(&mut state, it, node, target, observed) {
+            Look::Good => {}
+            Look::Ask(order) => return Turn::run(state, Command::Survey(order)),
+            Look::Found(findings) => return retry_later(state, it, findings, observed, now),
+        }
     }
     if work.before.unschedulable && node.unschedulable {
         return match observed.run.spec.cordoned_nodes {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::step::{Stage, Step};
-use crate::api::{HistoryEntry, NodeBefore, SnapshotRecord};
+use crate::api::{HistoryEntry, ManifestRecord, NodeBefore, SnapshotRecord};
 use crate::name::{NodeName, Token};
 use crate::reason::Finding;
 use crate::version::Version;
@@ -34,6 +34,8 @@ pub struct State {
     pub soak_until: Option<Timestamp>,
     /// The etcd snapshot of this run.
     pub snapshot: Option<SnapshotRecord>,
+    /// What was found in the manifests of each control-plane node before it was touched.
+    pub manifests: Vec<ManifestRecord>,
     /// What is being waited for, every reason, sorted, each with the time since when.
     pub holds: Vec<(Finding, Timestamp)>,
     /// What happened, bounded.
@@ -219,6 +221,7 @@ impl State {
             nodes_done: 0,
             soak_until: None,
             snapshot: None,
+            manifests: Vec::new(),
             holds: Vec::new(),
             history: Vec::new(),
         }

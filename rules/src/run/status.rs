@@ -54,6 +54,7 @@ pub fn status(state: &State, shown: &Shown<'_>, now: Timestamp) -> UpgradeRunSta
         nodes_done: state.nodes_done,
         soak_until: state.soak_until,
         snapshot: state.snapshot.clone(),
+        manifests: state.manifests.clone(),
         halted,
         holds: state.holds.iter().map(|(finding, since)| store_hold(finding, *since)).collect(),
         summary: summary(state, shown),

@@ -34,6 +34,7 @@ impl State {
             nodes_done: status.nodes_done,
             soak_until: status.soak_until,
             snapshot: status.snapshot.clone(),
+            manifests: status.manifests.clone(),
             holds: status
                 .holds
                 .iter()

@@ -4,6 +4,7 @@
 mod attempts;
 mod clock;
 mod deletion;
+mod manifests;
 mod simulated;
 
 use std::time::Duration;

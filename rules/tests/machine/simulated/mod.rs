@@ -11,13 +11,14 @@ use lockkeeper_rules::drain::{Controller, Pod, PodPhase};
 use lockkeeper_rules::gate::{Permit, Report};
 use lockkeeper_rules::invariant::{self, Scene};
 use lockkeeper_rules::kubeadm::KubeadmSettings;
+use lockkeeper_rules::manifests::{Change, Changes};
 use lockkeeper_rules::name::{NodeName, Token};
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::LedgerReading;
 use lockkeeper_rules::run::{
-    Acted, CheckOrder, Checked, Command, Known, KubeadmSurvey, LedgerOrder, LedgerRead, LockView, Needs,
-    NodeSurvey, NodeTarget, Observed, Position, Shown, State, SurveyOrder, Surveyed, Turn, UnitKind,
-    UnitOrder, Work, decide, needs, outlook, status,
+    Acted, CheckOrder, Checked, Command, Known, KubeadmSurvey, LedgerOrder, LedgerRead, LockView,
+    ManifestSurvey, Needs, NodeSurvey, NodeTarget, Observed, Position, Shown, State, SurveyOrder, Surveyed,
+    Turn, UnitKind, UnitOrder, Work, decide, needs, outlook, status,
 };
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::{ApiServer, Node, Role, Snapshot, Source, StaticPod};
@@ -87,6 +88,12 @@ pub struct Simulated {
     pub evictions_are_refused: bool,
     /// What kubeadm is told.
     pub kubeadm: KubeadmSettings,
+    /// The kubeadm that is installed on a node, where it is not the one of what runs there.
+    pub installed: BTreeMap<String, String>,
+    /// What was changed by hand in the manifests of a node.
+    pub changed_by_hand: BTreeMap<String, Vec<Change>>,
+    /// How often the installed kubeadm of each node was asked.
+    pub manifests_asked: BTreeMap<String, usize>,
     /// The folder of kubeadm's patches is not on this node.
     pub without_patches: Option<String>,
     /// The node that the leading replica runs on; handing over moves the lead outside.
@@ -151,6 +158,9 @@ impl Simulated {
             units_never_start: false,
             evictions_are_refused: false,
             kubeadm: KubeadmSettings::default(),
+            installed: BTreeMap::new(),
+            changed_by_hand: BTreeMap::new(),
+            manifests_asked: BTreeMap::new(),
             without_patches: None,
             own_node: None,
             now,
@@ -255,6 +265,12 @@ impl Simulated {
 
     pub fn upgrade_by_hand(&mut self, name: &str) {
         self.nodes.get_mut(name).unwrap().kubelet_version = Ok(TO.parse().unwrap());
+    }
+
+    /// As an earlier run, or a person with kubeadm, leaves a control-plane node.
+    pub fn upgrade_whole_by_hand(&mut self, name: &str) {
+        self.upgrade_by_hand(name);
+        self.servers.insert(name.to_owned(), TO.parse().unwrap());
     }
 
     pub fn set_ready(&mut self, name: &str, ready: bool) {
@@ -617,7 +633,14 @@ impl Simulated {
     }
 
     fn survey(&mut self, order: &SurveyOrder, at: Timestamp) {
-        let agrees = || KubeadmSurvey { agrees: true, drift: false, output: String::new() };
+        let agrees = || KubeadmSurvey { agrees: true, output: String::new() };
+        let manifests = |name: &NodeName| {
+            let runs = self.servers[&name.0].to_string();
+            let installed = self.installed.get(&name.0).cloned().unwrap_or(runs);
+            let changes = self.changed_by_hand.get(&name.0).cloned().unwrap_or_default();
+            ManifestSurvey { written: installed.clone(), installed, changes: Ok(Changes::new(changes)) }
+        };
+        let asks = |name: &NodeName| order.manifests_on.contains(name);
         let survey = |node: &NodeTarget| NodeSurvey {
             machine_id: node.machine_id.clone(),
             booted_at: at - SignedDuration::from_hours(100),
@@ -625,9 +648,13 @@ impl Simulated {
             ledger_sequence: 0,
             patches_missing: self.without_patches.as_ref() == Some(&node.name.0),
             kubeadm: (order.kubeadm_on.as_ref() == Some(&node.name)).then(agrees),
+            manifests: asks(&node.name).then(|| manifests(&node.name)),
         };
         let nodes = order.nodes.iter().map(|node| (node.name.clone(), Ok(survey(node)))).collect();
         self.memory.survey = Some(Surveyed { at, age: Duration::ZERO, nodes });
+        for name in &order.manifests_on {
+            *self.manifests_asked.entry(name.0.clone()).or_default() += 1;
+        }
     }
 
     fn start(&mut self, order: &UnitOrder) {
@@ -650,6 +677,10 @@ impl Simulated {
             + SignedDuration::from_secs(self.settings.unit_begin_seconds_max().try_into().unwrap());
         let refused = started_at > not_after;
         let ends_at = started_at + SignedDuration::from_secs(10);
+        if is_upgrade && !refused {
+            // Whatever becomes of the rest, kubeadm is the first thing that is installed.
+            self.installed.insert(order.node.name.0.clone(), order.target.to_string());
+        }
         self.units.push(Unit { order: order.clone(), started_at, refused, ends_at, code, applied: false });
     }
 
