@@ -117,13 +117,13 @@ async fn go(args: &Args, run: &Arc<RunFolder>) -> Result<u8> {
         std::future::pending::<()>().await;
     }
     let mut report = Report::default();
+    let keep = |recording: &record::Recording| if record { record::write(recording) } else { Ok(()) };
     let mut recording = record::ask(&cluster, from, Some(to)).await?;
+    keep(&recording)?;
     upgrade::upgrade(&cluster, &mut products, to, probes, &mut report, &say).await?;
     if report.failed() == 0 && from.minor() != to.minor() {
         recording.extend(record::ask(&cluster, to, None).await?);
-    }
-    if record {
-        record::write(&recording)?;
+        keep(&recording)?;
     }
     record::compare(&recording, &mut report);
     print!("{report}");
