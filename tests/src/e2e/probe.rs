@@ -8,8 +8,6 @@ use tokio::task::JoinHandle;
 
 /// How often it asks.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How long an answer may take.
-const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What was counted.
 #[derive(Debug, Clone, Copy, Default)]
@@ -47,15 +45,15 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    /// Begins to ask.
+    /// Begins to ask. An answer may take this long.
     ///
     /// # Errors
     /// No client can be built.
-    pub(super) fn start(url: String) -> Result<Self> {
+    pub(super) fn start(url: String, timeout: Duration) -> Result<Self> {
         crate::part::install_crypto();
         let client = reqwest::Client::builder()
             .no_proxy()
-            .timeout(TIMEOUT)
+            .timeout(timeout)
             .tls_danger_accept_invalid_certs(true)
             // Each request finds its own way, as those of different users do.
             .pool_max_idle_per_host(0)

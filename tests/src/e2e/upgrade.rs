@@ -65,7 +65,7 @@ pub(super) async fn upgrade(
     say: &dyn Fn(&str),
 ) -> Result<()> {
     let before = Before::look(cluster).await?;
-    let api = Probe::start(format!("{}/readyz", cluster.api_url))?;
+    let api = Probe::start(format!("{}/readyz", cluster.api_url), Duration::from_secs(1))?;
     let run = json!({
         "apiVersion": format!("{GROUP}/{VERSION}"), "kind": "UpgradeRun",
         "metadata": {"name": RUN, "namespace": "k8s-upgrade"}, "spec": {"target": to.to_string()},

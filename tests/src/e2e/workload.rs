@@ -14,6 +14,8 @@ use crate::wait::wait_for;
 pub(super) const WORKLOADS: [(&str, &str, u16); 2] =
     [("Deployment", "shop", 30_080), ("StatefulSet", "ledger", 30_081)];
 const NAMESPACE: &str = "shop";
+/// How long an answer may take: longer than a machine under load needs, and shorter than anybody waits for one that is gone.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// Deploys both, waits until they answer, and begins to ask each of them.
 ///
@@ -41,7 +43,7 @@ pub(super) async fn deploy(cluster: &Cluster) -> Result<Vec<(&'static str, Probe
         // The way in leads through a machine that is never drained, or is one of several control planes.
         let url = &format!("http://{}:{port}/", cluster.hosts[0].address);
         wait_for(name, Duration::from_secs(30), || crate::part::answers(client, url)).await?;
-        probes.push((name, Probe::start(url.clone())?));
+        probes.push((name, Probe::start(url.clone(), ANSWER)?));
     }
     Ok(probes)
 }
