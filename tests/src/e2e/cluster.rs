@@ -299,12 +299,17 @@ async fn install(host: &Host, version: &Version) -> Result<()> {
 }
 
 /// What kubeadm is told of a node besides.
-fn registration(name: &str) -> Value {
-    json!({
+fn registration(name: &str, shape: &Shape) -> Value {
+    let mut registration = json!({
         "name": name, "criSocket": "unix:///run/containerd/containerd.sock", "imagePullPolicy": "IfNotPresent",
         // These machines have cgroup v1.
         "ignorePreflightErrors": ["SystemVerification"],
-    })
+    });
+    if shape.workers == 1 {
+        // The pods of a lone worker must have somewhere to go while it is drained.
+        registration["taints"] = json!([]);
+    }
+    registration
 }
 
 fn documents(all: &[Value]) -> String {
@@ -320,7 +325,7 @@ async fn init(host: &Host, shape: &Shape) -> Result<()> {
             "bootstrapTokens": [{"token": JOIN_TOKEN, "ttl": "2h0m0s"}],
             "certificateKey": CERTIFICATE_KEY,
             "localAPIEndpoint": {"advertiseAddress": host.address},
-            "nodeRegistration": registration(&host.name),
+            "nodeRegistration": registration(&host.name, shape),
             "patches": {"directory": PATCHES},
         }),
         json!({
@@ -353,7 +358,7 @@ async fn init(host: &Host, shape: &Shape) -> Result<()> {
 async fn join(host: &Host, shape: &Shape) -> Result<()> {
     let mut config = json!({
         "apiVersion": "kubeadm.k8s.io/v1beta4", "kind": "JoinConfiguration",
-        "nodeRegistration": registration(&host.name),
+        "nodeRegistration": registration(&host.name, shape),
         "patches": {"directory": PATCHES},
         "discovery": {"bootstrapToken": {
             "token": JOIN_TOKEN, "apiServerEndpoint": format!("{}:6443", endpoint(shape)),

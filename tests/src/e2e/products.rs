@@ -85,6 +85,12 @@ impl Products {
             "kubeadm": {
                 "patchesDirectory": PATCHES,
                 "ignorePreflightErrors": [{"name": "SystemVerification", "reason": "these machines have cgroup v1"}],
+                // What a site does that looks after CoreDNS itself; a cluster of several control planes leaves it to kubeadm.
+                "skipPhases": if cluster.shape.control_planes == 1 {
+                    json!([{"name": "addon/coredns", "reason": "CoreDNS is the site's own"}])
+                } else {
+                    json!([])
+                },
                 "extraImages": [format!("{REPOSITORY}/busybox:1")],
             },
         });

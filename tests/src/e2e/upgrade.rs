@@ -249,6 +249,7 @@ impl Follower<'_> {
 struct Before {
     holds: BTreeMap<String, String>,
     cordons: BTreeMap<String, bool>,
+    coredns: String,
 }
 
 impl Before {
@@ -257,7 +258,7 @@ impl Before {
         for host in &cluster.hosts {
             holds.insert(host.name.clone(), host.run("apt-mark showhold", Duration::from_secs(20)).await?);
         }
-        Ok(Self { holds, cordons: cordons(cluster).await? })
+        Ok(Self { holds, cordons: cordons(cluster).await?, coredns: coredns(cluster).await? })
     }
 
     async fn compare(&self, cluster: &Cluster, to: &Version, report: &mut Report) -> Result<()> {
@@ -268,6 +269,13 @@ impl Before {
             "no node is left cordoned",
             format!("{:?}", after.cordons),
         );
+        if cluster.shape.control_planes == 1 {
+            report.claim(
+                after.coredns == self.coredns,
+                "CoreDNS is left alone, as its phase is skipped",
+                after.coredns.clone(),
+            );
+        }
         let nodes = cluster.get(&["nodes"]).await?;
         let versions: Vec<String> = nodes
             .iter()
@@ -309,4 +317,9 @@ async fn cordons(cluster: &Cluster) -> Result<BTreeMap<String, bool>> {
         (name, node["spec"]["unschedulable"] == json!(true))
     };
     Ok(nodes.iter().map(of).collect())
+}
+
+async fn coredns(cluster: &Cluster) -> Result<String> {
+    let words = ["get", "deployment/coredns", "--namespace=kube-system", "--output=jsonpath={..image}"];
+    cluster.kubectl(&words, "").await
 }
