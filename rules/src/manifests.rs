@@ -152,6 +152,8 @@ pub fn read_diff(lines: &[&str]) -> Result<Changes, String> {
                     changes.push(Change { file: file.clone(), comes, line: text.to_owned() });
                 }
             }
+        } else if line.starts_with(['+', '-', ' ']) {
+            return Err(format!("{line:?} is of no hunk"));
         }
     }
     Ok(Changes::new(changes))

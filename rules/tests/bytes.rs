@@ -3,7 +3,9 @@
 use lockkeeper_rules::api_requests::{self, ForEach};
 use lockkeeper_rules::matrix::Matrix;
 use lockkeeper_rules::version::{Minor, Version};
-use lockkeeper_rules::{alertmanager, command_line, helm, kubelet, packages, prometheus, risk, yaml};
+use lockkeeper_rules::{
+    alertmanager, command_line, helm, kubelet, manifests, packages, prometheus, risk, yaml,
+};
 use peak_alloc::PeakAlloc;
 use proptest::prelude::*;
 
@@ -44,6 +46,8 @@ const KUBELETS: [&str; 4] = [
     "kind: KubeletConfiguration\nfeatureGates: {A: true}\n",
     "# TYPE kubelet_cgroup_version gauge\nkubelet_cgroup_version 2\n",
 ];
+
+const DIFF: [&str; 1] = [include_str!("data/upgrade-diff-1.36.3-of-1.35.4.txt")];
 
 /// Bytes that are nearly one of these texts: a piece is cut out, doubled or replaced; or no text at all.
 fn nearly(texts: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
@@ -127,6 +131,16 @@ proptest! {
     fn no_message_of_alertmanager_makes_it_break_off(bytes in nearly(&MESSAGES)) {
         let _said = (alertmanager::webhook(&bytes).is_ok(), alertmanager::alerts(&bytes).is_ok());
         let _said = (alertmanager::status(&bytes).is_ok(), alertmanager::silences(&bytes).is_ok());
+        is_small()?;
+    }
+
+    #[test]
+    fn nothing_that_kubeadm_prints_makes_it_break_off(bytes in nearly(&DIFF)) {
+        let text = String::from_utf8_lossy(&bytes);
+        if let Ok(changes) = manifests::read_diff(&text.lines().collect::<Vec<_>>()) {
+            prop_assert_eq!(changes.is_empty(), changes.digest().is_none());
+            prop_assert!(changes.shown().len() <= 21);
+        }
         is_small()?;
     }
 

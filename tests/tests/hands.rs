@@ -23,8 +23,8 @@ use lockkeeper_rules::node_script::{EtcdAccess, ScriptSettings};
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::LedgerReading;
 use lockkeeper_rules::run::{
-    CordonOrder, EvictOrder, LedgerOrder, NodeTarget, PodRef, Proof, SurveyOrder, UncordonOrder, UnitKind,
-    UnitOrder,
+    CordonOrder, EvictOrder, LedgerOrder, NodeSurvey, NodeTarget, PodRef, Proof, SurveyOrder, UncordonOrder,
+    UnitKind, UnitOrder,
 };
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::Role;
@@ -446,6 +446,15 @@ async fn an_eviction_goes_by_uid_and_under_its_budget() {
     assert!(budgets.iter().any(|budget| seen.iter().any(|pod| budget.protects(pod))));
 }
 
+/// The target's kubeadm and the installed one, where they were asked.
+fn both_kubeadms_are_content(answer: &NodeSurvey) {
+    let Some(kubeadm) = &answer.kubeadm else { return assert!(answer.manifests.is_none(), "{answer:?}") };
+    assert!(kubeadm.agrees, "{kubeadm:?}");
+    let manifests = answer.manifests.as_ref().unwrap();
+    assert_eq!((manifests.installed.as_str(), manifests.written.as_str()), ("v1.36.1", "v1.36.1"));
+    assert!(manifests.changes.as_ref().unwrap().is_empty(), "{manifests:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_control_plane_node_is_surveyed_and_its_etcd_is_saved() {
     let world = small_world().await;
@@ -453,7 +462,21 @@ async fn a_control_plane_node_is_surveyed_and_its_etcd_is_saved() {
     let mut ssh = reach(&world.keys, world.machines[0].spec.port, control, &world.settings);
     ssh.scripts.etcd.endpoints = world.machine(CONTROL_PLANE).spec.etcd_endpoint.clone();
     let before = world.machine(CONTROL_PLANE).folder.read("kubelet-version");
-    survey_every_node(&world, &ssh).await;
+    let order = SurveyOrder {
+        nodes: world.machines.iter().map(target).collect(),
+        target: Version::new(1, 36, 3),
+        kubeadm_on: Some(CONTROL_PLANE.into()),
+        manifests_on: vec![CONTROL_PLANE.into()],
+    };
+    let answers = survey(&ssh, &order, &RunUid(RUN.to_owned())).await;
+    assert_eq!(answers.len(), 2);
+    for (name, answer) in &answers {
+        let answer = answer.as_ref().unwrap_or_else(|finding| panic!("{finding}"));
+        assert_eq!(answer.machine_id, world.machine(&name.0).spec.machine_id);
+        assert!(answer.disk_free_mib > 0 && answer.ledger_sequence == 0);
+        assert_eq!(answer.kubeadm.is_some(), name.0 == CONTROL_PLANE);
+        both_kubeadms_are_content(answer);
+    }
     let plane = world.machine(CONTROL_PLANE);
     assert_eq!(plane.folder.read("kubelet-version"), before);
     assert!(
@@ -504,30 +527,6 @@ async fn a_control_plane_node_is_surveyed_and_its_etcd_is_saved() {
         }
     }
     assert_eq!(plane.folder.read("kubelet-version"), before, "nothing was disturbed");
-}
-
-/// Asks every node, and kubeadm on the control-plane node, and wants a good answer of each.
-async fn survey_every_node(world: &World, ssh: &Ssh) {
-    let order = SurveyOrder {
-        nodes: world.machines.iter().map(target).collect(),
-        target: Version::new(1, 36, 3),
-        kubeadm_on: Some(CONTROL_PLANE.into()),
-        manifests_on: vec![CONTROL_PLANE.into()],
-    };
-    let answers = survey(ssh, &order, &RunUid(RUN.to_owned())).await;
-    assert_eq!(answers.len(), 2);
-    for (name, answer) in &answers {
-        let answer = answer.as_ref().unwrap_or_else(|finding| panic!("{finding}"));
-        assert_eq!(answer.machine_id, world.machine(&name.0).spec.machine_id);
-        assert!(answer.disk_free_mib > 0 && answer.ledger_sequence == 0);
-        assert_eq!(answer.kubeadm.is_some(), name.0 == CONTROL_PLANE);
-        if let Some(kubeadm) = &answer.kubeadm {
-            assert!(kubeadm.agrees, "{kubeadm:?}");
-            let manifests = answer.manifests.as_ref().unwrap();
-            assert_eq!((manifests.installed.as_str(), manifests.written.as_str()), ("v1.36.1", "v1.36.1"));
-            assert!(manifests.changes.as_ref().unwrap().is_empty(), "{manifests:?}");
-        }
-    }
 }
 
 async fn the_run(world: &World) -> UpgradeRun {
