@@ -29,6 +29,7 @@ pub mod process;
 pub mod product;
 pub mod promql;
 pub mod proof;
+pub mod recorded;
 pub mod run_folder;
 pub mod sandbox;
 pub mod serve;

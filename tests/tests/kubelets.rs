@@ -50,11 +50,8 @@ async fn cluster() -> Cluster {
     let certs = Certs::make(&folder, address).unwrap();
     let etcd = Etcd::start(&folder, &certs, address, "etcd").await.unwrap();
     let ports = KubeletPorts::start(&folder, &certs, &NODES.map(|(_, address)| address)).await.unwrap();
-    let flags = [
-        format!("--feature-gates={GATE}=true"),
-        format!("--egress-selector-config-file={}", ports.egress_config.display()),
-        "--kubelet-preferred-address-types=InternalIP".to_owned(),
-    ];
+    let mut flags = vec![format!("--feature-gates={GATE}=true")];
+    flags.extend(ports.flags("InternalIP"));
     let version = "v1.36.1".parse().unwrap();
     let api = ApiServer::start_with(&folder, &certs, &etcd, address, &version, &flags).await.unwrap();
     let client = api.client(User::Admin).await.unwrap();

@@ -20,6 +20,7 @@ mod kubelets;
 mod listener;
 mod people;
 mod readme;
+mod recorded;
 mod removed_apis;
 mod rules;
 mod shape;

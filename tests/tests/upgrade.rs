@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
+use lockkeeper_rules::version::Version;
+use lockkeeper_tests::kubelet::proxied_at;
 use lockkeeper_tests::proof::{cordons, mutations, starts, uncordons};
 use lockkeeper_tests::world::{CONTROL_PLANE, Workload};
 use lockkeeper_tests::{World, dashboard};
@@ -32,6 +34,28 @@ async fn a_run_goes_from_the_first_token_to_every_node_at_the_target() {
     // A scrape that fails leaves a panel empty for a second.
     let shown = || async { dashboard::evaluate(&world).await.map(Some) };
     world.wait_for("every panel to show something", 30, shown).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_goes_to_the_next_minor() {
+    let (from, to) = (Version::new(1, 35, 4), Version::new(1, 36, 3));
+    let world = World::builder().workers(1).from(from.clone()).repository(vec![from, to.clone()]);
+    let world = world.start().await.unwrap_or_else(|error| panic!("{error:#}"));
+    world.create_run(RUN, json!({"target": to.to_string()})).await.unwrap();
+    world.wait_until_succeeded(RUN, 240).await;
+
+    for (node, version) in world.kubelet_versions().await.unwrap() {
+        assert_eq!(version, to.to_string(), "{node}");
+    }
+    assert_eq!(world.kube.apiserver_version().await.unwrap().git_version, to.to_string());
+    // No other minor without a look at what each kubelet runs with.
+    let asked = world.kubelet_ports.take_asked();
+    for machine in &world.machines {
+        let configz = format!("{}/configz", proxied_at(machine.spec.address));
+        assert!(asked.contains(&configz), "{}: {asked:?}", machine.spec.name);
+    }
+    nothing_else_was_written(&world);
+    nobody_was_called(&world);
 }
 
 async fn one_permit_for_each_step(world: &World) {

@@ -8,16 +8,15 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use lockkeeper_rules::version::Version;
-use serde_json::Value;
 
 use super::cluster::Cluster;
 use super::report::Report;
 use crate::parts;
+use crate::recorded::{pretty, root};
 use crate::shape::{shape_of_json, shape_of_text};
 
 /// How long one question to kubeadm may take.
@@ -90,29 +89,5 @@ pub(super) fn compare(recording: &Recording, report: &mut Report) {
             format!("tests/recorded/{name} has the shape of what real machines answer"),
             differ.into_iter().take(10).collect::<Vec<_>>().join(" "),
         );
-    }
-}
-
-fn root() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/recorded"))
-}
-
-/// The answer for people who read a change of it, without what is new at each boot and says nothing.
-fn pretty(text: &str) -> Result<String> {
-    let mut value: Value = serde_json::from_str(text)?;
-    strip(&mut value);
-    Ok(serde_json::to_string_pretty(&value)? + "\n")
-}
-
-fn strip(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            for key in ["managedFields", "images", "selfLink"] {
-                map.remove(key);
-            }
-            map.values_mut().for_each(strip);
-        }
-        Value::Array(all) => all.iter_mut().for_each(strip),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }

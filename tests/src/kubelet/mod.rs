@@ -1,12 +1,14 @@
 //! Simulated kubelets: one task keeps every node of a World as its kubelet would.
 //!
-//! What it shows of a node comes from the folder of the node's machine: the version that runs, the boot id, whether
-//! the kubelet is broken. What it shows of the control plane comes from the real processes.
+//! What it shows was recorded on real machines of the same minor (`words`). What it shows of a node's own comes from the
+//! folder of the node's machine: the version that runs, the boot id, whether the kubelet is broken. What it shows of the
+//! control plane's own comes from the real processes.
 
 mod mirror;
 mod node;
 mod pod;
 mod port;
+mod words;
 
 pub(crate) use pod::NEVER_READY;
 pub use port::KubeletPorts;
@@ -23,6 +25,7 @@ use tokio::task::JoinHandle;
 use crate::machine::Folder;
 use crate::run_folder::RunFolder;
 use crate::world::Components;
+use words::Dictionary;
 
 /// How often every node and pod is looked at.
 const TICK: Duration = Duration::from_millis(150);
@@ -42,6 +45,22 @@ pub struct NodeSpec {
     pub machine_id: String,
     /// The folder of its machine.
     pub machine: Folder,
+}
+
+impl NodeSpec {
+    /// Its ExternalIP: nowhere but behind the API server, which proxies to no loopback address. Real nodes have none; the
+    /// products take notice of the InternalIP only.
+    #[must_use]
+    pub fn proxied_at(&self) -> String {
+        proxied_at(self.address)
+    }
+}
+
+/// The ExternalIP of the node with this InternalIP.
+#[must_use]
+pub fn proxied_at(address: Ipv4Addr) -> String {
+    let [.., run, node] = address.octets();
+    format!("10.77.{run}.{node}")
 }
 
 /// What is wrong with a node.
@@ -89,25 +108,38 @@ pub struct Kubelets {
 
 impl Kubelets {
     /// Starts them. They outlive every outage of the API server.
-    #[must_use]
+    ///
+    /// # Errors
+    /// What they shall say was not recorded.
     pub fn start(
         folder: &Arc<RunFolder>,
         client: kube::Client,
         nodes: Vec<NodeSpec>,
         components: Components,
         endpoint: String,
-    ) -> Self {
+        ports: &KubeletPorts,
+    ) -> Result<Self> {
         let orders = Arc::new(Mutex::new(Orders::default()));
+        let dictionary = Arc::new(Dictionary::read()?);
+        for spec in &nodes {
+            let (kept, orders, dictionary) = (spec.clone(), orders.clone(), dictionary.clone());
+            let answer = move |path: &str| {
+                let faults = lock(&orders).faults.get(&kept.name).copied().unwrap_or_default();
+                node::Kubelet::answer(&kept, &dictionary, faults, path)
+            };
+            ports.serve(spec.proxied_at(), Arc::new(answer));
+        }
         let state = State {
             nodes: nodes.into_iter().map(node::Kubelet::new).collect(),
             client,
+            dictionary,
             components,
             endpoint,
             pods: pod::Pods::default(),
             orders: orders.clone(),
         };
         let task = tokio::spawn(run(state, folder.log("kubelets")));
-        Self { orders, task }
+        Ok(Self { orders, task })
     }
 
     /// What is wrong with a node from now on.
@@ -134,6 +166,7 @@ fn lock(orders: &Mutex<Orders>) -> MutexGuard<'_, Orders> {
 struct State {
     nodes: Vec<node::Kubelet>,
     client: kube::Client,
+    dictionary: Arc<Dictionary>,
     components: Components,
     endpoint: String,
     pods: pod::Pods,
@@ -166,9 +199,10 @@ async fn round(state: &mut State) -> Result<()> {
     let now = Instant::now();
     for kubelet in &mut state.nodes {
         let faults = faults.get(&kubelet.spec.name).copied().unwrap_or_default();
-        kubelet.keep(&state.client, faults, now).await?;
+        kubelet.keep(&state.client, &state.dictionary, faults, now).await?;
         if kubelet.spec.role == Role::ControlPlane && !kubelet.silent(faults) {
-            mirror::keep(&state.client, kubelet, &state.components, &state.endpoint).await?;
+            mirror::keep(&state.client, kubelet, &state.dictionary, &state.components, &state.endpoint)
+                .await?;
         }
     }
     state.pods.keep(&state.client, &state.nodes, &faults, pace, now).await

@@ -2,21 +2,28 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Node;
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use lockkeeper_rules::snapshot::Role;
+use lockkeeper_rules::version::Version;
 use serde_json::{Value, json};
 
+use super::pod::now;
+use super::port::Answer;
+use super::words::{Dictionary, date, replace};
 use super::{NodeFaults, NodeSpec};
 
 /// How often a Lease is renewed.
 const LEASE_SECONDS: u64 = 2;
 /// How often a status that has not changed is sent again.
 const STATUS_SECONDS: u64 = 10;
+/// What kubeadm marks a control-plane node with.
+const CONTROL_PLANE_LABELS: [&str; 2] =
+    ["node-role.kubernetes.io/control-plane", "node.kubernetes.io/exclude-from-external-load-balancers"];
 
 /// What is remembered of one node between rounds.
 #[derive(Debug)]
@@ -49,14 +56,20 @@ impl Kubelet {
         faults.dead || self.spec.machine.has("kubelet-broken")
     }
 
-    pub(super) async fn keep(&mut self, client: &Client, faults: NodeFaults, now: Instant) -> Result<()> {
+    pub(super) async fn keep(
+        &mut self,
+        client: &Client,
+        dictionary: &Dictionary,
+        faults: NodeFaults,
+        now: Instant,
+    ) -> Result<()> {
         if self.silent(faults) {
             return Ok(());
         }
         if self.uid.is_none() {
-            self.uid = Some(self.create(client).await?);
+            self.uid = Some(self.create(client, dictionary).await?);
         }
-        self.keep_status(client, faults, now).await?;
+        self.keep_status(client, dictionary, faults, now).await?;
         if !faults.lease_frozen && due(self.lease_at, LEASE_SECONDS, now) {
             self.renew(client).await?;
             self.lease_at = Some(now);
@@ -64,9 +77,9 @@ impl Kubelet {
         Ok(())
     }
 
-    async fn create(&self, client: &Client) -> Result<String> {
+    async fn create(&self, client: &Client, dictionary: &Dictionary) -> Result<String> {
         let nodes: Api<Node> = Api::all(client.clone());
-        let node = serde_json::from_value(self.object())?;
+        let node = serde_json::from_value(self.object(dictionary)?)?;
         let made = match nodes.create(&PostParams::default(), &node).await {
             Err(kube::Error::Api(status)) if status.is_already_exists() => nodes.get(&self.spec.name).await?,
             answer => answer?,
@@ -74,20 +87,47 @@ impl Kubelet {
         Ok(made.metadata.uid.unwrap_or_default())
     }
 
-    fn object(&self) -> Value {
-        let name = &self.spec.name;
-        let mut labels = json!({
-            "kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64",
-        });
-        let mut taints = json!([]);
-        if self.spec.role == Role::ControlPlane {
-            labels["node-role.kubernetes.io/control-plane"] = json!("");
-            taints = json!([{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}]);
+    /// The recorded node is of a control plane; kubeadm marks no other with these.
+    fn object(&self, dictionary: &Dictionary) -> Result<Value> {
+        let words = dictionary.of(&self.running()?)?;
+        let mut node = json!({"metadata": {"name": self.spec.name}});
+        for field in ["labels", "annotations"] {
+            node["metadata"][field] = words.node["metadata"][field].clone();
         }
-        json!({"metadata": {"name": name, "labels": labels}, "spec": {"taints": taints}})
+        node["metadata"]["labels"]["kubernetes.io/hostname"] = json!(self.spec.name);
+        if self.spec.role == Role::ControlPlane {
+            node["spec"]["taints"] = words.node["spec"]["taints"].clone();
+        } else if let Some(labels) = node["metadata"]["labels"].as_object_mut() {
+            labels.retain(|label, _| !CONTROL_PLANE_LABELS.contains(&label.as_str()));
+        }
+        Ok(node)
     }
 
-    async fn keep_status(&mut self, client: &Client, faults: NodeFaults, now: Instant) -> Result<()> {
+    /// The version of the kubelet that runs.
+    fn running(&self) -> Result<Version> {
+        let version = self.spec.machine.read("kubelet-version").context("the machine has no kubelet")?;
+        Ok(version.parse()?)
+    }
+
+    /// What its port answers at a path.
+    pub(super) fn answer(spec: &NodeSpec, dictionary: &Dictionary, faults: NodeFaults, path: &str) -> Answer {
+        let kubelet = Self::new(spec.clone());
+        let words = kubelet.running().and_then(|version| dictionary.of(&version));
+        match (words, path) {
+            (Ok(words), "/configz") if !kubelet.silent(faults) => Answer::Text(words.configz.clone()),
+            (Ok(words), "/metrics") if !kubelet.silent(faults) => Answer::Text(words.metrics.clone()),
+            (Ok(_), _) if !kubelet.silent(faults) => Answer::NotFound,
+            (Ok(_) | Err(_), _) => Answer::Silence,
+        }
+    }
+
+    async fn keep_status(
+        &mut self,
+        client: &Client,
+        dictionary: &Dictionary,
+        faults: NodeFaults,
+        now: Instant,
+    ) -> Result<()> {
         let machine = &self.spec.machine;
         let showing = Shown {
             ready: !faults.not_ready,
@@ -102,38 +142,39 @@ impl Kubelet {
             self.ready_since = Timestamp::now();
         }
         let nodes: Api<Node> = Api::all(client.clone());
-        let status = Patch::Merge(json!({"status": self.status(&showing)}));
+        let status = Patch::Merge(json!({"status": self.status(dictionary, &showing)?}));
         nodes.patch_status(&self.spec.name, &PatchParams::default(), &status).await?;
         self.shown = Some(showing);
         self.status_at = Some(now);
         Ok(())
     }
 
-    fn status(&self, shown: &Shown) -> Value {
-        let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        let since = self.ready_since.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        let condition = |kind: &str, on: bool, reason: &str| {
-            json!({"type": kind, "status": if on { "True" } else { "False" }, "reason": reason, "message": reason,
-                   "lastHeartbeatTime": now, "lastTransitionTime": since})
-        };
-        let room = json!({"cpu": "8", "memory": "32Gi", "pods": "110", "ephemeral-storage": "100Gi"});
-        json!({
-            "capacity": room, "allocatable": room,
-            "addresses": [{"type": "InternalIP", "address": self.spec.address.to_string()},
-                          {"type": "Hostname", "address": self.spec.name}],
-            "conditions": [
-                condition("MemoryPressure", false, "KubeletHasSufficientMemory"),
-                condition("DiskPressure", shown.disk_pressure, "KubeletDiskPressure"),
-                condition("PIDPressure", false, "KubeletHasSufficientPID"),
-                condition("Ready", shown.ready, if shown.ready { "KubeletReady" } else { "KubeletNotReady" }),
-            ],
-            "nodeInfo": {
-                "machineID": self.spec.machine_id, "systemUUID": self.spec.machine_id, "bootID": shown.boot_id,
-                "kernelVersion": "6.1.0", "osImage": "Debian GNU/Linux 12 (bookworm)",
-                "containerRuntimeVersion": "containerd://2.2.0", "kubeletVersion": shown.version,
-                "kubeProxyVersion": "", "operatingSystem": "linux", "architecture": "amd64",
-            },
-        })
+    fn status(&self, dictionary: &Dictionary, shown: &Shown) -> Result<Value> {
+        let words = dictionary.of(&shown.version.parse()?)?;
+        let mut status = words.node["status"].clone();
+        replace(&mut status, words.node_name(), &self.spec.name);
+        replace(&mut status, words.address(), &self.spec.address.to_string());
+        date(&mut status, &self.ready_since.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        for condition in status["conditions"].as_array_mut().context("a status without conditions")? {
+            condition["lastHeartbeatTime"] = json!(now());
+            // These two were not recorded.
+            let (status, reason) = match condition["type"].as_str() {
+                Some("Ready") if !shown.ready => ("False", "KubeletNotReady"),
+                Some("DiskPressure") if shown.disk_pressure => ("True", "KubeletHasDiskPressure"),
+                _ => continue,
+            };
+            condition["status"] = json!(status);
+            condition["reason"] = json!(reason);
+            condition["message"] = json!("as ordered by the test");
+        }
+        let addresses = status["addresses"].as_array_mut().context("a status without addresses")?;
+        addresses.push(json!({"type": "ExternalIP", "address": self.spec.proxied_at()}));
+        let info = &mut status["nodeInfo"];
+        info["machineID"] = json!(self.spec.machine_id);
+        info["systemUUID"] = json!(self.spec.machine_id);
+        info["bootID"] = json!(shown.boot_id);
+        info["kubeletVersion"] = json!(shown.version);
+        Ok(status)
     }
 
     async fn renew(&self, client: &Client) -> Result<()> {

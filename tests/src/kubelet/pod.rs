@@ -104,7 +104,7 @@ async fn patch(pods: &Api<Pod>, name: &str, status: Value) -> kube::Result<()> {
 }
 
 /// The status of a running pod.
-pub(super) fn running(pod: &Pod) -> Value {
+fn running(pod: &Pod) -> Value {
     let ready = pod.metadata.labels.as_ref().is_none_or(|labels| !labels.contains_key(NEVER_READY));
     let now = now();
     let condition = |kind: &str, on: bool| json!({"type": kind, "status": if on { "True" } else { "False" }, "lastTransitionTime": now});
@@ -139,6 +139,7 @@ fn containers(pod: &Pod, ready: bool, state: &Value) -> Value {
         .collect()
 }
 
-fn now() -> String {
+/// This moment, as the API writes it.
+pub(super) fn now() -> String {
     Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use anyhow::{Context, Result, bail};
 use http::{Request, StatusCode};
@@ -25,18 +25,33 @@ use crate::run_folder::RunFolder;
 /// The longest head of a CONNECT that is read.
 const HEAD_BYTES_MAX: usize = 4096;
 
+/// What a kubelet answers at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// This.
+    Text(String),
+    /// It knows no such path.
+    NotFound,
+    /// Nothing at all: it is dead.
+    Silence,
+}
+
+/// Asks a kubelet for a path.
+pub(super) type Kubelet = Arc<dyn Fn(&str) -> Answer + Send + Sync>;
+
 /// What each kubelet answers, by address and path, and what it was asked for.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Told {
+    /// By order of a test.
     answers: BTreeMap<(String, String), String>,
+    /// Who answers otherwise, by address.
+    kubelets: BTreeMap<String, Kubelet>,
     asked: Vec<String>,
 }
 
 /// The ports of a few kubelets. Dropping them closes all of it.
-#[derive(Debug)]
 pub struct KubeletPorts {
-    /// What `--egress-selector-config-file` takes.
-    pub egress_config: PathBuf,
+    egress_config: PathBuf,
     told: Arc<Mutex<Told>>,
     _tasks: JoinSet<()>,
 }
@@ -74,29 +89,54 @@ impl KubeletPorts {
         Ok(Self { egress_config, told, _tasks: tasks })
     }
 
+    /// What the API server must be told to reach kubelets here, at their addresses of this type. To a loopback address,
+    /// which is what SSH needs, it would proxy nothing.
+    #[must_use]
+    pub fn flags(&self, address_type: &str) -> Vec<String> {
+        vec![
+            format!("--egress-selector-config-file={}", self.egress_config.display()),
+            format!("--kubelet-preferred-address-types={address_type}"),
+        ]
+    }
+
     /// What the kubelet at this address answers from now on.
     pub fn answer(&self, address: &str, path: &str, text: &str) {
-        let mut told = self.told.lock().expect("no one panics while holding the answers");
+        let mut told = lock(&self.told);
         told.answers.insert((address.to_owned(), path.to_owned()), text.to_owned());
+    }
+
+    /// Who answers at this address where no test has ordered an answer.
+    pub(super) fn serve(&self, address: String, kubelet: Kubelet) {
+        lock(&self.told).kubelets.insert(address, kubelet);
     }
 
     /// What was asked for since this was last called, as `ADDRESS/PATH`.
     #[must_use]
     pub fn take_asked(&self) -> Vec<String> {
-        std::mem::take(&mut self.told.lock().expect("no one panics while holding the answers").asked)
+        std::mem::take(&mut lock(&self.told).asked)
     }
+}
+
+fn lock(told: &Mutex<Told>) -> MutexGuard<'_, Told> {
+    told.lock().expect("no one panics while holding the answers")
 }
 
 fn handler(address: String, told: Arc<Mutex<Told>>) -> Handler {
     Arc::new(move |request: Request<Incoming>| {
         let path = request.uri().path().to_owned();
-        let mut told = told.lock().expect("no one panics while holding the answers");
-        told.asked.push(format!("{address}{path}"));
-        let answer = told.answers.get(&(address.clone(), path)).cloned();
+        let (ordered, kubelet) = {
+            let mut told = lock(&told);
+            told.asked.push(format!("{address}{path}"));
+            let ordered = told.answers.get(&(address.clone(), path.clone())).cloned();
+            (ordered, told.kubelets.get(&address).cloned())
+        };
+        let otherwise = || kubelet.map_or(Answer::NotFound, |kubelet| kubelet(&path));
+        let answer = ordered.map_or_else(otherwise, Answer::Text);
         Box::pin(async move {
             match answer {
-                Some(text) => reply(StatusCode::OK, "application/json", text),
-                None => reply(StatusCode::NOT_FOUND, "text/plain", "404 page not found"),
+                Answer::Text(text) => reply(StatusCode::OK, "application/json", text),
+                Answer::NotFound => reply(StatusCode::NOT_FOUND, "text/plain", "404 page not found"),
+                Answer::Silence => std::future::pending().await,
             }
         })
     })

@@ -17,6 +17,7 @@ use super::program::kubeadm::{COMPONENTS, Told, manifest};
 use crate::part::Service;
 use crate::parts;
 use crate::process::Program;
+use crate::recorded::{Recorded, root};
 use crate::run_folder::RunFolder;
 use crate::wait::wait_for;
 
@@ -306,6 +307,7 @@ fn furnish(folder: &Folder, keys: &SshKeys, spec: &MachineSpec) -> Result<()> {
     if spec.role == Role::ControlPlane {
         folder.write("control-plane-done", spec.version.to_string())?;
         write_manifests(folder, &spec.version)?;
+        copy_recordings(folder)?;
     }
     let source = format!("deb https://pkgs.k8s.io/core:/stable:/v{}/deb/ /\n", spec.version.minor());
     folder.write("etc/apt/sources.list.d/kubernetes.list", source)?;
@@ -326,6 +328,16 @@ fn write_manifests(folder: &Folder, version: &Version) -> Result<()> {
     for component in COMPONENTS {
         let text = manifest(component, &version.to_string(), false, &[]);
         folder.write(&format!("etc/kubernetes/manifests/{component}.yaml"), text)?;
+    }
+    Ok(())
+}
+
+/// What real kubeadms were recorded to print, where the simulated one finds it.
+fn copy_recordings(folder: &Folder) -> Result<()> {
+    for recorded in Recorded::all(&root()) {
+        for (name, text) in recorded.texts()? {
+            folder.write(&format!("recorded/v{}/{name}", recorded.minor), text)?;
+        }
     }
     Ok(())
 }

@@ -23,6 +23,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::parts;
+use crate::recorded::Recorded;
 use crate::world::{CONTROL_PLANE, Workload, World};
 use args::{Args, Pause};
 use control::Published;
@@ -80,6 +81,10 @@ impl<'a> Sandbox<'a> {
     fn new(args: &'a Args) -> Result<Self> {
         if args.to <= args.from {
             bail!("--to {} is not newer than --from {}: choose a newer one", args.to, args.from);
+        }
+        // What kubelets of these minors say is shown, and not what somebody believes of them.
+        for version in [&args.from, &args.to] {
+            Recorded::of(version.minor())?;
         }
         let steps = args.steps()?;
         Ok(Self {

@@ -1,5 +1,6 @@
 //! Builds a World.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +17,11 @@ use super::control_plane::keep;
 use super::objects::{prepare_cluster, wait_for_api_servers, wait_for_nodes};
 use super::{CONTROL_PLANE, ControlPlane, World};
 use crate::certs::Certs;
-use crate::kubelet::{Kubelets, NodeSpec};
+use crate::kubelet::{KubeletPorts, Kubelets, NodeSpec, proxied_at};
 use crate::machine::{Machine, MachineSpec, SshKeys, machine_id};
 use crate::packages::Packages;
 use crate::part::User;
+use crate::recorded::Recorded;
 use crate::run_folder::{RunFolder, free_port};
 use crate::site::Site;
 use crate::wiring::{Reached, Wiring};
@@ -148,13 +150,18 @@ impl Builder {
     }
 
     async fn start_in(self, folder: &Arc<RunFolder>) -> Result<World> {
+        // Simulated kubelets say what real ones of their minor were heard to say, and nothing else.
+        Recorded::of(self.from.minor())?;
         let center = folder.address(1);
         let plane_address = folder.address(11);
         let certs = Certs::make(folder, plane_address)?;
         let keys = SshKeys::make(folder)?;
         let site = Site::start(center).await?;
         let packages = Packages::start(center, self.repository.clone()).await?;
-        let plane = ControlPlane::start(folder, &certs, plane_address, CONTROL_PLANE, &self.from).await?;
+        let kubelet_ports = self.kubelet_ports(folder, &certs).await?;
+        let flags = kubelet_ports.flags("ExternalIP");
+        let plane =
+            ControlPlane::start(folder, &certs, plane_address, CONTROL_PLANE, &self.from, &flags).await?;
         let kube = plane.apiserver.client(User::Admin).await?;
         let api_url = plane.apiserver.url.clone();
         let machines = self.machines(folder, &keys, &certs, &plane).await?;
@@ -164,8 +171,9 @@ impl Builder {
             machines.iter().map(node_of).collect(),
             plane.components(),
             api_url.clone(),
-        );
-        prepare_cluster(&kube, &self.from).await?;
+            &kubelet_ports,
+        )?;
+        prepare_cluster(&kube, &self.from, self.crosses_a_minor()).await?;
         let wiring = Wiring::new(folder, &self.settings, center, FACTS)?;
         let alertmanager = wiring.alertmanager(&site).await?;
         let prometheus = wiring.prometheus(&alertmanager, &site, plane.apiserver.scrape_job()).await?;
@@ -192,6 +200,7 @@ impl Builder {
             prometheus,
             alertmanager,
             kubelets,
+            kubelet_ports,
             machines,
             keys,
             packages,
@@ -207,6 +216,23 @@ impl Builder {
         Ok(world)
     }
 
+    /// Whether there is another minor to go to.
+    fn crosses_a_minor(&self) -> bool {
+        self.repository.iter().any(|version| version.minor() > self.from.minor())
+    }
+
+    async fn kubelet_ports(&self, folder: &RunFolder, certs: &Certs) -> Result<KubeletPorts> {
+        let addresses: Vec<String> = self.addresses(folder)?.into_iter().map(proxied_at).collect();
+        let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+        KubeletPorts::start(folder, certs, &addresses).await
+    }
+
+    /// The addresses of the nodes: the control plane's first.
+    fn addresses(&self, folder: &RunFolder) -> Result<Vec<Ipv4Addr>> {
+        let number = |n: usize| u8::try_from(11 + n).context("too many workers for one network");
+        (0..=self.workers).map(|n| Ok(folder.address(number(n)?))).collect()
+    }
+
     async fn machines(
         &self,
         folder: &Arc<RunFolder>,
@@ -217,7 +243,7 @@ impl Builder {
         // One port for all, since the products know only one.
         let port = free_port(folder.address(11))?;
         let mut machines = Vec::new();
-        for n in 0..=self.workers {
+        for (n, address) in self.addresses(folder)?.into_iter().enumerate() {
             let (name, role) = match n {
                 0 => (CONTROL_PLANE.to_owned(), Role::ControlPlane),
                 n => (format!("worker-{n}"), Role::Worker),
@@ -229,7 +255,7 @@ impl Builder {
             let spec = MachineSpec {
                 name,
                 role,
-                address: folder.address(u8::try_from(11 + n).context("too many workers for one network")?),
+                address,
                 port,
                 machine_id: machine_id()?,
                 version: self.from.clone(),

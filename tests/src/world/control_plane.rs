@@ -16,16 +16,14 @@ use crate::machine::Folder;
 use crate::part::{ApiServer, Controller, ControllerKind, Etcd};
 use crate::run_folder::RunFolder;
 
-/// The tag of etcd's image; etcd stays as it is in an upgrade of Kubernetes here, and is restarted all the same.
-const ETCD_TAG: &str = "3.6.11-0";
 /// How often orders are looked for.
 const POLL: Duration = Duration::from_millis(50);
 
 /// One static pod: what it runs, and how often it was started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Component {
-    /// The tag of its image.
-    pub tag: String,
+    /// The version of Kubernetes that it came with. etcd stays as it is here, and is restarted all the same.
+    pub version: Version,
     /// Counts its starts.
     pub starts: u32,
 }
@@ -50,7 +48,7 @@ pub struct ControlPlane {
 }
 
 impl ControlPlane {
-    /// Starts all of it and waits until it is ready.
+    /// Starts all of it and waits until it is ready; the API server with these flags besides.
     ///
     /// # Errors
     /// A part cannot be started or does not become ready.
@@ -60,9 +58,10 @@ impl ControlPlane {
         address: Ipv4Addr,
         node: &str,
         version: &Version,
+        flags: &[String],
     ) -> Result<Self> {
         let etcd = Etcd::start(folder, certs, address, node).await?;
-        let apiserver = ApiServer::start(folder, certs, &etcd, address, version).await?;
+        let apiserver = ApiServer::start_with(folder, certs, &etcd, address, version, flags).await?;
         let (manager, scheduler) = tokio::try_join!(
             Controller::start(folder, certs, address, ControllerKind::Manager, version),
             Controller::start(folder, certs, address, ControllerKind::Scheduler, version),
@@ -70,9 +69,8 @@ impl ControlPlane {
         tokio::try_join!(manager.ready(), scheduler.ready())?;
         let components = Components::default();
         let plane = Self { etcd, apiserver, manager, scheduler, supervised: true, components };
-        plane.started("etcd", ETCD_TAG);
-        for name in ["kube-apiserver", "kube-controller-manager", "kube-scheduler"] {
-            plane.started(name, &version.to_string());
+        for name in ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"] {
+            plane.started(name, version);
         }
         Ok(plane)
     }
@@ -89,22 +87,22 @@ impl ControlPlane {
     /// A part cannot be started or does not become ready.
     pub async fn upgrade(&mut self, version: &Version) -> Result<()> {
         self.etcd.restart().await?;
-        self.started("etcd", ETCD_TAG);
+        self.started("etcd", version);
         self.apiserver.restart(version).await?;
-        self.started("kube-apiserver", &version.to_string());
+        self.started("kube-apiserver", version);
         self.manager.restart(version).await?;
         self.manager.ready().await?;
-        self.started("kube-controller-manager", &version.to_string());
+        self.started("kube-controller-manager", version);
         self.scheduler.restart(version).await?;
         self.scheduler.ready().await?;
-        self.started("kube-scheduler", &version.to_string());
+        self.started("kube-scheduler", version);
         Ok(())
     }
 
-    fn started(&self, name: &'static str, tag: &str) {
+    fn started(&self, name: &'static str, version: &Version) {
         let mut components = self.components.lock().expect("no one panics while holding the components");
         let starts = components.get(name).map_or(1, |before| before.starts + 1);
-        components.insert(name, Component { tag: tag.to_owned(), starts });
+        components.insert(name, Component { version: version.clone(), starts });
     }
 
     /// Kills every process at once.

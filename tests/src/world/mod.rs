@@ -16,7 +16,7 @@ use lockkeeper_rules::version::Version;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
-use crate::kubelet::Kubelets;
+use crate::kubelet::{KubeletPorts, Kubelets};
 use crate::machine::{Machine, SshKeys};
 use crate::packages::Packages;
 use crate::part::{Alertmanager, Prometheus};
@@ -55,6 +55,8 @@ pub struct World {
     pub alertmanager: Alertmanager,
     /// The simulated kubelets.
     pub kubelets: Kubelets,
+    /// Their ports, as the API server's proxy to nodes reaches them.
+    pub kubelet_ports: KubeletPorts,
     /// The simulated machines: the control-plane node's first.
     pub machines: Vec<Machine>,
     /// The keys that open them.

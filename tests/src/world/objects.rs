@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use super::NAMESPACE;
 use crate::deploy;
 use crate::part::Prometheus;
+use crate::recorded::Recorded;
 use crate::wait::wait_for;
 
 /// How long all nodes may take to be Ready.
@@ -28,8 +29,12 @@ const NODES_SECONDS_MAX: u64 = 60;
 /// How long a day is.
 const DAY_SECONDS: u64 = 86_400;
 
-/// The namespace, the CRD, what the products may do, and kubeadm's own note of the version.
-pub(super) async fn prepare_cluster(kube: &kube::Client, version: &Version) -> Result<()> {
+/// The namespace, the CRD, what the products may do, and what kubeadm keeps in the cluster.
+pub(super) async fn prepare_cluster(
+    kube: &kube::Client,
+    version: &Version,
+    crosses_a_minor: bool,
+) -> Result<()> {
     create::<Namespace>(Api::all(kube.clone()), json!({"metadata": {"name": NAMESPACE}})).await?;
     create::<CustomResourceDefinition>(Api::all(kube.clone()), crd::upgrade_run()).await?;
     // One that nobody holds is taken at once; one that is missing may have been deleted under a leader, and is waited
@@ -37,9 +42,13 @@ pub(super) async fn prepare_cluster(kube: &kube::Client, version: &Version) -> R
     let lease = json!({"metadata": {"name": LEASE_NAME}, "spec": {"holderIdentity": ""}});
     create::<Lease>(Api::namespaced(kube.clone(), LEASE_NAMESPACE), lease).await?;
     grant_rights(kube, deploy::objects("deploy/base")?).await?;
-    let note = format!("kind: ClusterConfiguration\nkubernetesVersion: {version}\n");
-    let note = json!({"metadata": {"name": "kubeadm-config"}, "data": {"ClusterConfiguration": note}});
-    create::<ConfigMap>(Api::namespaced(kube.clone(), "kube-system"), note).await?;
+    if crosses_a_minor {
+        // As an operator does before such an upgrade.
+        grant_rights(kube, deploy::objects("deploy/kubelet-config")?).await?;
+    }
+    for config_map in config_maps(version)? {
+        create::<ConfigMap>(Api::namespaced(kube.clone(), "kube-system"), config_map).await?;
+    }
     let definitions: &Api<CustomResourceDefinition> = &Api::all(kube.clone());
     let name = &format!("upgraderuns.{}", lockkeeper_rules::api::GROUP);
     wait_for("the definition of UpgradeRun to be served", Duration::from_secs(30), || async move {
@@ -49,6 +58,25 @@ pub(super) async fn prepare_cluster(kube: &kube::Client, version: &Version) -> R
         Ok(established.then_some(()))
     })
     .await
+}
+
+/// What kubeadm keeps in the cluster, as it was recorded; of a minor that nobody has seen left behind by an upgrade, only
+/// its note of the version.
+fn config_maps(version: &Version) -> Result<Vec<Value>> {
+    let recorded = Recorded::of(version.minor())?;
+    let mut found = Vec::new();
+    for name in ["kubeadm-config", "kubelet-config", "kube-proxy"] {
+        let Some(mut map) = recorded.config_map(name)? else { continue };
+        if let Some(Value::String(text)) = map.pointer_mut("/data/ClusterConfiguration") {
+            *text = text.replace(&recorded.version()?.to_string(), &version.to_string());
+        }
+        found.push(json!({"metadata": {"name": name}, "data": map["data"]}));
+    }
+    if found.is_empty() {
+        let note = format!("kind: ClusterConfiguration\nkubernetesVersion: {version}\n");
+        found.push(json!({"metadata": {"name": "kubeadm-config"}, "data": {"ClusterConfiguration": note}}));
+    }
+    Ok(found)
 }
 
 /// The rights that people give to the products, bound to the users that these are here.

@@ -1,6 +1,8 @@
-//! kubeadm, as far as an upgrade needs it.
+//! kubeadm, as far as an upgrade needs it. What it prints of itself was recorded (`recorded`); what it is told and what
+//! it refuses is ours.
 
 mod manifests;
+mod recorded;
 mod words;
 
 use std::process::ExitCode;
@@ -12,6 +14,8 @@ use lockkeeper_rules::version::Version;
 pub(in crate::machine) use manifests::COMPONENTS;
 pub use manifests::manifest;
 pub use words::Told;
+
+use recorded::{Kubeadms, on_machine};
 
 use super::{apt, fail, pace};
 use crate::machine::folder::Folder;
@@ -65,11 +69,9 @@ fn note(folder: &Folder, told: &Told) -> Result<()> {
 
 fn upgrade(folder: &Folder, own: &Version, told: &Told) -> Result<ExitCode> {
     match told.command.as_str() {
-        "plan" => Ok(plan(folder, own, told)),
+        "plan" => plan(folder, own, told),
         "diff" => {
-            println!(
-                "[upgrade/diff] Reading configuration from the \"kubeadm-config\" ConfigMap in namespace \"kube-system\"..."
-            );
+            print!("{}", reading("upgrade/diff"));
             let tag = told.version.clone().unwrap_or_else(|| own.to_string());
             print!("{}", manifests::differences(folder, own, &tag, told)?);
             Ok(ExitCode::SUCCESS)
@@ -88,38 +90,34 @@ fn no_client() -> ExitCode {
     fail(1, "couldn't create a Kubernetes client from file \"/etc/kubernetes/admin.conf\"")
 }
 
-fn plan(folder: &Folder, own: &Version, told: &Told) -> ExitCode {
-    let Some(now) = control_plane(folder) else { return no_client() };
+/// What kubeadm says before it asks the cluster anything.
+fn reading(of: &str) -> String {
+    format!(
+        "[{of}] Reading configuration from the \"kubeadm-config\" ConfigMap in namespace \"kube-system\"...\n[{of}] Use \
+         'kubeadm init phase upload-config kubeadm --config your-config-file' to re-upload it.\n"
+    )
+}
+
+fn plan(folder: &Folder, own: &Version, told: &Told) -> Result<ExitCode> {
+    let Some(now) = control_plane(folder) else { return Ok(no_client()) };
     if let Some(error) = told.preflight_error(folder) {
-        return fail(1, &error);
+        return Ok(fail(1, &error));
     }
-    println!("[upgrade/versions] Cluster version: {now}\n[upgrade/versions] kubeadm version: {own}");
-    println!("[upgrade/versions] Target version: {own}\n");
-    println!("COMPONENT                 NODE      CURRENT    TARGET");
-    for component in COMPONENTS {
-        println!("{component:<25} cp-1      {now}    {own}");
-    }
-    println!(
-        "\nYou can now apply the upgrade by executing the following command:\n\n\tkubeadm upgrade apply {own}\n"
-    );
-    ExitCode::SUCCESS
+    print!("{}", Kubeadms::below(on_machine()).text("plan", &now.parse()?, own)?);
+    Ok(ExitCode::SUCCESS)
 }
 
 fn apply(folder: &Folder, own: &Version, told: &Told) -> Result<ExitCode> {
     let Some(target) = told.version.as_ref().and_then(|text| text.parse::<Version>().ok()) else {
         return Ok(fail(1, "missing one or more required arguments. Required arguments: [version]"));
     };
-    if !folder.has("control-plane-done") {
-        return Ok(no_client());
-    }
+    let Some(now) = control_plane(folder) else { return Ok(no_client()) };
     if let Some(phase) = &told.phase {
         return one_phase(folder, own, &target.to_string(), phase, told);
     }
-    println!("[upgrade/preflight] Running preflight checks");
     if let Some(error) = told.preflight_error(folder) {
         return Ok(fail(1, &error));
     }
-    println!("[upgrade] Running cluster health checks");
     if target > *own {
         return Ok(fail(
             1,
@@ -130,11 +128,14 @@ fn apply(folder: &Folder, own: &Version, told: &Told) -> Result<ExitCode> {
             ),
         ));
     }
-    println!("[upgrade/version] You have chosen to upgrade the cluster version to \"{target}\"");
     if told.dry_run {
-        println!("[upgrade/successful] Finished dryrunning successfully!");
+        print!("{}", Kubeadms::below(on_machine()).text("apply-dry-run", &now.parse()?, &target)?);
         return Ok(ExitCode::SUCCESS);
     }
+    print!("{}", reading("upgrade"));
+    println!("[upgrade/preflight] Running preflight checks\n[upgrade] Running cluster health checks");
+    println!("[upgrade/preflight] You have chosen to upgrade the cluster version to \"{target}\"");
+    println!("[upgrade/versions] Cluster version: {now}\n[upgrade/versions] kubeadm version: {own}");
     if let Some(code) = upgrade_control_plane(folder, own, &target.to_string(), told)? {
         return Ok(code);
     }
@@ -144,9 +145,7 @@ fn apply(folder: &Folder, own: &Version, told: &Told) -> Result<ExitCode> {
 }
 
 fn node(folder: &Folder, own: &Version, told: &Told) -> Result<ExitCode> {
-    println!(
-        "[upgrade] Reading configuration from the \"kubeadm-config\" ConfigMap in namespace \"kube-system\"..."
-    );
+    print!("{}", reading("upgrade"));
     if let Some(phase) = &told.phase {
         let tag = control_plane(folder).unwrap_or_default();
         return one_phase(folder, own, &tag, phase, told);
@@ -181,7 +180,7 @@ fn one_phase(folder: &Folder, own: &Version, tag: &str, phase: &str, told: &Told
     }
     // What kubeadm prints before the first file has no end of line.
     print!("[dryrun] Would upgrade your static Pod-hosted control plane to version \"{tag}\"");
-    for (component, text) in manifests::generate(folder, own, tag, told) {
+    for (component, text) in manifests::generate(folder, own, tag, told)? {
         print!("[dryrun] Would write file \"{}/{component}.yaml\" with content:\n{text}", manifests::FOLDER);
     }
     Ok(ExitCode::SUCCESS)
@@ -208,7 +207,7 @@ fn upgrade_control_plane(
         }
         std::thread::sleep(POLL);
     }
-    manifests::write(&manifests::generate(folder, own, target, told))?;
+    manifests::write(&manifests::generate(folder, own, target, told)?)?;
     for component in ["etcd"].iter().chain(&COMPONENTS) {
         println!("[upgrade/staticpods] Component {component:?} upgraded successfully!");
     }
