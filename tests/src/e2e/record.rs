@@ -24,9 +24,13 @@ const KUBEADM: Duration = Duration::from_secs(120);
 /// Of a kubelet's metrics, those that somebody reads.
 const METRICS: [&str; 3] = ["kubelet_cgroup_version", "kubelet_cri_losing_support", "kubernetes_build_info"];
 
-/// What real machines show at one time and not at another: a kubelet knows of the mounts of a container only if it had asked the
-/// runtime what it can do before that container was started.
-const VARIES: [&str; 1] = [".items[].status.containerStatuses[].volumeMounts"];
+/// What real machines show at one time and not at another: how often a container has been started and how it ended before;
+/// and a kubelet knows of a container's mounts only if it had asked the runtime what it can do before that was started.
+const VARIES: [&str; 3] = [
+    ".items[].status.containerStatuses[].lastState",
+    ".items[].status.containerStatuses[].state",
+    ".items[].status.containerStatuses[].volumeMounts",
+];
 
 /// Files by name, as real parts answered.
 pub(super) type Recording = BTreeMap<String, String>;
