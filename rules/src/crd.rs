@@ -216,10 +216,11 @@ mod tests {
 
     #[test]
     fn the_schema_is_structural() {
-        const ALLOWED: [&str; 14] = [
+        const ALLOWED: [&str; 15] = [
             "type",
             "description",
             "properties",
+            "additionalProperties",
             "required",
             "items",
             "enum",
@@ -235,7 +236,8 @@ mod tests {
         walk("", &whole(), &mut |path, schema| {
             let kind =
                 schema.get("type").and_then(Value::as_str).unwrap_or_else(|| panic!("{path} has no type"));
-            assert_eq!(kind == "object", schema.contains_key("properties"), "{path} would be pruned");
+            let is_told = ["properties", "additionalProperties"].iter().any(|key| schema.contains_key(*key));
+            assert_eq!(kind == "object", is_told, "{path} would be pruned");
             assert_eq!(kind == "array", schema.contains_key("items"), "{path}");
             for key in schema.keys() {
                 assert!(ALLOWED.contains(&key.as_str()), "{path} says {key}");

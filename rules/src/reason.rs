@@ -1031,7 +1031,7 @@ impl Reason {
             Self::ManifestsUnknown => entry(
                 "manifests_unknown",
                 "nobody can tell what was changed by hand in the static pod manifests",
-                "install kubeadm on that node in the version that its control plane runs",
+                "do on that node what the detail says; as a rule, install kubeadm in the version that its control plane runs",
             ),
             Self::SnapshotMissing => entry(
                 "snapshot_missing",

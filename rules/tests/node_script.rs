@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "the machine under test is made of files")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -225,6 +226,7 @@ fn order(kind: UnitKind, sequence: u64) -> UnitOrder {
         token: token(sequence),
         target: "v1.36.3".parse().unwrap(),
         generation: 7,
+        manifests: BTreeMap::new(),
         proof: Proof { token: token(sequence), checked_at: "2026-11-21T09:00:00.5Z".parse().unwrap() },
     }
 }
@@ -284,6 +286,7 @@ fn what_the_site_tells_kubeadm_reaches_it_as_it_is_written() {
     ] {
         let machine = Machine::new();
         machine.write("on-kubeadm", LOOK);
+        fs::create_dir_all(machine.path("etc/kubernetes/patches")).unwrap();
         let order = order(kind, 1);
         machine.launch_with(&order, &machine.site()).unwrap();
         assert_eq!(machine.ended(&order).0, 0, "{:?}", machine.ended(&order));
@@ -301,6 +304,7 @@ fn what_the_site_tells_kubeadm_reaches_it_as_it_is_written() {
 #[test]
 fn an_older_kubeadm_is_told_by_flags() {
     let machine = Machine::new();
+    fs::create_dir_all(machine.path("etc/kubernetes/patches")).unwrap();
     let old = |kind, sequence| UnitOrder { target: "v1.31.4".parse().unwrap(), ..order(kind, sequence) };
     // The machine's apt has one version only; kubeadm is there already.
     machine.write("kubeadm", "1.31.4\n");
@@ -702,6 +706,58 @@ fn a_survey_asks_kubeadm_with_what_it_will_be_told() {
     // The folder is looked for on every node, also where kubeadm is not asked.
     fs::create_dir_all(machine.path("etc/kubernetes/patches")).unwrap();
     assert!(!ask(false).patches_missing);
+}
+
+#[test]
+fn no_value_of_the_environment_is_an_argument_that_everybody_can_read() {
+    let machine = Machine::new();
+    machine.write(
+        "on-kubeadm",
+        "for of in $$ $PPID; do tr '\\0' ' ' </proc/$of/cmdline; echo; done >>\"$M/seen\"\n",
+    );
+    fs::create_dir_all(machine.path("etc/kubernetes/patches")).unwrap();
+    asked_of_manifests(&machine, &machine.site());
+    machine.launch_with(&order(UnitKind::UpgradeNode, 1), &machine.site()).unwrap();
+    let seen = machine.read("seen");
+    assert!(seen.contains("timeout --kill-after") && seen.contains("kubeadm upgrade node"), "{seen}");
+    assert!(!seen.contains("p'w"), "{seen}");
+}
+
+#[test]
+fn a_folder_of_patches_that_is_not_there_stops_a_unit_before_anything_is_installed() {
+    let machine = Machine::new();
+    let order = order(UnitKind::UpgradeNode, 1);
+    machine.launch_with(&order, &machine.site()).unwrap();
+    let (code, output) = machine.ended(&order);
+    assert!(code != 0 && output.contains("put kubeadm's patches there"), "{code} {output}");
+    assert!(machine.calls("apt-get install").is_empty() && machine.calls("kubeadm upgrade").is_empty());
+}
+
+#[test]
+fn a_manifest_that_was_changed_after_the_look_is_not_written_over() {
+    let machine = Machine::new();
+    let write = |name: &str, version: &str, more: &str| {
+        let text = format!("spec:\n    image: r/{name}:{version}\n{more}");
+        machine.write(&format!("etc/kubernetes/manifests/{name}.yaml"), &text);
+    };
+    let all = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
+    all.iter().for_each(|name| write(name, "v1.36.1", ""));
+    let files = asked_of_manifests(&machine, &machine.settings()).files;
+    assert_eq!(files.iter().map(|file| &*file.component).collect::<Vec<_>>(), all);
+    assert!(files.iter().all(|file| file.tag == "v1.36.1"), "{files:?}");
+    let manifests: BTreeMap<_, _> = files.into_iter().map(|file| (file.component, file.sha256)).collect();
+    let order =
+        |sequence| UnitOrder { manifests: manifests.clone(), ..order(UnitKind::UpgradeFirst, sequence) };
+    write("kube-scheduler", "v1.36.1", "by hand");
+    machine.launch(&order(1)).unwrap();
+    let (code, output) = machine.ended(&order(1));
+    assert!(code != 0 && output.contains("the manifest of kube-scheduler was changed"), "{code} {output}");
+    assert!(machine.calls("apt-get install").is_empty() && machine.calls("kubeadm upgrade apply").is_empty());
+    assert_eq!(machine.read("kubeadm").trim(), "1.36.1");
+    // What kubeadm has written in an attempt before is at the target, and no change by a person.
+    write("kube-scheduler", "v1.36.3", "as kubeadm writes it");
+    machine.launch(&order(2)).unwrap();
+    assert_eq!(machine.ended(&order(2)).0, 0, "{:?}", machine.ended(&order(2)));
 }
 
 /// What the installed kubeadm of this machine says of its manifests.

@@ -243,6 +243,7 @@ async fn late_word(world: &World, node: &str, generation: u64) -> String {
         token: token.clone(),
         target: TARGET.parse().unwrap(),
         generation,
+        manifests: BTreeMap::new(),
         proof: Proof { token, checked_at: jiff::Timestamp::now() },
     };
     let settings = ScriptSettings::new(&world.settings, EtcdAccess::default(), KubeadmSettings::default());

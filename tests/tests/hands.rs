@@ -1,5 +1,6 @@
 //! The hands on real parts: a real sshd and a real API server. What is behind the sshd is a simulated machine.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -97,6 +98,7 @@ impl Bench {
             token: token(sequence),
             target: Version::new(1, 36, 3),
             generation: 7,
+            manifests: BTreeMap::new(),
             proof: proof(sequence),
         }
     }
@@ -493,6 +495,7 @@ async fn a_control_plane_node_is_surveyed_and_its_etcd_is_saved() {
             token: token(sequence),
             target: Version::new(1, 36, 3),
             generation: 1,
+            manifests: BTreeMap::new(),
             proof: proof(sequence),
         };
         let settings = &world.settings;

@@ -1,5 +1,6 @@
 //! The harness keeps its promises: the parts are real, the machines are not, and nothing is left behind.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -291,6 +292,7 @@ async fn what_is_sent_to_a_node_does_its_work_on_a_machine() {
             token: token.clone(),
             target: version,
             generation: 1,
+            manifests: BTreeMap::new(),
             proof,
         };
         let launcher = node_script::launcher(&order, &settings).unwrap();

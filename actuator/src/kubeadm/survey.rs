@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lockkeeper_rules::name::{NodeName, RunUid};
-use lockkeeper_rules::node_script::{self, survey_answer, survey_seconds_max};
+use lockkeeper_rules::node_script::{self, survey_answer, survey_seconds_max, without_passwords};
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::{NodeSurvey, NodeTarget, SurveyOrder};
 use tokio::sync::Semaphore;
@@ -54,7 +54,7 @@ async fn look(
     let deadline = Duration::from_secs(survey_seconds_max(order, node));
     let answer = ssh.run(node, &script, deadline, || Ok(())).await?;
     survey_answer(&answer.stdout).map_err(|error| {
-        let said: String = answer.stderr.trim().chars().take(400).collect();
+        let said: String = without_passwords(answer.stderr.trim()).chars().take(400).collect();
         let detail = format!("what it printed cannot be read: {error}; {said}");
         Finding::new(Reason::LedgerUnreadable, node.name.0.clone(), detail)
     })

@@ -1,5 +1,7 @@
 //! `UpgradeRun`: one upgrade of one cluster to one version.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -346,6 +348,9 @@ pub struct ManifestRecord {
     /// The lines that differ, shortened.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lines: Vec<String>,
+    /// The SHA-256 of each manifest that it is about, by component.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
     /// When it was asked.
     #[schemars(with = "String")]
     pub at: Timestamp,

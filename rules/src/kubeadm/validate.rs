@@ -148,10 +148,21 @@ fn image_name(image: &str) -> Result<(), String> {
     }
 }
 
-/// Variables that decide what kubeadm is, which cluster it talks to, or where it writes.
+/// Variables that decide what kubeadm is, which cluster it talks to, or where it writes, and those that a shell keeps to
+/// itself.
 fn is_reserved(name: &str) -> bool {
-    ["PATH", "HOME", "KUBECONFIG"].contains(&name)
-        || ["LD_", "KUBEADM_"].iter().any(|start| name.starts_with(start))
+    ["PATH", "HOME", "KUBECONFIG", "SHELLOPTS", "UID", "EUID", "PPID"].contains(&name)
+        || ["LD_", "KUBEADM_", "BASH"].iter().any(|start| name.starts_with(start))
+}
+
+/// Whether nothing of a password is left where the value is shown with those of its URLs blotted out.
+fn can_be_hidden(value: &str) -> bool {
+    let is_one_url = || {
+        let (_, rest) = value.split_once("://")?;
+        let (user, _) = rest.rsplit_once('@')?;
+        Some(!user.contains(|c: char| c.is_whitespace() || ['"', '\'', ','].contains(&c)))
+    };
+    !value.contains('@') || is_one_url() == Some(true)
 }
 
 fn variable(name: &str, value: &str) -> Result<(), String> {
@@ -163,6 +174,12 @@ fn variable(name: &str, value: &str) -> Result<(), String> {
     }
     if is_reserved(name) {
         return Err(format!("{name} cannot be set: it decides which kubeadm runs, and on what"));
+    }
+    if name.to_ascii_lowercase().ends_with("_proxy") && !can_be_hidden(value) {
+        return Err(format!(
+            "the value of {name} has a password that could not be kept out of what kubeadm prints: write it as \
+             scheme://user:password@host, with what is no letter or digit in the password percent-encoded"
+        ));
     }
     if value.is_empty() || value.len() > VALUE_LENGTH_MAX || value.contains(char::is_control) {
         return Err(format!("the value of {name} is not one line of 1 to {VALUE_LENGTH_MAX} bytes"));
@@ -234,6 +251,10 @@ mod tests {
             ("'registry.example:5000/tools/agent:v1.2'", many("'a:vN'", 51), "extraImages"),
             ("HTTPS_PROXY", "HTTPS-PROXY".to_owned(), "environment"),
             ("HTTPS_PROXY", "PATH".to_owned(), "environment"),
+            ("HTTPS_PROXY", "UID".to_owned(), "environment"),
+            ("http://proxy:hunter2@", "proxy:hunter2@".to_owned(), "environment"),
+            ("http://proxy:hunter2@", "http://proxy:hun,ter2@".to_owned(), "environment"),
+            ("http://proxy:hunter2@", "http://proxy:hun''ter2@".to_owned(), "environment"),
             ("HTTPS_PROXY", "LD_PRELOAD".to_owned(), "environment"),
             ("HTTPS_PROXY", "KUBEADM_UPGRADE_DRYRUN_DIR".to_owned(), "environment"),
             ("HTTPS_PROXY", "KUBECONFIG".to_owned(), "environment"),

@@ -1,6 +1,6 @@
 //! What a kubeadm of one minor is called with.
 
-use super::{Exception, KubeadmSettings};
+use super::{Environment, Exception, KubeadmSettings};
 use crate::version::Minor;
 
 /// The first minor whose `upgrade plan`, `apply` and `node` read all of their settings from an UpgradeConfiguration, and
@@ -28,7 +28,13 @@ impl Words {
         let patches = settings.patches_directory.as_ref().map(|path| format!("{root}{path}"));
         let ignored = names(&settings.ignore_preflight_errors);
         let skipped = names(&settings.skip_phases);
-        let is_told = patches.is_some() || !ignored.is_empty() || !skipped.is_empty();
+        // All but what is no word of kubeadm's.
+        let words = KubeadmSettings {
+            extra_images: Vec::new(),
+            environment: Environment::default(),
+            ..settings.clone()
+        };
+        let is_told = words != KubeadmSettings::default();
         if minor >= CONFIGURATION_FROM {
             let configuration = is_told.then(|| configuration(patches.as_deref(), &ignored, &skipped));
             return Self { configuration, ..Self::default() };

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::manifests;
 use crate::name::NodeName;
 use crate::reason::{Finding, Reason};
-use crate::run::{KubeadmSurvey, ManifestSurvey, NodeSurvey};
+use crate::run::{KubeadmSurvey, ManifestFile, ManifestSurvey, NodeSurvey};
 
 /// The first line of what a reading script prints.
 const FIRST_LINE: &str = "lockkeeper 1";
@@ -81,7 +81,8 @@ pub(crate) fn joined(lines: &[(&str, &str)], word: &str) -> String {
 
 /// A text with nothing of the user and password that a URL in it may have: kubeadm prints what it writes, and it writes
 /// the proxies that it is started with.
-pub(crate) fn without_passwords(text: &str) -> String {
+#[must_use]
+pub fn without_passwords(text: &str) -> String {
     let mut parts = text.split("://");
     let mut shown = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -142,14 +143,24 @@ fn manifests(lines: &[(&str, &str)]) -> Result<Option<ManifestSurvey>, String> {
     let differences: Vec<&str> =
         lines.iter().filter(|(name, _)| *name == "difference").map(|(_, line)| *line).collect();
     let changes = match single(lines, "manifests")? {
-        "0" => manifests::read_diff(&differences),
+        "0" => manifests::read_diff(&differences).map_err(|why| without_passwords(&why)),
         code => Err(format!("kubeadm ended with {code}: {}", joined(lines, "manifests-output"))),
     };
     Ok(Some(ManifestSurvey {
         installed: single(lines, "installed")?.to_owned(),
         written: single(lines, "written")?.to_owned(),
+        files: lines.iter().filter(|(name, _)| *name == "file").filter_map(|(_, line)| file(line)).collect(),
         changes,
     }))
+}
+
+/// A manifest as it lies there; one that is not told whole is not told.
+fn file(line: &str) -> Option<ManifestFile> {
+    let mut words = line.split(' ');
+    let (component, sha256) = (words.next()?, words.next()?);
+    let is_hash = sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let tag = words.next().unwrap_or_default().to_owned();
+    is_hash.then(|| ManifestFile { component: component.to_owned(), sha256: sha256.to_owned(), tag })
 }
 
 #[cfg(test)]
@@ -192,6 +203,7 @@ mod tests {
 
     #[test]
     fn what_the_installed_kubeadm_says_is_read_with_what_it_is_about() {
+        const HASH: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         const ASKED: &str = "installed v1.36.1\nwritten v1.36.1\nmanifests 0\ndifference [upgrade/diff] Reading\n\
             difference --- /etc/kubernetes/manifests/kube-apiserver.yaml\ndifference +++ new manifest\n\
             difference @@ -20 +19,0 @@\ndifference -    - --profiling=false\n";
@@ -199,6 +211,12 @@ mod tests {
         let said = of(ASKED).unwrap().manifests.unwrap();
         assert_eq!((said.installed.as_str(), said.written.as_str()), ("v1.36.1", "v1.36.1"));
         assert_eq!(said.changes.unwrap().shown(), ["kube-apiserver.yaml: - - --profiling=false"]);
+        assert!(said.files.is_empty());
+        let told =
+            format!("file kube-apiserver {HASH} v1.36.1\nfile kube-scheduler {HASH} \nfile etcd cut\n");
+        let files = of(&format!("{told}{ASKED}")).unwrap().manifests.unwrap().files;
+        let shown: Vec<_> = files.iter().map(|file| (&*file.component, &*file.sha256, &*file.tag)).collect();
+        assert_eq!(shown, [("kube-apiserver", HASH, "v1.36.1"), ("kube-scheduler", HASH, "")]);
         for (from, to, told) in [
             ("manifests 0", "manifests 1\nmanifests-output no client", "kubeadm ended with 1: no client"),
             ("-20 +19,0", "-20,2 +19,0", "the last hunk is cut"),

@@ -107,7 +107,7 @@ pub fn unit_name(token: &Token) -> String {
 /// # Errors
 /// The token or the machine id is not of its form.
 pub fn launcher(order: &UnitOrder, settings: &ScriptSettings) -> Result<String, Finding> {
-    let UnitOrder { node, kind, token, target, generation, proof } = order;
+    let UnitOrder { node, kind, token, target, generation, manifests, proof } = order;
     let mut head = Head::new(node, token, settings)?;
     head.set("generation", &generation.to_string());
     head.set("kind", kind_name(*kind));
@@ -126,6 +126,8 @@ pub fn launcher(order: &UnitOrder, settings: &ScriptSettings) -> Result<String, 
     head.set("etcd_cert_file", cert_file.as_deref().unwrap_or_default());
     head.set("etcd_key_file", key_file.as_deref().unwrap_or_default());
     head.set_kubeadm(settings, target);
+    let looked_at = manifests.iter().map(|(component, sha256)| format!("{component} {sha256}"));
+    head.set_list("manifests_looked_at", &looked_at.collect::<Vec<_>>());
     let head = head.text;
     let work = work(*kind);
     let unit = format!("{head}{COMMON}{SUPERVISE}{PACKAGES}{KUBEADM}{work}\n\"${{1:-supervise}}\"\n");

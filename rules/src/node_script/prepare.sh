@@ -14,7 +14,7 @@ pull_images() {
     kubectl --kubeconfig "$root/etc/kubernetes/admin.conf" --namespace kube-system get configmap kubeadm-config \
         --output 'jsonpath={.data.ClusterConfiguration}' >"$folder/config.yaml"
     sed -i -E "s/^kubernetesVersion:.*/kubernetesVersion: v$target/" "$folder/config.yaml"
-    "${kubeadm_env[@]}" "$kubeadm" config images pull --config "$folder/config.yaml"
+    with_environment "$kubeadm" config images pull --config "$folder/config.yaml"
 }
 
 # What kubeadm does not know of, such as the images of what a person has put in the place of an add-on.

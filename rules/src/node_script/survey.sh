@@ -30,7 +30,7 @@ ask_kubeadm() {
 ask() {
     local folder=$1 name=$2 code=0
     shift 2
-    timeout --kill-after=10 "$kubeadm_seconds_max" "${kubeadm_env[@]}" "$@" </dev/null >"$folder/$name" 2>"$folder/errors" || code=$?
+    with_environment timeout --kill-after=10 "$kubeadm_seconds_max" "$@" </dev/null >"$folder/$name" 2>"$folder/errors" || code=$?
     echo "kubeadm $name $code"
     { tail -n 20 "$folder/$name"; tail -n 10 "$folder/errors"; } | sed 's/^/output /'
     echo
@@ -40,11 +40,13 @@ ask() {
 # would write now is a person's.
 ask_installed() {
     local folder=$1 installed code=0
+    # Before the question: what changes while it is asked is another file than the one that is told here.
+    tell_files
     installed=$(installed_kubeadm) || installed=
     echo "installed $installed"
     if [ -z "$patches_directory" ]; then
         echo "written $installed"
-        timeout --kill-after=10 "$kubeadm_seconds_max" "${kubeadm_env[@]}" kubeadm upgrade diff "$installed" \
+        with_environment timeout --kill-after=10 "$kubeadm_seconds_max" kubeadm upgrade diff "$installed" \
             </dev/null >"$folder/differences" 2>"$folder/errors" || code=$?
     else
         write_patched "$folder" "$installed" || code=$?
@@ -58,6 +60,17 @@ ask_installed() {
     echo
 }
 
+# Each manifest as it lies there: its hash, and the tag of its image. One that is missing is not told.
+tell_files() {
+    local component file
+    for component in kube-apiserver kube-controller-manager kube-scheduler; do
+        file="$root/etc/kubernetes/manifests/$component.yaml"
+        if [ -f "$file" ]; then
+            echo "file $component $(sha256sum <"$file" | cut -d ' ' -f 1) $(sed -nE '/^ *image:/ { s/.*:(v[^:@ "]+)"?$/\1/p; q }' "$file")"
+        fi
+    done
+}
+
 # `upgrade diff` takes no notice of patches; a dry run of this one phase prints each manifest with them, and asks nothing
 # else. Before 1.32 only `node` has phases: it writes for the version in kubeadm-config, and is worth nothing once that is
 # another one.
@@ -68,7 +81,7 @@ write_patched() {
         phase=(upgrade node phase control-plane)
         installed=
     fi
-    timeout --kill-after=10 "$kubeadm_seconds_max" "${kubeadm_env[@]}" \
+    with_environment timeout --kill-after=10 "$kubeadm_seconds_max" \
         kubeadm "${phase[@]}" --dry-run --patches "$patches_directory" ${installed:+"$installed"} \
         </dev/null >"$folder/written" 2>"$folder/errors"
 }
@@ -111,7 +124,7 @@ if [ "$with_kubeadm" = yes ] || [ "$with_manifests" = yes ]; then
     # shellcheck disable=SC2064
     trap "rm -rf '$scratch'" EXIT
     # What kubeadm would write goes there too, and not below /etc/kubernetes, where it would stay.
-    kubeadm_env+=(KUBEADM_UPGRADE_DRYRUN_DIR="$scratch/dry-run")
+    environment+=(KUBEADM_UPGRADE_DRYRUN_DIR="$scratch/dry-run")
 fi
 if [ "$with_manifests" = yes ]; then ask_installed "$scratch"; fi
 if [ "$with_kubeadm" = yes ]; then ask_kubeadm "$scratch"; fi

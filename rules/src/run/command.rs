@@ -1,5 +1,6 @@
 //! What the machine may ask for, and what comes back. The executor adds nothing of its own.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -116,6 +117,9 @@ pub struct UnitOrder {
     pub target: Version,
     /// The generation of our leadership, which the node compares with the highest it has seen.
     pub generation: u64,
+    /// The hash of each manifest for which is known what a person has changed in it, by component: the node refuses to write
+    /// over any other.
+    pub manifests: BTreeMap<String, String>,
     /// Why it may.
     pub proof: Proof,
 }
@@ -292,8 +296,21 @@ pub struct ManifestSurvey {
     pub installed: String,
     /// The version that it would write the manifests of.
     pub written: String,
+    /// The manifests as they lie there, from right before it was asked.
+    pub files: Vec<ManifestFile>,
     /// In which lines they differ from what it would write, or why nobody knows.
     pub changes: Result<Changes, String>,
+}
+
+/// A manifest on a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestFile {
+    /// Whose, such as `kube-apiserver`.
+    pub component: String,
+    /// Its SHA-256, in hexadecimal digits.
+    pub sha256: String,
+    /// The tag of its image, as written; empty if it has none.
+    pub tag: String,
 }
 
 /// The last thing that was done.

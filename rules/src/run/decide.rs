@@ -11,7 +11,7 @@ use super::ending::ending;
 use super::gated::exempt;
 use super::in_hand::is_in_hand;
 use super::lock::LockView;
-use super::moves::{IDLE_SECONDS, hold, mint, remember, remember_once};
+use super::moves::{IDLE_SECONDS, STARTED, hold, mint, remember, remember_once};
 use super::next::{behind_workers, cordoned_by_others, next_step, stopped};
 use super::node_step::uncordon_order;
 use super::observed::{Observed, Turn};
@@ -224,9 +224,9 @@ fn start(mut state: State, it: &Waiting, nodes: &[Node], observed: &Observed<'_>
         held_since: None,
     });
     state.holds.clear();
-    remember(&mut state, now, &it.step.to_string(), "started");
-    if it.step == Step::Preflight {
-        // Whoever reads what was looked at reads what was not.
+    remember(&mut state, now, &it.step.to_string(), STARTED);
+    if it.step == Step::Preflight || it.step.node().is_some() {
+        // Whoever reads what was looked at reads what was not; the settings may be others by now.
         for line in observed.kubeadm.told() {
             remember_once(&mut state, now, &it.step.to_string(), &line);
         }

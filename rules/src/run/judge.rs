@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::command::{Command, NodeSurvey, SurveyOrder, Surveyed};
-use super::manifests::{is_judged, judge, nodes_to_ask};
+use super::manifests::{is_judged, judge, nodes_to_ask, patches_finding};
 use super::moves::{finish, halt, linger, retry_later};
 use super::observed::{Observed, Turn};
 use super::state::{Active, State};
@@ -31,7 +31,7 @@ pub(super) fn preflight(mut state: State, it: &Active, observed: &Observed<'_>, 
     };
     let Some(surveyed) = observed.known.survey.as_ref().filter(|surveyed| surveyed.at >= it.started_at)
     else {
-        return match survey_order(&state, nodes, &target, observed) {
+        return match survey_order(nodes, &target, observed) {
             Ok(order) => Turn::run(state, Command::Survey(order)),
             Err(finding) => retry_later(state, it, vec![finding], observed, now),
         };
@@ -51,12 +51,7 @@ pub(super) fn preflight(mut state: State, it: &Active, observed: &Observed<'_>, 
     }
 }
 
-fn survey_order(
-    state: &State,
-    nodes: &[Node],
-    target: &Version,
-    observed: &Observed<'_>,
-) -> Result<SurveyOrder, Finding> {
+fn survey_order(nodes: &[Node], target: &Version, observed: &Observed<'_>) -> Result<SurveyOrder, Finding> {
     let wanted = nodes.iter().filter(|node| !observed.is_skipped(&node.name));
     let first = first_control_plane(nodes, observed);
     Ok(SurveyOrder {
@@ -64,7 +59,7 @@ fn survey_order(
         target: target.clone(),
         // A run that resumes has nothing to ask kubeadm: it would only say that there is nothing to do.
         kubeadm_on: first.filter(|_| !observed.control_plane_has_begun(target)).cloned(),
-        manifests_on: nodes_to_ask(state, nodes, target, observed),
+        manifests_on: nodes_to_ask(nodes, target, observed),
     })
 }
 
@@ -83,7 +78,7 @@ fn manifest_findings(
         if let Some((_, Ok(survey))) = answer
             && survey.machine_id == node.machine_id
         {
-            findings.extend(judge(state, node, survey.manifests.as_ref(), surveyed.at, observed));
+            findings.extend(judge(state, node, survey.manifests.as_ref(), surveyed.at, target, observed));
         }
     }
     findings
@@ -234,13 +229,11 @@ fn node_findings(
         );
         found(Reason::StateWentBackwards, detail);
     }
-    if survey.patches_missing && !observed.target().is_ok_and(|target| observed.is_at_target(node, &target)) {
-        let path = observed.kubeadm.patches_directory.as_deref().unwrap_or_default();
-        found(Reason::PatchesMissing, format!("there is no folder {path}"));
-    }
     if let Some(kubeadm) = survey.kubeadm.as_ref().filter(|kubeadm| !kubeadm.agrees) {
         found(Reason::PreflightFailed, kubeadm.output.clone());
     }
+    findings
+        .extend(observed.target().ok().and_then(|target| patches_finding(survey, node, &target, observed)));
     findings
 }
 

@@ -1,9 +1,11 @@
-//! What was changed by hand in the manifests of a control-plane node: asked before its own step and judged once. Once its
-//! change may have begun, the answer from before stands.
+//! What was changed by hand in the manifests of a control-plane node: asked before its own step and judged once. Where the
+//! answer is worth nothing, the one from before stands for as long as the manifests are the same.
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::command::{ManifestSurvey, NodeSurvey, SurveyOrder, Surveyed};
+use super::command::{ManifestSurvey, NodeSurvey, SurveyOrder, Surveyed, UnitKind};
 use super::observed::Observed;
 use super::state::{Active, State};
 use crate::api::ManifestRecord;
@@ -16,16 +18,9 @@ use crate::version::Version;
 /// How many nodes are remembered; a control plane has a handful.
 const RECORDS_MAX: usize = 20;
 
-/// The nodes on which the installed kubeadm is to be asked: those of the control plane that the run will change, and has
-/// not begun to.
-pub(super) fn nodes_to_ask(
-    state: &State,
-    nodes: &[Node],
-    target: &Version,
-    observed: &Observed<'_>,
-) -> Vec<NodeName> {
-    let wanted = nodes.iter().filter(|node| is_judged(node, target, observed));
-    wanted.filter(|node| !stands(state, node)).map(|node| node.name.clone()).collect()
+/// The nodes on which the installed kubeadm is to be asked: those of the control plane that the run will change.
+pub(super) fn nodes_to_ask(nodes: &[Node], target: &Version, observed: &Observed<'_>) -> Vec<NodeName> {
+    nodes.iter().filter(|node| is_judged(node, target, observed)).map(|node| node.name.clone()).collect()
 }
 
 /// Whether the manifests of this node will be written anew.
@@ -33,9 +28,26 @@ pub(super) fn is_judged(node: &Node, target: &Version, observed: &Observed<'_>) 
     node.role == Role::ControlPlane && observed.takes(node) && !observed.is_at_target(node, target)
 }
 
-/// Whether an earlier answer is the last word: the node's change may have begun, and there is one.
-fn stands(state: &State, node: &Node) -> bool {
-    state.begun_on(&node.name).is_some() && record_of(state, node).is_some()
+/// Whether the record is about the manifests that lie there now: each is the same, or the target's kubeadm has written it
+/// since, in an attempt of this run that was cut.
+fn still_holds(record: &ManifestRecord, said: &ManifestSurvey, has_begun: bool, target: &Version) -> bool {
+    CONTROL_PLANE.into_iter().all(|component| {
+        let mut files = said.files.iter().filter(|file| file.component == component);
+        files.next().is_some_and(|file| {
+            record.files.get(component) == Some(&file.sha256)
+                || has_begun && file.tag.parse::<Version>().as_ref() == Ok(target)
+        })
+    })
+}
+
+/// The hashes of the manifests that were judged, for the unit that lets kubeadm write new ones.
+pub(super) fn looked_at(state: &State, node: &Node, kind: UnitKind) -> BTreeMap<String, String> {
+    match kind {
+        UnitKind::UpgradeFirst | UnitKind::UpgradeNode => {
+            record_of(state, node).map(|record| record.files.clone()).unwrap_or_default()
+        }
+        UnitKind::Snapshot | UnitKind::Prepare => BTreeMap::new(),
+    }
 }
 
 fn record_of<'a>(state: &'a State, node: &Node) -> Option<&'a ManifestRecord> {
@@ -48,20 +60,20 @@ pub(super) fn judge(
     node: &Node,
     said: Option<&ManifestSurvey>,
     at: Timestamp,
+    target: &Version,
     observed: &Observed<'_>,
 ) -> Option<Finding> {
-    let answer = match said {
-        Some(_) if stands(state, node) => Err("the node's change has begun".to_owned()),
-        Some(said) => worth(said, node, observed),
-        None => Err("the installed kubeadm was not asked".to_owned()),
-    };
-    match answer {
-        Ok((version, changes)) => note(state, node, version, changes, at),
-        Err(why) if record_of(state, node).is_none() => {
-            return Some(Finding::new(Reason::ManifestsUnknown, node.name.0.clone(), why));
+    let unknown = |why: String| Some(Finding::new(Reason::ManifestsUnknown, node.name.0.clone(), why));
+    let Some(said) = said else { return unknown("the installed kubeadm was not asked".to_owned()) };
+    match worth(said, node, observed) {
+        Ok((version, changes)) => note(state, node, version, said, changes, at),
+        Err(why) => {
+            let has_begun = state.begun_on(&node.name).is_some();
+            let before = record_of(state, node);
+            if !before.is_some_and(|record| still_holds(record, said, has_begun, target)) {
+                return unknown(why);
+            }
         }
-        // What was found before the node was touched stands.
-        Err(_) => {}
     }
     let record = record_of(state, node)?;
     let digest = record.digest.as_ref()?;
@@ -79,7 +91,7 @@ fn worth<'a>(
     node: &Node,
     observed: &Observed<'_>,
 ) -> Result<(String, &'a Changes), String> {
-    let ManifestSurvey { installed, written, changes } = said;
+    let ManifestSurvey { installed, written, files: _, changes } = said;
     let runs = running(node, observed)?;
     if installed.parse::<Version>().as_ref() != Ok(&runs) {
         return Err(format!(
@@ -87,14 +99,15 @@ fn worth<'a>(
             runs.bare()
         ));
     }
+    let changes = changes.as_ref().map_err(|why| {
+        format!("kubeadm {installed} did not say what differs; mend what it says, on the node: {why}")
+    })?;
     if written.parse::<Version>().as_ref() != Ok(&runs) {
-        let detail = "kubeadm writes the manifests of";
         return Err(format!(
-            "{detail} {written:?}, the control plane there runs {runs}: kubeadm-config says another version"
+            "kubeadm writes the manifests of {written:?}, the control plane there runs {runs}: kubeadm-config says another \
+             version; finish this node with kubeadm by hand"
         ));
     }
-    let changes =
-        changes.as_ref().map_err(|why| format!("kubeadm {installed} did not say what differs: {why}"))?;
     Ok((runs.to_string(), changes))
 }
 
@@ -110,8 +123,7 @@ fn running(node: &Node, observed: &Observed<'_>) -> Result<Version, String> {
         match found {
             Some(other) if other != version => {
                 return Err(format!(
-                    "{component} runs {version} and another component {other}: an upgrade broke off there; finish it with \
-                     kubeadm by hand"
+                    "{component} runs {version} and another component {other}: bring all of them to one version, by hand"
                 ));
             }
             Some(_) | None => found = Some(version),
@@ -120,7 +132,15 @@ fn running(node: &Node, observed: &Observed<'_>) -> Result<Version, String> {
     found.cloned().ok_or_else(|| "no component is shown".to_owned())
 }
 
-fn note(state: &mut State, node: &Node, version: String, changes: &Changes, at: Timestamp) {
+fn note(
+    state: &mut State,
+    node: &Node,
+    version: String,
+    said: &ManifestSurvey,
+    changes: &Changes,
+    at: Timestamp,
+) {
+    let files = said.files.iter().map(|file| (file.component.clone(), file.sha256.clone()));
     state.manifests.retain(|record| record.node != node.name);
     state.manifests.push(ManifestRecord {
         node: node.name.clone(),
@@ -128,6 +148,7 @@ fn note(state: &mut State, node: &Node, version: String, changes: &Changes, at: 
         version,
         digest: changes.digest(),
         lines: changes.shown(),
+        files: files.filter(|(component, _)| CONTROL_PLANE.contains(&component.as_str())).collect(),
         at,
     });
     let excess = state.manifests.len().saturating_sub(RECORDS_MAX);
@@ -159,10 +180,12 @@ pub(super) fn look(
     let asked = observed.known.survey.as_ref().filter(of_now);
     let answer = asked.and_then(|surveyed| surveyed.nodes.iter().find(|(name, _)| *name == node.name));
     let (said, at) = match (answer, asked) {
-        _ if stands(state, node) => (None, it.started_at),
         (Some((_, Err(finding))), _) => return Look::Found(vec![finding.clone()]),
         (Some((_, Ok(survey))), Some(asked)) => match of_this_machine(survey, node) {
-            Ok(survey) => (survey.manifests.as_ref(), asked.at),
+            Ok(survey) => match patches_finding(survey, node, target, observed) {
+                Some(finding) => return Look::Found(vec![finding]),
+                None => (survey.manifests.as_ref(), asked.at),
+            },
             Err(finding) => return Look::Found(vec![finding]),
         },
         _ => {
@@ -175,7 +198,7 @@ pub(super) fn look(
             return order.map_or_else(|finding| Look::Found(vec![finding]), Look::Ask);
         }
     };
-    match judge(state, node, said, at, observed) {
+    match judge(state, node, said, at, target, observed) {
         None => Look::Good,
         Some(finding) => Look::Found(vec![finding]),
     }
@@ -187,4 +210,18 @@ fn of_this_machine<'a>(survey: &'a NodeSurvey, node: &Node) -> Result<&'a NodeSu
     }
     let detail = format!("{} instead of {}", survey.machine_id, node.machine_id);
     Err(Finding::new(Reason::MachineIdMismatch, node.name.0.clone(), detail))
+}
+
+/// What it means that the folder of kubeadm's patches is not there: nothing, on a node that is done.
+pub(super) fn patches_finding(
+    survey: &NodeSurvey,
+    node: &Node,
+    target: &Version,
+    observed: &Observed<'_>,
+) -> Option<Finding> {
+    let is_missing = survey.patches_missing && !observed.is_at_target(node, target);
+    let path = observed.kubeadm.patches_directory.as_deref().unwrap_or_default();
+    is_missing.then(|| {
+        Finding::new(Reason::PatchesMissing, node.name.0.clone(), format!("there is no folder {path}"))
+    })
 }

@@ -20,6 +20,9 @@ const DETAIL_LENGTH_MAX: usize = 1_000;
 /// How many holds are kept; more than these nobody reads.
 const HOLDS_LENGTH_MAX: usize = 40;
 
+/// What the history says of a step that has got its permit.
+pub(super) const STARTED: &str = "started";
+
 /// Waits inside a running step for something that is no gate: it is shown, and nothing else.
 pub(super) fn linger(mut state: State, findings: Vec<Finding>, now: Timestamp) -> Turn {
     state.holds = holds(&state.holds, findings, now);
@@ -98,6 +101,24 @@ pub(super) fn retry_later(
     remember(&mut state, now, &it.step.to_string(), &format!("attempt {} ended: {why}", it.token.attempt));
     attempted(&mut state, it, not_before);
     Turn::again(mint(state, it.step.clone(), it.token.attempt + 1, not_before, because, observed, now))
+}
+
+/// Nothing was begun: the same attempt waits under a new token, as often as it takes people to mend what was found.
+pub(super) fn put_off(
+    mut state: State,
+    it: &Active,
+    because: Vec<Finding>,
+    observed: &Observed<'_>,
+    now: Timestamp,
+) -> Turn {
+    let pause = i64::try_from(observed.settings.attempt_pause_seconds).unwrap_or(i64::MAX);
+    let not_before = now.checked_add(jiff::SignedDuration::from_secs(pause)).unwrap_or(now);
+    // As that it was started may be said once a minute, for days.
+    state.history.pop_if(|line| line.step == it.step.to_string() && line.event == STARTED);
+    let what = because.iter().map(|finding| format!("{} {}", finding.reason, finding.subject));
+    let event = format!("not begun: {}", what.collect::<Vec<_>>().join("; "));
+    remember_once(&mut state, now, &it.step.to_string(), &event);
+    Turn::again(mint(state, it.step.clone(), it.token.attempt, not_before, because, observed, now))
 }
 
 /// Writes down that an attempt ended without success.
@@ -195,9 +216,9 @@ pub(super) fn remember(state: &mut State, now: Timestamp, step: &str, event: &st
     state.history.drain(..excess);
 }
 
-/// Adds a line of history that is not in it: what every attempt would say again must not push out what each one says.
+/// Adds a line of history that is not in it: what every step would say again must not push out what each one says.
 pub(super) fn remember_once(state: &mut State, now: Timestamp, step: &str, event: &str) {
-    if !state.history.iter().any(|line| line.step == step && line.event == event) {
+    if !state.history.iter().any(|line| line.event == event) {
         remember(state, now, step, event);
     }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::command::{Command, CordonOrder, EvictOrder, UncordonOrder, UnitKind};
 use super::gated::{gated, held, put_back, run_deleted};
 use super::manifests::{Look, look};
-use super::moves::{fail, finish, halt, linger, retry_later};
+use super::moves::{fail, finish, halt, linger, put_off, retry_later};
 use super::observed::{Observed, Turn};
 use super::state::{Action, Active, Intended, NodeWork, Position, State, Work};
 use super::step::Stage;
@@ -87,16 +87,16 @@ fn cordon(
     observed: &Observed<'_>,
     now: Timestamp,
 ) -> Turn {
-    if node.unschedulable && observed.is_ours(node) {
-        return enter(state, it, work, Stage::Drain, now);
-    }
-    // Once the cordon is written down this was looked at.
+    // Once the cordon is written down this was looked at. A cordon that an attempt before has left says nothing of now.
     if it.intent.is_none() {
         match look(&mut state, it, node, target, observed) {
             Look::Good => {}
             Look::Ask(order) => return Turn::run(state, Command::Survey(order)),
-            Look::Found(findings) => return retry_later(state, it, findings, observed, now),
+            Look::Found(findings) => return put_off(state, it, findings, observed, now),
         }
+    }
+    if node.unschedulable && observed.is_ours(node) {
+        return enter(state, it, work, Stage::Drain, now);
     }
     if work.before.unschedulable && node.unschedulable {
         return match observed.run.spec.cordoned_nodes {

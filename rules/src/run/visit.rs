@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::command::LedgerReading;
 use super::command::{Command, LedgerOrder, UnitKind, UnitOrder};
 use super::gated::{cannot_have_begun, gated, never_begins, put_back};
+use super::manifests::looked_at;
 use super::moves::{fail, finish, halt, linger};
 use super::observed::{Observed, Turn};
 use super::state::{Action, Active, Position, State, Work};
@@ -56,6 +57,7 @@ pub(super) fn follow(
         if let Some(finding) = barred.clone() {
             return put_back(state, it, finding, observed, now);
         }
+        let manifests = looked_at(&state, node, kind);
         gated(state, it, Action::Unit, &node.name, observed, now, |proof| {
             Command::StartUnit(UnitOrder {
                 node: reach.clone(),
@@ -63,6 +65,7 @@ pub(super) fn follow(
                 token: it.token.clone(),
                 target: observed.target().expect("a run with a step at work has a target that can be read"),
                 generation: observed.generation,
+                manifests,
                 proof,
             })
         })

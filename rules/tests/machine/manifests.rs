@@ -118,16 +118,58 @@ fn a_killed_mutation_goes_on_by_the_answer_of_before_it() {
     while !cluster.is_sent("cp-1") {
         cluster.turn();
     }
-    // The process that has asked is gone, the new kubeadm is installed, and what it would say is another thing.
+    // The process that has asked is gone, and the new kubeadm is installed: what it says now is worth nothing.
     cluster.crash_now();
-    cluster.changed_by_hand.insert("cp-1".to_owned(), line("    - --b=2"));
     while cluster.state().attempted.is_empty() {
         cluster.turn();
     }
     cluster.failing_node = None;
-    let asked = cluster.manifests_asked["cp-1"];
     cluster.run_to_the_end();
-    assert_eq!(cluster.manifests_asked["cp-1"], asked, "it is not asked again");
+    assert_eq!(cluster.upgrades_of("cp-1"), 1);
+    let record = cluster.state().manifests.into_iter().find(|record| record.node.0 == "cp-1").unwrap();
+    assert_eq!(record.version, "v1.36.1", "the answer of before");
+}
+
+#[test]
+fn the_answer_of_before_is_worth_nothing_for_manifests_that_are_others_by_now() {
+    // Whatever keeps the installed kubeadm from saying it.
+    let spoils: [fn(&mut Simulated); 2] = [
+        |cluster| drop(cluster.installed.insert("cp-2".to_owned(), "v1.36.3".to_owned())),
+        |cluster| cluster.kubeadm_fails = true,
+    ];
+    for (seed, spoil) in (68..).zip(spoils) {
+        let mut cluster = Simulated::new(2, 1, seed, Faults::default());
+        while !started(&cluster, "control-plane/cp-1") {
+            cluster.turn();
+        }
+        spoil(&mut cluster);
+        cluster.changed_by_hand.insert("cp-2".to_owned(), line("    - --audit-log-path=/a"));
+        until_held(&mut cluster, "manifests_unknown");
+        assert!(!cluster.is_unschedulable("cp-2"));
+        // It holds for as long as it takes people to look, and uses up no attempt.
+        cluster.turns(5_000);
+        assert_eq!((cluster.upgrades_of("cp-2"), cluster.halted()), (0, None));
+        assert!(cluster.state().history.len() < 30, "{:?}", cluster.state().history);
+        cluster.installed.remove("cp-2");
+        cluster.kubeadm_fails = false;
+        until_held(&mut cluster, "config_drift");
+        cluster.run.spec.accept_risks = vec![word(line("    - --audit-log-path=/a"))];
+        cluster.run_to_the_end();
+        assert_eq!(cluster.upgrades_of("cp-2"), 1);
+    }
+}
+
+#[test]
+fn what_is_changed_after_the_look_is_not_written_over() {
+    let mut cluster = Simulated::new(1, 1, 70, Faults::default());
+    while !cluster.is_unschedulable("cp-1") {
+        cluster.turn();
+    }
+    cluster.changed_by_hand.insert("cp-1".to_owned(), line("    - --audit-log-path=/a"));
+    until_held(&mut cluster, "config_drift");
+    assert_eq!(cluster.upgrades_of("cp-1"), 0);
+    cluster.run.spec.accept_risks = vec![word(line("    - --audit-log-path=/a"))];
+    cluster.run_to_the_end();
     assert_eq!(cluster.upgrades_of("cp-1"), 1);
 }
 

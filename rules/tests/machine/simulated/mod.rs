@@ -17,11 +17,11 @@ use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::LedgerReading;
 use lockkeeper_rules::run::{
     Acted, CheckOrder, Checked, Command, Known, KubeadmSurvey, LedgerOrder, LedgerRead, LockView,
-    ManifestSurvey, Needs, NodeSurvey, NodeTarget, Observed, Position, Shown, State, SurveyOrder, Surveyed,
-    Turn, UnitKind, UnitOrder, Work, decide, needs, outlook, status,
+    ManifestFile, ManifestSurvey, Needs, NodeSurvey, NodeTarget, Observed, Position, Shown, State,
+    SurveyOrder, Surveyed, Turn, UnitKind, UnitOrder, Work, decide, needs, outlook, status,
 };
 use lockkeeper_rules::settings::Settings;
-use lockkeeper_rules::snapshot::{ApiServer, Node, Role, Snapshot, Source, StaticPod};
+use lockkeeper_rules::snapshot::{ApiServer, CONTROL_PLANE, Node, Role, Snapshot, Source, StaticPod};
 use lockkeeper_rules::version::Version;
 
 /// How often things go wrong.
@@ -92,6 +92,8 @@ pub struct Simulated {
     pub installed: BTreeMap<String, String>,
     /// What was changed by hand in the manifests of a node.
     pub changed_by_hand: BTreeMap<String, Vec<Change>>,
+    /// The installed kubeadm ends with an error.
+    pub kubeadm_fails: bool,
     /// How often the installed kubeadm of each node was asked.
     pub manifests_asked: BTreeMap<String, usize>,
     /// The folder of kubeadm's patches is not on this node.
@@ -160,6 +162,7 @@ impl Simulated {
             kubeadm: KubeadmSettings::default(),
             installed: BTreeMap::new(),
             changed_by_hand: BTreeMap::new(),
+            kubeadm_fails: false,
             manifests_asked: BTreeMap::new(),
             without_patches: None,
             own_node: None,
@@ -638,7 +641,10 @@ impl Simulated {
             let runs = self.servers[&name.0].to_string();
             let installed = self.installed.get(&name.0).cloned().unwrap_or(runs);
             let changes = self.changed_by_hand.get(&name.0).cloned().unwrap_or_default();
-            ManifestSurvey { written: installed.clone(), installed, changes: Ok(Changes::new(changes)) }
+            let changes = Changes::new(changes);
+            let files = self.manifest_files(name);
+            let changes = if self.kubeadm_fails { Err("exit code 1".to_owned()) } else { Ok(changes) };
+            ManifestSurvey { written: installed.clone(), installed, files, changes }
         };
         let asks = |name: &NodeName| order.manifests_on.contains(name);
         let survey = |node: &NodeTarget| NodeSurvey {
@@ -657,6 +663,28 @@ impl Simulated {
         }
     }
 
+    /// The manifests as they lie on a node: what people have changed is in each of them.
+    fn manifest_files(&self, node: &NodeName) -> Vec<ManifestFile> {
+        let Some(tag) = self.servers.get(&node.0).map(ToString::to_string) else { return Vec::new() };
+        let changes = Changes::new(self.changed_by_hand.get(&node.0).cloned().unwrap_or_default());
+        let sha256 = format!("{tag} {:?}", changes.digest());
+        let file = |component: &str| ManifestFile {
+            component: component.to_owned(),
+            sha256: format!("{component} {sha256}"),
+            tag: tag.clone(),
+        };
+        CONTROL_PLANE.map(file).to_vec()
+    }
+
+    /// Whether the node would refuse to let kubeadm write, as somebody has changed a manifest since it was looked at.
+    fn is_changed_since(&self, order: &UnitOrder) -> bool {
+        let files = self.manifest_files(&order.node.name);
+        let is_as_before = |file: &ManifestFile| {
+            file.tag == order.target.to_string() || order.manifests.get(&file.component) == Some(&file.sha256)
+        };
+        !order.manifests.is_empty() && !files.iter().all(is_as_before)
+    }
+
     fn start(&mut self, order: &UnitOrder) {
         if self.units_never_start {
             return;
@@ -670,14 +698,15 @@ impl Simulated {
             return;
         }
         let is_upgrade = matches!(order.kind, UnitKind::UpgradeFirst | UnitKind::UpgradeNode);
-        let fails = is_upgrade && self.failing_node.as_ref() == Some(&order.node.name.0);
+        let is_changed = is_upgrade && self.is_changed_since(order);
+        let fails = is_changed || is_upgrade && self.failing_node.as_ref() == Some(&order.node.name.0);
         let code = i32::from(fails || self.chance(self.faults.unit_fails_percent));
         let started_at = self.now + SignedDuration::try_from(self.units_take).unwrap();
         let not_after = order.proof.checked_at
             + SignedDuration::from_secs(self.settings.unit_begin_seconds_max().try_into().unwrap());
         let refused = started_at > not_after;
         let ends_at = started_at + SignedDuration::from_secs(10);
-        if is_upgrade && !refused {
+        if is_upgrade && !refused && !is_changed {
             // Whatever becomes of the rest, kubeadm is the first thing that is installed.
             self.installed.insert(order.node.name.0.clone(), order.target.to_string());
         }
