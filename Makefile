@@ -68,5 +68,6 @@ gate-close: ## Fire a gate alert in the sandbox that was started last
 gate-open: ## Clear it again
 	@cargo run --locked --quiet --package lockkeeper-tests --bin sandbox -- --gate open
 
+# As root, since the machines of `make e2e` have a root of their own in there.
 clean-cache: ## Remove what setup has built and fetched (Go's own caches stay)
-	rm -rf "$(CACHE)" target/parts
+	$(AS_ROOT) rm -rf --one-file-system "$(CACHE)" target/parts
