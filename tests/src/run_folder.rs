@@ -161,7 +161,8 @@ pub fn root() -> PathBuf {
     std::env::temp_dir().join(format!("lockkeeper-{}", rustix::process::getuid().as_raw()))
 }
 
-fn sweep(root: &Path) {
+/// Ends what runs that are dead have left, and removes their folders.
+pub(crate) fn sweep(root: &Path) {
     let names = |folder: &Path| -> Vec<PathBuf> {
         fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
     };

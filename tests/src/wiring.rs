@@ -19,6 +19,15 @@ use crate::site::{Site, rules};
 /// How often Alertmanager repeats a call that stays true.
 pub const REPEAT_SECONDS: u64 = 2;
 
+/// How fast observers tell what they see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// At once: who looks whether somebody was told would look too early.
+    Hurried,
+    /// As the generated route ships, and as Prometheus does by itself.
+    Shipped,
+}
+
 /// Where the products listen, and what the webhook asks for: known before anything starts, since Prometheus and
 /// Alertmanager are told first.
 pub(crate) struct Wiring<'a> {
@@ -31,6 +40,7 @@ pub(crate) struct Wiring<'a> {
     token_file: PathBuf,
     /// What the operator wishes of verdicts.
     facts: PathBuf,
+    pace: Pace,
     /// The bearer token of the webhook.
     pub(crate) token: String,
 }
@@ -64,15 +74,27 @@ impl<'a> Wiring<'a> {
             webhook: listen()?,
             token_file,
             facts,
+            pace: Pace::Hurried,
             token,
         })
+    }
+
+    /// Leaves the observers' times as people get them.
+    #[must_use]
+    pub(crate) fn unhurried(mut self) -> Self {
+        self.pace = Pace::Shipped;
+        self
     }
 
     /// Starts Alertmanager with the generated route.
     pub(crate) async fn alertmanager(&self, site: &Site) -> Result<Alertmanager> {
         let mut alertmanager = Alertmanager::new(self.folder, self.center)?;
         let token_file = self.token_file.display().to_string();
-        alertmanager.set_config(&route_to(&self.webhook, &token_file, site, self.settings)).await?;
+        let route = match self.pace {
+            Pace::Hurried => route_to(&self.webhook, &token_file, site, self.settings),
+            Pace::Shipped => route::to_yaml(&options_to(&self.webhook, &token_file, site), self.settings),
+        };
+        alertmanager.set_config(&route).await?;
         alertmanager.start().await?;
         Ok(alertmanager)
     }
@@ -94,6 +116,10 @@ impl<'a> Wiring<'a> {
         let alertmanagers = vec![alertmanager.target().to_owned()];
         let interval = settings.scrape_interval_seconds;
         let mut prometheus = Prometheus::new(self.folder, self.center, jobs, alertmanagers, interval)?;
+        match self.pace {
+            Pace::Hurried => {}
+            Pace::Shipped => prometheus.resend_by_default()?,
+        }
         prometheus.scrape_itself(&settings.prometheus_job);
         let ours = self.folder.write("rules/lockkeeper.yml", alert::to_yaml(&alert::groups(settings)))?;
         let sites = self.folder.write("rules/site.yml", rules(settings.evaluation_interval_seconds))?;
@@ -146,17 +172,25 @@ fn kubeconfig_flag(reached: &Reached<'_>) -> String {
     format!("--kubeconfig={}", reached.kubeconfig.display())
 }
 
-/// The generated route to an actuator at `address:port`.
+/// The generated route to an actuator at `address:port`, with a World's times.
 pub(crate) fn route_to(actuator: &str, token_file: &str, site: &Site, settings: &Settings) -> String {
     let options = RouteOptions {
+        group_interval_seconds: 1,
+        repeat_interval_seconds: REPEAT_SECONDS,
+        ..options_to(actuator, token_file, site)
+    };
+    told_at_once(&route::to_yaml(&options, settings))
+}
+
+/// The same with the times that it ships with.
+fn options_to(actuator: &str, token_file: &str, site: &Site) -> RouteOptions {
+    RouteOptions {
         actuator_url: format!("http://{actuator}"),
         token_file: token_file.to_owned(),
         tls: RouteTls::default(),
         humans: Humans { receiver: "humans".to_owned(), webhook_url: Some(site.people_url()) },
-        group_interval_seconds: 1,
-        repeat_interval_seconds: REPEAT_SECONDS,
-    };
-    told_at_once(&route::to_yaml(&options, settings))
+        ..RouteOptions::default()
+    }
 }
 
 /// People of a World are told each alert by itself and at once. Alertmanager would gather them for 30 s, and tell

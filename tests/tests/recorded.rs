@@ -10,7 +10,7 @@ use lockkeeper_tests::shape::{shape_of_json, shape_of_text};
 use lockkeeper_tests::world::CONTROL_PLANE;
 
 /// What differs rightly: how the answer's name ends, what differs (`-` is in the recording only, `+` here only), and why.
-const JUSTIFIED: [(&str, &str, &str); 7] = [
+const JUSTIFIED: [(&str, &str, &str); 10] = [
     (
         "node.json",
         "-.spec.podCIDR:string",
@@ -18,11 +18,16 @@ const JUSTIFIED: [(&str, &str, &str); 7] = [
     ),
     ("node.json", "-.spec.podCIDRs:list", "the same"),
     ("node.json", "-.spec.podCIDRs[]:string", "the same"),
+    ("node.json", "+.status.addresses[ExternalIP]:map", PROXIED),
+    ("node.json", "+.status.addresses[ExternalIP].address:string", PROXIED),
+    ("node.json", "+.status.addresses[ExternalIP].type:string", PROXIED),
     ("kubeadm-upgrade-diff.txt", "---- /etc/kubernetes/manifests/kube-apiserver.yaml", PATCHED),
     ("kubeadm-upgrade-diff.txt", "-+++ new manifest", PATCHED),
-    ("kubeadm-upgrade-diff.txt", "-@@ N N @@", PATCHED),
+    ("kubeadm-upgrade-diff.txt", "-@@ -N +N,N @@", PATCHED),
     ("kubeadm-upgrade-diff.txt", "-- terminationGracePeriodSeconds: N", PATCHED),
 ];
+const PROXIED: &str =
+    "the API server proxies to no loopback address, so kubelets of a World have another one";
 const PATCHED: &str = "the recorded site had patched its API server, a World has not";
 
 /// What of one answer differs from the recording.
@@ -59,6 +64,13 @@ async fn answers(world: &World) -> Result<Vec<(String, String)>> {
             kubeadm(&format!("kubeadm upgrade diff {}", world.from)).await?,
         ),
     ];
+    let patches = "/etc/kubernetes/patches";
+    let phase =
+        format!("kubeadm upgrade apply phase control-plane --dry-run --patches {patches} {}", world.from);
+    all.push((
+        "kubeadm-upgrade-apply-phase-control-plane.txt".to_owned(),
+        kubeadm(&format!("mkdir -p {patches} && {phase}")).await?,
+    ));
     if let Some(target) = next_minor(&world.from) {
         let version = target.bare();
         kubeadm(&format!("cd /tmp && apt-get download kubeadm={version}-* && dpkg-deb -x kubeadm_*.deb x"))

@@ -19,23 +19,31 @@ pub(super) fn name(machine: &str) -> String {
     format!("{PREFIX}{own}-{}-{machine}", start_time(own).unwrap_or_default())
 }
 
-/// Takes away every cgroup of harnesses that are dead. Its processes died with the harness.
+/// Takes away every cgroup of harnesses that are dead. Their processes died with them.
 pub(super) fn sweep() {
-    for group in groups() {
-        let name = group.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let mut owner = name.trim_start_matches(PREFIX).split('-').map(str::parse::<u64>);
-        let (Some(Ok(pid)), Some(Ok(started))) = (owner.next(), owner.next()) else { continue };
-        if u32::try_from(pid).ok().and_then(start_time) != Some(started) {
-            remove(group);
-        }
-    }
+    remove_all(|name| has_live_owner(name) == Some(false));
 }
 
-/// Takes away the cgroups of a machine that was killed, once the kernel is done with its last process.
-pub(super) fn remove_of(name: &str) {
+/// Whether the harness lives whose cgroup has this name; nothing if it is none of a harness.
+#[must_use]
+pub(super) fn has_live_owner(name: &str) -> Option<bool> {
+    let mut owner = name.strip_prefix(PREFIX)?.split('-');
+    let pid = owner.next()?.parse().ok()?;
+    let started = owner.next()?.parse().ok()?;
+    Some(start_time(pid) == Some(started))
+}
+
+/// Takes away the cgroups of a machine that was killed.
+pub(super) fn remove_of(machine: &str) {
+    remove_all(|name| name == machine);
+}
+
+/// Takes cgroups away by their names, once the kernel is done with the last process of each.
+fn remove_all(is_meant: impl Fn(&str) -> bool) {
     let deadline = Instant::now() + GONE;
     loop {
-        let left: Vec<PathBuf> = groups().into_iter().filter(|group| group.ends_with(name)).collect();
+        let named = |group: &PathBuf| group.file_name().is_some_and(|it| it.to_str().is_some_and(&is_meant));
+        let left: Vec<PathBuf> = groups().into_iter().filter(named).collect();
         if left.is_empty() || Instant::now() > deadline {
             return;
         }
@@ -53,7 +61,7 @@ fn groups() -> Vec<PathBuf> {
         .collect()
 }
 
-/// From the leaves up; one that still has a process stays, and the next run tries again.
+/// From the leaves up; one that still has a process stays.
 fn remove(group: PathBuf) {
     for entry in std::fs::read_dir(&group).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {

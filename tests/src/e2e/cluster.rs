@@ -23,6 +23,8 @@ use crate::wait::wait_for;
 const INSTALL: Duration = Duration::from_secs(180);
 /// How long kubeadm may take to make or join a node.
 const KUBEADM: Duration = Duration::from_secs(300);
+/// How long kubectl may take.
+const KUBECTL: Duration = Duration::from_secs(60);
 /// How long every node may take to be Ready.
 const READY: Duration = Duration::from_secs(180);
 /// Lets nodes join. It never leaves the machines' own network.
@@ -145,12 +147,7 @@ impl Cluster {
         let count = self.hosts.len();
         wait_for("every node to be Ready", READY, || async move {
             let nodes = self.get(&["nodes"]).await?;
-            let ready = |node: &&Value| {
-                let conditions = node["status"]["conditions"].as_array();
-                conditions
-                    .is_some_and(|all| all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"))
-            };
-            Ok((nodes.iter().filter(ready).count() == count).then_some(()))
+            Ok((nodes.iter().filter(|node| is_ready(node)).count() == count).then_some(()))
         })
         .await?;
         wait_for("CoreDNS and kube-proxy", READY, || async move {
@@ -175,6 +172,13 @@ impl Cluster {
     }
 }
 
+/// Whether a node or a pod is Ready.
+#[must_use]
+pub(super) fn is_ready(object: &Value) -> bool {
+    let conditions = object["status"]["conditions"].as_array();
+    conditions.is_some_and(|all| all.iter().any(|it| it["type"] == "Ready" && it["status"] == "True"))
+}
+
 async fn kubectl(
     kubeconfig: &std::path::Path,
     version: &Version,
@@ -191,12 +195,18 @@ async fn kubectl(
         .kill_on_drop(true)
         .spawn()?;
     let mut stdin = child.stdin.take().context("stdin is piped")?;
-    // One that ends before it has read everything says why.
-    let _early_end = stdin.write_all(input.as_bytes()).await;
-    drop(stdin);
-    let output = tokio::time::timeout(Duration::from_secs(60), child.wait_with_output()).await??;
+    let talk = async {
+        // One that ends before it has read everything says why.
+        let _early_end = stdin.write_all(input.as_bytes()).await;
+        drop(stdin);
+        child.wait_with_output().await
+    };
+    let words = words.join(" ");
+    let output = tokio::time::timeout(KUBECTL, talk).await;
+    let output =
+        output.with_context(|| format!("kubectl {words}: no end within {} s", KUBECTL.as_secs()))??;
     if !output.status.success() {
-        anyhow::bail!("kubectl {}: {}", words.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+        anyhow::bail!("kubectl {words}: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -299,14 +309,15 @@ async fn install(host: &Host, version: &Version) -> Result<()> {
 }
 
 /// What kubeadm is told of a node besides.
-fn registration(name: &str, shape: &Shape) -> Value {
+fn registration(host: &Host, shape: &Shape) -> Value {
     let mut registration = json!({
-        "name": name, "criSocket": "unix:///run/containerd/containerd.sock", "imagePullPolicy": "IfNotPresent",
+        "name": host.name, "criSocket": "unix:///run/containerd/containerd.sock", "imagePullPolicy": "IfNotPresent",
         // These machines have cgroup v1.
         "ignorePreflightErrors": ["SystemVerification"],
     });
-    if shape.workers == 1 {
-        // The pods of a lone worker must have somewhere to go while it is drained.
+    if shape.workers == 1 && (2..=shape.control_planes).contains(&host.number) {
+        // The pods of a lone worker must have somewhere to go while it is drained. The first machine stays as kubeadm
+        // makes it: it is the one that is recorded.
         registration["taints"] = json!([]);
     }
     registration
@@ -325,7 +336,7 @@ async fn init(host: &Host, shape: &Shape) -> Result<()> {
             "bootstrapTokens": [{"token": JOIN_TOKEN, "ttl": "2h0m0s"}],
             "certificateKey": CERTIFICATE_KEY,
             "localAPIEndpoint": {"advertiseAddress": host.address},
-            "nodeRegistration": registration(&host.name, shape),
+            "nodeRegistration": registration(host, shape),
             "patches": {"directory": PATCHES},
         }),
         json!({
@@ -358,7 +369,7 @@ async fn init(host: &Host, shape: &Shape) -> Result<()> {
 async fn join(host: &Host, shape: &Shape) -> Result<()> {
     let mut config = json!({
         "apiVersion": "kubeadm.k8s.io/v1beta4", "kind": "JoinConfiguration",
-        "nodeRegistration": registration(&host.name, shape),
+        "nodeRegistration": registration(host, shape),
         "patches": {"directory": PATCHES},
         "discovery": {"bootstrapToken": {
             "token": JOIN_TOKEN, "apiServerEndpoint": format!("{}:6443", endpoint(shape)),

@@ -7,14 +7,14 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{cgroup, network};
 use crate::machine::machine_id;
 use crate::part::Service;
 use crate::process::Program;
-use crate::run_folder::RunFolder;
+use crate::run_folder::{RunFolder, start_time};
 use crate::wait::wait_for;
 
 /// How long systemd may take to be up.
@@ -34,8 +34,42 @@ pub(super) struct Host {
     folder: PathBuf,
     group: String,
     service: Service,
-    /// Its first process, seen from here.
-    init: Option<Pid>,
+    init: Option<Init>,
+}
+
+/// The first process of a machine, seen from here.
+#[derive(Debug)]
+struct Init {
+    pid: Pid,
+    /// Pids are used again; with this one it is known.
+    started: u64,
+    /// What all processes of the machine share.
+    namespace: PathBuf,
+}
+
+impl Init {
+    /// Looks at it once, so that it is known again.
+    ///
+    /// # Errors
+    /// It is over, or in the same namespace as we are.
+    fn look(pid: Pid) -> Result<Self> {
+        let raw = pid.as_raw_pid();
+        let started = start_time(raw.unsigned_abs()).context("the machine's first process is over")?;
+        let namespace = namespace_of(raw)?;
+        ensure!(
+            namespace != std::fs::read_link("/proc/self/ns/pid")?,
+            "process {raw} is none of a machine: it shares our namespace"
+        );
+        Ok(Self { pid, started, namespace })
+    }
+
+    fn is_alive(&self) -> bool {
+        start_time(self.pid.as_raw_pid().unsigned_abs()) == Some(self.started)
+    }
+}
+
+fn namespace_of(pid: i32) -> std::io::Result<PathBuf> {
+    std::fs::read_link(format!("/proc/{pid}/ns/pid"))
 }
 
 /// What all machines of a cluster have in common.
@@ -103,7 +137,7 @@ impl Host {
             let child = children.split_whitespace().find_map(|pid| pid.parse().ok().and_then(Pid::from_raw));
             // boot.sh has children too, before it becomes the parent of the machine.
             let name = std::fs::read_to_string(format!("/proc/{pid}/comm"))?;
-            Ok(child.filter(|_| name.trim() == "unshare"))
+            child.filter(|_| name.trim() == "unshare").map(Init::look).transpose()
         })
         .await?;
         self.init = Some(init);
@@ -139,15 +173,25 @@ impl Host {
         Ok(text(&self.enter(script).await?.stdout))
     }
 
+    fn alive(&self) -> Option<&Init> {
+        self.init.as_ref().filter(|init| init.is_alive())
+    }
+
     async fn enter(&self, script: &str) -> Result<std::process::Output> {
-        let init = self.init.context("the machine does not run")?.as_raw_pid().to_string();
+        let init = self.alive().with_context(|| format!("{} does not run", self.name))?;
+        let init = init.pid.as_raw_pid().to_string();
+        let name = &self.name;
+        // Before its first process has gone to its own root, we would be at the host's.
+        let script = format!(
+            "[ \"$(cat /run/machine/name 2>&1)\" = {name} ] || {{ echo 'this is not {name}' >&2; exit 65; }}\n{script}"
+        );
         let output = tokio::process::Command::new("nsenter")
             .args([
                 "--target", &init, "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root",
                 "--wd=/", "--",
             ])
             .args(["/usr/bin/env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"])
-            .args(["HOME=/root", "LC_ALL=C.UTF-8", "/bin/bash", "-c", script])
+            .args(["HOME=/root", "LC_ALL=C.UTF-8", "/bin/bash", "-c", &script])
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .output();
@@ -157,11 +201,10 @@ impl Host {
     /// The processes on it whose command line has these words one after another, as pids seen from here.
     #[must_use]
     pub(super) fn processes(&self, words: &str) -> Vec<Pid> {
-        let namespace = |pid: i32| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
-        let Some(own) = self.init.and_then(|init| namespace(init.as_raw_pid())) else { return Vec::new() };
+        let Some(init) = self.alive() else { return Vec::new() };
         let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
         let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-        pids.filter(|pid| namespace(*pid).as_ref() == Some(&own))
+        pids.filter(|pid| namespace_of(*pid).is_ok_and(|it| it == init.namespace))
             .filter(|pid| {
                 let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
                 text(&line).replace('\0', " ").contains(words)

@@ -39,6 +39,8 @@ mount --bind "$merged/proc/sys" "$merged/proc/sys"
 mount -o remount,ro,bind "$merged/proc/sys"
 if [ -e "$merged/proc/sysrq-trigger" ]; then mount --bind /dev/null "$merged/proc/sysrq-trigger"; fi
 mkdir -p "$merged/run/machine"
+# Who enters this machine looks whether it is there: until the pivot he would be at the host's root.
+echo "$name" >"$merged/run/machine/name"
 for setting in vm/overcommit_memory:1 vm/panic_on_oom:0 kernel/panic:10 kernel/panic_on_oops:1 \
     kernel/keys/root_maxkeys:1000000 kernel/keys/root_maxbytes:25000000; do
     file=$merged/run/machine/$(tr / . <<<"${setting%:*}")

@@ -31,6 +31,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use clap::Parser;
 use lockkeeper_rules::version::Version;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::run_folder::RunFolder;
 use cluster::{Cluster, Shape};
@@ -80,14 +81,19 @@ pub fn main() -> Result<u8> {
     if !(1..=5).contains(&args.control_planes) || !(1..=9).contains(&args.workers) {
         bail!("choose 1 to 5 control planes and 1 to 9 workers");
     }
+    if args.control_planes == 1 && args.workers == 1 {
+        bail!("the pods of a lone worker need another machine: choose more workers or more control planes");
+    }
     tokio::runtime::Runtime::new()?.block_on(inside(&args))
 }
 
 async fn inside(args: &Args) -> Result<u8> {
+    let mut terminate = signal(SignalKind::terminate())?;
     let run = Arc::new(RunFolder::create()?);
     let result = tokio::select! {
         result = go(args, &run) => result,
         _ = tokio::signal::ctrl_c() => Ok(130),
+        _ = terminate.recv() => Ok(143),
     };
     if !matches!(result, Ok(0)) {
         run.keep_logs();
@@ -117,6 +123,8 @@ async fn go(args: &Args, run: &Arc<RunFolder>) -> Result<u8> {
         std::future::pending::<()>().await;
     }
     let mut report = Report::default();
+    // Before it is written anew.
+    let recorded = record::read()?;
     let keep = |recording: &record::Recording| if record { record::write(recording) } else { Ok(()) };
     let mut recording = record::ask(&cluster, from, Some(to)).await?;
     keep(&recording)?;
@@ -125,7 +133,11 @@ async fn go(args: &Args, run: &Arc<RunFolder>) -> Result<u8> {
         recording.extend(record::ask(&cluster, to, None).await?);
         keep(&recording)?;
     }
-    record::compare(&recording, &mut report);
+    if record {
+        // What nobody had recorded before there is nothing to hold against.
+        recording.retain(|name, _| recorded.contains_key(name));
+    }
+    record::compare(&recorded, &recording, &mut report);
     print!("{report}");
     Ok(u8::from(report.failed() > 0))
 }

@@ -3,13 +3,19 @@
 
 use std::fmt::Write;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::cgroup;
+use crate::run_folder;
 
+/// How long the rest may take to clean up when it is told to end.
+const END: Duration = Duration::from_secs(60);
 /// Settings of the whole kernel that a kubelet, kube-proxy or systemd would change.
 const SETTINGS: [&str; 10] = [
     "net/ipv4/ip_forward",
@@ -30,20 +36,21 @@ const SETTINGS: [&str; 10] = [
 /// It cannot be started.
 pub(super) fn watch_over_the_host() -> Result<u8> {
     cgroup::sweep();
-    let before = host();
-    let status = Command::new("setpriv")
-        // However this part dies, the rest ends with it.
-        .args(["--pdeathsig", "KILL", "--", "unshare", "--net", "--"])
-        .arg(std::env::current_exe()?)
-        .arg("--inside")
-        .args(std::env::args_os().skip(1))
-        .status()
-        .context("setpriv and unshare must be there: run `tests/setup`")?;
+    // A module that is loaded meanwhile brings settings of its own.
+    let settings = SETTINGS.map(|it| Path::new("/proc/sys").join(it));
+    let settings: Vec<PathBuf> = settings.into_iter().filter(|path| path.exists()).collect();
+    let before = host(&settings)?;
+    // All on this thread: the death signal of what it starts comes when the thread ends that has started it.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let status = runtime.block_on(run_inside())?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     if let Some(signal) = status.signal() {
         eprintln!("e2e: ended by signal {signal}");
     }
-    let after = host();
+    // Where it was killed it could not clean up behind itself. Folders are free once the machines' processes are gone.
+    cgroup::sweep();
+    run_folder::sweep(&run_folder::root());
+    let after = host(&settings)?;
     if before != after {
         eprintln!("e2e: the host is not as it was; what was there only before (-) or after (+):");
         let only = |sign: &str, all: &str, other: &str| {
@@ -59,29 +66,86 @@ pub(super) fn watch_over_the_host() -> Result<u8> {
     Ok(code.unwrap_or(1))
 }
 
+/// Runs the rest to its end. Told to end, it tells the rest, which must clean up.
+async fn run_inside() -> Result<ExitStatus> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut child = tokio::process::Command::new("setpriv")
+        // However this part dies, the rest ends with it.
+        .args(["--pdeathsig", "KILL", "--", "unshare", "--net", "--"])
+        .arg(std::env::current_exe()?)
+        .arg("--inside")
+        .args(std::env::args_os().skip(1))
+        .spawn()
+        .context("setpriv and unshare must be there: run `tests/setup`")?;
+    tokio::select! {
+        status = child.wait() => return Ok(status?),
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    if let Some(pid) = child.id().and_then(|pid| Pid::from_raw(pid.try_into().ok()?)) {
+        // It may have ended in between.
+        let _ = kill_process(pid, Signal::TERM);
+    }
+    if let Ok(status) = tokio::time::timeout(END, child.wait()).await {
+        return Ok(status?);
+    }
+    eprintln!("e2e: it has not ended within {} s and is killed", END.as_secs());
+    child.kill().await?;
+    Ok(child.wait().await?)
+}
+
 /// Everything of the host that machines could have touched.
-fn host() -> String {
+///
+/// # Errors
+/// It cannot be told: two answers that are alike because both are missing prove nothing.
+fn host(settings: &[PathBuf]) -> Result<String> {
     let mut text = String::new();
     for words in ["-brief address", "route show table all", "-6 route show table all", "netns"] {
-        let output = Command::new("ip").args(words.split(' ')).output();
-        let output = output.map(|it| String::from_utf8_lossy(&it.stdout).into_owned());
-        let _ = writeln!(text, "ip {words}:\n{}", output.unwrap_or_else(|error| error.to_string()));
+        let output = Command::new("ip").args(words.split(' ')).output().context("ip must be there")?;
+        if !output.status.success() {
+            bail!("ip {words}: {}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        let _ = writeln!(text, "ip {words}:");
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
+            let _ = writeln!(text, "{}", without_expiry(line));
+        }
     }
-    for setting in SETTINGS {
-        let value = std::fs::read_to_string(format!("/proc/sys/{setting}")).unwrap_or_default();
-        let _ = writeln!(text, "{setting}: {}", value.trim());
+    for setting in settings {
+        let value = std::fs::read_to_string(setting).unwrap_or_default();
+        let _ = writeln!(text, "{}: {}", setting.display(), value.trim());
     }
-    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    let _ = writeln!(text, "{mounts}");
-    let mut groups = Vec::new();
-    for hierarchy in folders("/sys/fs/cgroup".into()) {
-        groups.extend(folders(hierarchy));
+    for mount in std::fs::read_to_string("/proc/self/mounts")?.lines() {
+        // People who log in and out have theirs there.
+        if !mount.split(' ').nth(1).is_some_and(|at| at.starts_with("/run/user/")) {
+            let _ = writeln!(text, "{mount}");
+        }
     }
+    let mut groups: Vec<PathBuf> = folders("/sys/fs/cgroup".into()).into_iter().flat_map(folders).collect();
+    // Another run may come and go beside this one.
+    groups.retain(|group| {
+        let name = group.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        cgroup::has_live_owner(name) != Some(true)
+    });
     groups.sort();
     for group in groups {
         let _ = writeln!(text, "{}", group.display());
     }
-    text
+    Ok(text)
+}
+
+/// A route without how long it still holds.
+fn without_expiry(route: &str) -> String {
+    let mut words = route.split(' ');
+    let mut kept = Vec::new();
+    while let Some(word) = words.next() {
+        if word == "expires" {
+            words.next();
+        } else {
+            kept.push(word);
+        }
+    }
+    kept.join(" ")
 }
 
 fn folders(path: PathBuf) -> Vec<PathBuf> {

@@ -20,20 +20,30 @@ pub(super) struct Counted {
     pub(super) failed_in_a_row_max: u64,
     /// How long there was no good answer, all in all, from the first that failed to the next that did not.
     pub(super) away: Duration,
+    /// How long the slowest good answer took.
+    pub(super) slowest: Duration,
+    /// When the first of those was asked that have failed since.
+    away_since: Option<Instant>,
+    failed_in_a_row: u64,
 }
 
 impl Counted {
-    fn count(&mut self, good: bool, row: &mut u64, since: &mut Option<Instant>, asked_at: Instant) {
+    fn count(&mut self, good: bool, asked_at: Instant) {
         self.asked += 1;
         if good {
-            *row = 0;
-            self.away += since.take().map_or(Duration::ZERO, |since| since.elapsed());
+            self.slowest = self.slowest.max(asked_at.elapsed());
+            self.failed_in_a_row = 0;
+            self.end_outage();
         } else {
-            *row += 1;
-            since.get_or_insert(asked_at);
+            self.failed_in_a_row += 1;
+            self.away_since.get_or_insert(asked_at);
             self.failed += 1;
-            self.failed_in_a_row_max = self.failed_in_a_row_max.max(*row);
+            self.failed_in_a_row_max = self.failed_in_a_row_max.max(self.failed_in_a_row);
         }
+    }
+
+    fn end_outage(&mut self) {
+        self.away += self.away_since.take().map_or(Duration::ZERO, |since| since.elapsed());
     }
 }
 
@@ -61,21 +71,22 @@ impl Probe {
         let counted = Arc::new(Mutex::new(Counted::default()));
         let own = counted.clone();
         let task = tokio::spawn(async move {
-            let (mut row, mut since) = (0, None::<Instant>);
             loop {
                 let asked_at = Instant::now();
                 let good = client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success());
-                own.lock().expect("no one panics while counting").count(good, &mut row, &mut since, asked_at);
+                own.lock().expect("no one panics while counting").count(good, asked_at);
                 tokio::time::sleep(PAUSE).await;
             }
         });
         Ok(Self { counted, task })
     }
 
-    /// What it has counted so far.
+    /// What it has counted so far, with an outage that still lasts.
     #[must_use]
     pub(super) fn counted(&self) -> Counted {
-        *self.counted.lock().expect("no one panics while counting")
+        let mut counted = *self.counted.lock().expect("no one panics while counting");
+        counted.end_outage();
+        counted
     }
 }
 

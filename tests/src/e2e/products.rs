@@ -71,7 +71,7 @@ impl Products {
         cluster.kubectl(&["apply", "--filename=-"], PROMETHEUS_RIGHTS).await?;
         let settings = settings();
         let site = Site::start(OUTSIDE).await?;
-        let wiring = Wiring::new(run, &settings, OUTSIDE, FACTS)?;
+        let wiring = Wiring::new(run, &settings, OUTSIDE, FACTS)?.unhurried();
         let alertmanager = wiring.alertmanager(&site).await?;
         let prometheus = wiring.prometheus(&alertmanager, &site, api_servers(run, cluster).await?).await?;
         let url = packages_url();

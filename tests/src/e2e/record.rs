@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!   tests/recorded/v1.36/   configz.json  metrics.txt  node.json  static-pods.json  kubeadm-upgrade-diff.txt
+//!                           kubeadm-upgrade-apply-phase-control-plane.txt
 //!   tests/recorded/v1.35/   the same, and of the target's kubeadm:
 //!                           to-v1.36-kubeadm-upgrade-plan.txt  …-diff.txt  …-apply-dry-run.txt
 //! ```
@@ -13,10 +14,10 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use lockkeeper_rules::version::Version;
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, PATCHES};
 use super::report::Report;
 use crate::parts;
-use crate::recorded::{pretty, root};
+use crate::recorded::{Recorded, pretty, root};
 use crate::shape::{shape_of_json, shape_of_text};
 
 /// How long one question to kubeadm may take.
@@ -24,12 +25,17 @@ const KUBEADM: Duration = Duration::from_secs(120);
 /// Of a kubelet's metrics, those that somebody reads.
 const METRICS: [&str; 3] = ["kubelet_cgroup_version", "kubelet_cri_losing_support", "kubernetes_build_info"];
 
-/// What real machines show at one time and not at another: how often a container has been started and how it ended before;
-/// and a kubelet knows of a container's mounts only if it had asked the runtime what it can do before that was started.
-const VARIES: [&str; 3] = [
-    ".items[].status.containerStatuses[].lastState",
-    ".items[].status.containerStatuses[].state",
-    ".items[].status.containerStatuses[].volumeMounts",
+/// What real machines show at one time and not at another: how the name of the answer ends, and where.
+///
+/// How often a container has been started and how it ended before; a kubelet knows of a container's mounts only if it
+/// had asked the runtime what it can do before that was started;
+/// and of its images a node tells some, under some of their names.
+const VARIES: [(&str, &str); 5] = [
+    ("/static-pods.json", ".items[].status.containerStatuses[].lastState"),
+    ("/static-pods.json", ".items[].status.containerStatuses[].state"),
+    ("/static-pods.json", ".items[].status.containerStatuses[].volumeMounts"),
+    ("-apply-dry-run.txt", "recursiveReadOnly: Disabled"),
+    ("-apply-dry-run.txt", "- lab.local"),
 ];
 
 /// Files by name, as real parts answered.
@@ -54,6 +60,9 @@ pub(super) async fn ask(cluster: &Cluster, runs: &Version, target: Option<&Versi
     let pods = "/api/v1/namespaces/kube-system/pods?labelSelector=tier%3Dcontrol-plane&fieldSelector=spec.nodeName%3D";
     keep("static-pods.json", pretty(&raw(format!("{pods}{}", host.name)).await?)?);
     keep("kubeadm-upgrade-diff.txt", host.run(&format!("kubeadm upgrade diff {runs}"), KUBEADM).await?);
+    // What the actuator asks where a site has patches.
+    let phase = format!("kubeadm upgrade apply phase control-plane --dry-run --patches {PATCHES} {runs}");
+    keep("kubeadm-upgrade-apply-phase-control-plane.txt", host.run(&phase, KUBEADM).await?);
     if let Some(target) = target.filter(|target| target.minor() != runs.minor()) {
         let kubeadm = host.lend(&parts::kubernetes(target, "kubeadm")?, "kubeadm")?;
         let ignore = "--ignore-preflight-errors=SystemVerification";
@@ -82,21 +91,80 @@ pub(super) fn write(recording: &Recording) -> Result<()> {
     Ok(())
 }
 
-/// Holds what the repository has against what real parts have just answered.
-pub(super) fn compare(recording: &Recording, report: &mut Report) {
-    for (name, text) in recording {
-        let recorded = std::fs::read_to_string(root().join(name)).unwrap_or_default();
+/// What the repository has.
+///
+/// # Errors
+/// A file cannot be read.
+pub(super) fn read() -> Result<Recording> {
+    let mut files = Recording::new();
+    for recorded in Recorded::all(&root()) {
+        for (name, text) in recorded.texts()? {
+            files.insert(format!("v{}/{name}", recorded.minor), text);
+        }
+    }
+    Ok(files)
+}
+
+/// Holds what the repository had against what real parts have just answered.
+pub(super) fn compare(recorded: &Recording, answered: &Recording, report: &mut Report) {
+    for (name, answer) in answered {
         let shape = if name.ends_with(".json") { shape_of_json } else { shape_of_text };
-        let (ours, theirs) = (shape(&recorded), shape(text));
+        let (ours, theirs) = (recorded.get(name).map(|text| shape(text)).unwrap_or_default(), shape(answer));
         let differ: Vec<String> = ours
             .symmetric_difference(&theirs)
-            .filter(|path| !VARIES.iter().any(|varies| path.starts_with(varies)))
+            .filter(|path| !varies(name, path))
             .map(|path| format!("{}{path}", if ours.contains(path) { "-" } else { "+" }))
             .collect();
+        // Two empty answers are alike and prove nothing.
         report.claim(
-            differ.is_empty(),
+            differ.is_empty() && !ours.is_empty() && !theirs.is_empty(),
             format!("tests/recorded/{name} has the shape of what real machines answer"),
             differ.into_iter().take(10).collect::<Vec<_>>().join(" "),
         );
+    }
+}
+
+/// Whether this may be there or not.
+fn varies(name: &str, path: &str) -> bool {
+    let path = without_keys(path);
+    VARIES.iter().any(|(file, at)| {
+        let rest = path.strip_prefix(at).filter(|_| name.ends_with(file));
+        rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric()))
+    })
+}
+
+/// `.items[etcd].status` as `.items[].status`.
+fn without_keys(path: &str) -> String {
+    let mut pieces = path.split('[');
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces
+        .fold(first, |text, piece| format!("{text}[]{}", piece.split_once(']').map_or("", |(_, rest)| rest)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_varies_is_bound_to_its_place() {
+        let pods = "v1.36/static-pods.json";
+        let state = ".items[etcd].status.containerStatuses[etcd].state";
+        assert!(varies(pods, &format!("{state}.running.startedAt:string")));
+        assert!(varies(pods, &format!("{state}:map")));
+        assert!(!varies(pods, ".items[etcd].status.containerStatuses[etcd].stateful:bool"));
+        assert!(!varies("v1.36/node.json", &format!("{state}:map")));
+        assert!(varies("v1.35/to-v1.36-kubeadm-upgrade-apply-dry-run.txt", "- lab.local/coredns@sha256:N"));
+        assert!(!varies("v1.35/to-v1.36-kubeadm-upgrade-plan.txt", "recursiveReadOnly: Disabled"));
+    }
+
+    #[test]
+    fn an_empty_answer_proves_nothing() {
+        let files = |text: &str| Recording::from([("v1.36/metrics.txt".to_owned(), text.to_owned())]);
+        for (recorded, answered, wrong) in [("a 1", "a 2", 0), ("a 1", "b 1", 1), ("", "", 1), ("", "a 1", 1)]
+        {
+            let mut report = Report::default();
+            compare(&files(recorded), &files(answered), &mut report);
+            assert_eq!(report.failed(), wrong, "{recorded:?} {answered:?}");
+        }
     }
 }

@@ -31,7 +31,7 @@ const INTO_APPLY: Duration = Duration::from_secs(15);
 enum Fault {
     /// The actuator is killed while the first worker is drained.
     KillInDrain,
-    /// The actuator is killed 15 s into `kubeadm upgrade apply`.
+    /// The actuator is killed in `kubeadm upgrade apply`, when that has got as far as [`INTO_APPLY`].
     KillInApply,
     /// Every SSH connection to the first worker is cut in its mutation.
     CutInMutate,
@@ -42,12 +42,14 @@ enum Fault {
 impl Fault {
     const ALL: [Self; 4] = [Self::KillInDrain, Self::KillInApply, Self::CutInMutate, Self::KillInMutate];
 
-    fn name(self) -> &'static str {
+    fn name(self) -> String {
         match self {
-            Self::KillInDrain => "the actuator was killed in a worker's drain",
-            Self::KillInApply => "the actuator was killed 15 s into kubeadm upgrade apply",
-            Self::CutInMutate => "SSH was cut in a worker's mutate",
-            Self::KillInMutate => "the actuator was killed in a worker's mutate",
+            Self::KillInDrain => "the actuator was killed in a worker's drain".to_owned(),
+            Self::KillInApply => {
+                format!("the actuator was killed {} s into kubeadm upgrade apply", INTO_APPLY.as_secs())
+            }
+            Self::CutInMutate => "SSH was cut in a worker's mutate".to_owned(),
+            Self::KillInMutate => "the actuator was killed in a worker's mutate".to_owned(),
         }
     }
 }
@@ -98,18 +100,20 @@ pub(super) async fn upgrade(
     for (name, probe) in &workloads {
         let figures = probe.counted();
         report.figure(format!("workload {name}"), counted(figures));
-        report.claim(figures.failed == 0, format!("workload {name} answers all the time"), counted(figures));
+        let always = figures.asked > 0 && figures.failed == 0;
+        report.claim(always, format!("workload {name} answers all the time"), counted(figures));
     }
     before.compare(cluster, to, report).await
 }
 
 fn counted(it: Counted) -> String {
     format!(
-        "{} of {} requests failed, at most {} in a row, away for {:.1} s",
+        "{} of {} requests failed, at most {} in a row, away for {:.1} s; the slowest answer took {:.1} s",
         it.failed,
         it.asked,
         it.failed_in_a_row_max,
-        it.away.as_secs_f64()
+        it.away.as_secs_f64(),
+        it.slowest.as_secs_f64()
     )
 }
 
@@ -308,9 +312,61 @@ impl Before {
                 format!("the site's own patch of the API server on {} is kept", host.name),
                 "",
             );
+            // kubeadm's own trace: it keeps the manifests of before, in a new folder each time.
+            let folders =
+                "shopt -s nullglob; all=(/etc/kubernetes/tmp/kubeadm-backup-manifests-*); echo ${#all[@]}";
+            let folders = host.run(folders, Duration::from_secs(10)).await?;
+            let claim = format!("kubeadm put the manifests of {} aside once", host.name);
+            report.claim(folders.trim() == "1", claim, format!("{} times", folders.trim()));
         }
-        Ok(())
+        servers_run(cluster, &target, report).await?;
+        pods_run(cluster, &target, report).await
     }
+}
+
+/// Each API server is asked at its own machine: a balancer would hide one that stayed behind.
+async fn servers_run(cluster: &Cluster, target: &str, report: &mut Report) -> Result<()> {
+    for host in cluster.control_planes() {
+        let server = format!("--server=https://{}:6443", host.address);
+        let answer = cluster.kubectl(&["get", "--raw=/version", &server], "").await?;
+        let answer: serde_json::Value = serde_json::from_str(&answer)?;
+        let version = answer["gitVersion"].as_str().unwrap_or_default();
+        report.claim(
+            version == target,
+            format!("the API server of {} answers as {target}", host.name),
+            version,
+        );
+    }
+    Ok(())
+}
+
+/// What every machine runs in pods is of the target.
+async fn pods_run(cluster: &Cluster, target: &str, report: &mut Report) -> Result<()> {
+    // Its pods are replaced one after another, and nobody waits for that but us.
+    let rollout = ["rollout", "status", "daemonset/kube-proxy", "--namespace=kube-system", "--timeout=50s"];
+    let rollout = cluster.kubectl(&rollout, "").await;
+    let seen = rollout.as_ref().map_or_else(|error| format!("{error:#}"), |_| String::new());
+    report.claim(rollout.is_ok(), "kube-proxy is rolled out", seen);
+    let control_planes = cluster.control_planes().len();
+    for (label, name, count) in [
+        ("component", "kube-apiserver", control_planes),
+        ("component", "kube-controller-manager", control_planes),
+        ("component", "kube-scheduler", control_planes),
+        ("k8s-app", "kube-proxy", cluster.hosts.len()),
+    ] {
+        let selector = format!("--selector={label}={name}");
+        let pods = cluster.get(&["pods", "--namespace=kube-system", &selector]).await?;
+        let image = |pod: &serde_json::Value| {
+            pod["spec"]["containers"][0]["image"].as_str().unwrap_or_default().to_owned()
+        };
+        let images: Vec<String> = pods.iter().map(image).collect();
+        report.claim(
+            images.len() == count && images.iter().all(|image| image.ends_with(&format!(":{target}"))),
+            format!("each of {count} {name} is of {target}"),
+            images.join(", "),
+        );
+    }
+    Ok(())
 }
 
 async fn cordons(cluster: &Cluster) -> Result<BTreeMap<String, bool>> {

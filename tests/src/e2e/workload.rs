@@ -5,14 +5,13 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, is_ready};
 use super::probe::Probe;
 use super::supplies::REPOSITORY;
 use crate::wait::wait_for;
 
 /// The Deployment and the StatefulSet, with the port of every node at which each answers.
-pub(super) const WORKLOADS: [(&str, &str, u16); 2] =
-    [("Deployment", "shop", 30_080), ("StatefulSet", "ledger", 30_081)];
+const WORKLOADS: [(&str, &str, u16); 2] = [("Deployment", "shop", 30_080), ("StatefulSet", "ledger", 30_081)];
 const NAMESPACE: &str = "shop";
 /// How long an answer may take: longer than a machine under load needs, and shorter than anybody waits for one that is gone.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -30,11 +29,8 @@ pub(super) async fn deploy(cluster: &Cluster) -> Result<Vec<(&'static str, Probe
     cluster.kubectl(&["apply", "--filename=-"], &list.to_string()).await?;
     wait_for("the workloads to be ready", Duration::from_secs(120), || async move {
         let pods = cluster.get(&["pods", "--namespace=shop"]).await?;
-        let ready = |pod: &&Value| {
-            let conditions = pod["status"]["conditions"].as_array();
-            conditions.is_some_and(|all| all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"))
-        };
-        Ok((pods.iter().filter(ready).count() == 2 * WORKLOADS.len()).then_some(()))
+        let ready = pods.iter().filter(|pod| is_ready(pod)).count();
+        Ok((ready == 2 * WORKLOADS.len()).then_some(()))
     })
     .await?;
     let client = &crate::part::client()?;

@@ -7,7 +7,7 @@
 //!   client ──▶ kube-apiserver ──▶ socket, CONNECT 10.77.0.5:10250 ──▶ TLS listener of that kubelet
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -24,6 +24,8 @@ use crate::run_folder::RunFolder;
 
 /// The longest head of a CONNECT that is read.
 const HEAD_BYTES_MAX: usize = 4096;
+/// How many questions are remembered, the latest: nobody takes them from a sandbox.
+const ASKED_MAX: usize = 10_000;
 
 /// What a kubelet answers at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +48,16 @@ struct Told {
     answers: BTreeMap<(String, String), String>,
     /// Who answers otherwise, by address.
     kubelets: BTreeMap<String, Kubelet>,
-    asked: Vec<String>,
+    asked: VecDeque<String>,
+}
+
+impl Told {
+    fn remember(&mut self, asked: String) {
+        if self.asked.len() == ASKED_MAX {
+            self.asked.pop_front();
+        }
+        self.asked.push_back(asked);
+    }
 }
 
 /// The ports of a few kubelets. Dropping them closes all of it.
@@ -113,7 +124,7 @@ impl KubeletPorts {
     /// What was asked for since this was last called, as `ADDRESS/PATH`.
     #[must_use]
     pub fn take_asked(&self) -> Vec<String> {
-        std::mem::take(&mut lock(&self.told).asked)
+        std::mem::take(&mut lock(&self.told).asked).into()
     }
 }
 
@@ -126,7 +137,7 @@ fn handler(address: String, told: Arc<Mutex<Told>>) -> Handler {
         let path = request.uri().path().to_owned();
         let (ordered, kubelet) = {
             let mut told = lock(&told);
-            told.asked.push(format!("{address}{path}"));
+            told.remember(format!("{address}{path}"));
             let ordered = told.answers.get(&(address.clone(), path.clone())).cloned();
             (ordered, told.kubelets.get(&address).cloned())
         };

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::service::{Service, answers, client};
 use crate::parts;
+use crate::process::Program;
 use crate::run_folder::{RunFolder, free_port};
 
 /// How long it may take to answer.
@@ -90,11 +91,7 @@ impl Prometheus {
         interval_seconds: u64,
     ) -> Result<Self> {
         let listen = format!("{address}:{}", free_port(address)?);
-        let program = parts::prometheus_program("prometheus", "prometheus")?
-            .arg(format!("--config.file={}", folder.path().join("prometheus.yml").display()))
-            .arg(format!("--storage.tsdb.path={}", folder.folder("prometheus-data")?.display()))
-            .arg(format!("--web.listen-address={listen}"))
-            .args(["--web.enable-lifecycle", "--rules.alert.resend-delay=1s"]);
+        let program = program(folder, &listen)?.arg("--rules.alert.resend-delay=1s");
         Ok(Self {
             service: Service::new(folder.clone(), program),
             url: format!("http://{listen}"),
@@ -104,6 +101,15 @@ impl Prometheus {
             rule_files: Vec::new(),
             interval_seconds,
         })
+    }
+
+    /// Lets it tell Alertmanager of an alert again as seldom as it does by itself, from the next start on.
+    ///
+    /// # Errors
+    /// Its folder cannot be made.
+    pub fn resend_by_default(&mut self) -> Result<()> {
+        self.service.set_program(program(&self.folder, self.url.trim_start_matches("http://"))?);
+        Ok(())
     }
 
     /// Scrapes itself under this name, so that rules about Prometheus have something to look at.
@@ -205,4 +211,12 @@ impl Prometheus {
         self.folder.write("prometheus.yml", serde_json::to_string_pretty(&config)?)?;
         Ok(())
     }
+}
+
+fn program(folder: &RunFolder, listen: &str) -> Result<Program> {
+    Ok(parts::prometheus_program("prometheus", "prometheus")?
+        .arg(format!("--config.file={}", folder.path().join("prometheus.yml").display()))
+        .arg(format!("--storage.tsdb.path={}", folder.folder("prometheus-data")?.display()))
+        .arg(format!("--web.listen-address={listen}"))
+        .arg("--web.enable-lifecycle"))
 }

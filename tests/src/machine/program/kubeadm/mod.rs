@@ -113,7 +113,12 @@ fn apply(folder: &Folder, own: &Version, told: &Told) -> Result<ExitCode> {
     };
     let Some(now) = control_plane(folder) else { return Ok(no_client()) };
     if let Some(phase) = &told.phase {
-        return one_phase(folder, own, &target.to_string(), phase, told);
+        if phase != "control-plane" || !told.dry_run {
+            return Ok(fail(1, "a simulated machine does not do this"));
+        }
+        let manifests = manifests::generate(folder, own, &target.to_string(), told)?;
+        print!("{}", recorded::phase(&on_machine(), &target, &manifests)?);
+        return Ok(ExitCode::SUCCESS);
     }
     if let Some(error) = told.preflight_error(folder) {
         return Ok(fail(1, &error));
@@ -146,9 +151,8 @@ fn apply(folder: &Folder, own: &Version, told: &Told) -> Result<ExitCode> {
 
 fn node(folder: &Folder, own: &Version, told: &Told) -> Result<ExitCode> {
     print!("{}", reading("upgrade"));
-    if let Some(phase) = &told.phase {
-        let tag = control_plane(folder).unwrap_or_default();
-        return one_phase(folder, own, &tag, phase, told);
+    if told.phase.is_some() {
+        return Ok(fail(1, "a simulated machine does not do this"));
     }
     if let Some(error) = told.preflight_error(folder) {
         return Ok(fail(1, &error));
@@ -171,19 +175,6 @@ fn addons(told: &Told) {
             println!("[addons] Applied essential addon: {addon}");
         }
     }
-}
-
-/// One phase by itself, which is asked for as a dry run only.
-fn one_phase(folder: &Folder, own: &Version, tag: &str, phase: &str, told: &Told) -> Result<ExitCode> {
-    if phase != "control-plane" || !told.dry_run {
-        return Ok(fail(1, "a simulated machine does not do this"));
-    }
-    // What kubeadm prints before the first file has no end of line.
-    print!("[dryrun] Would upgrade your static Pod-hosted control plane to version \"{tag}\"");
-    for (component, text) in manifests::generate(folder, own, tag, told)? {
-        print!("[dryrun] Would write file \"{}/{component}.yaml\" with content:\n{text}", manifests::FOLDER);
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Asks the harness for the control plane at this version, and waits for it: nothing if it came.

@@ -5,6 +5,7 @@
 //!   v1.35/to-v1.36-kubeadm-upgrade-apply-dry-run.txt   has the manifests that the kubeadm of 1.36 writes
 //!   v1.35/to-v1.36-kubeadm-upgrade-diff.txt            taken back from those: the manifests on the disk,
 //!   v1.35/kubeadm-upgrade-diff.txt                     and with this: those that the kubeadm of 1.35 writes
+//!   v1.35/kubeadm-upgrade-apply-phase-control-plane.txt   what is said around them in a dry run of this one phase
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -89,6 +90,28 @@ impl Kubeadms {
         )?;
         patched(&on_disk, &pair.of.text("kubeadm-upgrade-diff.txt")?, component, false)
     }
+}
+
+/// What a dry run of the one phase that writes manifests prints, with these manifests in the place of the recorded ones.
+pub(super) fn phase(root: &Path, version: &Version, manifests: &[(&str, String)]) -> Result<String> {
+    let recorded = Recorded::below(root, version.minor())?;
+    let text = recorded.text("kubeadm-upgrade-apply-phase-control-plane.txt")?;
+    let mut said = String::new();
+    let mut is_ours = false;
+    for line in text.replace(&recorded.version()?.bare(), &version.bare()).split_inclusive('\n') {
+        let of_file = line.split_once(&format!("[dryrun] Would write file \"{}/", super::manifests::FOLDER));
+        if let Some((_, rest)) = of_file {
+            let component = rest.split('.').next().unwrap_or_default();
+            let manifest = manifests.iter().find(|(name, _)| *name == component);
+            is_ours = manifest.is_some();
+            said.push_str(line);
+            said.push_str(manifest.map_or("", |(_, text)| text));
+        } else if line.starts_with('[') || !is_ours {
+            is_ours = false;
+            said.push_str(line);
+        }
+    }
+    Ok(said)
 }
 
 /// The version that a recorded plan goes to.
