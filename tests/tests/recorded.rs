@@ -10,7 +10,7 @@ use lockkeeper_tests::shape::{shape_of_json, shape_of_text};
 use lockkeeper_tests::world::CONTROL_PLANE;
 
 /// What differs rightly: how the answer's name ends, what differs (`-` is in the recording only, `+` here only), and why.
-const JUSTIFIED: [(&str, &str, &str); 10] = [
+const JUSTIFIED: [(&str, &str, &str); 11] = [
     (
         "node.json",
         "-.spec.podCIDR:string",
@@ -25,6 +25,7 @@ const JUSTIFIED: [(&str, &str, &str); 10] = [
     ("kubeadm-upgrade-diff.txt", "-+++ new manifest", PATCHED),
     ("kubeadm-upgrade-diff.txt", "-@@ -N +N,N @@", PATCHED),
     ("kubeadm-upgrade-diff.txt", "-- terminationGracePeriodSeconds: N", PATCHED),
+    ("kubeadm-upgrade-apply-phase-control-plane.txt", "-terminationGracePeriodSeconds: N", PATCHED),
 ];
 const PROXIED: &str =
     "the API server proxies to no loopback address, so kubelets of a World have another one";
