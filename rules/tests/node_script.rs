@@ -17,7 +17,7 @@ use lockkeeper_rules::node_script::{
 };
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::LedgerReading;
-use lockkeeper_rules::run::{LedgerOrder, NodeTarget, Proof, SurveyOrder, UnitKind, UnitOrder};
+use lockkeeper_rules::run::{LedgerOrder, LookedAt, NodeTarget, Proof, SurveyOrder, UnitKind, UnitOrder};
 use lockkeeper_rules::settings::Settings;
 
 const RUN: &str = "0b9f3c6e-1111-4222-8333-444455556666";
@@ -226,7 +226,7 @@ fn order(kind: UnitKind, sequence: u64) -> UnitOrder {
         token: token(sequence),
         target: "v1.36.3".parse().unwrap(),
         generation: 7,
-        manifests: BTreeMap::new(),
+        manifests: LookedAt::default(),
         proof: Proof { token: token(sequence), checked_at: "2026-11-21T09:00:00.5Z".parse().unwrap() },
     }
 }
@@ -724,12 +724,11 @@ fn no_value_of_the_environment_is_an_argument_that_everybody_can_read() {
 }
 
 #[test]
-fn a_folder_of_patches_that_is_not_there_stops_a_unit_before_anything_is_installed() {
+fn a_folder_of_patches_that_is_not_there_keeps_a_unit_from_beginning() {
     let machine = Machine::new();
     let order = order(UnitKind::UpgradeNode, 1);
     machine.launch_with(&order, &machine.site()).unwrap();
-    let (code, output) = machine.ended(&order);
-    assert!(code != 0 && output.contains("put kubeadm's patches there"), "{code} {output}");
+    assert_eq!(machine.ledger(&order), LedgerReading::Refused(Reason::PatchesMissing));
     assert!(machine.calls("apt-get install").is_empty() && machine.calls("kubeadm upgrade").is_empty());
 }
 
@@ -745,19 +744,36 @@ fn a_manifest_that_was_changed_after_the_look_is_not_written_over() {
     let files = asked_of_manifests(&machine, &machine.settings()).files;
     assert_eq!(files.iter().map(|file| &*file.component).collect::<Vec<_>>(), all);
     assert!(files.iter().all(|file| file.tag == "v1.36.1"), "{files:?}");
-    let manifests: BTreeMap<_, _> = files.into_iter().map(|file| (file.component, file.sha256)).collect();
+    let files: BTreeMap<_, _> = files.into_iter().map(|file| (file.component, file.sha256)).collect();
+    let manifests = LookedAt { version: Some("v1.36.1".parse().unwrap()), files };
     let order =
         |sequence| UnitOrder { manifests: manifests.clone(), ..order(UnitKind::UpgradeFirst, sequence) };
-    write("kube-scheduler", "v1.36.1", "by hand");
-    machine.launch(&order(1)).unwrap();
-    let (code, output) = machine.ended(&order(1));
-    assert!(code != 0 && output.contains("the manifest of kube-scheduler was changed"), "{code} {output}");
+    let refused = LedgerReading::Refused(Reason::ManifestsUnknown);
+    for text in ["by hand", "by hand, with the target's image"] {
+        write("kube-scheduler", if text.ends_with("image") { "v1.36.3" } else { "v1.36.1" }, text);
+        let order = order(text.len() as u64);
+        machine.launch(&order).unwrap();
+        assert_eq!(machine.ledger(&order), refused, "{text}");
+    }
     assert!(machine.calls("apt-get install").is_empty() && machine.calls("kubeadm upgrade apply").is_empty());
     assert_eq!(machine.read("kubeadm").trim(), "1.36.1");
-    // What kubeadm has written in an attempt before is at the target, and no change by a person.
+    // After an attempt that was begun, what is at the target was written by its kubeadm.
+    write("kube-scheduler", "v1.36.1", "");
+    machine.write("on-kubeadm", "exit 1\n");
+    machine.launch(&order(50)).unwrap();
+    assert_eq!(machine.ended(&order(50)).0, 1);
+    fs::remove_file(machine.path("on-kubeadm")).unwrap();
     write("kube-scheduler", "v1.36.3", "as kubeadm writes it");
-    machine.launch(&order(2)).unwrap();
-    assert_eq!(machine.ended(&order(2)).0, 0, "{:?}", machine.ended(&order(2)));
+    machine.launch(&order(51)).unwrap();
+    assert_eq!(machine.ended(&order(51)).0, 0, "{:?}", machine.ended(&order(51)));
+    // Where they were of the target when they were looked at, nothing tells a person's change from kubeadm's.
+    let mut of_target = order(52);
+    of_target.manifests.version = Some(of_target.target.clone());
+    machine.launch(&of_target).unwrap();
+    assert_eq!(machine.ledger(&of_target), refused);
+    let mut hostile = order(53);
+    hostile.manifests.files.insert("x\nLOCKKEEPER_END_OF_UNIT\n}\nid\n".to_owned(), String::new());
+    assert!(launcher(&hostile, &machine.settings()).is_err());
 }
 
 /// What the installed kubeadm of this machine says of its manifests.

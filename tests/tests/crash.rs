@@ -18,7 +18,7 @@ use lockkeeper_rules::api::ActiveStep;
 use lockkeeper_rules::kubeadm::KubeadmSettings;
 use lockkeeper_rules::name::{RunUid, Token};
 use lockkeeper_rules::node_script::{self, EtcdAccess, ScriptSettings};
-use lockkeeper_rules::run::{NodeTarget, Proof, UnitKind, UnitOrder};
+use lockkeeper_rules::run::{LookedAt, NodeTarget, Proof, UnitKind, UnitOrder};
 use lockkeeper_tests::World;
 use lockkeeper_tests::kubelet::PodPace;
 use lockkeeper_tests::machine::{Fault, Folder, Then};
@@ -243,7 +243,7 @@ async fn late_word(world: &World, node: &str, generation: u64) -> String {
         token: token.clone(),
         target: TARGET.parse().unwrap(),
         generation,
-        manifests: BTreeMap::new(),
+        manifests: LookedAt::default(),
         proof: Proof { token, checked_at: jiff::Timestamp::now() },
     };
     let settings = ScriptSettings::new(&world.settings, EtcdAccess::default(), KubeadmSettings::default());

@@ -1,6 +1,5 @@
 //! The hands on real parts: a real sshd and a real API server. What is behind the sshd is a simulated machine.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,8 +23,8 @@ use lockkeeper_rules::node_script::{EtcdAccess, ScriptSettings};
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::LedgerReading;
 use lockkeeper_rules::run::{
-    CordonOrder, EvictOrder, LedgerOrder, NodeSurvey, NodeTarget, PodRef, Proof, SurveyOrder, UncordonOrder,
-    UnitKind, UnitOrder,
+    CordonOrder, EvictOrder, LedgerOrder, LookedAt, NodeSurvey, NodeTarget, PodRef, Proof, SurveyOrder,
+    UncordonOrder, UnitKind, UnitOrder,
 };
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::Role;
@@ -98,7 +97,7 @@ impl Bench {
             token: token(sequence),
             target: Version::new(1, 36, 3),
             generation: 7,
-            manifests: BTreeMap::new(),
+            manifests: LookedAt::default(),
             proof: proof(sequence),
         }
     }
@@ -495,7 +494,7 @@ async fn a_control_plane_node_is_surveyed_and_its_etcd_is_saved() {
             token: token(sequence),
             target: Version::new(1, 36, 3),
             generation: 1,
-            manifests: BTreeMap::new(),
+            manifests: LookedAt::default(),
             proof: proof(sequence),
         };
         let settings = &world.settings;

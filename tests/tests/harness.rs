@@ -1,6 +1,5 @@
 //! The harness keeps its promises: the parts are real, the machines are not, and nothing is left behind.
 
-use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -15,7 +14,7 @@ use lockkeeper_rules::ledger;
 use lockkeeper_rules::name::{RunUid, Token};
 use lockkeeper_rules::node_script::{self, EtcdAccess, ScriptSettings};
 use lockkeeper_rules::run::LedgerReading;
-use lockkeeper_rules::run::{LedgerOrder, NodeTarget, Proof, UnitKind, UnitOrder};
+use lockkeeper_rules::run::{LedgerOrder, LookedAt, NodeTarget, Proof, UnitKind, UnitOrder};
 use lockkeeper_rules::version::Version;
 use lockkeeper_tests::World;
 use lockkeeper_tests::machine::{Fault, PROGRAMS, Then};
@@ -292,7 +291,7 @@ async fn what_is_sent_to_a_node_does_its_work_on_a_machine() {
             token: token.clone(),
             target: version,
             generation: 1,
-            manifests: BTreeMap::new(),
+            manifests: LookedAt::default(),
             proof,
         };
         let launcher = node_script::launcher(&order, &settings).unwrap();

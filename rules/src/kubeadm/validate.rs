@@ -158,9 +158,10 @@ fn is_reserved(name: &str) -> bool {
 /// Whether nothing of a password is left where the value is shown with those of its URLs blotted out.
 fn can_be_hidden(value: &str) -> bool {
     let is_one_url = || {
-        let (_, rest) = value.split_once("://")?;
-        let (user, _) = rest.rsplit_once('@')?;
-        Some(!user.contains(|c: char| c.is_whitespace() || ['"', '\'', ','].contains(&c)))
+        let (scheme, rest) = value.split_once("://")?;
+        let (user, host) = rest.rsplit_once('@')?;
+        let is_found = !user.contains(|c: char| c.is_whitespace() || ['"', '\'', ','].contains(&c));
+        Some(is_found && !scheme.contains('@') && !user.contains("://") && !host.contains("://"))
     };
     !value.contains('@') || is_one_url() == Some(true)
 }
@@ -254,6 +255,8 @@ mod tests {
             ("HTTPS_PROXY", "UID".to_owned(), "environment"),
             ("http://proxy:hunter2@", "proxy:hunter2@".to_owned(), "environment"),
             ("http://proxy:hunter2@", "http://proxy:hun,ter2@".to_owned(), "environment"),
+            ("http://proxy:hunter2@", "http://proxy:hun://ter2@".to_owned(), "environment"),
+            ("http://proxy:hunter2@", "proxy:hunter2@x://a@".to_owned(), "environment"),
             ("http://proxy:hunter2@", "http://proxy:hun''ter2@".to_owned(), "environment"),
             ("HTTPS_PROXY", "LD_PRELOAD".to_owned(), "environment"),
             ("HTTPS_PROXY", "KUBEADM_UPGRADE_DRYRUN_DIR".to_owned(), "environment"),

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::run::{is_halted, is_open};
 use crate::api::{ActiveStep, RunPhase, UpgradeRun, UpgradeRunStatus};
 use crate::name::Token;
-use crate::run::unreadable;
+use crate::run::{NOT_BEGUN, unreadable};
 
 /// When this run last came further than it ever had been; nothing where that would say nothing: while it has halted
 /// or cannot be read, while it is queued behind another open run, and while a step runs that it has never tried
@@ -32,6 +32,7 @@ fn phase(run: &UpgradeRun) -> Option<RunPhase> {
 fn is_new(active: &ActiveStep, status: &UpgradeRunStatus) -> bool {
     active.token.parse::<Token>().is_ok_and(|token| token.attempt == 1)
         && !status.finished.iter().any(|finished| finished.step == active.step)
+        && !status.history.iter().any(|line| line.step == active.step && line.event.starts_with(NOT_BEGUN))
 }
 
 #[cfg(test)]

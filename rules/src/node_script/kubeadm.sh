@@ -19,3 +19,40 @@ tell_kubeadm() {
     apply_words+=(--config "$1")
     node_words+=(--config "$1")
 }
+
+is_at_target() {
+    grep -qE "image: .*:v${target//./\\.}\$" "$root/etc/kubernetes/manifests/$1.yaml"
+}
+
+# Whether an attempt of this run before this one may have let kubeadm write here.
+was_begun_before() {
+    local count
+    count=$(facts | awk -v run="$run" -v token="$token" \
+        '$1 == "start" && $3 != token && $5 ~ /^upgrade-/ { split($3, t, "."); if (t[1] == run) n++ } END { print n + 0 }')
+    [ "$count" -ne 0 ]
+}
+
+# A person may have changed a manifest after it was looked at: between that and this lie the drain and every hold. One
+# that has come to the target since was written by the kubeadm of an attempt that was cut.
+manifests_are_as_looked_at() {
+    local looked_at component
+    for looked_at in "${manifests_looked_at[@]}"; do
+        component=${looked_at% *}
+        if [ "$(sha256sum <"$root/etc/kubernetes/manifests/$component.yaml" | cut -d ' ' -f 1)" = "${looked_at#* }" ]; then
+            continue
+        fi
+        if [ "$manifests_of" != "v$target" ] && was_begun_before && is_at_target "$component"; then continue; fi
+        echo "the manifest of $component was changed after it was looked at" >&2
+        return 1
+    done
+}
+
+# Prints the code of the first reason not to let kubeadm write here, or nothing.
+reason_not_to_write() {
+    case $kind in upgrade-*) ;; *) return 0 ;; esac
+    if [ -n "$patches_directory" ] && [ ! -d "$patches_directory" ]; then
+        echo patches_missing
+    elif ! manifests_are_as_looked_at; then
+        echo manifests_unknown
+    fi
+}

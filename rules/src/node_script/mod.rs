@@ -126,9 +126,15 @@ pub fn launcher(order: &UnitOrder, settings: &ScriptSettings) -> Result<String, 
     head.set("etcd_cert_file", cert_file.as_deref().unwrap_or_default());
     head.set("etcd_key_file", key_file.as_deref().unwrap_or_default());
     head.set_kubeadm(settings, target);
-    let looked_at = manifests.iter().map(|(component, sha256)| format!("{component} {sha256}"));
+    let looked_at = manifests.files.iter().map(|(component, sha256)| format!("{component} {sha256}"));
     head.set_list("manifests_looked_at", &looked_at.collect::<Vec<_>>());
+    head.set("manifests_of", &manifests.version.as_ref().map(ToString::to_string).unwrap_or_default());
     let head = head.text;
+    // Every value has been looked at before; what no look has foreseen must still not become the launcher's own lines.
+    if head.lines().any(|line| line == DELIMITER) {
+        let detail = format!("a value has the line {DELIMITER}");
+        return Err(Finding::new(Reason::StatusMalformed, node.name.0.clone(), detail));
+    }
     let work = work(*kind);
     let unit = format!("{head}{COMMON}{SUPERVISE}{PACKAGES}{KUBEADM}{work}\n\"${{1:-supervise}}\"\n");
     Ok(format!("{head}{COMMON}\nunit_script() {{\ncat <<'{DELIMITER}'\n{unit}{DELIMITER}\n}}\n\n{LAUNCH}"))

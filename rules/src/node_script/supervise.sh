@@ -20,6 +20,7 @@ supervise() {
         exit 65
     fi
     reason=$(reason_to_refuse)
+    if [ -z "$reason" ]; then reason=$(reason_not_to_write); fi
     if [ -n "$reason" ]; then
         record refuse "$reason"
         exit 65

@@ -9,38 +9,12 @@ is_done() {
     [ "$count" -ne 0 ]
 }
 
-is_at_target() {
-    grep -qE "image: .*:v${target//./\\.}\$" "$root/etc/kubernetes/manifests/$1.yaml"
-}
-
 manifests_are_at_target() {
     local component
     is_control_plane || return 0
     for component in kube-apiserver kube-controller-manager kube-scheduler; do
         is_at_target "$component" || return 1
     done
-}
-
-# A person may have changed a manifest after it was looked at: between that and this lie the drain and every hold. What
-# is at the target by now was written by the kubeadm of an attempt before.
-manifests_are_as_looked_at() {
-    local component looked_at
-    for looked_at in "${manifests_looked_at[@]}"; do
-        component=${looked_at% *}
-        if ! is_at_target "$component" \
-            && [ "$(sha256sum <"$root/etc/kubernetes/manifests/$component.yaml" | cut -d ' ' -f 1)" != "${looked_at#* }" ]; then
-            echo "the manifest of $component was changed after it was looked at; the next attempt looks again" >&2
-            return 1
-        fi
-    done
-}
-
-# kubeadm would find out in the middle.
-patches_are_there() {
-    [ -z "$patches_directory" ] || [ -d "$patches_directory" ] || {
-        echo "there is no folder $patches_directory: put kubeadm's patches there" >&2
-        return 1
-    }
 }
 
 # The holds are written down as they were found before the first is changed, and put back whatever happens.
@@ -78,12 +52,12 @@ work() {
     local is_changed=no
     remember_holds
     trap restore_holds EXIT
-    patches_are_there
-    manifests_are_as_looked_at
     mend_packages
     if [ "$(installed_kubeadm)" != "v$target" ]; then install_only kubeadm; fi
     [ "$(installed_kubeadm)" = "v$target" ]
     if ! is_done kubeadm || ! manifests_are_at_target; then
+        # Packages take their time.
+        manifests_are_as_looked_at
         tell_kubeadm "$directory/upgrade-configuration.yaml"
         case $kind in
             upgrade-first) with_environment kubeadm upgrade apply -y "${apply_words[@]}" "v$target" ;;

@@ -117,9 +117,8 @@ pub struct UnitOrder {
     pub target: Version,
     /// The generation of our leadership, which the node compares with the highest it has seen.
     pub generation: u64,
-    /// The hash of each manifest for which is known what a person has changed in it, by component: the node refuses to write
-    /// over any other.
-    pub manifests: BTreeMap<String, String>,
+    /// The manifests of which is known what a person has changed in them; the node refuses to write over any other.
+    pub manifests: LookedAt,
     /// Why it may.
     pub proof: Proof,
 }
@@ -300,6 +299,15 @@ pub struct ManifestSurvey {
     pub files: Vec<ManifestFile>,
     /// In which lines they differ from what it would write, or why nobody knows.
     pub changes: Result<Changes, String>,
+}
+
+/// The manifests of a node as they were when a person's changes to them were looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LookedAt {
+    /// The version that they were of; nothing if none was looked at.
+    pub version: Option<Version>,
+    /// The SHA-256 of each, by component.
+    pub files: BTreeMap<String, String>,
 }
 
 /// A manifest on a node.

@@ -204,5 +204,12 @@ pub(super) fn cannot_have_begun(it: &Active, observed: &Observed<'_>, now: Times
 
 /// Whether a node that refused a token for this reason had not begun it. A token that was refused is never begun.
 pub(super) fn never_begins(refused_for: Reason) -> bool {
-    matches!(refused_for, Reason::CheckExpired | Reason::NodeBusy | Reason::GenerationTooOld)
+    matches!(
+        refused_for,
+        Reason::CheckExpired
+            | Reason::NodeBusy
+            | Reason::GenerationTooOld
+            | Reason::PatchesMissing
+            | Reason::ManifestsUnknown
+    )
 }

@@ -1,11 +1,9 @@
 //! What was changed by hand in the manifests of a control-plane node: asked before its own step and judged once. Where the
 //! answer is worth nothing, the one from before stands for as long as the manifests are the same.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 
-use super::command::{ManifestSurvey, NodeSurvey, SurveyOrder, Surveyed, UnitKind};
+use super::command::{LookedAt, ManifestSurvey, NodeSurvey, SurveyOrder, Surveyed, UnitKind};
 use super::observed::Observed;
 use super::state::{Active, State};
 use crate::api::ManifestRecord;
@@ -31,23 +29,27 @@ pub(super) fn is_judged(node: &Node, target: &Version, observed: &Observed<'_>) 
 /// Whether the record is about the manifests that lie there now: each is the same, or the target's kubeadm has written it
 /// since, in an attempt of this run that was cut.
 fn still_holds(record: &ManifestRecord, said: &ManifestSurvey, has_begun: bool, target: &Version) -> bool {
+    // Of manifests that were of the target already there is nothing to tell kubeadm's by.
+    let may_be_newer = has_begun && record.version != target.to_string();
     CONTROL_PLANE.into_iter().all(|component| {
         let mut files = said.files.iter().filter(|file| file.component == component);
         files.next().is_some_and(|file| {
             record.files.get(component) == Some(&file.sha256)
-                || has_begun && file.tag.parse::<Version>().as_ref() == Ok(target)
+                || may_be_newer && file.tag.parse::<Version>().as_ref() == Ok(target)
         })
     })
 }
 
-/// The hashes of the manifests that were judged, for the unit that lets kubeadm write new ones.
-pub(super) fn looked_at(state: &State, node: &Node, kind: UnitKind) -> BTreeMap<String, String> {
-    match kind {
-        UnitKind::UpgradeFirst | UnitKind::UpgradeNode => {
-            record_of(state, node).map(|record| record.files.clone()).unwrap_or_default()
-        }
-        UnitKind::Snapshot | UnitKind::Prepare => BTreeMap::new(),
-    }
+/// The manifests that were judged, for the unit that lets kubeadm write new ones.
+pub(super) fn looked_at(state: &State, node: &Node, kind: UnitKind) -> LookedAt {
+    let record = match kind {
+        UnitKind::UpgradeFirst | UnitKind::UpgradeNode => record_of(state, node),
+        UnitKind::Snapshot | UnitKind::Prepare => None,
+    };
+    record.map_or_else(LookedAt::default, |record| LookedAt {
+        version: record.version.parse().ok(),
+        files: record.files.clone(),
+    })
 }
 
 fn record_of<'a>(state: &'a State, node: &Node) -> Option<&'a ManifestRecord> {
@@ -71,7 +73,8 @@ pub(super) fn judge(
             let has_begun = state.begun_on(&node.name).is_some();
             let before = record_of(state, node);
             if !before.is_some_and(|record| still_holds(record, said, has_begun, target)) {
-                return unknown(why);
+                let more = "; as its change has begun, put the manifests back as they were, or finish the node with kubeadm by hand";
+                return unknown(if has_begun { format!("{why}{more}") } else { why });
             }
         }
     }

@@ -39,6 +39,7 @@ pub use in_hand::is_in_hand;
 pub use judge::is_accepted;
 pub use lease::*;
 pub use lock::{LOCK_NAME, LOCK_RUN_ANNOTATION, LockView, lock_view};
+pub(crate) use moves::NOT_BEGUN;
 pub use needs::{Needs, is_done, needs, rung_for};
 pub use observed::{Observed, Turn};
 pub use state::*;

@@ -22,6 +22,8 @@ const HOLDS_LENGTH_MAX: usize = 40;
 
 /// What the history says of a step that has got its permit.
 pub(super) const STARTED: &str = "started";
+/// How the history begins to say of a step that it was not begun after all.
+pub(crate) const NOT_BEGUN: &str = "not begun: ";
 
 /// Waits inside a running step for something that is no gate: it is shown, and nothing else.
 pub(super) fn linger(mut state: State, findings: Vec<Finding>, now: Timestamp) -> Turn {
@@ -111,12 +113,15 @@ pub(super) fn put_off(
     observed: &Observed<'_>,
     now: Timestamp,
 ) -> Turn {
-    let pause = i64::try_from(observed.settings.attempt_pause_seconds).unwrap_or(i64::MAX);
-    let not_before = now.checked_add(jiff::SignedDuration::from_secs(pause)).unwrap_or(now);
     // As that it was started may be said once a minute, for days.
     state.history.pop_if(|line| line.step == it.step.to_string() && line.event == STARTED);
     let what = because.iter().map(|finding| format!("{} {}", finding.reason, finding.subject));
-    let event = format!("not begun: {}", what.collect::<Vec<_>>().join("; "));
+    let event = format!("{NOT_BEGUN}{}", what.collect::<Vec<_>>().join("; "));
+    let settings = observed.settings;
+    let is_said = state.history.iter().any(|line| line.event == event);
+    let pause = if is_said { settings.attempt_pause_seconds_max } else { settings.attempt_pause_seconds };
+    let pause = i64::try_from(pause).unwrap_or(i64::MAX);
+    let not_before = now.checked_add(jiff::SignedDuration::from_secs(pause)).unwrap_or(now);
     remember_once(&mut state, now, &it.step.to_string(), &event);
     Turn::again(mint(state, it.step.clone(), it.token.attempt, not_before, because, observed, now))
 }

@@ -92,7 +92,7 @@ fn cordon(
         match look(&mut state, it, node, target, observed) {
             Look::Good => {}
             Look::Ask(order) => return Turn::run(state, Command::Survey(order)),
-            Look::Found(findings) => return put_off(state, it, findings, observed, now),
+            Look::Found(findings) => return not_begun(state, it, node, findings, observed, now),
         }
     }
     if node.unschedulable && observed.is_ours(node) {
@@ -123,6 +123,28 @@ fn cordon(
             proof,
         })
     })
+}
+
+/// What was found before the node is touched keeps its step from beginning. A node that an attempt before has left out of
+/// service does not wait so for days: untouched it is given back, and a change that is half done and cannot be looked
+/// at is a failed attempt. Only what a person has changed and must decide on waits.
+fn not_begun(
+    state: State,
+    it: &Active,
+    node: &Node,
+    findings: Vec<Finding>,
+    observed: &Observed<'_>,
+    now: Timestamp,
+) -> Turn {
+    let has_begun = state.begun_on(&node.name).is_some();
+    let is_for_people = findings.iter().all(|finding| finding.reason == Reason::ConfigDrift);
+    match findings.first() {
+        Some(first) if has_begun && !is_for_people => fail(state, it, first.clone(), observed, now),
+        Some(first) if !has_begun && observed.is_ours(node) => {
+            put_back(state, it, first.clone(), observed, now)
+        }
+        _ => put_off(state, it, findings, observed, now),
+    }
 }
 
 fn give_up_cordon(state: State, it: &Active, node: &Node, observed: &Observed<'_>, now: Timestamp) -> Turn {

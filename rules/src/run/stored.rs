@@ -6,11 +6,12 @@ use super::state::{
 };
 use super::step::{Stage, Step};
 use crate::api::{
-    ActiveStep, AttemptedStep, FinishedStep, Halt, Intent, StoredFinding, UpgradeRun, UpgradeRunStatus,
-    WaitingStep,
+    ActiveStep, AttemptedStep, FinishedStep, Halt, Intent, ManifestRecord, StoredFinding, UpgradeRun,
+    UpgradeRunStatus, WaitingStep,
 };
 use crate::name::NodeName;
 use crate::reason::{Finding, Reason};
+use crate::snapshot::CONTROL_PLANE;
 
 impl State {
     /// Reads what is stored.
@@ -34,7 +35,7 @@ impl State {
             nodes_done: status.nodes_done,
             soak_until: status.soak_until,
             snapshot: status.snapshot.clone(),
-            manifests: status.manifests.clone(),
+            manifests: status.manifests.iter().map(manifests).collect::<Result<_, _>>()?,
             holds: status
                 .holds
                 .iter()
@@ -48,6 +49,20 @@ impl State {
         one_node(&state)?;
         Ok(state)
     }
+}
+
+/// What is told to a node is of its form.
+fn manifests(record: &ManifestRecord) -> Result<ManifestRecord, Finding> {
+    let is_hash = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    for (component, sha256) in &record.files {
+        if !CONTROL_PLANE.contains(&component.as_str()) || !is_hash(sha256) {
+            return Err(malformed(
+                "status.manifests",
+                format!("{component:?} {sha256:?} is no manifest's hash"),
+            ));
+        }
+    }
+    Ok(record.clone())
 }
 
 /// Every token is one that this run has given out. One of another run would be a step that this run never started.

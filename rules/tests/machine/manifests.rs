@@ -168,9 +168,50 @@ fn what_is_changed_after_the_look_is_not_written_over() {
     cluster.changed_by_hand.insert("cp-1".to_owned(), line("    - --audit-log-path=/a"));
     until_held(&mut cluster, "config_drift");
     assert_eq!(cluster.upgrades_of("cp-1"), 0);
+    assert!(!cluster.is_unschedulable("cp-1"), "nothing of it was begun: it is back in service");
+    assert!(cluster.state().attempted.iter().all(|attempted| !attempted.begun));
     cluster.run.spec.accept_risks = vec![word(line("    - --audit-log-path=/a"))];
     cluster.run_to_the_end();
     assert_eq!(cluster.upgrades_of("cp-1"), 1);
+}
+
+#[test]
+fn a_half_done_node_that_cannot_be_looked_at_is_a_failed_attempt_and_halts() {
+    let mut cluster = Simulated::new(2, 1, 71, Faults::default());
+    cluster.failing_node = Some("cp-1".to_owned());
+    while cluster.state().attempted.is_empty() {
+        cluster.turn();
+    }
+    // The new kubeadm is installed, and somebody has changed what it has not come to.
+    cluster.changed_by_hand.insert("cp-1".to_owned(), line("    - --a=1"));
+    cluster.turns(20_000);
+    assert_eq!(cluster.halted().as_deref(), Some("attempts_exhausted"));
+    assert!(cluster.is_unschedulable("cp-1"));
+    let told = format!("{:?}", cluster.state().position);
+    assert!(
+        told.contains("put the manifests back as they were, or finish the node with kubeadm by hand"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_status_whose_hashes_are_none_is_no_state() {
+    let mut cluster = Simulated::new(1, 1, 72, Faults::default());
+    while !started(&cluster, "prepare") {
+        cluster.turn();
+    }
+    let status = cluster.run.status.clone().unwrap();
+    let good = status.manifests[0].files.clone();
+    for (component, sha256) in [
+        ("kube-apiserver", "abc\nLOCKKEEPER_END_OF_UNIT\n}\nid\n"),
+        ("kube-apiserver\nid", good["kube-apiserver"].as_str()),
+        ("etcd", good["kube-apiserver"].as_str()),
+    ] {
+        let mut status = status.clone();
+        status.manifests[0].files.insert(component.to_owned(), sha256.to_owned());
+        let error = State::parse(Some(&status), &cluster.run.uid).unwrap_err().to_string();
+        assert!(error.contains("status.manifests"), "{error}");
+    }
 }
 
 #[test]

@@ -38,7 +38,7 @@ struct Unit {
     order: UnitOrder,
     /// Until then it is on its way; one that comes too late is refused.
     started_at: Timestamp,
-    refused: bool,
+    refused_for: Option<Reason>,
     ends_at: Timestamp,
     code: i32,
     applied: bool,
@@ -317,7 +317,7 @@ impl Simulated {
         self.units
             .iter()
             .filter(|u| u.order.node.name.0 == name && is_upgrade(u.order.kind))
-            .filter(|u| u.code == 0 && !u.refused)
+            .filter(|u| u.code == 0 && u.refused_for.is_none())
             .count()
     }
 
@@ -376,7 +376,9 @@ impl Simulated {
             node.lease_renewed_at = Some(now);
         }
         self.pods.retain(|(_, gone_at)| gone_at.is_none_or(|at| now < at));
-        for unit in self.units.iter_mut().filter(|u| !u.applied && !u.refused && u.ends_at <= now) {
+        for unit in
+            self.units.iter_mut().filter(|u| !u.applied && u.refused_for.is_none() && u.ends_at <= now)
+        {
             unit.applied = true;
             if unit.code == 0 && matches!(unit.order.kind, UnitKind::UpgradeFirst | UnitKind::UpgradeNode) {
                 let node = self.nodes.get_mut(&unit.order.node.name.0).unwrap();
@@ -667,10 +669,15 @@ impl Simulated {
     fn manifest_files(&self, node: &NodeName) -> Vec<ManifestFile> {
         let Some(tag) = self.servers.get(&node.0).map(ToString::to_string) else { return Vec::new() };
         let changes = Changes::new(self.changed_by_hand.get(&node.0).cloned().unwrap_or_default());
-        let sha256 = format!("{tag} {:?}", changes.digest());
+        let by_hand = changes.digest().unwrap_or_default();
+        let line = |component: &str| Change {
+            file: component.to_owned(),
+            comes: true,
+            line: format!("{tag} {by_hand}"),
+        };
         let file = |component: &str| ManifestFile {
             component: component.to_owned(),
-            sha256: format!("{component} {sha256}"),
+            sha256: Changes::new(vec![line(component)]).digest().unwrap(),
             tag: tag.clone(),
         };
         CONTROL_PLANE.map(file).to_vec()
@@ -680,9 +687,11 @@ impl Simulated {
     fn is_changed_since(&self, order: &UnitOrder) -> bool {
         let files = self.manifest_files(&order.node.name);
         let is_as_before = |file: &ManifestFile| {
-            file.tag == order.target.to_string() || order.manifests.get(&file.component) == Some(&file.sha256)
+            order.manifests.files.get(&file.component) == Some(&file.sha256)
+                || (file.tag == order.target.to_string()
+                    && order.manifests.version.as_ref() != Some(&order.target))
         };
-        !order.manifests.is_empty() && !files.iter().all(is_as_before)
+        !order.manifests.files.is_empty() && !files.iter().all(is_as_before)
     }
 
     fn start(&mut self, order: &UnitOrder) {
@@ -699,18 +708,29 @@ impl Simulated {
         }
         let is_upgrade = matches!(order.kind, UnitKind::UpgradeFirst | UnitKind::UpgradeNode);
         let is_changed = is_upgrade && self.is_changed_since(order);
-        let fails = is_changed || is_upgrade && self.failing_node.as_ref() == Some(&order.node.name.0);
+        let fails = is_upgrade && self.failing_node.as_ref() == Some(&order.node.name.0);
         let code = i32::from(fails || self.chance(self.faults.unit_fails_percent));
         let started_at = self.now + SignedDuration::try_from(self.units_take).unwrap();
         let not_after = order.proof.checked_at
             + SignedDuration::from_secs(self.settings.unit_begin_seconds_max().try_into().unwrap());
-        let refused = started_at > not_after;
+        let refused_for = if started_at > not_after {
+            Some(Reason::CheckExpired)
+        } else {
+            is_changed.then_some(Reason::ManifestsUnknown)
+        };
         let ends_at = started_at + SignedDuration::from_secs(10);
-        if is_upgrade && !refused && !is_changed {
+        if is_upgrade && refused_for.is_none() {
             // Whatever becomes of the rest, kubeadm is the first thing that is installed.
             self.installed.insert(order.node.name.0.clone(), order.target.to_string());
         }
-        self.units.push(Unit { order: order.clone(), started_at, refused, ends_at, code, applied: false });
+        self.units.push(Unit {
+            order: order.clone(),
+            started_at,
+            refused_for,
+            ends_at,
+            code,
+            applied: false,
+        });
     }
 
     fn reading(&self, node: &NodeName, token: &Token) -> LedgerReading {
@@ -718,7 +738,7 @@ impl Simulated {
         match unit {
             None => LedgerReading::Unseen,
             Some(unit) if self.now < unit.started_at => LedgerReading::Unseen,
-            Some(unit) if unit.refused => LedgerReading::Refused(Reason::CheckExpired),
+            Some(Unit { refused_for: Some(reason), .. }) => LedgerReading::Refused(*reason),
             Some(unit) if self.now < unit.ends_at => {
                 LedgerReading::Started { at: unit.started_at, alive: true }
             }
