@@ -2,12 +2,14 @@
 //! afterwards as it was.
 
 use std::fmt::Write;
+use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -35,6 +37,7 @@ const SETTINGS: [&str; 10] = [
 /// # Errors
 /// It cannot be started.
 pub(super) fn watch_over_the_host() -> Result<u8> {
+    let _alone = alone()?;
     cgroup::sweep();
     // A module that is loaded meanwhile brings settings of its own.
     let settings = SETTINGS.map(|it| Path::new("/proc/sys").join(it));
@@ -64,6 +67,19 @@ pub(super) fn watch_over_the_host() -> Result<u8> {
     }
     println!("the host's addresses, routes, mounts, cgroups and settings are as they were");
     Ok(code.unwrap_or(1))
+}
+
+/// Two clusters at once use up the inotify instances that the kernel gives to one user, and kube-proxy fails.
+///
+/// # Errors
+/// Another run is going on.
+fn alone() -> Result<File> {
+    let root = run_folder::root();
+    std::fs::create_dir_all(&root)?;
+    let lock = File::create(root.join("e2e.lock"))?;
+    flock(&lock, FlockOperation::NonBlockingLockExclusive)
+        .context("another `make e2e` runs on this machine: wait for its end, and start this one again")?;
+    Ok(lock)
 }
 
 /// Runs the rest to its end. Told to end, it tells the rest, which must clean up.
