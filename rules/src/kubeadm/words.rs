@@ -110,9 +110,9 @@ mod tests {
 
     #[test]
     fn a_kubeadm_that_would_not_read_all_of_it_gets_flags() {
-        let words = Words::of(&site(), OLD, "/root");
+        let words = Words::of(&site(), OLD, "/in/front");
         let ignore = "--ignore-preflight-errors=SystemVerification";
-        let patches = "--patches=/root/etc/kubernetes/patches";
+        let patches = "--patches=/in/front/etc/kubernetes/patches";
         assert_eq!(words.configuration, None);
         assert_eq!(words.plan, [ignore]);
         assert_eq!(words.apply, [ignore, patches, "--skip-phases=addon/coredns,bootstrap-token"]);

@@ -360,7 +360,7 @@ async fn init(host: &Host, shape: &Shape) -> Result<()> {
     ]);
     let upload = if shape.control_planes > 1 { "--upload-certs" } else { "" };
     let script = format!(
-        "cat >/root/init.yaml <<'END'\n{config}\nEND\nkubeadm init {upload} --config /root/init.yaml 2>&1"
+        "cat >/var/tmp/init.yaml <<'END'\n{config}\nEND\nkubeadm init {upload} --config /var/tmp/init.yaml 2>&1"
     );
     host.run(&script, KUBEADM).await?;
     Ok(())
@@ -379,8 +379,9 @@ async fn join(host: &Host, shape: &Shape) -> Result<()> {
     if host.number <= shape.control_planes {
         config["controlPlane"] = json!({"certificateKey": CERTIFICATE_KEY, "localAPIEndpoint": {"advertiseAddress": host.address}});
     }
-    let script =
-        format!("cat >/root/join.yaml <<'END'\n{config}\nEND\nkubeadm join --config /root/join.yaml 2>&1");
+    let script = format!(
+        "cat >/var/tmp/join.yaml <<'END'\n{config}\nEND\nkubeadm join --config /var/tmp/join.yaml 2>&1"
+    );
     host.run(&script, KUBEADM).await?;
     Ok(())
 }

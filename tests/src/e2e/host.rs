@@ -276,7 +276,7 @@ fn furnish(upper: &Path, name: &str, number: u8, furnishing: &Furnishing) -> Res
         ],
     });
     write("/etc/cni/net.d/10-pods.conflist", &network.to_string())?;
-    let keys = write("/root/.ssh/authorized_keys", &furnishing.authorized_key)?;
+    let keys = write("root/.ssh/authorized_keys", &furnishing.authorized_key)?;
     std::fs::set_permissions(
         keys.parent().context("a file without a folder")?,
         PermissionsExt::from_mode(0o700),

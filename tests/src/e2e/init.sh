@@ -48,9 +48,10 @@ for setting in vm/overcommit_memory:1 vm/panic_on_oom:0 kernel/panic:10 kernel/p
     mount --bind "$file" "$merged/proc/sys/${setting%:*}"
 done
 # Whatever is below net belongs to the machine's own network.
-mount -t proc proc "$folder/work"
-mount --bind "$folder/work/sys/net" "$merged/proc/sys/net"
-umount -l "$folder/work"
+mkdir -p "$folder/proc"
+mount -t proc proc "$folder/proc"
+mount --bind "$folder/proc/sys/net" "$merged/proc/sys/net"
+umount -l "$folder/proc"
 
 ip link set lo up
 ip link add eth0 type veth peer name "m-$name" netns /proc/self/fd/9
