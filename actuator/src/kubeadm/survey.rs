@@ -10,7 +10,7 @@ use lockkeeper_rules::run::{NodeSurvey, NodeTarget, SurveyOrder};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::Ssh;
+use super::{Answer, Ssh};
 
 /// How many nodes are looked at together.
 const TOGETHER_MAX: usize = 10;
@@ -53,9 +53,32 @@ async fn look(
     let script = node_script::survey(order, node, run, &ssh.scripts)?;
     let deadline = Duration::from_secs(survey_seconds_max(order, node));
     let answer = ssh.run(node, &script, deadline, || Ok(())).await?;
+    read(&node.name, &answer)
+}
+
+fn read(node: &NodeName, answer: &Answer) -> Result<NodeSurvey, Finding> {
     survey_answer(&answer.stdout).map_err(|error| {
         let said: String = without_passwords(answer.stderr.trim()).chars().take(400).collect();
         let detail = format!("what it printed cannot be read: {error}; {said}");
-        Finding::new(Reason::LedgerUnreadable, node.name.0.clone(), detail)
+        Finding::new(Reason::LedgerUnreadable, node.0.clone(), detail)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_node_says_beside_its_answer_is_shown_without_the_password_of_a_proxy() {
+        let answer = Answer {
+            stdout: "cut off".to_owned(),
+            stderr: "HTTPS_PROXY=http://ann:secret@proxy.example:3128 is not reached\n".to_owned(),
+        };
+        let finding = read(&NodeName("cp-1".to_owned()), &answer).unwrap_err();
+        assert_eq!((finding.reason, finding.subject.as_str()), (Reason::LedgerUnreadable, "cp-1"));
+        assert!(
+            finding.detail.ends_with("; HTTPS_PROXY=http://***@proxy.example:3128 is not reached"),
+            "{finding}"
+        );
+    }
 }

@@ -99,6 +99,25 @@ mod tests {
     }
 
     #[test]
+    fn a_step_that_a_node_refused_to_begin_stands_still_though_its_attempt_is_the_first() {
+        let mut active = active("control-plane/a", 1);
+        active[0]["stage"] = json!("cordon");
+        active[0]["node"] =
+            json!({"name": "a", "uid": "n", "kubeletVersion": "v1.35.4", "unschedulable": false});
+        let status = |history: Value| json!({"phase": "Running", "progressedAt": at(3), "active": active, "history": history});
+        let line = |step: &str, event: &str| json!([{"at": at(4), "step": step, "event": event}]);
+        for (history, expected) in [
+            (line("control-plane/a", "started"), None),
+            (line("control-plane/a", "not begun: config_drift a"), Some(at(3))),
+            (line("control-plane/b", "not begun: config_drift b"), None),
+        ] {
+            let run = run("u", &status(history.clone()));
+            assert_eq!(unreadable(&run), None);
+            assert_eq!(progressed_at(&run, std::slice::from_ref(&run)), expected, "{history}");
+        }
+    }
+
+    #[test]
     fn whoever_is_queued_behind_a_run_that_speaks_for_itself_says_nothing() {
         let queued = run("u", &json!({"phase": "Queued"}));
         for (other, expected) in [("Waiting", None), ("Queued", Some(at(0))), ("Succeeded", Some(at(0)))] {

@@ -96,8 +96,7 @@ pub(super) fn retry_later(
     let doublings = it.token.attempt.saturating_sub(1).min(16);
     let pause =
         settings.attempt_pause_seconds.saturating_mul(1 << doublings).min(settings.attempt_pause_seconds_max);
-    let pause = jiff::SignedDuration::from_secs(i64::try_from(pause).unwrap_or(i64::MAX));
-    let not_before = now.checked_add(pause).unwrap_or(now);
+    let not_before = after(pause, now);
     let why = because.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     let why: String = why.chars().take(300).collect();
     remember(&mut state, now, &it.step.to_string(), &format!("attempt {} ended: {why}", it.token.attempt));
@@ -120,10 +119,14 @@ pub(super) fn put_off(
     let settings = observed.settings;
     let is_said = state.history.iter().any(|line| line.event == event);
     let pause = if is_said { settings.attempt_pause_seconds_max } else { settings.attempt_pause_seconds };
-    let pause = i64::try_from(pause).unwrap_or(i64::MAX);
-    let not_before = now.checked_add(jiff::SignedDuration::from_secs(pause)).unwrap_or(now);
+    let not_before = after(pause, now);
     remember_once(&mut state, now, &it.step.to_string(), &event);
     Turn::again(mint(state, it.step.clone(), it.token.attempt, not_before, because, observed, now))
+}
+
+fn after(pause_seconds: u64, now: Timestamp) -> Timestamp {
+    let pause = jiff::SignedDuration::from_secs(i64::try_from(pause_seconds).unwrap_or(i64::MAX));
+    now.checked_add(pause).unwrap_or(now)
 }
 
 /// Writes down that an attempt ended without success.
