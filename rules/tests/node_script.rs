@@ -75,7 +75,7 @@ for package; do
 done
 "#,
     ),
-    ("dpkg", ""),
+    ("dpkg", r#"if [ -e "$M/on-dpkg" ]; then . "$M/on-dpkg"; fi"#),
     ("dpkg-deb", r#"mkdir -p "$3/usr/bin"; cp "$M/bin/kubeadm" "$3/usr/bin/""#),
     ("kubelet", r#"echo "Kubernetes v$(cat "$M/kubelet")""#),
     ("kubectl", r#"echo "kubernetesVersion: v1.36.1""#),
@@ -544,13 +544,17 @@ fn a_control_plane_whose_manifests_went_back_is_applied_again() {
             machine.write(&format!("etc/kubernetes/manifests/{component}.yaml"), &text);
         }
     };
+    let look = |sequence| UnitOrder {
+        manifests: LookedAt { version: None, files: hashes(&machine) },
+        ..order(UnitKind::UpgradeFirst, sequence)
+    };
     manifests("v1.36.3");
-    machine.launch(&order(UnitKind::UpgradeFirst, 1)).unwrap();
-    machine.launch(&order(UnitKind::UpgradeFirst, 2)).unwrap();
-    assert_eq!(machine.calls("kubeadm upgrade").len(), 1);
+    machine.launch(&look(1)).unwrap();
+    machine.launch(&look(2)).unwrap();
+    assert_eq!(machine.calls("kubeadm upgrade apply").len(), 1);
     manifests("v1.36.1");
-    machine.launch(&order(UnitKind::UpgradeFirst, 3)).unwrap();
-    assert_eq!(machine.calls("kubeadm upgrade").len(), 2);
+    machine.launch(&look(3)).unwrap();
+    assert_eq!(machine.calls("kubeadm upgrade apply").len(), 2);
     assert_eq!(machine.calls("systemctl restart").len(), 2, "what kubeadm wrote is read by a restart");
 }
 
@@ -744,8 +748,7 @@ fn a_manifest_that_was_changed_after_the_look_is_not_written_over() {
     let files = asked_of_manifests(&machine, &machine.settings()).files;
     assert_eq!(files.iter().map(|file| &*file.component).collect::<Vec<_>>(), all);
     assert!(files.iter().all(|file| file.tag == "v1.36.1"), "{files:?}");
-    let files: BTreeMap<_, _> = files.into_iter().map(|file| (file.component, file.sha256)).collect();
-    let manifests = LookedAt { version: Some("v1.36.1".parse().unwrap()), files };
+    let manifests = LookedAt { version: Some("v1.36.1".parse().unwrap()), files: hashes(&machine) };
     let order =
         |sequence| UnitOrder { manifests: manifests.clone(), ..order(UnitKind::UpgradeFirst, sequence) };
     let refused = LedgerReading::Refused(Reason::ManifestsUnknown);
@@ -755,7 +758,24 @@ fn a_manifest_that_was_changed_after_the_look_is_not_written_over() {
         machine.launch(&order).unwrap();
         assert_eq!(machine.ledger(&order), refused, "{text}");
     }
+    write("kube-scheduler", "v1.36.1", "");
+    for (sequence, unknown) in [(1, &all[..]), (2, &all[2..])] {
+        let mut order = order(sequence);
+        order.manifests.files.retain(|component, _| !unknown.contains(&&**component));
+        machine.launch(&order).unwrap();
+        assert_eq!(machine.ledger(&order), refused, "{unknown:?} was never looked at");
+    }
+    fs::remove_file(machine.path("etc/kubernetes/manifests/kube-apiserver.yaml")).unwrap();
+    machine.launch(&order(3)).unwrap();
+    assert_eq!(machine.ledger(&order(3)), refused, "one that is away may come back changed");
+    write("kube-apiserver", "v1.36.1", "");
     assert!(machine.calls("apt-get install").is_empty() && machine.calls("kubeadm upgrade apply").is_empty());
+    assert_eq!(machine.read("kubeadm").trim(), "1.36.1");
+    // Mending a cut install takes time too; only the kubeadm that is installed yet can say what was changed meanwhile.
+    machine.write("on-dpkg", "echo '# by hand' >>\"$M/etc/kubernetes/manifests/kube-scheduler.yaml\"\n");
+    machine.launch(&order(40)).unwrap();
+    assert_eq!(machine.ended(&order(40)).0, 1);
+    fs::remove_file(machine.path("on-dpkg")).unwrap();
     assert_eq!(machine.read("kubeadm").trim(), "1.36.1");
     // After an attempt that was begun, what is at the target was written by its kubeadm.
     write("kube-scheduler", "v1.36.1", "");
@@ -774,6 +794,12 @@ fn a_manifest_that_was_changed_after_the_look_is_not_written_over() {
     let mut hostile = order(53);
     hostile.manifests.files.insert("x\nLOCKKEEPER_END_OF_UNIT\n}\nid\n".to_owned(), String::new());
     assert!(launcher(&hostile, &machine.settings()).is_err());
+}
+
+/// The manifests as a look finds them.
+fn hashes(machine: &Machine) -> BTreeMap<String, String> {
+    let files = asked_of_manifests(machine, &machine.settings()).files;
+    files.into_iter().map(|file| (file.component, file.sha256)).collect()
 }
 
 /// What the installed kubeadm of this machine says of its manifests.

@@ -33,14 +33,19 @@ was_begun_before() {
 }
 
 # A person may have changed a manifest after it was looked at: between that and this lie the drain and every hold. One
-# that has come to the target since was written by the kubeadm of an attempt that was cut.
+# that has come to the target since was written by the kubeadm of an attempt that was cut. One that was never looked at
+# is not known to be as it was.
 manifests_are_as_looked_at() {
-    local looked_at component
-    for looked_at in "${manifests_looked_at[@]}"; do
-        component=${looked_at% *}
-        if [ "$(sha256sum <"$root/etc/kubernetes/manifests/$component.yaml" | cut -d ' ' -f 1)" = "${looked_at#* }" ]; then
-            continue
+    local component looked_at found
+    if [ "${#manifests_looked_at[@]}" -eq 0 ] && ! is_control_plane; then return 0; fi
+    for component in kube-apiserver kube-controller-manager kube-scheduler; do
+        looked_at=$(printf '%s\n' "${manifests_looked_at[@]}" | sed -n "s/^$component //p")
+        if [ -z "$looked_at" ]; then
+            echo "the manifest of $component was not looked at" >&2
+            return 1
         fi
+        found=$(sha256sum <"$root/etc/kubernetes/manifests/$component.yaml" | cut -d ' ' -f 1) || found=
+        if [ "$found" = "$looked_at" ]; then continue; fi
         if [ "$manifests_of" != "v$target" ] && was_begun_before && is_at_target "$component"; then continue; fi
         echo "the manifest of $component was changed after it was looked at" >&2
         return 1

@@ -53,7 +53,11 @@ work() {
     remember_holds
     trap restore_holds EXIT
     mend_packages
-    if [ "$(installed_kubeadm)" != "v$target" ]; then install_only kubeadm; fi
+    if [ "$(installed_kubeadm)" != "v$target" ]; then
+        # Once it is replaced, nobody can ask the kubeadm that wrote the manifests what a person has changed.
+        manifests_are_as_looked_at
+        install_only kubeadm
+    fi
     [ "$(installed_kubeadm)" = "v$target" ]
     if ! is_done kubeadm || ! manifests_are_at_target; then
         # Packages take their time.

@@ -260,6 +260,16 @@ pub struct Surveyed {
     pub nodes: Vec<(NodeName, Result<NodeSurvey, Finding>)>,
 }
 
+impl Surveyed {
+    /// Whether it was begun after this time. After the clock was set back its own time may lie ahead, so that its age is
+    /// asked too.
+    #[must_use]
+    pub fn is_since(&self, time: Timestamp, now: Timestamp) -> bool {
+        let possible = Duration::try_from(now.duration_since(time)).unwrap_or_default();
+        self.at >= time && self.age <= possible
+    }
+}
+
 /// What a node said of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeSurvey {
@@ -330,4 +340,25 @@ pub struct Acted {
     pub age: Duration,
     /// How it went: nothing, or everything that stood in the way.
     pub findings: Vec<Finding>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_survey_from_before_does_not_pass_for_a_later_one_when_the_clock_was_set_back() {
+        let at = |second: i64| Timestamp::from_second(1_800_000_000 + second).unwrap();
+        let surveyed = |at, age| Surveyed { at, age: Duration::from_secs(age), nodes: Vec::new() };
+        // The survey, its age, the time that is asked about, the time now.
+        for (surveyed, time, now, expected) in [
+            (surveyed(at(10), 5), at(9), at(15), true),
+            (surveyed(at(8), 7), at(9), at(15), false),
+            (surveyed(at(7_200), 1_200), at(600), at(1_200), false),
+            (surveyed(at(7_200), 8_000), at(600), at(8_000), false),
+            (surveyed(at(10), 5), at(20), at(15), false),
+        ] {
+            assert_eq!(surveyed.is_since(time, now), expected, "{surveyed:?} {time} {now}");
+        }
+    }
 }

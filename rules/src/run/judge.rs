@@ -29,7 +29,8 @@ pub(super) fn preflight(mut state: State, it: &Active, observed: &Observed<'_>, 
         (Ok(nodes), Ok(target)) => (nodes, target),
         (Err(finding), _) | (_, Err(finding)) => return linger(state, vec![finding], now),
     };
-    let Some(surveyed) = observed.known.survey.as_ref().filter(|surveyed| surveyed.at >= it.started_at)
+    let Some(surveyed) =
+        observed.known.survey.as_ref().filter(|surveyed| surveyed.is_since(it.started_at, now))
     else {
         return match survey_order(nodes, &target, observed) {
             Ok(order) => Turn::run(state, Command::Survey(order)),

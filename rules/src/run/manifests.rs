@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::command::{LookedAt, ManifestSurvey, NodeSurvey, SurveyOrder, Surveyed, UnitKind};
+use super::command::{LookedAt, ManifestSurvey, NodeSurvey, SurveyOrder, UnitKind};
 use super::observed::Observed;
 use super::state::{Active, State};
 use crate::api::ManifestRecord;
@@ -94,7 +94,12 @@ fn worth<'a>(
     node: &Node,
     observed: &Observed<'_>,
 ) -> Result<(String, &'a Changes), String> {
-    let ManifestSurvey { installed, written, files: _, changes } = said;
+    let ManifestSurvey { installed, written, files, changes } = said;
+    // The node holds every manifest against what was read here.
+    let is_read = |component: &str| files.iter().any(|file| file.component == component);
+    if let Some(component) = CONTROL_PLANE.into_iter().find(|component| !is_read(component)) {
+        return Err(format!("the manifest of {component} is not there"));
+    }
     let runs = running(node, observed)?;
     if installed.parse::<Version>().as_ref() != Ok(&runs) {
         return Err(format!(
@@ -175,12 +180,13 @@ pub(super) fn look(
     node: &Node,
     target: &Version,
     observed: &Observed<'_>,
+    now: Timestamp,
 ) -> Look {
-    if !is_judged(node, target, observed) {
+    // At the target too: an attempt before may have been cut, and a person may have finished the node and changed it.
+    if node.role != Role::ControlPlane || !observed.takes(node) {
         return Look::Good;
     }
-    let of_now = |surveyed: &&Surveyed| surveyed.at >= it.started_at;
-    let asked = observed.known.survey.as_ref().filter(of_now);
+    let asked = observed.known.survey.as_ref().filter(|surveyed| surveyed.is_since(it.started_at, now));
     let answer = asked.and_then(|surveyed| surveyed.nodes.iter().find(|(name, _)| *name == node.name));
     let (said, at) = match (answer, asked) {
         (Some((_, Err(finding))), _) => return Look::Found(vec![finding.clone()]),

@@ -89,7 +89,7 @@ fn cordon(
 ) -> Turn {
     // Once the cordon is written down this was looked at. A cordon that an attempt before has left says nothing of now.
     if it.intent.is_none() {
-        match look(&mut state, it, node, target, observed) {
+        match look(&mut state, it, node, target, observed, now) {
             Look::Good => {}
             Look::Ask(order) => return Turn::run(state, Command::Survey(order)),
             Look::Found(findings) => return not_begun(state, it, node, findings, observed, now),

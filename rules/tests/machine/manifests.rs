@@ -195,6 +195,33 @@ fn a_half_done_node_that_cannot_be_looked_at_is_a_failed_attempt_and_halts() {
 }
 
 #[test]
+fn a_node_that_people_finished_and_then_changed_is_looked_at_before_kubeadm_comes_again() {
+    let mut cluster = Simulated::new(2, 1, 73, Faults::default());
+    cluster.failing_node = Some("cp-1".to_owned());
+    while cluster.state().attempted.is_empty() {
+        cluster.turn();
+    }
+    cluster.failing_node = None;
+    cluster.upgrade_whole_by_hand("cp-1");
+    cluster.changed_by_hand.insert("cp-1".to_owned(), line("    - --a=1"));
+    let before = cluster.upgrades_of("cp-1");
+    until_held(&mut cluster, "config_drift");
+    assert_eq!(cluster.upgrades_of("cp-1"), before);
+    cluster.run.spec.accept_risks = vec![word(line("    - --a=1"))];
+    cluster.run_to_the_end();
+}
+
+#[test]
+fn a_node_that_does_not_show_each_manifest_is_not_begun() {
+    let mut cluster = Simulated::new(1, 1, 74, Faults::default());
+    cluster.without_manifest = Some("kube-scheduler".to_owned());
+    until_held(&mut cluster, "manifests_unknown");
+    assert!(why(&cluster).contains("the manifest of kube-scheduler is not there"), "{}", why(&cluster));
+    cluster.without_manifest = None;
+    cluster.run_to_the_end();
+}
+
+#[test]
 fn a_status_whose_hashes_are_none_is_no_state() {
     let mut cluster = Simulated::new(1, 1, 72, Faults::default());
     while !started(&cluster, "prepare") {

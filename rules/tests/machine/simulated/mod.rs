@@ -98,6 +98,8 @@ pub struct Simulated {
     pub manifests_asked: BTreeMap<String, usize>,
     /// The folder of kubeadm's patches is not on this node.
     pub without_patches: Option<String>,
+    /// The component whose manifest is away.
+    pub without_manifest: Option<String>,
     /// The node that the leading replica runs on; handing over moves the lead outside.
     pub own_node: Option<NodeName>,
     now: Timestamp,
@@ -165,6 +167,7 @@ impl Simulated {
             kubeadm_fails: false,
             manifests_asked: BTreeMap::new(),
             without_patches: None,
+            without_manifest: None,
             own_node: None,
             now,
             random: seed | 1,
@@ -680,18 +683,21 @@ impl Simulated {
             sha256: Changes::new(vec![line(component)]).digest().unwrap(),
             tag: tag.clone(),
         };
-        CONTROL_PLANE.map(file).to_vec()
+        let is_there = |file: &ManifestFile| self.without_manifest.as_ref() != Some(&file.component);
+        CONTROL_PLANE.map(file).into_iter().filter(is_there).collect()
     }
 
     /// Whether the node would refuse to let kubeadm write, as somebody has changed a manifest since it was looked at.
     fn is_changed_since(&self, order: &UnitOrder) -> bool {
         let files = self.manifest_files(&order.node.name);
         let is_as_before = |file: &ManifestFile| {
-            order.manifests.files.get(&file.component) == Some(&file.sha256)
-                || (file.tag == order.target.to_string()
-                    && order.manifests.version.as_ref() != Some(&order.target))
+            order.manifests.files.get(&file.component).is_some_and(|looked_at| {
+                *looked_at == file.sha256
+                    || (file.tag == order.target.to_string()
+                        && order.manifests.version.as_ref() != Some(&order.target))
+            })
         };
-        !order.manifests.files.is_empty() && !files.iter().all(is_as_before)
+        !files.iter().all(is_as_before)
     }
 
     fn start(&mut self, order: &UnitOrder) {
