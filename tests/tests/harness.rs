@@ -1,5 +1,6 @@
 //! The harness keeps its promises: the parts are real, the machines are not, and nothing is left behind.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -14,7 +15,7 @@ use lockkeeper_rules::ledger;
 use lockkeeper_rules::name::{RunUid, Token};
 use lockkeeper_rules::node_script::{self, EtcdAccess, ScriptSettings};
 use lockkeeper_rules::run::LedgerReading;
-use lockkeeper_rules::run::{LedgerOrder, LookedAt, NodeTarget, Proof, UnitKind, UnitOrder};
+use lockkeeper_rules::run::{LedgerOrder, LookedAt, NodeTarget, Proof, SurveyOrder, UnitKind, UnitOrder};
 use lockkeeper_rules::version::Version;
 use lockkeeper_tests::World;
 use lockkeeper_tests::machine::{Fault, PROGRAMS, Then};
@@ -285,13 +286,27 @@ async fn what_is_sent_to_a_node_does_its_work_on_a_machine() {
         };
         let proof = Proof { token: token.clone(), checked_at: jiff::Timestamp::now() };
         let version = Version::new(1, 36, 3);
+        let has_manifests = node == CONTROL_PLANE;
+        let look = SurveyOrder {
+            nodes: vec![target.clone()],
+            target: version.clone(),
+            kubeadm_on: None,
+            manifests_on: has_manifests.then(|| target.name.clone()).into_iter().collect(),
+        };
+        let look = node_script::survey(&look, &target, &run, &settings).unwrap();
+        let said = text(&machine.ssh_with_input(&world.keys, "bash -s", &look).await.unwrap());
+        let files =
+            node_script::survey_answer(&format!("{said}\n")).unwrap().manifests.map(|said| said.files);
+        let files: BTreeMap<_, _> =
+            files.into_iter().flatten().map(|file| (file.component, file.sha256)).collect();
+        assert_eq!(files.len(), if has_manifests { 3 } else { 0 });
         let order = UnitOrder {
             node: target.clone(),
             kind,
             token: token.clone(),
             target: version,
             generation: 1,
-            manifests: LookedAt::default(),
+            manifests: LookedAt { version: None, files },
             proof,
         };
         let launcher = node_script::launcher(&order, &settings).unwrap();
