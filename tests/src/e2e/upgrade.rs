@@ -26,6 +26,11 @@ const DEAD: Duration = Duration::from_secs(3);
 /// How far `kubeadm upgrade apply` has got when the actuator is killed.
 const INTO_APPLY: Duration = Duration::from_secs(15);
 
+/// How often is looked for a connection that is to be cut.
+const CUT_LOOK: Duration = Duration::from_millis(10);
+/// Within which time there is one: the actuator asks a node at work every few seconds.
+const CONNECTION: Duration = Duration::from_secs(30);
+
 /// Something that goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fault {
@@ -207,19 +212,7 @@ impl Follower<'_> {
         let last = self.cluster.workers().last().map(|host| host.name.clone()).unwrap_or_default();
         match stage {
             "drain" if is_worker => self.kill(Fault::KillInDrain, &node).await,
-            "mutate" if is_worker => {
-                let host = self.cluster.host(&node);
-                if !self.faults.contains_key(&Fault::CutInMutate) {
-                    let cut = host.cut_connections();
-                    if cut > 0 {
-                        self.came(Fault::CutInMutate, format!("{node}, {cut} processes of sshd"));
-                    }
-                }
-                if node == last && !host.processes("/var/lib/lockkeeper/").is_empty() {
-                    self.kill(Fault::KillInMutate, &node).await?;
-                }
-                Ok(())
-            }
+            "mutate" if is_worker => self.spoil_mutate(&node, node == last).await,
             "mutate" => {
                 let is_applying = !self.cluster.host(&node).processes("kubeadm upgrade apply").is_empty();
                 if !is_applying {
@@ -230,6 +223,25 @@ impl Follower<'_> {
                 Ok(())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// A worker may be done within two connections, each of them short: what is looked at now and then misses both.
+    async fn spoil_mutate(&mut self, node: &str, is_last: bool) -> Result<()> {
+        let begun = Instant::now();
+        loop {
+            let host = self.cluster.host(node);
+            if is_last && !host.processes("/var/lib/lockkeeper/").is_empty() {
+                self.kill(Fault::KillInMutate, node).await?;
+            }
+            if self.faults.contains_key(&Fault::CutInMutate) || begun.elapsed() > CONNECTION {
+                return Ok(());
+            }
+            let cut = host.cut_connections();
+            if cut > 0 {
+                self.came(Fault::CutInMutate, format!("{node}, {cut} processes of sshd"));
+            }
+            tokio::time::sleep(CUT_LOOK).await;
         }
     }
 
