@@ -1,5 +1,6 @@
 //! What a node remembers of the tokens it has seen.
 
+use crate::name::NodeName;
 use crate::node_script::{joined, lines, seconds, single};
 use crate::reason::{Finding, Reason};
 use crate::run::{LedgerOrder, LedgerReading};
@@ -10,7 +11,7 @@ use crate::run::{LedgerOrder, LedgerReading};
 /// full stop tells a whole line from one that was torn by a crash.
 ///
 /// # Errors
-/// The text is cut, is not what the script prints, or comes from another machine.
+/// The text is cut, is not what the script prints, comes from another machine, or tells of a later token of the run.
 pub fn parse(text: &str, order: &LedgerOrder) -> Result<LedgerReading, Finding> {
     let about = |reason, detail: String| Finding::new(reason, order.node.name.0.clone(), detail);
     let lines = lines(text).map_err(|error| about(Reason::LedgerUnreadable, error))?;
@@ -19,7 +20,20 @@ pub fn parse(text: &str, order: &LedgerOrder) -> Result<LedgerReading, Finding> 
         let detail = format!("the machine at {} says {machine:?}", order.node.address);
         return Err(about(Reason::MachineIdMismatch, detail));
     }
+    let newest = single(&lines, "sequence")
+        .and_then(|text| text.parse::<u64>().map_err(|_| format!("sequence is {text:?}")));
+    let newest = newest.map_err(|error| about(Reason::LedgerUnreadable, error))?;
+    // The token at hand is the newest that the run has given out: the node remembers what the cluster has forgotten.
+    if newest > order.token.sequence {
+        return Err(went_backwards(&order.node.name, newest, order.token.sequence));
+    }
     judge(&lines, &order.token.to_string()).map_err(|error| about(Reason::LedgerUnreadable, error))
+}
+
+/// A ledger ahead of its run: etcd was restored, or the run's status was put back by hand.
+pub(crate) fn went_backwards(node: &NodeName, in_ledger: u64, given_out: u64) -> Finding {
+    let detail = format!("its ledger has token {in_ledger}, the run has given out {given_out}");
+    Finding::new(Reason::StateWentBackwards, node.0.clone(), detail)
 }
 
 fn judge(lines: &[(&str, &str)], token: &str) -> Result<LedgerReading, String> {
@@ -106,7 +120,7 @@ mod tests {
     }
 
     fn text(unit: &str, rest: &str) -> String {
-        format!("lockkeeper 1\nmachine abc\nnow 1763717100\nunit {unit} \n{rest}end\n")
+        format!("lockkeeper 1\nmachine abc\nnow 1763717100\nsequence 7\nunit {unit} \n{rest}end\n")
     }
 
     fn start() -> String {
@@ -181,6 +195,12 @@ mod tests {
         {
             assert!(parse(&whole.replace(from, to), &order()).is_err(), "{to}");
         }
+        for sequence in ["", "-1", "7 8"] {
+            let text = whole.replace("sequence 7", &format!("sequence {sequence}"));
+            assert_eq!(parse(&text, &order()).unwrap_err().reason, Reason::LedgerUnreadable, "{sequence:?}");
+        }
+        let ahead = parse(&whole.replace("sequence 7", "sequence 8"), &order()).unwrap_err();
+        assert_eq!(ahead.to_string(), went_backwards(&"w-1".into(), 8, 7).to_string());
         let mismatch = parse(&whole.replace("machine abc", "machine def"), &order()).unwrap_err();
         assert_eq!(mismatch.reason, Reason::MachineIdMismatch);
     }

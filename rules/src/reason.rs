@@ -335,9 +335,11 @@ impl Reason {
                 "no heartbeat has arrived from Alertmanager",
                 "route K8sUpgradeWatchdog to the actuator; check the webhook's address and token",
             ),
-            Self::ClockSkew => {
-                entry("clock_skew", "a backend's clock is too far from ours", "run a time service on both")
-            }
+            Self::ClockSkew => entry(
+                "clock_skew",
+                "the clock of a backend or of a node is too far from ours",
+                "run a time service on both",
+            ),
             Self::AnswerMalformed => entry(
                 "answer_malformed",
                 "an answer could not be understood",

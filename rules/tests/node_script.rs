@@ -17,7 +17,9 @@ use lockkeeper_rules::node_script::{
 };
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::LedgerReading;
-use lockkeeper_rules::run::{LedgerOrder, LookedAt, NodeTarget, Proof, SurveyOrder, UnitKind, UnitOrder};
+use lockkeeper_rules::run::{
+    LedgerOrder, LookedAt, NodeSurvey, NodeTarget, Proof, SurveyOrder, UnitKind, UnitOrder,
+};
 use lockkeeper_rules::settings::Settings;
 
 const RUN: &str = "0b9f3c6e-1111-4222-8333-444455556666";
@@ -659,7 +661,7 @@ fn a_survey_reads_the_machine_and_asks_the_targets_kubeadm_without_a_trace() {
             survey(&order, &node, &lockkeeper_rules::name::RunUid(run.to_owned()), &machine.settings())
                 .unwrap();
         let output = machine.bash(&script);
-        survey_answer(&String::from_utf8_lossy(&output.stdout))
+        said(&String::from_utf8_lossy(&output.stdout))
             .unwrap_or_else(|error| panic!("{error}\n{}", String::from_utf8_lossy(&output.stderr)))
     };
     let found = ask(RUN);
@@ -695,7 +697,7 @@ fn a_survey_asks_kubeadm_with_what_it_will_be_told() {
         };
         let run = lockkeeper_rules::name::RunUid(RUN.to_owned());
         let output = machine.bash(&survey(&order, &node, &run, &machine.site()).unwrap());
-        survey_answer(&String::from_utf8_lossy(&output.stdout)).unwrap()
+        said(&String::from_utf8_lossy(&output.stdout)).unwrap()
     };
     let found = ask(true);
     assert!(found.patches_missing && found.kubeadm.unwrap().agrees);
@@ -796,6 +798,10 @@ fn a_manifest_that_was_changed_after_the_look_is_not_written_over() {
     assert!(launcher(&hostile, &machine.settings()).is_err());
 }
 
+fn said(text: &str) -> Result<NodeSurvey, String> {
+    survey_answer(text, jiff::Timestamp::UNIX_EPOCH, jiff::Timestamp::now())
+}
+
 /// The manifests as a look finds them.
 fn hashes(machine: &Machine) -> BTreeMap<String, String> {
     let files = asked_of_manifests(machine, &machine.settings()).files;
@@ -813,7 +819,7 @@ fn asked_of_manifests(machine: &Machine, settings: &ScriptSettings) -> lockkeepe
     let stdout = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(fs::read_dir(machine.path("var/tmp")).unwrap().next().is_none(), "nothing is left behind");
-    survey_answer(&stdout).unwrap_or_else(|error| panic!("{error}\n{stdout}\n{errors}")).manifests.unwrap()
+    said(&stdout).unwrap_or_else(|error| panic!("{error}\n{stdout}\n{errors}")).manifests.unwrap()
 }
 
 #[test]

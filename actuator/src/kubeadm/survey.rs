@@ -1,8 +1,9 @@
-//! A look at every node before a run.
+//! A look at nodes: at all of them before a run, at each before its own step.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use lockkeeper_rules::name::{NodeName, RunUid};
 use lockkeeper_rules::node_script::{self, survey_answer, survey_seconds_max, without_passwords};
 use lockkeeper_rules::reason::{Finding, Reason};
@@ -52,12 +53,13 @@ async fn look(
 ) -> Result<NodeSurvey, Finding> {
     let script = node_script::survey(order, node, run, &ssh.scripts)?;
     let deadline = Duration::from_secs(survey_seconds_max(order, node));
+    let asked = Timestamp::now();
     let answer = ssh.run(node, &script, deadline, || Ok(())).await?;
-    read(&node.name, &answer)
+    read(&node.name, &answer, asked)
 }
 
-fn read(node: &NodeName, answer: &Answer) -> Result<NodeSurvey, Finding> {
-    survey_answer(&answer.stdout).map_err(|error| {
+fn read(node: &NodeName, answer: &Answer, asked: Timestamp) -> Result<NodeSurvey, Finding> {
+    survey_answer(&answer.stdout, asked, Timestamp::now()).map_err(|error| {
         let said: String = without_passwords(answer.stderr.trim()).chars().take(400).collect();
         let detail = format!("what it printed cannot be read: {error}; {said}");
         Finding::new(Reason::LedgerUnreadable, node.0.clone(), detail)
@@ -74,7 +76,7 @@ mod tests {
             stdout: "cut off".to_owned(),
             stderr: "HTTPS_PROXY=http://ann:secret@proxy.example:3128 is not reached\n".to_owned(),
         };
-        let finding = read(&NodeName("cp-1".to_owned()), &answer).unwrap_err();
+        let finding = read(&NodeName("cp-1".to_owned()), &answer, Timestamp::now()).unwrap_err();
         assert_eq!((finding.reason, finding.subject.as_str()), (Reason::LedgerUnreadable, "cp-1"));
         assert!(
             finding.detail.ends_with("; HTTPS_PROXY=http://***@proxy.example:3128 is not reached"),

@@ -260,9 +260,12 @@ pub struct Intent {
     pub action: String,
     /// The node that it changes.
     pub node: NodeName,
-    /// When it was written down.
+    /// When it was written down; of a unit, when it was sent.
     #[schemars(with = "String")]
     pub at: Timestamp,
+    /// A unit that nobody has sent yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsent: bool,
     /// The pods of a batch of evictions, by uid.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pods: Vec<String>,

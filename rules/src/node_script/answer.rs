@@ -101,11 +101,17 @@ fn tail(text: &str, chars_max: usize) -> String {
     text.chars().skip(skip).collect::<String>().trim().to_owned()
 }
 
-/// Reads what the survey printed.
+/// How far a clock that said this was from the time in which it was asked.
+fn off_seconds(said: Timestamp, asked: Timestamp, answered: Timestamp) -> i64 {
+    let [said, asked, answered] = [said, asked, answered].map(Timestamp::as_second);
+    said - said.clamp(asked.min(answered), asked.max(answered))
+}
+
+/// Reads what the survey printed, which was asked and answered at these times.
 ///
 /// # Errors
 /// The text is cut or is not what the script prints.
-pub fn survey_answer(text: &str) -> Result<NodeSurvey, String> {
+pub fn survey_answer(text: &str, asked: Timestamp, answered: Timestamp) -> Result<NodeSurvey, String> {
     let lines = lines(text)?;
     let number = |word: &str| {
         let value = single(&lines, word)?;
@@ -114,6 +120,7 @@ pub fn survey_answer(text: &str) -> Result<NodeSurvey, String> {
     Ok(NodeSurvey {
         machine_id: single(&lines, "machine")?.to_owned(),
         booted_at: seconds(single(&lines, "btime")?)?,
+        clock_off_seconds: off_seconds(seconds(single(&lines, "now")?)?, asked, answered),
         disk_free_mib: number("disk")?,
         ledger_sequence: number("sequence")?,
         patches_missing: lines.contains(&("patches", "missing")),
@@ -170,25 +177,42 @@ mod tests {
     const SURVEY: &str =
         "lockkeeper 1\nmachine abc\nnow 1763717000\nbtime 1763000000\ndisk 5000\nsequence 3\nend\n";
 
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn read(text: &str) -> Result<NodeSurvey, String> {
+        survey_answer(text, at(1_763_716_990), at(1_763_717_010))
+    }
+
+    #[test]
+    fn a_clock_is_off_by_what_lies_outside_of_the_time_in_which_it_was_asked() {
+        for (said, off) in [(1_763_716_990, 0), (1_763_717_010, 0), (1_763_717_040, 30), (1_763_716_960, -30)]
+        {
+            let text = SURVEY.replace("now 1763717000", &format!("now {said}"));
+            assert_eq!(read(&text).unwrap().clock_off_seconds, off, "{said}");
+        }
+    }
+
     #[test]
     fn a_survey_is_read_whole_or_not_at_all() {
-        let survey = survey_answer(SURVEY).unwrap();
+        let survey = read(SURVEY).unwrap();
         assert_eq!((survey.disk_free_mib, survey.ledger_sequence, survey.kubeadm), (5000, 3, None));
         for end in 0..SURVEY.len() {
-            assert!(survey_answer(&SURVEY[..end]).is_err(), "cut at {end}");
+            assert!(read(&SURVEY[..end]).is_err(), "cut at {end}");
         }
         let without_patches = SURVEY.replace("end\n", "patches missing\nend\n");
-        assert!(!survey.patches_missing && survey_answer(&without_patches).unwrap().patches_missing);
-        for word in ["machine", "btime", "disk", "sequence"] {
+        assert!(!survey.patches_missing && read(&without_patches).unwrap().patches_missing);
+        for word in ["machine", "now", "btime", "disk", "sequence"] {
             let without: String =
                 SURVEY.split_inclusive('\n').filter(|line| !line.starts_with(word)).collect();
-            assert!(survey_answer(&without).is_err(), "without {word}");
+            assert!(read(&without).is_err(), "without {word}");
         }
-        assert!(survey_answer(&SURVEY.replace("disk 5000", "disk ")).is_err());
+        assert!(read(&SURVEY.replace("disk 5000", "disk ")).is_err());
     }
 
     fn kubeadm_of(lines: &str) -> KubeadmSurvey {
-        survey_answer(&SURVEY.replace("end\n", &format!("{lines}end\n"))).unwrap().kubeadm.unwrap()
+        read(&SURVEY.replace("end\n", &format!("{lines}end\n"))).unwrap().kubeadm.unwrap()
     }
 
     #[test]
@@ -207,7 +231,7 @@ mod tests {
         const ASKED: &str = "installed v1.36.1\nwritten v1.36.1\nmanifests 0\ndifference [upgrade/diff] Reading\n\
             difference --- /etc/kubernetes/manifests/kube-apiserver.yaml\ndifference +++ new manifest\n\
             difference @@ -20 +19,0 @@\ndifference -    - --profiling=false\n";
-        let of = |lines: &str| survey_answer(&SURVEY.replace("end\n", &format!("{lines}end\n")));
+        let of = |lines: &str| read(&SURVEY.replace("end\n", &format!("{lines}end\n")));
         let said = of(ASKED).unwrap().manifests.unwrap();
         assert_eq!((said.installed.as_str(), said.written.as_str()), ("v1.36.1", "v1.36.1"));
         assert_eq!(said.changes.unwrap().shown(), ["kube-apiserver.yaml: - - --profiling=false"]);

@@ -9,6 +9,7 @@ known() {
 echo "lockkeeper 1"
 echo "machine $(tr -d '[:space:]' <"$root/etc/machine-id")"
 echo "now $(date +%s)"
+echo "sequence $(newest_sequence)"
 for _ in 1 2 3 4 5; do
     before=$(known)
     state=$(systemctl show --property=LoadState --property=ActiveState --property=SubState "$unit" | sort)

@@ -24,7 +24,7 @@ pub enum Command {
     HandOver,
     /// Ask the live check.
     Check(CheckOrder),
-    /// Look at every node over SSH, changing nothing.
+    /// Look at nodes over SSH, changing nothing.
     Survey(SurveyOrder),
     /// Start a unit on a node.
     StartUnit(UnitOrder),
@@ -66,7 +66,7 @@ pub struct Proof {
     pub checked_at: Timestamp,
 }
 
-/// Which nodes to look at before a run.
+/// Which nodes to look at: all before a run, and each before its own step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SurveyOrder {
     /// The nodes, with where and what they should be.
@@ -277,6 +277,8 @@ pub struct NodeSurvey {
     pub machine_id: String,
     /// `btime` of `/proc/stat`.
     pub booted_at: Timestamp,
+    /// How far its clock was ahead of the time in which it was asked; negative if it was behind.
+    pub clock_off_seconds: i64,
     /// Free disk under /var/lib, in MiB.
     pub disk_free_mib: u64,
     /// The sequence number of the newest token of this run in its ledger, 0 if there is none.

@@ -29,7 +29,8 @@ pub(super) fn gated(
     let is_it = |intent: &&Intended| intent.action == action && intent.node == *node && intent.at <= now;
     let is_written = it.intent.as_ref().filter(is_it);
     let Some(intent) = is_written else {
-        let intent = Some(Intended { action, node: node.clone(), at: now });
+        let unsent = action == Action::Unit;
+        let intent = Some(Intended { action, node: node.clone(), at: now, unsent });
         state.position = Position::active(Active { intent, ..it.clone() });
         return Turn::again(state);
     };
@@ -63,7 +64,7 @@ pub(super) fn gated(
             let held_since = it.held_since.filter(|_| failure.is_some());
             // A unit is waited for from when it is sent, also by whoever takes over from us.
             let at = if intent.action == Action::Unit { now } else { intent.at };
-            let intent = Some(Intended { at, ..intent.clone() });
+            let intent = Some(Intended { at, unsent: false, ..intent.clone() });
             state.position = Position::active(Active { held_since, intent, ..it.clone() });
             Turn::run(state, act(proof))
         }
@@ -180,10 +181,11 @@ pub(super) fn run_deleted() -> Finding {
     Finding::new(Reason::Paused, "metadata.deletionTimestamp", "the run was deleted")
 }
 
-/// Whether the mutation of a step cannot have begun and never will: nothing was written down, the node has refused
+/// Whether the mutation of a step cannot have begun and never will: nothing was sent, the node has refused
 /// it, or the node had not seen it when it was asked, so long after it could have been sent that it refuses it now.
 pub(super) fn cannot_have_begun(it: &Active, observed: &Observed<'_>, now: Timestamp) -> bool {
-    let Some(intent) = it.intent.as_ref().filter(|intent| intent.action == Action::Unit) else { return true };
+    let sent = it.intent.as_ref().filter(|intent| intent.action == Action::Unit && !intent.unsent);
+    let Some(intent) = sent else { return true };
     let read =
         observed.known.ledger.as_ref().filter(|read| read.token == it.token && read.node == intent.node);
     let Some(read) = read else { return false };

@@ -9,6 +9,7 @@ use super::observed::{Observed, Turn};
 use super::state::{Active, State};
 use crate::api::UpgradeRun;
 use crate::drain;
+use crate::ledger::went_backwards;
 use crate::name::NodeName;
 use crate::reason::{Finding, Reason};
 use crate::snapshot::{Node, Role};
@@ -184,9 +185,7 @@ fn survey_findings(
     for node in nodes.iter().filter(|node| !observed.is_skipped(&node.name)) {
         let answer = surveyed.nodes.iter().find(|(name, _)| *name == node.name);
         match answer {
-            Some((name, Ok(survey))) => {
-                findings.extend(node_findings(state, name, survey, node, observed, now))
-            }
+            Some((_, Ok(survey))) => findings.extend(node_findings(state, survey, node, observed, now)),
             Some((_, Err(finding))) => findings.push(finding.clone()),
             None => {
                 findings.push(Finding::new(Reason::SshUnreachable, node.name.0.clone(), "it was not asked"))
@@ -196,9 +195,9 @@ fn survey_findings(
     findings
 }
 
-fn node_findings(
+/// What a node said of itself that keeps it from being touched.
+pub(super) fn node_findings(
     state: &State,
-    name: &NodeName,
     survey: &NodeSurvey,
     node: &Node,
     observed: &Observed<'_>,
@@ -206,7 +205,7 @@ fn node_findings(
 ) -> Vec<Finding> {
     let settings = observed.settings;
     let mut findings = Vec::new();
-    let mut found = |reason, detail: String| findings.push(Finding::new(reason, name.0.clone(), detail));
+    let mut found = |reason, detail: String| findings.push(Finding::new(reason, node.name.0.clone(), detail));
     if survey.machine_id != node.machine_id {
         found(Reason::MachineIdMismatch, format!("{} instead of {}", survey.machine_id, node.machine_id));
     }
@@ -217,6 +216,13 @@ fn node_findings(
             format!("up for {up_seconds} s, quiet time is {} s", settings.quiet_seconds),
         );
     }
+    if survey.clock_off_seconds.unsigned_abs() > settings.clock_skew_seconds_max {
+        let detail = format!(
+            "its clock is {} s off ours, at most {} s are allowed",
+            survey.clock_off_seconds, settings.clock_skew_seconds_max
+        );
+        found(Reason::ClockSkew, detail);
+    }
     if survey.disk_free_mib < settings.disk_free_mib_min {
         found(
             Reason::DiskTooSmall,
@@ -224,11 +230,8 @@ fn node_findings(
         );
     }
     if survey.ledger_sequence > state.sequence {
-        let detail = format!(
-            "its ledger has token {}, the run has given out {}",
-            survey.ledger_sequence, state.sequence
-        );
-        found(Reason::StateWentBackwards, detail);
+        let ahead = went_backwards(&node.name, survey.ledger_sequence, state.sequence);
+        found(ahead.reason, ahead.detail);
     }
     if let Some(kubeadm) = survey.kubeadm.as_ref().filter(|kubeadm| !kubeadm.agrees) {
         found(Reason::PreflightFailed, kubeadm.output.clone());

@@ -3,9 +3,9 @@
 
 use jiff::Timestamp;
 
-use super::command::{LookedAt, ManifestSurvey, NodeSurvey, SurveyOrder, UnitKind};
+use super::command::{LookedAt, ManifestSurvey, NodeSurvey, UnitKind};
 use super::observed::Observed;
-use super::state::{Active, State};
+use super::state::State;
 use crate::api::ManifestRecord;
 use crate::manifests::{Changes, acceptance, accepts};
 use crate::name::NodeName;
@@ -161,64 +161,6 @@ fn note(
     });
     let excess = state.manifests.len().saturating_sub(RECORDS_MAX);
     state.manifests.drain(..excess);
-}
-
-/// What a control-plane node's own step does about its manifests.
-pub(super) enum Look {
-    /// The installed kubeadm is to be asked first.
-    Ask(SurveyOrder),
-    /// Nothing stands in the way.
-    Good,
-    /// The attempt goes no further.
-    Found(Vec<Finding>),
-}
-
-/// Looks at a node right before its own step touches it.
-pub(super) fn look(
-    state: &mut State,
-    it: &Active,
-    node: &Node,
-    target: &Version,
-    observed: &Observed<'_>,
-    now: Timestamp,
-) -> Look {
-    // At the target too: an attempt before may have been cut, and a person may have finished the node and changed it.
-    if node.role != Role::ControlPlane || !observed.takes(node) {
-        return Look::Good;
-    }
-    let asked = observed.known.survey.as_ref().filter(|surveyed| surveyed.is_since(it.started_at, now));
-    let answer = asked.and_then(|surveyed| surveyed.nodes.iter().find(|(name, _)| *name == node.name));
-    let (said, at) = match (answer, asked) {
-        (Some((_, Err(finding))), _) => return Look::Found(vec![finding.clone()]),
-        (Some((_, Ok(survey))), Some(asked)) => match of_this_machine(survey, node) {
-            Ok(survey) => match patches_finding(survey, node, target, observed) {
-                Some(finding) => return Look::Found(vec![finding]),
-                None => (survey.manifests.as_ref(), asked.at),
-            },
-            Err(finding) => return Look::Found(vec![finding]),
-        },
-        _ => {
-            let order = observed.reach(node).map(|reach| SurveyOrder {
-                nodes: vec![reach],
-                target: target.clone(),
-                kubeadm_on: None,
-                manifests_on: vec![node.name.clone()],
-            });
-            return order.map_or_else(|finding| Look::Found(vec![finding]), Look::Ask);
-        }
-    };
-    match judge(state, node, said, at, target, observed) {
-        None => Look::Good,
-        Some(finding) => Look::Found(vec![finding]),
-    }
-}
-
-fn of_this_machine<'a>(survey: &'a NodeSurvey, node: &Node) -> Result<&'a NodeSurvey, Finding> {
-    if survey.machine_id == node.machine_id {
-        return Ok(survey);
-    }
-    let detail = format!("{} instead of {}", survey.machine_id, node.machine_id);
-    Err(Finding::new(Reason::MachineIdMismatch, node.name.0.clone(), detail))
 }
 
 /// What it means that the folder of kubeadm's patches is not there: nothing, on a node that is done.

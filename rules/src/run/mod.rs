@@ -20,6 +20,7 @@ mod in_hand;
 mod judge;
 mod lease;
 mod lock;
+mod look;
 mod manifests;
 mod moves;
 mod needs;

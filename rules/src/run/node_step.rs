@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::command::{Command, CordonOrder, EvictOrder, UncordonOrder, UnitKind};
 use super::gated::{gated, held, put_back, run_deleted};
-use super::manifests::{Look, look};
+use super::look::{Look, look};
 use super::moves::{fail, finish, halt, linger, put_off, retry_later};
 use super::observed::{Observed, Turn};
 use super::state::{Action, Active, Intended, NodeWork, Position, State, Work};
@@ -138,6 +138,9 @@ fn not_begun(
 ) -> Turn {
     let has_begun = state.begun_on(&node.name).is_some();
     let is_for_people = findings.iter().all(|finding| finding.reason == Reason::ConfigDrift);
+    if let Some(finding) = findings.iter().find(|finding| finding.reason == Reason::StateWentBackwards) {
+        return halt(state, it, finding.clone(), now);
+    }
     match findings.first() {
         Some(first) if has_begun && !is_for_people => fail(state, it, first.clone(), observed, now),
         Some(first) if !has_begun && observed.is_ours(node) => {
@@ -347,7 +350,8 @@ fn uncordon(
 fn give_back(mut state: State, it: &Active, node: &Node, annotation: String, now: Timestamp) -> Turn {
     let is_written = it.intent.as_ref().is_some_and(|i| i.action == Action::Uncordon && i.node == node.name);
     if !is_written {
-        let intent = Some(Intended { action: Action::Uncordon, node: node.name.clone(), at: now });
+        let intent =
+            Some(Intended { action: Action::Uncordon, node: node.name.clone(), at: now, unsent: false });
         state.position = Position::active(Active { intent, ..it.clone() });
         return Turn::again(state);
     }

@@ -135,8 +135,10 @@ pub struct Intended {
     pub action: Action,
     /// Where.
     pub node: NodeName,
-    /// When it was written down.
+    /// When it was written down; of a unit, when it was sent.
     pub at: Timestamp,
+    /// A unit that nobody has sent yet: this is taken back, and stored, before anything goes out.
+    pub unsent: bool,
 }
 
 /// What is changed.

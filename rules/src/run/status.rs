@@ -121,7 +121,7 @@ fn store_intent(it: &Intended) -> Intent {
         Action::Evict(pods) => pods.clone(),
         Action::Cordon | Action::Unit | Action::Uncordon => Vec::new(),
     };
-    Intent { action: it.action.name().to_owned(), node: it.node.clone(), at: it.at, pods }
+    Intent { action: it.action.name().to_owned(), node: it.node.clone(), at: it.at, unsent: it.unsent, pods }
 }
 
 fn store_halted(it: &Halted) -> Halt {

@@ -193,7 +193,7 @@ fn intended(it: &Intent) -> Result<Intended, Finding> {
         "uncordon" => Action::Uncordon,
         other => return Err(malformed("status.active.intent.action", format!("{other:?} is no action"))),
     };
-    Ok(Intended { action, node: it.node.clone(), at: it.at })
+    Ok(Intended { action, node: it.node.clone(), at: it.at, unsent: it.unsent })
 }
 
 fn halted(it: &Halt) -> Result<Halted, Finding> {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::command::LedgerReading;
 use super::command::{Command, LedgerOrder, UnitKind, UnitOrder};
-use super::gated::{cannot_have_begun, gated, never_begins, put_back};
+use super::gated::{cannot_have_begun, gated, held, never_begins, put_back};
 use super::manifests::looked_at;
 use super::moves::{fail, finish, halt, linger};
 use super::observed::{Observed, Turn};
@@ -74,6 +74,7 @@ pub(super) fn follow(
     if !is_intended {
         return turn(start(state));
     }
+    let is_unsent = it.intent.as_ref().is_some_and(|intent| intent.unsent);
     let Some(read) = observed.known.ledger.as_ref().filter(|r| r.node == node.name && r.token == it.token)
     else {
         return turn(Turn::run(state, Command::ReadLedger(order)));
@@ -113,6 +114,18 @@ pub(super) fn follow(
             turn(Turn::run(state, Command::ReadLedger(order)))
         }
         Ok(LedgerReading::Unseen) => turn(start(state)),
+        Err(finding) if finding.reason == Reason::StateWentBackwards => {
+            turn(halt(state, it, finding.clone(), now))
+        }
+        // Nothing is on its way: the node can be given back when this lasts too long.
+        Err(finding) if is_unsent && matches!(it.work, Work::OneNode(_)) => {
+            let shown = match barred {
+                Some(barred) => put_back(state, it, barred, observed, now),
+                None => held(state, it, vec![finding.clone()], observed, now),
+            };
+            let waits = !shown.pause.is_zero();
+            turn(if waits && is_old { Turn::run(shown.state, Command::ReadLedger(order)) } else { shown })
+        }
         Err(finding) => turn(in_time(state, it, vec![finding.clone()], observed, now, look_again)),
     }
 }

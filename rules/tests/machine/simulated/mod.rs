@@ -98,6 +98,10 @@ pub struct Simulated {
     pub manifests_asked: BTreeMap<String, usize>,
     /// The folder of kubeadm's patches is not on this node.
     pub without_patches: Option<String>,
+    /// What a node says of itself, other than it should be.
+    pub odd: Option<(String, fn(&mut NodeSurvey))>,
+    /// The node that SSH does not reach.
+    pub unreachable: Option<String>,
     /// The component whose manifest is away.
     pub without_manifest: Option<String>,
     /// The node that the leading replica runs on; handing over moves the lead outside.
@@ -167,6 +171,8 @@ impl Simulated {
             kubeadm_fails: false,
             manifests_asked: BTreeMap::new(),
             without_patches: None,
+            odd: None,
+            unreachable: None,
             without_manifest: None,
             own_node: None,
             now,
@@ -236,6 +242,10 @@ impl Simulated {
         self.pass(Duration::ZERO);
     }
 
+    pub fn wait_for_quiet(&mut self, seconds: u64) {
+        self.settings.quiet_seconds = seconds;
+    }
+
     pub fn soak_for(&mut self, seconds: u64) {
         self.settings.soak_seconds = seconds;
     }
@@ -277,6 +287,12 @@ impl Simulated {
     pub fn upgrade_whole_by_hand(&mut self, name: &str) {
         self.upgrade_by_hand(name);
         self.servers.insert(name.to_owned(), TO.parse().unwrap());
+    }
+
+    /// A worker that comes into the cluster with a pod.
+    pub fn join(&mut self, name: &str) {
+        self.nodes.insert(name.to_owned(), node(name, Role::Worker, self.now));
+        self.pods.push((pod(name, 0), None));
     }
 
     pub fn set_ready(&mut self, name: &str, ready: bool) {
@@ -614,7 +630,8 @@ impl Simulated {
     }
 
     fn read_ledger(&mut self, order: &LedgerOrder) {
-        let result = if self.chance(self.faults.lost_answer_percent) {
+        let is_away = self.unreachable.as_ref() == Some(&order.node.name.0);
+        let result = if is_away || self.chance(self.faults.lost_answer_percent) {
             Err(Finding::new(Reason::SshUnreachable, order.node.name.0.clone(), ""))
         } else {
             Ok(self.reading(&order.node.name, &order.token))
@@ -655,13 +672,24 @@ impl Simulated {
         let survey = |node: &NodeTarget| NodeSurvey {
             machine_id: node.machine_id.clone(),
             booted_at: at - SignedDuration::from_hours(100),
+            clock_off_seconds: 0,
             disk_free_mib: 100_000,
             ledger_sequence: 0,
             patches_missing: self.without_patches.as_ref() == Some(&node.name.0),
             kubeadm: (order.kubeadm_on.as_ref() == Some(&node.name)).then(agrees),
             manifests: asks(&node.name).then(|| manifests(&node.name)),
         };
-        let nodes = order.nodes.iter().map(|node| (node.name.clone(), Ok(survey(node)))).collect();
+        let answer = |node: &NodeTarget| {
+            if self.unreachable.as_ref() == Some(&node.name.0) {
+                return Err(Finding::new(Reason::SshUnreachable, node.name.0.clone(), "refused"));
+            }
+            let mut said = survey(node);
+            if let Some((_, make_odd)) = self.odd.as_ref().filter(|(name, _)| *name == node.name.0) {
+                make_odd(&mut said);
+            }
+            Ok(said)
+        };
+        let nodes = order.nodes.iter().map(|node| (node.name.clone(), answer(node))).collect();
         self.memory.survey = Some(Surveyed { at, age: Duration::ZERO, nodes });
         for name in &order.manifests_on {
             *self.manifests_asked.entry(name.0.clone()).or_default() += 1;

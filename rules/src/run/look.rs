@@ -1,0 +1,78 @@
+//! The look at one node right before its own step touches it: what preflight saw may be hours old, and a node that came
+//! since was never seen.
+
+use jiff::Timestamp;
+
+use super::command::{NodeSurvey, SurveyOrder};
+use super::judge::node_findings;
+use super::manifests::judge;
+use super::observed::Observed;
+use super::state::{Active, State};
+use crate::reason::{Finding, Reason};
+use crate::snapshot::{Node, Role};
+use crate::version::Version;
+
+/// What is known of a node that is about to be touched.
+pub(super) enum Look {
+    /// The node is to be asked first.
+    Ask(SurveyOrder),
+    /// Nothing stands in the way.
+    Good,
+    /// The step goes no further.
+    Found(Vec<Finding>),
+}
+
+/// Judges what the node said since this part of its step began. At the target it is asked too: an attempt before may
+/// have been cut, and a person may have finished the node and changed it.
+pub(super) fn look(
+    state: &mut State,
+    it: &Active,
+    node: &Node,
+    target: &Version,
+    observed: &Observed<'_>,
+    now: Timestamp,
+) -> Look {
+    let asked = observed.known.survey.as_ref().filter(|surveyed| surveyed.is_since(it.stage_since, now));
+    let answer = asked.and_then(|surveyed| {
+        surveyed.nodes.iter().find(|(name, _)| *name == node.name).map(|(_, answer)| (surveyed.at, answer))
+    });
+    match answer {
+        None => ask(node, target, observed).map_or_else(|finding| Look::Found(vec![finding]), Look::Ask),
+        Some((_, Err(finding))) => Look::Found(vec![finding.clone()]),
+        Some((at, Ok(survey))) => {
+            let findings = found(state, survey, at, node, target, observed, now);
+            if findings.is_empty() { Look::Good } else { Look::Found(findings) }
+        }
+    }
+}
+
+fn ask(node: &Node, target: &Version, observed: &Observed<'_>) -> Result<SurveyOrder, Finding> {
+    let has_manifests = node.role == Role::ControlPlane;
+    Ok(SurveyOrder {
+        nodes: vec![observed.reach(node)?],
+        target: target.clone(),
+        kubeadm_on: None,
+        manifests_on: has_manifests.then(|| node.name.clone()).into_iter().collect(),
+    })
+}
+
+fn found(
+    state: &mut State,
+    survey: &NodeSurvey,
+    at: Timestamp,
+    node: &Node,
+    target: &Version,
+    observed: &Observed<'_>,
+    now: Timestamp,
+) -> Vec<Finding> {
+    let mut findings = node_findings(state, survey, node, observed, now);
+    if state.begun_on(&node.name).is_some() {
+        // People restart a node that was left half done; it must not wait for quiet, it must be finished.
+        findings.retain(|finding| finding.reason != Reason::NodeRebootedRecently);
+    }
+    // Another machine's manifests are not this node's.
+    if findings.is_empty() && node.role == Role::ControlPlane {
+        findings.extend(judge(state, node, survey.manifests.as_ref(), at, target, observed));
+    }
+    findings
+}

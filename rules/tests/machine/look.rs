@@ -1,0 +1,89 @@
+//! What is looked at right before a node is touched.
+
+use jiff::SignedDuration;
+use lockkeeper_rules::run::NodeSurvey;
+
+use crate::simulated::{Faults, Simulated};
+
+/// Runs until this step waits for what stands in its way.
+fn until_held(cluster: &mut Simulated, reason: &str, node: &str) {
+    for _ in 0..3_000 {
+        let state = cluster.state();
+        if state.holds.iter().any(|(hold, _)| hold.reason.code() == reason && hold.subject == node) {
+            return;
+        }
+        cluster.turn();
+    }
+    panic!("not held by {reason} of {node}: {:?} {:?}", cluster.holds(), cluster.halted());
+}
+
+/// A cluster whose run is past its preflight and prepare.
+fn prepared(seed: u64) -> Simulated {
+    let mut cluster = Simulated::new(1, 2, seed, Faults::default());
+    while !cluster.is_unschedulable("cp-1") {
+        cluster.turn();
+    }
+    cluster
+}
+
+#[test]
+fn a_node_that_is_not_as_it_must_be_is_not_cordoned_until_it_is() {
+    let cases: [(&str, fn(&mut NodeSurvey)); 4] = [
+        ("clock_skew", |said| said.clock_off_seconds = -30),
+        ("disk_too_small", |said| said.disk_free_mib = 100),
+        ("machine_id_mismatch", |said| said.machine_id = "other".to_owned()),
+        ("node_rebooted_recently", |said| said.booted_at += SignedDuration::from_hours(100)),
+    ];
+    for (seed, (reason, odd)) in (100..).zip(cases) {
+        let mut cluster = prepared(seed);
+        cluster.wait_for_quiet(3_600);
+        cluster.odd = Some(("w-1".to_owned(), odd));
+        until_held(&mut cluster, reason, "w-1");
+        assert!(!cluster.is_unschedulable("w-1") && cluster.pods_on("w-1") == 3, "{reason}");
+        assert!(cluster.state().attempted.is_empty(), "it uses up no attempt: {reason}");
+        cluster.odd = None;
+        cluster.run_to_the_end();
+        cluster.assert_upgraded_once_each();
+    }
+}
+
+#[test]
+fn a_node_that_came_after_prepare_and_that_ssh_does_not_reach_is_not_touched() {
+    let mut cluster = prepared(110);
+    cluster.join("w-0");
+    cluster.unreachable = Some("w-0".to_owned());
+    until_held(&mut cluster, "ssh_unreachable", "w-0");
+    assert!(!cluster.is_unschedulable("w-0") && cluster.pods_on("w-0") == 1);
+    cluster.unreachable = None;
+    cluster.run_to_the_end();
+    cluster.assert_upgraded_once_each();
+}
+
+#[test]
+fn a_drained_node_to_which_nothing_was_sent_is_given_back_when_ssh_stays_away() {
+    let mut cluster = prepared(111);
+    while cluster.is_unschedulable("cp-1") || !cluster.is_unschedulable("w-1") {
+        cluster.turn();
+    }
+    cluster.unreachable = Some("w-1".to_owned());
+    for _ in 0..20_000 {
+        if !cluster.is_unschedulable("w-1") || cluster.halted().is_some() {
+            break;
+        }
+        cluster.turn();
+    }
+    assert_eq!((cluster.halted(), cluster.upgrades_of("w-1")), (None, 0));
+    assert!(!cluster.is_unschedulable("w-1"));
+    cluster.unreachable = None;
+    cluster.run_to_the_end();
+    cluster.assert_upgraded_once_each();
+}
+
+#[test]
+fn a_ledger_ahead_of_its_run_halts_it_wherever_it_is_seen() {
+    let mut cluster = prepared(112);
+    cluster.odd = Some(("w-1".to_owned(), |said| said.ledger_sequence = 1_000));
+    cluster.turns(3_000);
+    assert_eq!(cluster.halted().as_deref(), Some("state_went_backwards"));
+    assert!(!cluster.is_unschedulable("w-1"));
+}
