@@ -184,6 +184,8 @@ pub enum Reason {
     PreflightFailed,
     PatchesMissing,
     DiskTooSmall,
+    NodeNotPrepared,
+    PackagesBlocked,
     ConfigDrift,
     ManifestsUnknown,
     SnapshotMissing,
@@ -1025,6 +1027,16 @@ impl Reason {
             Self::DiskTooSmall => {
                 entry("disk_too_small", "too little disk is free on the node", "free some disk")
             }
+            Self::NodeNotPrepared => entry(
+                "node_not_prepared",
+                "apt on the node does not know the target, although its prepare is over",
+                "look at the node's package sources, and at what its prepare wrote into its log",
+            ),
+            Self::PackagesBlocked => entry(
+                "packages_blocked",
+                "apt on the node would not install the target",
+                "mend what apt says on the node; if another package is held there, take the hold off or bring it to what is wanted",
+            ),
             Self::ConfigDrift => entry(
                 "config_drift",
                 "the static pod manifests were changed by hand, and an upgrade would take the change back",
@@ -1246,6 +1258,8 @@ impl Reason {
         Self::PreflightFailed,
         Self::PatchesMissing,
         Self::DiskTooSmall,
+        Self::NodeNotPrepared,
+        Self::PackagesBlocked,
         Self::ConfigDrift,
         Self::ManifestsUnknown,
         Self::SnapshotMissing,

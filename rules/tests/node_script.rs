@@ -655,6 +655,7 @@ fn a_survey_reads_the_machine_and_asks_the_targets_kubeadm_without_a_trace() {
         target,
         kubeadm_on: Some(node.name.clone()),
         manifests_on: vec![],
+        with_packages: false,
     };
     let ask = |run: &str| {
         let script =
@@ -694,6 +695,7 @@ fn a_survey_asks_kubeadm_with_what_it_will_be_told() {
             target: target.clone(),
             kubeadm_on,
             manifests_on: vec![],
+            with_packages: false,
         };
         let run = lockkeeper_rules::name::RunUid(RUN.to_owned());
         let output = machine.bash(&survey(&order, &node, &run, &machine.site()).unwrap());
@@ -813,7 +815,13 @@ fn asked_of_manifests(machine: &Machine, settings: &ScriptSettings) -> lockkeepe
     let node = order(UnitKind::Prepare, 1).node;
     let target = "v1.36.3".parse().unwrap();
     let manifests_on = vec![node.name.clone()];
-    let order = SurveyOrder { nodes: vec![node.clone()], target, kubeadm_on: None, manifests_on };
+    let order = SurveyOrder {
+        nodes: vec![node.clone()],
+        target,
+        kubeadm_on: None,
+        manifests_on,
+        with_packages: false,
+    };
     let run = lockkeeper_rules::name::RunUid(RUN.to_owned());
     let output = machine.bash(&survey(&order, &node, &run, settings).unwrap());
     let stdout = String::from_utf8_lossy(&output.stdout);

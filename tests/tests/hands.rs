@@ -468,6 +468,7 @@ async fn a_control_plane_node_is_surveyed_and_its_etcd_is_saved() {
         target: Version::new(1, 36, 3),
         kubeadm_on: Some(CONTROL_PLANE.into()),
         manifests_on: vec![CONTROL_PLANE.into()],
+        with_packages: false,
     };
     let answers = survey(&ssh, &order, &RunUid(RUN.to_owned())).await;
     assert_eq!(answers.len(), 2);

@@ -292,6 +292,7 @@ async fn what_is_sent_to_a_node_does_its_work_on_a_machine() {
             target: version.clone(),
             kubeadm_on: None,
             manifests_on: has_manifests.then(|| target.name.clone()).into_iter().collect(),
+            with_packages: false,
         };
         let look = node_script::survey(&look, &target, &run, &settings).unwrap();
         let said = text(&machine.ssh_with_input(&world.keys, "bash -s", &look).await.unwrap());

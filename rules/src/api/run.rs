@@ -178,6 +178,9 @@ pub struct UpgradeRunStatus {
     /// touched it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub manifests: Vec<ManifestRecord>,
+    /// The node that came after prepare and was found unprepared: prepare is done again, for it alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prepare_again: Option<UnpreparedNode>,
     /// Why the run stands still until a person has looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub halted: Option<Halt>,
@@ -269,6 +272,16 @@ pub struct Intent {
     /// The pods of a batch of evictions, by uid.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pods: Vec<String>,
+}
+
+/// A node that no prepare has reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UnpreparedNode {
+    /// Its name.
+    pub name: NodeName,
+    /// The uid of its Node object: another machine of this name was not prepared by this.
+    pub uid: String,
 }
 
 /// A node as it was when its step began.

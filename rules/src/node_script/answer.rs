@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::manifests;
 use crate::name::NodeName;
 use crate::reason::{Finding, Reason};
-use crate::run::{KubeadmSurvey, ManifestFile, ManifestSurvey, NodeSurvey};
+use crate::run::{KubeadmSurvey, ManifestFile, ManifestSurvey, NodeSurvey, Packages};
 
 /// The first line of what a reading script prints.
 const FIRST_LINE: &str = "lockkeeper 1";
@@ -124,9 +124,23 @@ pub fn survey_answer(text: &str, asked: Timestamp, answered: Timestamp) -> Resul
         disk_free_mib: number("disk")?,
         ledger_sequence: number("sequence")?,
         patches_missing: lines.contains(&("patches", "missing")),
+        packages: packages(&lines)?,
         kubeadm: kubeadm(&lines),
         manifests: manifests(&lines)?,
     })
+}
+
+fn packages(lines: &[(&str, &str)]) -> Result<Option<Packages>, String> {
+    if !lines.iter().any(|(name, _)| *name == "packages") {
+        return Ok(None);
+    }
+    let said = single(lines, "packages")?;
+    match said.split_once(' ').unwrap_or((said, "")) {
+        ("ready", "") => Ok(Some(Packages::Ready)),
+        ("missing", "") => Ok(Some(Packages::Missing)),
+        ("blocked", why) => Ok(Some(Packages::Blocked(tail(&without_passwords(why), 400)))),
+        _ => Err(format!("packages is {said:?}")),
+    }
 }
 
 fn kubeadm(lines: &[(&str, &str)]) -> Option<KubeadmSurvey> {

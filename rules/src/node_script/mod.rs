@@ -160,7 +160,7 @@ pub fn survey(
     run: &RunUid,
     settings: &ScriptSettings,
 ) -> Result<String, Finding> {
-    let SurveyOrder { nodes: _, target, kubeadm_on, manifests_on } = order;
+    let SurveyOrder { nodes: _, target, kubeadm_on, manifests_on, with_packages } = order;
     // A survey has no token; one that was never minted stands for the run.
     let stand_in = Token { run: run.clone(), sequence: 0, attempt: 0, nonce: "survey".to_owned() };
     let mut head = Head::new(node, &stand_in, settings)?;
@@ -169,6 +169,7 @@ pub fn survey(
     head.set("minor", &target.minor().to_string());
     head.set("with_kubeadm", if kubeadm_on.as_ref() == Some(&node.name) { "yes" } else { "no" });
     head.set("with_manifests", if manifests_on.contains(&node.name) { "yes" } else { "no" });
+    head.set("with_packages", if *with_packages { "yes" } else { "no" });
     head.set("kubeadm_seconds_max", &KUBEADM_SECONDS_MAX.to_string());
     head.set_kubeadm(settings, target);
     let head = head.text;
@@ -180,7 +181,8 @@ pub fn survey(
 pub fn survey_seconds_max(order: &SurveyOrder, node: &NodeTarget) -> u64 {
     let of_target = if order.kubeadm_on.as_ref() == Some(&node.name) { KUBEADM_SECONDS_MAX * 4 } else { 0 };
     let of_installed = if order.manifests_on.contains(&node.name) { KUBEADM_SECONDS_MAX } else { 0 };
-    30 + of_target + of_installed
+    let of_packages = if order.with_packages { 60 } else { 0 };
+    30 + of_target + of_installed + of_packages
 }
 
 /// The end of the unit's script in the launcher. No line of a script and no value can be this one.

@@ -107,6 +107,28 @@ compare_manifests() {
     done
 }
 
+# Whether the target can be installed: a node that was never prepared does not know it yet, and what somebody holds beside
+# our own packages may stand in its way.
+tell_packages() {
+    local package output code=0 held
+    for package in "${packages[@]}"; do
+        if ! apt-cache madison "$package" | awk -v v="$target-" 'index($3, v) == 1 { found = 1 } END { exit !found }'; then
+            echo "packages missing"
+            return
+        fi
+    done
+    output=$(apt_get --simulate --allow-change-held-packages install "${packages[@]/%/=$target-*}" 2>&1) || code=$?
+    held=$(awk '/^The following held packages will be changed:$/ { on = 1; next } /^[^ ]/ { on = 0 }
+        on { for (i = 1; i <= NF; i++) print $i }' <<<"$output" | grep -vxE 'kubeadm|kubelet|kubectl' | tr '\n' ' ') || true
+    if [ "$code" -ne 0 ]; then
+        echo "packages blocked $(grep '^E: ' <<<"$output" | head -n 3 | tr '\n' ' ')"
+    elif [ -n "$held" ]; then
+        echo "packages blocked held: $held"
+    else
+        echo "packages ready"
+    fi
+}
+
 echo "lockkeeper 1"
 echo "machine $(tr -d '[:space:]' <"$root/etc/machine-id")"
 echo "now $(date +%s)"
@@ -125,6 +147,7 @@ if [ "$with_kubeadm" = yes ] || [ "$with_manifests" = yes ]; then
     # What kubeadm would write goes there too, and not below /etc/kubernetes, where it would stay.
     environment+=(KUBEADM_UPGRADE_DRYRUN_DIR="$scratch/dry-run")
 fi
+if [ "$with_packages" = yes ]; then tell_packages; fi
 if [ "$with_manifests" = yes ]; then ask_installed "$scratch"; fi
 if [ "$with_kubeadm" = yes ]; then ask_kubeadm "$scratch"; fi
 echo end

@@ -77,6 +77,8 @@ pub struct SurveyOrder {
     pub kubeadm_on: Option<NodeName>,
     /// The nodes on which the installed kubeadm is asked what differs in the manifests.
     pub manifests_on: Vec<NodeName>,
+    /// Whether apt is asked for the target: before a node's own step, after its prepare.
+    pub with_packages: bool,
 }
 
 /// A node to be reached over SSH.
@@ -285,10 +287,23 @@ pub struct NodeSurvey {
     pub ledger_sequence: u64,
     /// The folder of kubeadm's patches is set, and not there.
     pub patches_missing: bool,
+    /// What apt says of the target's packages, where it was asked.
+    pub packages: Option<Packages>,
     /// What the target's own kubeadm says, where it was asked.
     pub kubeadm: Option<KubeadmSurvey>,
     /// What the installed kubeadm says of the manifests, where it was asked.
     pub manifests: Option<ManifestSurvey>,
+}
+
+/// Whether the target can be installed on a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Packages {
+    /// It can.
+    Ready,
+    /// The node's lists do not know it: it was never prepared.
+    Missing,
+    /// What stands in the way, as apt says it.
+    Blocked(String),
 }
 
 /// What the target's own kubeadm says, without changing anything.

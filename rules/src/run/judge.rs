@@ -62,6 +62,8 @@ fn survey_order(nodes: &[Node], target: &Version, observed: &Observed<'_>) -> Re
         // A run that resumes has nothing to ask kubeadm: it would only say that there is nothing to do.
         kubeadm_on: first.filter(|_| !observed.control_plane_has_begun(target)).cloned(),
         manifests_on: nodes_to_ask(nodes, target, observed),
+        // Before prepare no list needs to know the target.
+        with_packages: false,
     })
 }
 

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::command::{NodeSurvey, SurveyOrder};
+use super::command::{NodeSurvey, Packages, SurveyOrder};
 use super::judge::node_findings;
 use super::manifests::judge;
 use super::observed::Observed;
@@ -53,6 +53,7 @@ fn ask(node: &Node, target: &Version, observed: &Observed<'_>) -> Result<SurveyO
         target: target.clone(),
         kubeadm_on: None,
         manifests_on: has_manifests.then(|| node.name.clone()).into_iter().collect(),
+        with_packages: true,
     })
 }
 
@@ -70,9 +71,24 @@ fn found(
         // People restart a node that was left half done; it must not wait for quiet, it must be finished.
         findings.retain(|finding| finding.reason != Reason::NodeRebootedRecently);
     }
+    if !observed.is_at_target(node, target) {
+        findings.extend(packages_finding(survey, node, target));
+    }
     // Another machine's manifests are not this node's.
     if findings.is_empty() && node.role == Role::ControlPlane {
         findings.extend(judge(state, node, survey.manifests.as_ref(), at, target, observed));
     }
     findings
+}
+
+fn packages_finding(survey: &NodeSurvey, node: &Node, target: &Version) -> Option<Finding> {
+    let about = |reason, detail| Some(Finding::new(reason, node.name.0.clone(), detail));
+    match &survey.packages {
+        Some(Packages::Ready) => None,
+        Some(Packages::Missing) => {
+            about(Reason::NodeNotPrepared, format!("its package lists do not show {target}"))
+        }
+        Some(Packages::Blocked(why)) => about(Reason::PackagesBlocked, why.clone()),
+        None => about(Reason::PackagesBlocked, "apt was not asked".to_owned()),
+    }
 }

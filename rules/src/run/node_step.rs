@@ -8,12 +8,12 @@ use jiff::Timestamp;
 use super::command::{Command, CordonOrder, EvictOrder, UncordonOrder, UnitKind};
 use super::gated::{gated, held, put_back, run_deleted};
 use super::look::{Look, look};
-use super::moves::{fail, finish, halt, linger, put_off, retry_later};
+use super::moves::{NOT_BEGUN, fail, finish, halt, linger, put_off, remember, retry_later};
 use super::observed::{Observed, Turn};
 use super::state::{Action, Active, Intended, NodeWork, Position, State, Work};
-use super::step::Stage;
+use super::step::{Stage, Step};
 use super::visit::{Followed, follow, unit_failed, unit_vanished};
-use crate::api::CordonedNodes;
+use crate::api::{CordonedNodes, UnpreparedNode};
 use crate::drain;
 use crate::reason::{Finding, Reason};
 use crate::snapshot::{Node, Role};
@@ -141,6 +141,14 @@ fn not_begun(
     if let Some(finding) = findings.iter().find(|finding| finding.reason == Reason::StateWentBackwards) {
         return halt(state, it, finding.clone(), now);
     }
+    let is_new_here = state.prepare_again.as_ref().is_none_or(|again| again.uid != node.uid);
+    if !has_begun
+        && !observed.is_ours(node)
+        && is_new_here
+        && findings.iter().all(|finding| finding.reason == Reason::NodeNotPrepared)
+    {
+        return prepare_again(state, it, node, now);
+    }
     match findings.first() {
         Some(first) if has_begun && !is_for_people => fail(state, it, first.clone(), observed, now),
         Some(first) if !has_begun && observed.is_ours(node) => {
@@ -148,6 +156,18 @@ fn not_begun(
         }
         _ => put_off(state, it, findings, observed, now),
     }
+}
+
+/// The step makes room for another prepare, of this node alone. Once only: a node that is not prepared after its own
+/// prepare waits for people.
+fn prepare_again(mut state: State, it: &Active, node: &Node, now: Timestamp) -> Turn {
+    state.prepare_again = Some(UnpreparedNode { name: node.name.clone(), uid: node.uid.clone() });
+    state.finished.retain(|finished| finished.step != Step::Prepare);
+    let event = format!("{NOT_BEGUN}it was never prepared, which comes first");
+    remember(&mut state, now, &it.step.to_string(), &event);
+    state.holds.clear();
+    state.position = Position::Open;
+    Turn::again(state)
 }
 
 fn give_up_cordon(state: State, it: &Active, node: &Node, observed: &Observed<'_>, now: Timestamp) -> Turn {

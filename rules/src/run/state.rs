@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::step::{Stage, Step};
-use crate::api::{HistoryEntry, ManifestRecord, NodeBefore, SnapshotRecord};
+use crate::api::{HistoryEntry, ManifestRecord, NodeBefore, SnapshotRecord, UnpreparedNode};
 use crate::name::{NodeName, Token};
 use crate::reason::Finding;
 use crate::version::Version;
@@ -36,6 +36,8 @@ pub struct State {
     pub snapshot: Option<SnapshotRecord>,
     /// What was found in the manifests of each control-plane node before it was touched.
     pub manifests: Vec<ManifestRecord>,
+    /// The node that was found unprepared, for which prepare is done again.
+    pub prepare_again: Option<UnpreparedNode>,
     /// What is being waited for, every reason, sorted, each with the time since when.
     pub holds: Vec<(Finding, Timestamp)>,
     /// What happened, bounded.
@@ -224,6 +226,7 @@ impl State {
             soak_until: None,
             snapshot: None,
             manifests: Vec::new(),
+            prepare_again: None,
             holds: Vec::new(),
             history: Vec::new(),
         }

@@ -35,6 +35,7 @@ impl State {
             nodes_done: status.nodes_done,
             soak_until: status.soak_until,
             snapshot: status.snapshot.clone(),
+            prepare_again: status.prepare_again.clone(),
             manifests: status.manifests.iter().map(manifests).collect::<Result<_, _>>()?,
             holds: status
                 .holds

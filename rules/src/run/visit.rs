@@ -240,6 +240,7 @@ pub(super) fn prepare(
     let next = nodes
         .iter()
         .filter(|node| observed.takes(node) && !observed.is_at_target(node, &target))
+        .filter(|node| state.prepare_again.as_ref().is_none_or(|only| only.name == node.name))
         .filter(|node| cursor.is_none_or(|done| node.name > *done))
         .min_by_key(|node| node.name.clone());
     let Some(node) = next else { return finish(state, it, observed, now) };

@@ -1,7 +1,7 @@
 //! What is looked at right before a node is touched.
 
 use jiff::SignedDuration;
-use lockkeeper_rules::run::NodeSurvey;
+use lockkeeper_rules::run::{NodeSurvey, Packages};
 
 use crate::simulated::{Faults, Simulated};
 
@@ -57,6 +57,42 @@ fn a_node_that_came_after_prepare_and_that_ssh_does_not_reach_is_not_touched() {
     cluster.unreachable = None;
     cluster.run_to_the_end();
     cluster.assert_upgraded_once_each();
+}
+
+#[test]
+fn a_node_that_came_after_prepare_is_prepared_before_its_step_and_alone() {
+    let mut cluster = prepared(113);
+    cluster.join("w-0");
+    cluster.run_to_the_end();
+    cluster.assert_upgraded_once_each();
+    assert_eq!(cluster.prepares_of("w-0"), 1);
+    for node in ["cp-1", "w-1", "w-2"] {
+        assert_eq!(cluster.prepares_of(node), 1, "{node} had its own before");
+    }
+}
+
+#[test]
+fn a_node_whose_own_prepare_was_in_vain_waits_for_people_and_is_not_cordoned() {
+    let mut cluster = prepared(114);
+    cluster.prepare_is_in_vain = true;
+    until_held(&mut cluster, "node_not_prepared", "w-1");
+    cluster.turns(3_000);
+    assert!(!cluster.is_unschedulable("w-1") && cluster.prepares_of("w-1") == 2);
+    cluster.prepare_is_in_vain = false;
+    cluster.run_to_the_end();
+    cluster.assert_upgraded_once_each();
+}
+
+#[test]
+fn what_apt_would_refuse_keeps_a_node_in_service() {
+    let mut cluster = prepared(115);
+    cluster.odd = Some(("w-1".to_owned(), |said| {
+        said.packages = Some(Packages::Blocked("held: cri-tools".to_owned()));
+    }));
+    until_held(&mut cluster, "packages_blocked", "w-1");
+    assert!(!cluster.is_unschedulable("w-1"));
+    cluster.odd = None;
+    cluster.run_to_the_end();
 }
 
 #[test]

@@ -17,7 +17,7 @@ use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::LedgerReading;
 use lockkeeper_rules::run::{
     Acted, CheckOrder, Checked, Command, Known, KubeadmSurvey, LedgerOrder, LedgerRead, LockView,
-    ManifestFile, ManifestSurvey, Needs, NodeSurvey, NodeTarget, Observed, Position, Shown, State,
+    ManifestFile, ManifestSurvey, Needs, NodeSurvey, NodeTarget, Observed, Packages, Position, Shown, State,
     SurveyOrder, Surveyed, Turn, UnitKind, UnitOrder, Work, decide, needs, outlook, status,
 };
 use lockkeeper_rules::settings::Settings;
@@ -98,6 +98,8 @@ pub struct Simulated {
     pub manifests_asked: BTreeMap<String, usize>,
     /// The folder of kubeadm's patches is not on this node.
     pub without_patches: Option<String>,
+    /// No prepare makes any node know the target.
+    pub prepare_is_in_vain: bool,
     /// What a node says of itself, other than it should be.
     pub odd: Option<(String, fn(&mut NodeSurvey))>,
     /// The node that SSH does not reach.
@@ -171,6 +173,7 @@ impl Simulated {
             kubeadm_fails: false,
             manifests_asked: BTreeMap::new(),
             without_patches: None,
+            prepare_is_in_vain: false,
             odd: None,
             unreachable: None,
             without_manifest: None,
@@ -338,6 +341,13 @@ impl Simulated {
             .filter(|u| u.order.node.name.0 == name && is_upgrade(u.order.kind))
             .filter(|u| u.code == 0 && u.refused_for.is_none())
             .count()
+    }
+
+    pub fn prepares_of(&self, name: &str) -> usize {
+        let is_it = |unit: &&Unit| {
+            unit.order.kind == UnitKind::Prepare && unit.order.node.name.0 == name && unit.code == 0
+        };
+        self.units.iter().filter(is_it).count()
     }
 
     pub fn assert_upgraded_once_each(&self) {
@@ -676,6 +686,9 @@ impl Simulated {
             disk_free_mib: 100_000,
             ledger_sequence: 0,
             patches_missing: self.without_patches.as_ref() == Some(&node.name.0),
+            packages: order
+                .with_packages
+                .then(|| if self.is_prepared(&node.name) { Packages::Ready } else { Packages::Missing }),
             kubeadm: (order.kubeadm_on.as_ref() == Some(&node.name)).then(agrees),
             manifests: asks(&node.name).then(|| manifests(&node.name)),
         };
@@ -697,6 +710,10 @@ impl Simulated {
     }
 
     /// The manifests as they lie on a node: what people have changed is in each of them.
+    fn is_prepared(&self, node: &NodeName) -> bool {
+        !self.prepare_is_in_vain && self.prepares_of(&node.0) > 0
+    }
+
     fn manifest_files(&self, node: &NodeName) -> Vec<ManifestFile> {
         let Some(tag) = self.servers.get(&node.0).map(ToString::to_string) else { return Vec::new() };
         let changes = Changes::new(self.changed_by_hand.get(&node.0).cloned().unwrap_or_default());
