@@ -261,6 +261,43 @@ fn a_node_is_upgraded_once_and_its_holds_are_as_they_were() {
     );
 }
 
+/// What kubeadm makes of the manifests.
+const WRITES_MANIFESTS: &str = r#"
+case "$2 ${3-}" in "apply -y" | "node "*) sed -i '/image:/ s/:v[^:]*$/:v1.36.3/' "$M"/etc/kubernetes/manifests/*.yaml ;; esac
+"#;
+
+#[test]
+fn a_kubeadm_that_ends_well_and_leaves_a_manifest_behind_gets_no_newer_kubelet() {
+    for kind in [UnitKind::UpgradeFirst, UnitKind::UpgradeNode] {
+        let machine = Machine::new();
+        for component in ["kube-apiserver", "kube-controller-manager", "kube-scheduler"] {
+            let text = format!("spec:\n    image: registry.k8s.io/{component}:v1.36.1\n");
+            machine.write(&format!("etc/kubernetes/manifests/{component}.yaml"), &text);
+        }
+        let order = |sequence| UnitOrder {
+            manifests: LookedAt { version: None, files: hashes(&machine) },
+            ..order(kind, sequence)
+        };
+        machine.write(
+            "on-kubeadm",
+            &format!("{WRITES_MANIFESTS}sed -i s/1.36.3/1.36.1/ \"$M/etc/kubernetes/manifests/kube-scheduler.yaml\"\n"),
+        );
+        let first = order(1);
+        machine.launch(&first).unwrap();
+        let (code, output) = machine.ended(&first);
+        assert_eq!(code, 1, "{output}");
+        assert!(output.contains("the manifest of kube-scheduler is not at v1.36.3"), "{output}");
+        assert!(machine.calls("systemctl restart").is_empty() && machine.read("kubelet").trim() == "1.36.1");
+        assert!(!machine.read("var/lib/lockkeeper/ledger").contains("did "), "kubeadm's part is not done");
+        // With a digest behind the version, as patches may put it.
+        machine.write("on-kubeadm", &format!("{WRITES_MANIFESTS}sed -i '/image:/ s/3$/3@sha256:0a/' \"$M\"/etc/kubernetes/manifests/*\n"));
+        let second = order(2);
+        machine.launch(&second).unwrap();
+        assert_eq!(machine.ended(&second).0, 0, "{:?}", machine.ended(&second));
+        assert_eq!(machine.read("kubelet").trim(), "1.36.3");
+    }
+}
+
 #[test]
 fn the_first_control_plane_node_applies() {
     let machine = Machine::new();
@@ -412,6 +449,30 @@ fn the_unit_itself_refuses_what_the_launcher_let_through() {
 }
 
 #[test]
+fn a_token_that_is_behind_the_newest_of_its_run_is_refused() {
+    let machine = Machine::new();
+    let late = order(UnitKind::UpgradeNode, 9);
+    let script = launcher(&late, &machine.settings()).unwrap();
+    machine.launch(&order(UnitKind::Prepare, 10)).unwrap();
+    assert_eq!(refused(machine.launch(&late)), Reason::StateWentBackwards, "9 is lower than 10, not higher");
+    assert_eq!(machine.ledger(&late), LedgerReading::Unseen);
+    // The unit asks again under the lock: what is newer may have come between.
+    let path = machine.path("late.sh");
+    let unit = script.split_once("LOCKKEEPER_END_OF_UNIT'\n").unwrap().1;
+    fs::write(&path, unit.split_once("\nLOCKKEEPER_END_OF_UNIT\n").unwrap().0).unwrap();
+    machine.bash(&format!("bash {}", path.display()));
+    assert_eq!(machine.ledger(&late), LedgerReading::Refused(Reason::StateWentBackwards));
+    // A token that was refused counts too, and another run has a count of its own.
+    let busy = format!("refuse 1763717000 {} node_busy .\n", token(12));
+    let ledger = machine.read("var/lib/lockkeeper/ledger");
+    machine.write("var/lib/lockkeeper/ledger", &format!("{ledger}{busy}"));
+    assert_eq!(refused(machine.launch(&order(UnitKind::Prepare, 11))), Reason::StateWentBackwards);
+    let mut other = order(UnitKind::Prepare, 1);
+    other.token.run.0 = "another-run".to_owned();
+    assert_eq!(machine.launch(&other), Ok(()));
+}
+
+#[test]
 fn a_lower_generation_is_refused_and_the_same_or_a_higher_is_not() {
     let machine = Machine::new();
     machine.launch(&order(UnitKind::UpgradeNode, 1)).unwrap();
@@ -548,6 +609,7 @@ fn a_control_plane_whose_manifests_went_back_is_applied_again() {
         manifests: LookedAt { version: None, files: hashes(&machine) },
         ..order(UnitKind::UpgradeFirst, sequence)
     };
+    machine.write("on-kubeadm", WRITES_MANIFESTS);
     manifests("v1.36.3");
     machine.launch(&look(1)).unwrap();
     machine.launch(&look(2)).unwrap();
@@ -575,7 +637,7 @@ fn a_ledger_that_was_torn_hides_nothing_that_follows() {
     let machine = Machine::new();
     let first = order(UnitKind::UpgradeNode, 1);
     machine.launch(&first).unwrap();
-    for (sequence, torn) in [(2, format!("start 1763717000 {} 9 upg", token(8))), (3, "\0\0\0".to_owned())] {
+    for (sequence, torn) in [(3, format!("start 1763717000 {} 9 upg", token(2))), (4, "\0\0\0".to_owned())] {
         let ledger = machine.read("var/lib/lockkeeper/ledger");
         machine.write("var/lib/lockkeeper/ledger", &format!("{ledger}{torn}"));
         let order = order(UnitKind::UpgradeNode, sequence);
@@ -584,7 +646,7 @@ fn a_ledger_that_was_torn_hides_nothing_that_follows() {
         assert_eq!(refused(machine.launch(&order)), Reason::TokenAlreadySeen);
     }
     assert_eq!(
-        refused(machine.launch(&order(UnitKind::UpgradeNode, 8))),
+        refused(machine.launch(&order(UnitKind::UpgradeNode, 2))),
         Reason::TokenAlreadySeen,
         "a torn start counts"
     );
@@ -752,22 +814,22 @@ fn a_manifest_that_was_changed_after_the_look_is_not_written_over() {
     let order =
         |sequence| UnitOrder { manifests: manifests.clone(), ..order(UnitKind::UpgradeFirst, sequence) };
     let refused = LedgerReading::Refused(Reason::ManifestsUnknown);
-    for text in ["by hand", "by hand, with the target's image"] {
+    for (sequence, text) in [(1, "by hand"), (2, "by hand, with the target's image")] {
         write("kube-scheduler", if text.ends_with("image") { "v1.36.3" } else { "v1.36.1" }, text);
-        let order = order(text.len() as u64);
+        let order = order(sequence);
         machine.launch(&order).unwrap();
         assert_eq!(machine.ledger(&order), refused, "{text}");
     }
     write("kube-scheduler", "v1.36.1", "");
-    for (sequence, unknown) in [(1, &all[..]), (2, &all[2..])] {
+    for (sequence, unknown) in [(3, &all[..]), (4, &all[2..])] {
         let mut order = order(sequence);
         order.manifests.files.retain(|component, _| !unknown.contains(&&**component));
         machine.launch(&order).unwrap();
         assert_eq!(machine.ledger(&order), refused, "{unknown:?} was never looked at");
     }
     fs::remove_file(machine.path("etc/kubernetes/manifests/kube-apiserver.yaml")).unwrap();
-    machine.launch(&order(3)).unwrap();
-    assert_eq!(machine.ledger(&order(3)), refused, "one that is away may come back changed");
+    machine.launch(&order(5)).unwrap();
+    assert_eq!(machine.ledger(&order(5)), refused, "one that is away may come back changed");
     write("kube-apiserver", "v1.36.1", "");
     assert!(machine.calls("apt-get install").is_empty() && machine.calls("kubeadm upgrade apply").is_empty());
     assert_eq!(machine.read("kubeadm").trim(), "1.36.1");
@@ -782,7 +844,7 @@ fn a_manifest_that_was_changed_after_the_look_is_not_written_over() {
     machine.write("on-kubeadm", "exit 1\n");
     machine.launch(&order(50)).unwrap();
     assert_eq!(machine.ended(&order(50)).0, 1);
-    fs::remove_file(machine.path("on-kubeadm")).unwrap();
+    machine.write("on-kubeadm", WRITES_MANIFESTS);
     write("kube-scheduler", "v1.36.3", "as kubeadm writes it");
     machine.launch(&order(51)).unwrap();
     assert_eq!(machine.ended(&order(51)).0, 0, "{:?}", machine.ended(&order(51)));

@@ -21,7 +21,7 @@ tell_kubeadm() {
 }
 
 is_at_target() {
-    grep -qE "image: .*:v${target//./\\.}\$" "$root/etc/kubernetes/manifests/$1.yaml"
+    grep -qE "image: .*:v${target//./\\.}(@sha256:[0-9a-f]+)?\"?\$" "$root/etc/kubernetes/manifests/$1.yaml"
 }
 
 # Whether an attempt of this run before this one may have let kubeadm write here.

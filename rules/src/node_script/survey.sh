@@ -115,8 +115,7 @@ echo "btime $(awk '$1 == "btime" { print $2 }' "$root/proc/stat")"
 places=("$root/var/lib")
 if [ -d "$root/etc/kubernetes" ]; then places+=("$root/etc/kubernetes"); fi
 echo "disk $(df -Pk "${places[@]}" | awk 'NR > 1 { free = int($4 / 1024); if (NR == 2 || free < min) min = free } END { print min }')"
-facts | awk -v run="$run" '{ if (split($3, t, ".") == 4 && t[1] == run && t[2] + 0 > max) max = t[2] + 0 }
-    END { printf "sequence %.0f\n", max }'
+echo "sequence $(newest_sequence)"
 # kubeadm takes a folder that is not there for an error, in the middle of the node's upgrade.
 if [ -n "$patches_directory" ] && [ ! -d "$patches_directory" ]; then echo "patches missing"; fi
 if [ "$with_kubeadm" = yes ] || [ "$with_manifests" = yes ]; then

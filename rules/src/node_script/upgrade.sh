@@ -13,7 +13,10 @@ manifests_are_at_target() {
     local component
     is_control_plane || return 0
     for component in kube-apiserver kube-controller-manager kube-scheduler; do
-        is_at_target "$component" || return 1
+        if ! is_at_target "$component"; then
+            echo "the manifest of $component is not at v$target"
+            return 1
+        fi
     done
 }
 
@@ -67,6 +70,8 @@ work() {
             upgrade-first) with_environment kubeadm upgrade apply -y "${apply_words[@]}" "v$target" ;;
             upgrade-node) with_environment kubeadm upgrade node "${node_words[@]}" ;;
         esac
+        # A kubelet must not be newer than the API server of its own node, whatever kubeadm says of its success.
+        manifests_are_at_target
         record did "kubeadm v$target"
         is_changed=yes
     fi
