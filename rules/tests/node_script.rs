@@ -50,16 +50,43 @@ esac
 "#,
     ),
     (
+        // As apt 2.6 has it: a source is told once its lists are there, and what cannot be fetched is only a warning.
         "apt-get",
         r#"
+lists=$M/apt-lists parts=$M/etc/apt/sources.list.d
 for word; do
     case $word in
+        Dir::State::lists=*) lists=${word#*=} ;;
+        Dir::Etc::sourceparts=*) parts=${word#*=} ;;
         kubeadm=*) if [[ "$*" == *download* ]]; then case "$*" in *--download-only*) ;; *) : >kubeadm_1_amd64.deb ;; esac
                    else echo 1.36.3 >"$M/kubeadm"; fi ;;
         kubelet=*) [[ "$*" == *--download-only* ]] || echo 1.36.3 >"$M/kubelet" ;;
     esac
 done
+sources() {
+    (grep -nHE '^(deb |URIs:)' "$parts"/*.list "$parts"/*.sources 2>/dev/null || true) |
+        while IFS=: read -r file line text; do
+            for uri in $text; do
+                case $uri in *://*) echo "$(sed -E 's#//[^/@]*@#//#; s#/+$##' <<<"$uri") $uri $file:$line" ;; esac
+            done
+        done
+}
+case "$*" in
+    *indextargets*)
+        sources | while read -r site rest; do
+            if grep -qxF -e "$site" "$lists/sites" 2>/dev/null; then echo "$site $rest"; fi
+        done ;;
+    *update) mkdir -p "$lists"; sources | cut -d ' ' -f 1 >"$lists/sites"; cat "$lists/sites" >>"$M/fetched" ;;
+esac
 if grep -qx "apt-get" "$M/failing" 2>/dev/null; then exit 100; fi
+"#,
+    ),
+    (
+        "apt-cache",
+        r#"
+apt-get "${@/madison/indextargets}" | while read -r site rest; do
+    case $site in */core:/*) echo "   kubeadm | 1.36.3-1.1 | $site  Packages" ;; esac
+done
 "#,
     ),
     (
@@ -100,7 +127,15 @@ esac
 "#,
     ),
     ("crictl", ""),
-    ("etcdctl", r#"for last; do :; done; echo snapshot >"$last""#),
+    (
+        "etcdctl",
+        r#"
+case "$*" in
+    *" endpoint status "*) echo '[{"Endpoint":"e","Status":{"version":"3.6.5","dbSize":'$(cat "$M/database" 2>/dev/null || echo 20480)',"leader":1,"dbSizeInUse":3}}]' ;;
+    *) for last; do :; done; (umask 022; echo snapshot >"$last") ;;
+esac
+"#,
+    ),
     ("etcdutl", r#"echo '{"hash":123456,"revision":6,"totalKey":13,"totalSize":20480}'"#),
 ];
 
@@ -116,16 +151,22 @@ impl Machine {
             fs::create_dir_all(machine.path(folder)).unwrap();
         }
         for (name, text) in STAND_INS {
-            let text = format!("#!/bin/bash\nset -eu\necho \"{name} $*\" >>\"$M/calls\"\n{text}\n");
-            machine.write(&format!("bin/{name}"), &text);
-            fs::set_permissions(machine.path(&format!("bin/{name}")), fs::Permissions::from_mode(0o755))
-                .unwrap();
+            machine.stand_in(name, text);
         }
         machine.write("etc/machine-id", "abc123\n");
         machine.write("proc/stat", "cpu 1 2 3\nbtime 1763000000\n");
         machine.write("kubeadm", "1.36.1\n");
         machine.write("kubelet", "1.36.1\n");
         machine
+    }
+
+    /// A program that stands in for one of this name.
+    fn stand_in(&self, name: &str, text: &str) {
+        self.write(
+            &format!("bin/{name}"),
+            &format!("#!/bin/bash\nset -eu\necho \"{name} $*\" >>\"$M/calls\"\n{text}\n"),
+        );
+        fs::set_permissions(self.path(&format!("bin/{name}")), fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -701,6 +742,42 @@ fn prepare_fetches_and_disturbs_nothing() {
         assert!(call.contains("--download-only"), "{call}");
     }
     assert!(machine.calls("systemctl re").is_empty() && machine.calls("apt-mark").is_empty());
+}
+
+/// A dpkg that is asked to mend what was cut, and what becomes of it.
+fn cut_dpkg(mending: &str) -> String {
+    format!(
+        r#"case "$*" in *--audit) if [ -e "$M/cut" ]; then echo kubeadm; fi ;; *) env | grep ^DEBIAN_ >>"$M/dpkg-env"; {mending} ;; esac"#
+    )
+}
+
+#[test]
+fn packages_that_were_cut_are_mended_without_a_question_once_another_has_let_go_of_the_lock() {
+    // As dpkg 1.21 says it.
+    let locked = "echo 'dpkg: error: dpkg frontend lock was locked by another process with pid 7' >&2; exit 2";
+    let mends = "dpkg --force-confdef --force-confold --configure -a";
+    for (mending, code, tries) in [
+        (format!("if [ \"$(grep -c ' -a$' \"$M/calls\")\" -lt 3 ]; then {locked}; fi; rm \"$M/cut\""), 0, 3),
+        ("echo 'dpkg: error: broken' >&2; exit 1".to_owned(), 1, 1),
+        (locked.to_owned(), 1, 60),
+        // The other one may have been at work and not cut at all.
+        (format!("rm \"$M/cut\"; {locked}"), 0, 1),
+    ] {
+        let machine = Machine::new();
+        machine.stand_in("sleep", "");
+        machine.write("cut", "");
+        machine.write("on-dpkg", &cut_dpkg(&mending));
+        let order = order(UnitKind::UpgradeNode, 1);
+        machine.launch(&order).unwrap();
+        let (found, output) = machine.ended(&order);
+        assert_eq!((found, machine.calls(mends).len()), (code, tries), "{mending}: {output}");
+        assert_eq!(machine.calls("sleep 5").len(), if code == 0 && tries == 1 { 1 } else { tries - 1 });
+        assert_eq!(machine.calls("apt-get").is_empty(), code != 0, "nothing is installed on what is broken");
+        assert!(machine.read("dpkg-env").starts_with("DEBIAN_FRONTEND=noninteractive\n"));
+        if tries == 60 {
+            assert!(output.contains("another process has held dpkg's lock for five minutes"), "{output}");
+        }
+    }
 }
 
 #[test]

@@ -19,11 +19,26 @@ apt_update() {
     return 1
 }
 
-# An install that was cut leaves every later one refused until this is done.
+packages_are_cut() {
+    [ -n "$(dpkg --audit)" ] || [ -n "$(ls -A "$root/var/lib/dpkg/updates" 2>/dev/null)" ]
+}
+
+# An install that was cut leaves every later one refused until this is done. Somebody else's that is under way looks the
+# same, and dpkg waits for no lock: this waits for as long as apt-get does.
 mend_packages() {
-    if [ -n "$(dpkg --audit)" ] || [ -n "$(ls -A "$root/var/lib/dpkg/updates" 2>/dev/null)" ]; then
-        dpkg --configure -a
-    fi
+    local try code said
+    for try in $(seq 60); do
+        packages_are_cut || return 0
+        code=0
+        said=$(DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 \
+            dpkg --force-confdef --force-confold --configure -a 2>&1) || code=$?
+        echo "$said"
+        if [ "$code" -eq 0 ]; then return 0; fi
+        case $said in *"locked by another process"*) ;; *) return "$code" ;; esac
+        if [ "$try" -lt 60 ]; then sleep 5; fi
+    done
+    echo "another process has held dpkg's lock for five minutes; wait until it has ended, or end it"
+    return 1
 }
 
 is_control_plane() {
