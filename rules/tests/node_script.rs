@@ -607,6 +607,60 @@ fn a_unit_that_is_killed_at_work_is_started_and_dead() {
 }
 
 #[test]
+fn what_units_leave_is_bounded_and_the_ledger_is_never_cut() {
+    let machine = Machine::new();
+    machine.write(
+        "on-kubeadm",
+        "if [ \"$2\" = node ]; then head -c 3000000 /dev/zero | tr '\\0' x; echo; echo the end; fi\n",
+    );
+    // What dead units and looks have left half done.
+    let dead = ["var/lib/lockkeeper/prepare.x/kubeadm", "var/lib/lockkeeper/snapshots/old.part", "var/lib/etcd/lockkeeper-old.part.part"];
+    for name in dead.iter().chain(&["var/lib/lockkeeper/late.sh.new", "var/tmp/lockkeeper.x/kubeadm", "var/lib/etcd/member"]) {
+        fs::create_dir_all(machine.path(name).parent().unwrap()).unwrap();
+        machine.write(name, "x");
+    }
+    for name in ["var/lib/lockkeeper/late.sh.new", "var/tmp/lockkeeper.x"] {
+        Command::new("touch").args(["-d", "2 days ago"]).arg(machine.path(name)).status().unwrap();
+    }
+    let count = 24;
+    for sequence in 1..=count {
+        let kind = if sequence == count { UnitKind::UpgradeNode } else { UnitKind::Prepare };
+        machine.launch(&order(kind, sequence)).unwrap();
+    }
+    let left = |end: &str| {
+        let names = fs::read_dir(machine.path("var/lib/lockkeeper")).unwrap();
+        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.ends_with(end)).count()
+    };
+    assert_eq!((left(".sh"), left(".log"), left(".new")), (20, 20, 0));
+    assert!(dead.iter().all(|name| !machine.path(name).exists()), "nobody's any more");
+    assert!(machine.path("var/lib/etcd/member").exists(), "not ours");
+    let log = machine.read(&format!("var/lib/lockkeeper/{}.log", token(count)));
+    assert!(log.len() == 1 << 20 && log.ends_with("the end\n"), "{} bytes", log.len());
+    // The ledger knows them all, and each is refused as ever, although systemd has forgotten the oldest.
+    let ledger = machine.read("var/lib/lockkeeper/ledger");
+    assert_eq!(ledger.lines().filter(|line| line.starts_with("start ")).count() as u64, count);
+    let forgotten: Vec<String> = (1..=count - 20).map(|sequence| format!("systemctl stop {}", unit_name(&token(sequence)))).collect();
+    assert_eq!(machine.calls("systemctl stop"), forgotten);
+    assert_eq!(machine.ended(&order(UnitKind::Prepare, 1)).0, 0);
+    assert_eq!(refused(machine.launch(&order(UnitKind::Prepare, 1))), Reason::TokenAlreadySeen);
+    asked_of_manifests(&machine, &machine.settings());
+}
+
+#[test]
+fn a_unit_of_which_no_end_is_known_stays_in_systemds_mind() {
+    let machine = Machine::new();
+    fs::create_dir_all(machine.path("var/lib/lockkeeper")).unwrap();
+    machine.write("var/lib/lockkeeper/ledger", &format!("start 1763717000 {} 7 prepare v1.36.3 x .\n", token(1)));
+    machine.write(&format!("var/lib/lockkeeper/{}.sh", token(1)), "");
+    for sequence in 2..=21 {
+        machine.launch(&order(UnitKind::Prepare, sequence)).unwrap();
+    }
+    assert!(!machine.path(&format!("var/lib/lockkeeper/{}.sh", token(1))).exists());
+    assert!(machine.calls("systemctl stop").is_empty());
+}
+
+#[test]
 fn a_kubeadm_that_fails_leaves_the_kubelet_alone_and_gives_the_holds_back() {
     let machine = Machine::new();
     machine.write("holds/kubeadm", "");

@@ -10,6 +10,7 @@ script="$directory/$token.sh"
 log="$directory/$token.log"
 report="$directory/$token.report"
 unit="lockkeeper-$token.service"
+snapshots="$directory/snapshots"
 
 # Everything that the ledger holds. After a power cut a file may end in zeros, which would hide what follows them.
 facts() {

@@ -119,6 +119,8 @@ echo "sequence $(newest_sequence)"
 # kubeadm takes a folder that is not there for an error, in the middle of the node's upgrade.
 if [ -n "$patches_directory" ] && [ ! -d "$patches_directory" ]; then echo "patches missing"; fi
 if [ "$with_kubeadm" = yes ] || [ "$with_manifests" = yes ]; then
+    # What a look has left that was killed; none takes a day.
+    find "$root/var/tmp" -maxdepth 1 -type d -name 'lockkeeper.*' -mmin +1440 -exec rm -rf {} +
     scratch=$(mktemp -d "$root/var/tmp/lockkeeper.XXXXXX")
     # shellcheck disable=SC2064
     trap "rm -rf '$scratch'" EXIT
