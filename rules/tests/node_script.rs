@@ -773,6 +773,131 @@ fn a_snapshot_that_cannot_be_verified_is_a_failure() {
     }
 }
 
+impl Machine {
+    /// A machine whose etcd tools are in etcd's container only.
+    fn with_etcd_in_a_container() -> Self {
+        let machine = Self::new();
+        for folder in ["container", "var/lib/etcd", "mnt/backup"] {
+            fs::create_dir_all(machine.path(folder)).unwrap();
+        }
+        for name in ["etcdctl", "etcdutl"] {
+            fs::rename(machine.path(&format!("bin/{name}")), machine.path(&format!("container/{name}"))).unwrap();
+        }
+        let exec = r#"case $1 in ps) echo c1 ;; exec) shift 2; PATH="$M/container:$PATH" "$@" ;; esac"#;
+        machine.stand_in("crictl", exec);
+        machine
+    }
+
+    /// The settings of a site that wants a copy of each snapshot.
+    fn copying(&self) -> ScriptSettings {
+        let etcd = EtcdAccess { snapshot_directory: Some("/mnt/backup".to_owned()), ..EtcdAccess::default() };
+        ScriptSettings { etcd, ..self.settings() }
+    }
+
+    /// The names in a folder, sorted.
+    fn names(&self, folder: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.path(folder)).into_iter().flatten();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+#[test]
+fn a_snapshot_begins_only_where_twice_the_database_is_free() {
+    // The volume that is too small: etcd's, that of the snapshots, that of the copies.
+    for small in ["var/lib/etcd", "var/lib/lockkeeper/snapshots", "mnt/backup"] {
+        let machine = Machine::with_etcd_in_a_container();
+        let two = 2 * 20_480;
+        machine.stand_in(
+            "df",
+            &format!(
+                "for place; do :; done; free={two}; [ \"$place\" != \"$M/{small}\" ] || free=$(cat \"$M/free\")\n\
+                 echo Filesystem; echo \"/dev/x 99999 1 $free 1% /\""
+            ),
+        );
+        // Each place is a filesystem of its own.
+        machine.stand_in("stat", "case $2 in %d) shift 2; for place; do cksum <<<\"${place#$M/}\" | cut -d ' ' -f 1; done ;; *) exec /usr/bin/stat \"$@\" ;; esac");
+        let snapshots = "var/lib/lockkeeper/snapshots";
+        for (sequence, free) in [(1, (two - 1).to_string()), (2, String::new())] {
+            machine.write("free", &free);
+            let order = order(UnitKind::Snapshot, sequence);
+            machine.launch_with(&order, &machine.copying()).unwrap();
+            assert_eq!(machine.ledger(&order), LedgerReading::Refused(Reason::SnapshotDiskTooSmall), "{small}: {free:?}");
+            assert!(machine.calls("crictl exec").iter().all(|call| !call.contains("snapshot save")));
+        }
+        machine.write("free", &two.to_string());
+        let order = order(UnitKind::Snapshot, 3);
+        machine.launch_with(&order, &machine.copying()).unwrap();
+        assert_eq!(machine.ended(&order).0, 0, "{small}: {:?}", machine.ended(&order));
+        assert_eq!((machine.names(snapshots).len(), machine.names("var/lib/etcd").len()), (1, 0));
+    }
+}
+
+#[test]
+fn what_shares_a_filesystem_needs_room_for_each_copy() {
+    let machine = Machine::with_etcd_in_a_container();
+    machine.stand_in("df", "echo Filesystem; echo \"/dev/x 99999 1 $(cat \"$M/free\") 1% /\"");
+    for (sequence, free, settings, is_enough) in [
+        (1, 2 * 20_480, machine.settings(), true),
+        (2, 3 * 20_480 - 1, machine.copying(), false),
+        (3, 3 * 20_480, machine.copying(), true),
+    ] {
+        machine.write("free", &free.to_string());
+        let order = order(UnitKind::Snapshot, sequence);
+        machine.launch_with(&order, &settings).unwrap();
+        let is_refused = machine.ledger(&order) == LedgerReading::Refused(Reason::SnapshotDiskTooSmall);
+        assert_eq!(is_refused, !is_enough, "{free}: {:?}", machine.ledger(&order));
+    }
+}
+
+#[test]
+fn a_snapshot_whose_room_cannot_be_measured_is_not_taken() {
+    let machine = Machine::with_etcd_in_a_container();
+    machine.write("database", "null");
+    let order = order(UnitKind::Snapshot, 1);
+    machine.launch(&order).unwrap();
+    let (code, output) = machine.ended(&order);
+    assert!(code != 0 && output.contains("etcd does not say how large its database is"), "{output}");
+    assert!(machine.names("var/lib/etcd").is_empty() && machine.names("var/lib/lockkeeper/snapshots").is_empty());
+}
+
+#[test]
+fn a_snapshot_leaves_etcds_volume_and_a_copy_that_nobody_else_can_read() {
+    let machine = Machine::with_etcd_in_a_container();
+    let backup = |token: &Token| format!("lockkeeper-abc123-{token}.db");
+    // What others have put there, and what a killed attempt of this machine has left.
+    for name in ["lockkeeper-def456-x.db", "lockkeeper-abc123-x.db.part"] {
+        machine.write(&format!("mnt/backup/{name}"), "");
+    }
+    for sequence in 1..=7 {
+        let order = order(UnitKind::Snapshot, sequence);
+        machine.launch_with(&order, &machine.copying()).unwrap();
+        let LedgerReading::Ended { code: 0, report, .. } = machine.ledger(&order) else {
+            panic!("{:?}", machine.ledger(&order))
+        };
+        let copied = format!("mnt/backup/{}", backup(&order.token));
+        let path = machine.path(&copied).display().to_string();
+        assert!(report.contains(&("copied".to_owned(), path)), "{report:?}");
+        for file in [copied, format!("var/lib/lockkeeper/snapshots/lockkeeper-{}.db", order.token)] {
+            assert_eq!(machine.read(&file), "snapshot\n");
+            let mode = fs::metadata(machine.path(&file)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{file}");
+        }
+        assert!(machine.names("var/lib/etcd").is_empty());
+    }
+    let mut kept: Vec<String> = (3..=7).map(|sequence| backup(&token(sequence))).collect();
+    kept.push("lockkeeper-def456-x.db".to_owned());
+    assert_eq!(machine.names("mnt/backup"), kept);
+    assert_eq!(machine.names("var/lib/lockkeeper/snapshots").len(), 5);
+    fs::remove_dir_all(machine.path("mnt/backup")).unwrap();
+    let order = order(UnitKind::Snapshot, 8);
+    machine.launch_with(&order, &machine.copying()).unwrap();
+    let (code, output) = machine.ended(&order);
+    assert!(code == 1 && output.contains("(etcd.snapshotDirectory) is no folder on this node"), "{output}");
+}
+
 #[test]
 fn prepare_fetches_and_disturbs_nothing() {
     let machine = Machine::new();

@@ -51,13 +51,3 @@ manifests_are_as_looked_at() {
         return 1
     done
 }
-
-# Prints the code of the first reason not to let kubeadm write here, or nothing.
-reason_not_to_write() {
-    case $kind in upgrade-*) ;; *) return 0 ;; esac
-    if [ -n "$patches_directory" ] && [ ! -d "$patches_directory" ]; then
-        echo patches_missing
-    elif ! manifests_are_as_looked_at; then
-        echo manifests_unknown
-    fi
-}

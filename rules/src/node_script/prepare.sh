@@ -1,5 +1,7 @@
 # Everything that can be fetched ahead. Nothing here disturbs a running pod.
 
+reason_not_to_begin() { :; }
+
 # The repository of another minor release has another path; the file that names the old one names the new one.
 switch_repository() {
     minor_sources | while read -r file; do

@@ -58,8 +58,10 @@ supervise() {
     reason=$(reason_to_refuse)
     if [ -z "$reason" ]; then
         tidy || echo "what earlier units have left could not be cleared away" >&2
-        reason=$(reason_not_to_write)
+        reason=$(reason_not_to_begin)
     fi
+    # That took its time, and what begins must begin in time.
+    if [ -z "$reason" ]; then reason=$(reason_to_refuse); fi
     if [ -n "$reason" ]; then
         record refuse "$reason"
         exit 65

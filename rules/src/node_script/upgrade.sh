@@ -20,6 +20,15 @@ manifests_are_at_target() {
     done
 }
 
+# Prints the code of the first reason not to let kubeadm write here, or nothing.
+reason_not_to_begin() {
+    if [ -n "$patches_directory" ] && [ ! -d "$patches_directory" ]; then
+        echo patches_missing
+    elif ! manifests_are_as_looked_at; then
+        echo manifests_unknown
+    fi
+}
+
 # The holds are written down as they were found before the first is changed, and put back whatever happens.
 remember_holds() {
     if [ ! -e "$directory/holds" ]; then
