@@ -331,7 +331,12 @@ fn a_kubeadm_that_ends_well_and_leaves_a_manifest_behind_gets_no_newer_kubelet()
         assert!(machine.calls("systemctl restart").is_empty() && machine.read("kubelet").trim() == "1.36.1");
         assert!(!machine.read("var/lib/lockkeeper/ledger").contains("did "), "kubeadm's part is not done");
         // With a digest behind the version, as patches may put it.
-        machine.write("on-kubeadm", &format!("{WRITES_MANIFESTS}sed -i '/image:/ s/3$/3@sha256:0a/' \"$M\"/etc/kubernetes/manifests/*\n"));
+        machine.write(
+            "on-kubeadm",
+            &format!(
+                "{WRITES_MANIFESTS}sed -i '/image:/ s/3$/3@sha256:0a/' \"$M\"/etc/kubernetes/manifests/*\n"
+            ),
+        );
         let second = order(2);
         machine.launch(&second).unwrap();
         assert_eq!(machine.ended(&second).0, 0, "{:?}", machine.ended(&second));
@@ -614,8 +619,16 @@ fn what_units_leave_is_bounded_and_the_ledger_is_never_cut() {
         "if [ \"$2\" = node ]; then head -c 3000000 /dev/zero | tr '\\0' x; echo; echo the end; fi\n",
     );
     // What dead units and looks have left half done.
-    let dead = ["var/lib/lockkeeper/prepare.x/kubeadm", "var/lib/lockkeeper/snapshots/old.part", "var/lib/etcd/lockkeeper-old.part.part"];
-    for name in dead.iter().chain(&["var/lib/lockkeeper/late.sh.new", "var/tmp/lockkeeper.x/kubeadm", "var/lib/etcd/member"]) {
+    let dead = [
+        "var/lib/lockkeeper/prepare.x/kubeadm",
+        "var/lib/lockkeeper/snapshots/old.part",
+        "var/lib/etcd/lockkeeper-old.part.part",
+    ];
+    for name in dead.iter().chain(&[
+        "var/lib/lockkeeper/late.sh.new",
+        "var/tmp/lockkeeper.x/kubeadm",
+        "var/lib/etcd/member",
+    ]) {
         fs::create_dir_all(machine.path(name).parent().unwrap()).unwrap();
         machine.write(name, "x");
     }
@@ -640,7 +653,8 @@ fn what_units_leave_is_bounded_and_the_ledger_is_never_cut() {
     // The ledger knows them all, and each is refused as ever, although systemd has forgotten the oldest.
     let ledger = machine.read("var/lib/lockkeeper/ledger");
     assert_eq!(ledger.lines().filter(|line| line.starts_with("start ")).count() as u64, count);
-    let forgotten: Vec<String> = (1..=count - 20).map(|sequence| format!("systemctl stop {}", unit_name(&token(sequence)))).collect();
+    let forgotten: Vec<String> =
+        (1..=count - 20).map(|sequence| format!("systemctl stop {}", unit_name(&token(sequence)))).collect();
     assert_eq!(machine.calls("systemctl stop"), forgotten);
     assert_eq!(machine.ended(&order(UnitKind::Prepare, 1)).0, 0);
     assert_eq!(refused(machine.launch(&order(UnitKind::Prepare, 1))), Reason::TokenAlreadySeen);
@@ -651,7 +665,10 @@ fn what_units_leave_is_bounded_and_the_ledger_is_never_cut() {
 fn a_unit_of_which_no_end_is_known_stays_in_systemds_mind() {
     let machine = Machine::new();
     fs::create_dir_all(machine.path("var/lib/lockkeeper")).unwrap();
-    machine.write("var/lib/lockkeeper/ledger", &format!("start 1763717000 {} 7 prepare v1.36.3 x .\n", token(1)));
+    machine.write(
+        "var/lib/lockkeeper/ledger",
+        &format!("start 1763717000 {} 7 prepare v1.36.3 x .\n", token(1)),
+    );
     machine.write(&format!("var/lib/lockkeeper/{}.sh", token(1)), "");
     for sequence in 2..=21 {
         machine.launch(&order(UnitKind::Prepare, sequence)).unwrap();
@@ -781,7 +798,8 @@ impl Machine {
             fs::create_dir_all(machine.path(folder)).unwrap();
         }
         for name in ["etcdctl", "etcdutl"] {
-            fs::rename(machine.path(&format!("bin/{name}")), machine.path(&format!("container/{name}"))).unwrap();
+            fs::rename(machine.path(&format!("bin/{name}")), machine.path(&format!("container/{name}")))
+                .unwrap();
         }
         let exec = r#"case $1 in ps) echo c1 ;; exec) shift 2; PATH="$M/container:$PATH" "$@" ;; esac"#;
         machine.stand_in("crictl", exec);
@@ -824,7 +842,11 @@ fn a_snapshot_begins_only_where_twice_the_database_is_free() {
             machine.write("free", &free);
             let order = order(UnitKind::Snapshot, sequence);
             machine.launch_with(&order, &machine.copying()).unwrap();
-            assert_eq!(machine.ledger(&order), LedgerReading::Refused(Reason::SnapshotDiskTooSmall), "{small}: {free:?}");
+            assert_eq!(
+                machine.ledger(&order),
+                LedgerReading::Refused(Reason::SnapshotDiskTooSmall),
+                "{small}: {free:?}"
+            );
             assert!(machine.calls("crictl exec").iter().all(|call| !call.contains("snapshot save")));
         }
         machine.write("free", &two.to_string());
@@ -860,7 +882,9 @@ fn a_snapshot_whose_room_cannot_be_measured_is_not_taken() {
     machine.launch(&order).unwrap();
     let (code, output) = machine.ended(&order);
     assert!(code != 0 && output.contains("etcd does not say how large its database is"), "{output}");
-    assert!(machine.names("var/lib/etcd").is_empty() && machine.names("var/lib/lockkeeper/snapshots").is_empty());
+    assert!(
+        machine.names("var/lib/etcd").is_empty() && machine.names("var/lib/lockkeeper/snapshots").is_empty()
+    );
 }
 
 #[test]
@@ -902,9 +926,6 @@ fn a_snapshot_leaves_etcds_volume_and_a_copy_that_nobody_else_can_read() {
 fn prepare_fetches_and_disturbs_nothing() {
     let machine = Machine::new();
     machine.write("etc/kubernetes/manifests/kube-apiserver.yaml", "image: a:v1.35.4\n");
-    fs::create_dir_all(machine.path("etc/apt/sources.list.d")).unwrap();
-    let sources = "deb https://pkgs.example/core:/stable:/v1.35/deb/ /\ndeb https://pkgs.example/addons:/x:/v1.35/deb/ /\n";
-    machine.write("etc/apt/sources.list.d/kubernetes.list", sources);
     for i in 0..4 {
         fs::create_dir_all(machine.path(&format!("etc/kubernetes/tmp/kubeadm-backup-etcd-{i}"))).unwrap();
     }
@@ -912,8 +933,6 @@ fn prepare_fetches_and_disturbs_nothing() {
     machine.launch(&order).unwrap();
     let (code, output) = machine.ended(&order);
     assert_eq!(code, 0, "{output}");
-    let sources = machine.read("etc/apt/sources.list.d/kubernetes.list");
-    assert!(sources.contains("stable:/v1.36/deb") && sources.contains("addons:/x:/v1.35/deb"), "{sources}");
     assert_eq!(fs::read_dir(machine.path("etc/kubernetes/tmp")).unwrap().count(), 2);
     assert_eq!(machine.calls("kubeadm config").len(), 1);
     assert_eq!(machine.read("kubelet").trim(), "1.36.1");
@@ -933,7 +952,8 @@ fn cut_dpkg(mending: &str) -> String {
 #[test]
 fn packages_that_were_cut_are_mended_without_a_question_once_another_has_let_go_of_the_lock() {
     // As dpkg 1.21 says it.
-    let locked = "echo 'dpkg: error: dpkg frontend lock was locked by another process with pid 7' >&2; exit 2";
+    let locked =
+        "echo 'dpkg: error: dpkg frontend lock was locked by another process with pid 7' >&2; exit 2";
     let mends = "dpkg --force-confdef --force-confold --configure -a";
     for (mending, code, tries) in [
         (format!("if [ \"$(grep -c ' -a$' \"$M/calls\")\" -lt 3 ]; then {locked}; fi; rm \"$M/cut\""), 0, 3),
@@ -955,6 +975,157 @@ fn packages_that_were_cut_are_mended_without_a_question_once_another_has_let_go_
         assert!(machine.read("dpkg-env").starts_with("DEBIAN_FRONTEND=noninteractive\n"));
         if tries == 60 {
             assert!(output.contains("another process has held dpkg's lock for five minutes"), "{output}");
+        }
+    }
+}
+
+/// Sources of a site that has more than Kubernetes from repositories that are numbered alike: how one is written that
+/// provides kubeadm and three that do not.
+const SOURCES: [(&str, &str); 2] = [
+    (
+        "site.list",
+        "# pkgs.example\ndeb [signed-by=/k] https://u:p$w@pkgs.example/core:/stable:/v1.35/deb/ /\n\
+         deb https://pkgs.example/isv:/cri-o:/stable:/v1.35/deb/ /\n\
+         deb https://pkgs.example/core:/stable:/v1.35/deb-extra/ /\n\
+         deb https://repo.vendor.example/v4.2/debian stable main\n",
+    ),
+    (
+        "site.sources",
+        "Types: deb\nURIs: https://pkgs.example/isv:/cri-o:/stable:/v1.35/deb/ https://u:p$w@pkgs.example/core:/stable:/v1.35/deb\n\
+         Suites: /\n\nTypes: deb\nURIs: https://pkgs.example/addons:/cri-o:/stable:/v1.35/deb/\nSuites: /\n",
+    ),
+];
+
+/// A machine of 1.35 with one of these.
+fn machine_with(name: &str, text: &str) -> Machine {
+    let machine = Machine::new();
+    machine.write("kubeadm", "1.35.4\n");
+    fs::create_dir_all(machine.path("etc/apt/sources.list.d")).unwrap();
+    machine.write(&format!("etc/apt/sources.list.d/{name}"), text);
+    machine
+}
+
+#[test]
+fn prepare_switches_the_source_of_kubeadm_and_no_other() {
+    for (name, text) in SOURCES {
+        let machine = machine_with(name, text);
+        let file = format!("etc/apt/sources.list.d/{name}");
+        fs::set_permissions(machine.path(&file), fs::Permissions::from_mode(0o640)).unwrap();
+        let switched = text
+            .replace("p$w@pkgs.example/core:/stable:/v1.35/deb", "p$w@pkgs.example/core:/stable:/v1.36/deb");
+        assert!(switched != text);
+        for sequence in [1, 2] {
+            let order = order(UnitKind::Prepare, sequence);
+            machine.launch(&order).unwrap();
+            assert_eq!(machine.ended(&order).0, 0, "{:?}", machine.ended(&order));
+            assert_eq!(machine.read(&file), switched, "{sequence}");
+            assert_eq!(machine.read("var/lib/lockkeeper/source/original"), text, "{sequence}");
+        }
+        assert_eq!(machine.names("etc/apt/sources.list.d"), [name]);
+        let mode = fs::metadata(machine.path(&file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o640);
+        assert!(
+            machine
+                .read("fetched")
+                .lines()
+                .any(|line| line == "https://pkgs.example/core:/stable:/v1.36/deb")
+        );
+        // The change of the node takes the source over.
+        machine.launch(&order(UnitKind::UpgradeNode, 3)).unwrap();
+        assert_eq!(machine.ended(&order(UnitKind::UpgradeNode, 3)).0, 0);
+        assert_eq!(machine.read(&file), switched);
+        assert!(!machine.path("var/lib/lockkeeper/source").exists());
+    }
+}
+
+#[test]
+fn a_source_of_the_target_or_without_a_minor_is_left_as_it_is() {
+    for text in [
+        "deb https://pkgs.example/core:/stable:/v1.35/deb/ /\ndeb https://pkgs.example/core:/stable:/v1.36/deb/ /\n",
+        "deb https://mirror.example/core:/kubernetes stable main\ndeb https://pkgs.example/isv:/cri-o:/stable:/v1.35/deb/ /\n",
+    ] {
+        let machine = machine_with("site.list", text);
+        let order = order(UnitKind::Prepare, 1);
+        machine.launch(&order).unwrap();
+        assert_eq!(machine.ended(&order).0, 0, "{:?}", machine.ended(&order));
+        assert_eq!(machine.read("etc/apt/sources.list.d/site.list"), text);
+        assert!(!machine.path("var/lib/lockkeeper/source").exists());
+    }
+}
+
+#[test]
+fn a_source_is_put_back_when_prepare_fails_or_the_node_goes_elsewhere() {
+    for (name, text) in SOURCES {
+        let file = format!("etc/apt/sources.list.d/{name}");
+        let to = |target: &str, sequence| UnitOrder {
+            target: target.parse().unwrap(),
+            ..order(UnitKind::Prepare, sequence)
+        };
+        let machine = machine_with(name, text);
+        machine.write("bin/crictl", "#!/bin/bash\nexit 1\n");
+        machine.launch_with(&order(UnitKind::Prepare, 1), &machine.site()).unwrap();
+        assert_eq!(machine.ended(&order(UnitKind::Prepare, 1)).0, 1);
+        assert_eq!(machine.read(&file), text, "it was not prepared");
+        // The run ended before this node was changed; the next one goes to a patch.
+        machine.launch(&order(UnitKind::Prepare, 2)).unwrap();
+        assert!(machine.read(&file) != text);
+        machine.launch(&to("v1.35.9", 3)).unwrap();
+        assert_eq!(
+            machine.ended(&order(UnitKind::Prepare, 3)).0,
+            0,
+            "{:?}",
+            machine.ended(&order(UnitKind::Prepare, 3))
+        );
+        assert_eq!(machine.read(&file), text);
+        assert!(!machine.path("var/lib/lockkeeper/source").exists());
+        let lists = machine.read("apt-lists/sites");
+        assert!(lists.contains("/core:/stable:/v1.35/deb"), "the lists are those of it again: {lists}");
+        // What a person has written since is theirs.
+        machine.launch(&order(UnitKind::Prepare, 4)).unwrap();
+        let by_hand = format!("# by hand\n{text}");
+        machine.write(&file, &by_hand);
+        machine.launch(&to("v1.35.9", 5)).unwrap();
+        assert_eq!(machine.ended(&order(UnitKind::Prepare, 5)).0, 0);
+        assert_eq!(machine.read(&file), by_hand);
+        // A node that was brought there by hand stays there.
+        machine.launch(&order(UnitKind::Prepare, 6)).unwrap();
+        machine.write("kubeadm", "1.36.3\n");
+        let before = machine.read(&file);
+        machine.launch(&to("v1.37.0", 7)).unwrap();
+        assert_eq!(machine.ended(&order(UnitKind::Prepare, 7)).0, 0);
+        assert_eq!(machine.read("var/lib/lockkeeper/source/original"), before);
+    }
+}
+
+#[test]
+fn a_survey_asks_the_source_of_kubeadm_for_the_target_and_changes_none() {
+    for (name, text) in SOURCES {
+        for has_lists in [false, true] {
+            let machine = machine_with(name, text);
+            let own = "https://pkgs.example/core:/stable:/v1.35/deb\n";
+            if has_lists {
+                fs::create_dir_all(machine.path("apt-lists")).unwrap();
+                machine.write("apt-lists/sites", own);
+            }
+            let node = order(UnitKind::Prepare, 1).node;
+            let order = SurveyOrder {
+                nodes: vec![node.clone()],
+                target: "v1.36.3".parse().unwrap(),
+                kubeadm_on: Some(node.name.clone()),
+                manifests_on: vec![],
+            };
+            let run = lockkeeper_rules::name::RunUid(RUN.to_owned());
+            let output = machine.bash(&survey(&order, &node, &run, &machine.settings()).unwrap());
+            let answer = survey_answer(&String::from_utf8_lossy(&output.stdout)).unwrap();
+            assert!(answer.kubeadm.clone().unwrap().agrees, "{answer:?}");
+            let fetched = machine.read("fetched");
+            assert!(
+                fetched.lines().any(|line| line == "https://pkgs.example/core:/stable:/v1.36/deb"),
+                "{fetched}"
+            );
+            assert!(!fetched.contains("cri-o:/stable:/v1.36"), "{fetched}");
+            assert_eq!(machine.read(&format!("etc/apt/sources.list.d/{name}")), text);
+            assert_eq!(machine.read("apt-lists/sites"), if has_lists { own } else { "" });
         }
     }
 }

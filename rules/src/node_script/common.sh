@@ -11,6 +11,8 @@ log="$directory/$token.log"
 report="$directory/$token.report"
 unit="lockkeeper-$token.service"
 snapshots="$directory/snapshots"
+# A source of packages that prepare has switched: what it was (original), where (path), and to what (minor, written).
+kept="$directory/source"
 
 # Everything that the ledger holds. After a power cut a file may end in zeros, which would hide what follows them.
 facts() {

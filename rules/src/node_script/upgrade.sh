@@ -71,6 +71,8 @@ work() {
         install_only kubeadm
     fi
     [ "$(installed_kubeadm)" = "v$target" ]
+    # From here on this node belongs to the source as prepare has switched it.
+    rm -rf "$kept"
     if ! is_done kubeadm || ! manifests_are_at_target; then
         # Packages take their time.
         manifests_are_as_looked_at
