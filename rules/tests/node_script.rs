@@ -858,6 +858,19 @@ fn a_snapshot_begins_only_where_twice_the_database_is_free() {
 }
 
 #[test]
+fn a_unit_whose_measuring_took_too_long_does_not_begin() {
+    let machine = Machine::new();
+    machine.stand_in(
+        "date",
+        r#"if grep -q "endpoint status" "$M/calls"; then echo 99999999999; else exec /usr/bin/date "$@"; fi"#,
+    );
+    let order = order(UnitKind::Snapshot, 1);
+    machine.launch(&order).unwrap();
+    assert_eq!(machine.ledger(&order), LedgerReading::Refused(Reason::CheckExpired));
+    assert!(machine.names("var/lib/lockkeeper/snapshots").is_empty());
+}
+
+#[test]
 fn what_shares_a_filesystem_needs_room_for_each_copy() {
     let machine = Machine::with_etcd_in_a_container();
     machine.stand_in("df", "echo Filesystem; echo \"/dev/x 99999 1 $(cat \"$M/free\") 1% /\"");
@@ -967,7 +980,8 @@ fn packages_that_were_cut_are_mended_without_a_question_once_another_has_let_go_
         machine.write("cut", "");
         machine.write("on-dpkg", &cut_dpkg(&mending));
         let order = order(UnitKind::UpgradeNode, 1);
-        machine.launch(&order).unwrap();
+        let settings = ScriptSettings { unit_seconds_max: 600, ..machine.settings() };
+        machine.launch_with(&order, &settings).unwrap();
         let (found, output) = machine.ended(&order);
         assert_eq!((found, machine.calls(mends).len()), (code, tries), "{mending}: {output}");
         assert_eq!(machine.calls("sleep 5").len(), if code == 0 && tries == 1 { 1 } else { tries - 1 });

@@ -51,6 +51,7 @@ reason_not_to_begin() {
     local code=0 tool_seconds_max=5
     if [ -n "$snapshot_directory" ] && [ ! -d "$snapshot_directory" ]; then return 0; fi
     mkdir -p "$snapshots"
+    drop_parts
     has_room || code=$?
     if [ "$code" -eq 1 ]; then echo snapshot_disk_too_small; fi
 }

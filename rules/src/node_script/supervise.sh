@@ -35,6 +35,11 @@ forget() {
     rm -f "$directory/$old.log" "$directory/$old.report" "$directory/$old.sh"
 }
 
+# What killed snapshots have left, on etcd's own volume too.
+drop_parts() {
+    rm -f "$snapshots"/*.part* "$root"/var/lib/etcd/lockkeeper-*.part*
+}
+
 # Whoever has the lock is the only one at work: what others have left half done is nobody's any more. A launcher needs no
 # lock, but no hour either.
 tidy() {
@@ -43,7 +48,8 @@ tidy() {
     find "$directory" -maxdepth 1 -name '*.sh' ! -name "$token.sh" -printf '%T@ %f\n' | sort -rn |
         tail -n "+$units_kept" | cut -d ' ' -f 2- | while read -r old; do forget "${old%.sh}"; done
     cut_logs
-    rm -rf "$directory"/prepare.* "$snapshots"/*.part* "$root"/var/lib/etcd/lockkeeper-*.part*
+    drop_parts
+    rm -rf "$directory"/prepare.*
     find "$directory" -maxdepth 1 -name '*.new' -mmin +60 -exec rm -rf {} +
 }
 
@@ -56,17 +62,15 @@ supervise() {
         exit 65
     fi
     reason=$(reason_to_refuse)
-    if [ -z "$reason" ]; then
-        tidy || echo "what earlier units have left could not be cleared away" >&2
-        reason=$(reason_not_to_begin)
-    fi
-    # That took its time, and what begins must begin in time.
+    if [ -z "$reason" ]; then reason=$(reason_not_to_begin); fi
+    # That may have taken its time, and what begins must begin in time.
     if [ -z "$reason" ]; then reason=$(reason_to_refuse); fi
     if [ -n "$reason" ]; then
         record refuse "$reason"
         exit 65
     fi
     record start "$generation $kind v$target $checked_at"
+    tidy || echo "what earlier units have left could not be cleared away" >&2
     # Being told to stop ends the work, but not the writing down of how it ended.
     trap : TERM INT HUP
     timeout --kill-after=30 "$unit_seconds_max" /bin/bash "$script" work </dev/null >"$log" 2>&1 || code=$?
