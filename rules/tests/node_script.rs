@@ -184,7 +184,7 @@ impl Machine {
     fn settings(&self) -> ScriptSettings {
         ScriptSettings {
             root: self.folder.path().to_str().unwrap().to_owned(),
-            unit_seconds_max: 20,
+            unit_seconds_max: 120,
             start_seconds_max: 1_000_000_000,
             etcd: EtcdAccess::default(),
             kubeadm: KubeadmSettings::default(),
