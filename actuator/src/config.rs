@@ -9,6 +9,7 @@ use lockkeeper_exporter::read::shown::shown_url;
 use lockkeeper_exporter::serve::web_config::Security;
 use lockkeeper_exporter::telemetry::chain;
 use lockkeeper_rules::kubeadm::{KubeadmSettings, KubeadmSettingsError};
+use lockkeeper_rules::node_script::is_directory_path;
 use lockkeeper_rules::settings::{Settings, SettingsError, validate_packages_interval};
 use lockkeeper_rules::yaml;
 use serde::Deserialize;
@@ -104,6 +105,8 @@ pub struct Etcd {
     pub cert_file: Option<String>,
     /// Its key, on the node.
     pub key_file: Option<String>,
+    /// A directory on every control-plane node, such as a mount from elsewhere, that gets a copy of each snapshot.
+    pub snapshot_directory: Option<String>,
 }
 
 impl Default for Etcd {
@@ -114,6 +117,7 @@ impl Default for Etcd {
             ca_file: pki("ca.crt"),
             cert_file: pki("healthcheck-client.crt"),
             key_file: pki("healthcheck-client.key"),
+            snapshot_directory: None,
         }
     }
 }
@@ -211,6 +215,10 @@ impl Config {
         self.matrix.validate().map_err(ConfigError::Matrix)?;
         self.settings.validate()?;
         self.kubeadm.validate()?;
+        if let Some(path) = self.etcd.snapshot_directory.as_ref().filter(|path| !is_directory_path(path)) {
+            let why = format!("{path:?} is not an absolute path such as /mnt/backup");
+            return Err(ConfigError::Field { field: "etcd.snapshotDirectory", why });
+        }
         readable("webhook.tokenFile", &self.webhook.token_file)?;
         readable("ssh.keyFile", &self.ssh.key_file)?;
         readable("ssh.knownHostsFile", &self.ssh.known_hosts_file)?;
@@ -308,6 +316,7 @@ packages: {url: 'http://127.0.0.1/v{minor}/Packages'}
             ("tokenFile: /dev/null", "tokenFile: /nowhere/token", "webhook.tokenFile"),
             ("keyFile: /dev/null", "keyFile: /", "ssh.keyFile"),
             ("metrics:", "matrix: {files: [a, a]}\nmetrics:", "matrix.files"),
+            ("metrics:", "etcd: {snapshotDirectory: backup}\nmetrics:", "etcd.snapshotDirectory"),
             (
                 "metrics:",
                 "kubeadm: {environment: {KUBECONFIG: 'http://u:hunter2@p'}}\nmetrics:",

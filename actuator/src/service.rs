@@ -190,6 +190,7 @@ fn ssh(config: &Config) -> Ssh {
         ca_file: etcd.ca_file,
         cert_file: etcd.cert_file,
         key_file: etcd.key_file,
+        snapshot_directory: etcd.snapshot_directory,
     };
     Ssh {
         user: ssh.user,

@@ -190,6 +190,7 @@ pub enum Reason {
     ManifestsUnknown,
     SnapshotMissing,
     SnapshotInvalid,
+    SnapshotDiskTooSmall,
     PdbBlocked,
     PodWithoutController,
     EvictionRefused,
@@ -1057,6 +1058,11 @@ impl Reason {
                 "the etcd snapshot could not be verified",
                 "look at the disk of the control-plane node",
             ),
+            Self::SnapshotDiskTooSmall => entry(
+                "snapshot_disk_too_small",
+                "less is free where the etcd snapshot is written than twice the size of etcd's database",
+                "free some disk on etcd's volume, in /var/lib/lockkeeper and in etcd.snapshotDirectory, or defragment etcd; the journal of the unit on the control-plane node names the place and the sizes",
+            ),
             Self::PdbBlocked => entry(
                 "pdb_blocked",
                 "a PodDisruptionBudget allows no eviction",
@@ -1264,6 +1270,7 @@ impl Reason {
         Self::ManifestsUnknown,
         Self::SnapshotMissing,
         Self::SnapshotInvalid,
+        Self::SnapshotDiskTooSmall,
         Self::PdbBlocked,
         Self::PodWithoutController,
         Self::EvictionRefused,

@@ -52,16 +52,43 @@ esac
 "#,
     ),
     (
+        // As apt 2.6 has it: a source is told once its lists are there, and what cannot be fetched is only a warning.
         "apt-get",
         r#"
+lists=$M/apt-lists parts=$M/etc/apt/sources.list.d
 for word; do
     case $word in
+        Dir::State::lists=*) lists=${word#*=} ;;
+        Dir::Etc::sourceparts=*) parts=${word#*=} ;;
         kubeadm=*) if [[ "$*" == *download* ]]; then case "$*" in *--download-only*) ;; *) : >kubeadm_1_amd64.deb ;; esac
                    else echo 1.36.3 >"$M/kubeadm"; fi ;;
         kubelet=*) [[ "$*" == *--download-only* ]] || echo 1.36.3 >"$M/kubelet" ;;
     esac
 done
+sources() {
+    (grep -nHE '^(deb |URIs:)' "$parts"/*.list "$parts"/*.sources 2>/dev/null || true) |
+        while IFS=: read -r file line text; do
+            for uri in $text; do
+                case $uri in *://*) echo "$(sed -E 's#//[^/@]*@#//#; s#/+$##' <<<"$uri") $uri $file:$line" ;; esac
+            done
+        done
+}
+case "$*" in
+    *indextargets*)
+        sources | while read -r site rest; do
+            if grep -qxF -e "$site" "$lists/sites" 2>/dev/null; then echo "$site $rest"; fi
+        done ;;
+    *update) mkdir -p "$lists"; sources | cut -d ' ' -f 1 >"$lists/sites"; cat "$lists/sites" >>"$M/fetched" ;;
+esac
 if grep -qx "apt-get" "$M/failing" 2>/dev/null; then exit 100; fi
+"#,
+    ),
+    (
+        "apt-cache",
+        r#"
+apt-get "${@/madison/indextargets}" | while read -r site rest; do
+    case $site in */core:/*) echo "   kubeadm | 1.36.3-1.1 | $site  Packages" ;; esac
+done
 "#,
     ),
     (
@@ -102,7 +129,15 @@ esac
 "#,
     ),
     ("crictl", ""),
-    ("etcdctl", r#"for last; do :; done; echo snapshot >"$last""#),
+    (
+        "etcdctl",
+        r#"
+case "$*" in
+    *" endpoint status "*) echo '[{"Endpoint":"e","Status":{"version":"3.6.5","dbSize":'$(cat "$M/database" 2>/dev/null || echo 20480)',"leader":1,"dbSizeInUse":3}}]' ;;
+    *) for last; do :; done; (umask 022; echo snapshot >"$last") ;;
+esac
+"#,
+    ),
     ("etcdutl", r#"echo '{"hash":123456,"revision":6,"totalKey":13,"totalSize":20480}'"#),
 ];
 
@@ -118,16 +153,22 @@ impl Machine {
             fs::create_dir_all(machine.path(folder)).unwrap();
         }
         for (name, text) in STAND_INS {
-            let text = format!("#!/bin/bash\nset -eu\necho \"{name} $*\" >>\"$M/calls\"\n{text}\n");
-            machine.write(&format!("bin/{name}"), &text);
-            fs::set_permissions(machine.path(&format!("bin/{name}")), fs::Permissions::from_mode(0o755))
-                .unwrap();
+            machine.stand_in(name, text);
         }
         machine.write("etc/machine-id", "abc123\n");
         machine.write("proc/stat", "cpu 1 2 3\nbtime 1763000000\n");
         machine.write("kubeadm", "1.36.1\n");
         machine.write("kubelet", "1.36.1\n");
         machine
+    }
+
+    /// A program that stands in for one of this name.
+    fn stand_in(&self, name: &str, text: &str) {
+        self.write(
+            &format!("bin/{name}"),
+            &format!("#!/bin/bash\nset -eu\necho \"{name} $*\" >>\"$M/calls\"\n{text}\n"),
+        );
+        fs::set_permissions(self.path(&format!("bin/{name}")), fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -145,7 +186,7 @@ impl Machine {
     fn settings(&self) -> ScriptSettings {
         ScriptSettings {
             root: self.folder.path().to_str().unwrap().to_owned(),
-            unit_seconds_max: 20,
+            unit_seconds_max: 120,
             start_seconds_max: 1_000_000_000,
             etcd: EtcdAccess::default(),
             kubeadm: KubeadmSettings::default(),
@@ -261,6 +302,48 @@ fn a_node_is_upgraded_once_and_its_holds_are_as_they_were() {
         ledger.contains(&format!("{} 7 upgrade-node v1.36.3 2026-11-21T09:00:00.5Z .\n", order.token)),
         "{ledger}"
     );
+}
+
+/// What kubeadm makes of the manifests.
+const WRITES_MANIFESTS: &str = r#"
+case "$2 ${3-}" in "apply -y" | "node "*) sed -i '/image:/ s/:v[^:]*$/:v1.36.3/' "$M"/etc/kubernetes/manifests/*.yaml ;; esac
+"#;
+
+#[test]
+fn a_kubeadm_that_ends_well_and_leaves_a_manifest_behind_gets_no_newer_kubelet() {
+    for kind in [UnitKind::UpgradeFirst, UnitKind::UpgradeNode] {
+        let machine = Machine::new();
+        for component in ["kube-apiserver", "kube-controller-manager", "kube-scheduler"] {
+            let text = format!("spec:\n    image: registry.k8s.io/{component}:v1.36.1\n");
+            machine.write(&format!("etc/kubernetes/manifests/{component}.yaml"), &text);
+        }
+        let order = |sequence| UnitOrder {
+            manifests: LookedAt { version: None, files: hashes(&machine) },
+            ..order(kind, sequence)
+        };
+        machine.write(
+            "on-kubeadm",
+            &format!("{WRITES_MANIFESTS}sed -i s/1.36.3/1.36.1/ \"$M/etc/kubernetes/manifests/kube-scheduler.yaml\"\n"),
+        );
+        let first = order(1);
+        machine.launch(&first).unwrap();
+        let (code, output) = machine.ended(&first);
+        assert_eq!(code, 1, "{output}");
+        assert!(output.contains("the manifest of kube-scheduler is not at v1.36.3"), "{output}");
+        assert!(machine.calls("systemctl restart").is_empty() && machine.read("kubelet").trim() == "1.36.1");
+        assert!(!machine.read("var/lib/lockkeeper/ledger").contains("did "), "kubeadm's part is not done");
+        // With a digest behind the version, as patches may put it.
+        machine.write(
+            "on-kubeadm",
+            &format!(
+                "{WRITES_MANIFESTS}sed -i '/image:/ s/3$/3@sha256:0a/' \"$M\"/etc/kubernetes/manifests/*\n"
+            ),
+        );
+        let second = order(2);
+        machine.launch(&second).unwrap();
+        assert_eq!(machine.ended(&second).0, 0, "{:?}", machine.ended(&second));
+        assert_eq!(machine.read("kubelet").trim(), "1.36.3");
+    }
 }
 
 #[test]
@@ -414,6 +497,30 @@ fn the_unit_itself_refuses_what_the_launcher_let_through() {
 }
 
 #[test]
+fn a_token_that_is_behind_the_newest_of_its_run_is_refused() {
+    let machine = Machine::new();
+    let late = order(UnitKind::UpgradeNode, 9);
+    let script = launcher(&late, &machine.settings()).unwrap();
+    machine.launch(&order(UnitKind::Prepare, 10)).unwrap();
+    assert_eq!(refused(machine.launch(&late)), Reason::StateWentBackwards, "9 is lower than 10, not higher");
+    assert_eq!(machine.ledger(&late), LedgerReading::Unseen);
+    // The unit asks again under the lock: what is newer may have come between.
+    let path = machine.path("late.sh");
+    let unit = script.split_once("LOCKKEEPER_END_OF_UNIT'\n").unwrap().1;
+    fs::write(&path, unit.split_once("\nLOCKKEEPER_END_OF_UNIT\n").unwrap().0).unwrap();
+    machine.bash(&format!("bash {}", path.display()));
+    assert_eq!(machine.ledger(&late), LedgerReading::Refused(Reason::StateWentBackwards));
+    // A token that was refused counts too, and another run has a count of its own.
+    let busy = format!("refuse 1763717000 {} node_busy .\n", token(12));
+    let ledger = machine.read("var/lib/lockkeeper/ledger");
+    machine.write("var/lib/lockkeeper/ledger", &format!("{ledger}{busy}"));
+    assert_eq!(refused(machine.launch(&order(UnitKind::Prepare, 11))), Reason::StateWentBackwards);
+    let mut other = order(UnitKind::Prepare, 1);
+    other.token.run.0 = "another-run".to_owned();
+    assert_eq!(machine.launch(&other), Ok(()));
+}
+
+#[test]
 fn a_lower_generation_is_refused_and_the_same_or_a_higher_is_not() {
     let machine = Machine::new();
     machine.launch(&order(UnitKind::UpgradeNode, 1)).unwrap();
@@ -507,6 +614,72 @@ fn a_unit_that_is_killed_at_work_is_started_and_dead() {
 }
 
 #[test]
+fn what_units_leave_is_bounded_and_the_ledger_is_never_cut() {
+    let machine = Machine::new();
+    machine.write(
+        "on-kubeadm",
+        "if [ \"$2\" = node ]; then head -c 3000000 /dev/zero | tr '\\0' x; echo; echo the end; fi\n",
+    );
+    // What dead units and looks have left half done.
+    let dead = [
+        "var/lib/lockkeeper/prepare.x/kubeadm",
+        "var/lib/lockkeeper/snapshots/old.part",
+        "var/lib/etcd/lockkeeper-old.part.part",
+    ];
+    for name in dead.iter().chain(&[
+        "var/lib/lockkeeper/late.sh.new",
+        "var/tmp/lockkeeper.x/kubeadm",
+        "var/lib/etcd/member",
+    ]) {
+        fs::create_dir_all(machine.path(name).parent().unwrap()).unwrap();
+        machine.write(name, "x");
+    }
+    for name in ["var/lib/lockkeeper/late.sh.new", "var/tmp/lockkeeper.x"] {
+        Command::new("touch").args(["-d", "2 days ago"]).arg(machine.path(name)).status().unwrap();
+    }
+    let count = 24;
+    for sequence in 1..=count {
+        let kind = if sequence == count { UnitKind::UpgradeNode } else { UnitKind::Prepare };
+        machine.launch(&order(kind, sequence)).unwrap();
+    }
+    let left = |end: &str| {
+        let names = fs::read_dir(machine.path("var/lib/lockkeeper")).unwrap();
+        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.ends_with(end)).count()
+    };
+    assert_eq!((left(".sh"), left(".log"), left(".new")), (20, 20, 0));
+    assert!(dead.iter().all(|name| !machine.path(name).exists()), "nobody's any more");
+    assert!(machine.path("var/lib/etcd/member").exists(), "not ours");
+    let log = machine.read(&format!("var/lib/lockkeeper/{}.log", token(count)));
+    assert!(log.len() == 1 << 20 && log.ends_with("the end\n"), "{} bytes", log.len());
+    // The ledger knows them all, and each is refused as ever, although systemd has forgotten the oldest.
+    let ledger = machine.read("var/lib/lockkeeper/ledger");
+    assert_eq!(ledger.lines().filter(|line| line.starts_with("start ")).count() as u64, count);
+    let forgotten: Vec<String> =
+        (1..=count - 20).map(|sequence| format!("systemctl stop {}", unit_name(&token(sequence)))).collect();
+    assert_eq!(machine.calls("systemctl stop"), forgotten);
+    assert_eq!(machine.ended(&order(UnitKind::Prepare, 1)).0, 0);
+    assert_eq!(refused(machine.launch(&order(UnitKind::Prepare, 1))), Reason::TokenAlreadySeen);
+    asked_of_manifests(&machine, &machine.settings());
+}
+
+#[test]
+fn a_unit_of_which_no_end_is_known_stays_in_systemds_mind() {
+    let machine = Machine::new();
+    fs::create_dir_all(machine.path("var/lib/lockkeeper")).unwrap();
+    machine.write(
+        "var/lib/lockkeeper/ledger",
+        &format!("start 1763717000 {} 7 prepare v1.36.3 x .\n", token(1)),
+    );
+    machine.write(&format!("var/lib/lockkeeper/{}.sh", token(1)), "");
+    for sequence in 2..=21 {
+        machine.launch(&order(UnitKind::Prepare, sequence)).unwrap();
+    }
+    assert!(!machine.path(&format!("var/lib/lockkeeper/{}.sh", token(1))).exists());
+    assert!(machine.calls("systemctl stop").is_empty());
+}
+
+#[test]
 fn a_kubeadm_that_fails_leaves_the_kubelet_alone_and_gives_the_holds_back() {
     let machine = Machine::new();
     machine.write("holds/kubeadm", "");
@@ -550,6 +723,7 @@ fn a_control_plane_whose_manifests_went_back_is_applied_again() {
         manifests: LookedAt { version: None, files: hashes(&machine) },
         ..order(UnitKind::UpgradeFirst, sequence)
     };
+    machine.write("on-kubeadm", WRITES_MANIFESTS);
     manifests("v1.36.3");
     machine.launch(&look(1)).unwrap();
     machine.launch(&look(2)).unwrap();
@@ -577,7 +751,7 @@ fn a_ledger_that_was_torn_hides_nothing_that_follows() {
     let machine = Machine::new();
     let first = order(UnitKind::UpgradeNode, 1);
     machine.launch(&first).unwrap();
-    for (sequence, torn) in [(2, format!("start 1763717000 {} 9 upg", token(8))), (3, "\0\0\0".to_owned())] {
+    for (sequence, torn) in [(3, format!("start 1763717000 {} 9 upg", token(2))), (4, "\0\0\0".to_owned())] {
         let ledger = machine.read("var/lib/lockkeeper/ledger");
         machine.write("var/lib/lockkeeper/ledger", &format!("{ledger}{torn}"));
         let order = order(UnitKind::UpgradeNode, sequence);
@@ -586,7 +760,7 @@ fn a_ledger_that_was_torn_hides_nothing_that_follows() {
         assert_eq!(refused(machine.launch(&order)), Reason::TokenAlreadySeen);
     }
     assert_eq!(
-        refused(machine.launch(&order(UnitKind::UpgradeNode, 8))),
+        refused(machine.launch(&order(UnitKind::UpgradeNode, 2))),
         Reason::TokenAlreadySeen,
         "a torn start counts"
     );
@@ -618,13 +792,155 @@ fn a_snapshot_that_cannot_be_verified_is_a_failure() {
     }
 }
 
+impl Machine {
+    /// A machine whose etcd tools are in etcd's container only.
+    fn with_etcd_in_a_container() -> Self {
+        let machine = Self::new();
+        for folder in ["container", "var/lib/etcd", "mnt/backup"] {
+            fs::create_dir_all(machine.path(folder)).unwrap();
+        }
+        for name in ["etcdctl", "etcdutl"] {
+            fs::rename(machine.path(&format!("bin/{name}")), machine.path(&format!("container/{name}")))
+                .unwrap();
+        }
+        let exec = r#"case $1 in ps) echo c1 ;; exec) shift 2; PATH="$M/container:$PATH" "$@" ;; esac"#;
+        machine.stand_in("crictl", exec);
+        machine
+    }
+
+    /// The settings of a site that wants a copy of each snapshot.
+    fn copying(&self) -> ScriptSettings {
+        let etcd = EtcdAccess { snapshot_directory: Some("/mnt/backup".to_owned()), ..EtcdAccess::default() };
+        ScriptSettings { etcd, ..self.settings() }
+    }
+
+    /// The names in a folder, sorted.
+    fn names(&self, folder: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.path(folder)).into_iter().flatten();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+#[test]
+fn a_snapshot_begins_only_where_twice_the_database_is_free() {
+    // The volume that is too small: etcd's, that of the snapshots, that of the copies.
+    for small in ["var/lib/etcd", "var/lib/lockkeeper/snapshots", "mnt/backup"] {
+        let machine = Machine::with_etcd_in_a_container();
+        let two = 2 * 20_480;
+        machine.stand_in(
+            "df",
+            &format!(
+                "for place; do :; done; free={two}; [ \"$place\" != \"$M/{small}\" ] || free=$(cat \"$M/free\")\n\
+                 echo Filesystem; echo \"/dev/x 99999 1 $free 1% /\""
+            ),
+        );
+        // Each place is a filesystem of its own.
+        machine.stand_in("stat", "case $2 in %d) shift 2; for place; do cksum <<<\"${place#$M/}\" | cut -d ' ' -f 1; done ;; *) exec /usr/bin/stat \"$@\" ;; esac");
+        let snapshots = "var/lib/lockkeeper/snapshots";
+        for (sequence, free) in [(1, (two - 1).to_string()), (2, String::new())] {
+            machine.write("free", &free);
+            let order = order(UnitKind::Snapshot, sequence);
+            machine.launch_with(&order, &machine.copying()).unwrap();
+            assert_eq!(
+                machine.ledger(&order),
+                LedgerReading::Refused(Reason::SnapshotDiskTooSmall),
+                "{small}: {free:?}"
+            );
+            assert!(machine.calls("crictl exec").iter().all(|call| !call.contains("snapshot save")));
+        }
+        machine.write("free", &two.to_string());
+        let order = order(UnitKind::Snapshot, 3);
+        machine.launch_with(&order, &machine.copying()).unwrap();
+        assert_eq!(machine.ended(&order).0, 0, "{small}: {:?}", machine.ended(&order));
+        assert_eq!((machine.names(snapshots).len(), machine.names("var/lib/etcd").len()), (1, 0));
+    }
+}
+
+#[test]
+fn a_unit_whose_measuring_took_too_long_does_not_begin() {
+    let machine = Machine::new();
+    machine.stand_in(
+        "date",
+        r#"if grep -q "endpoint status" "$M/calls"; then echo 99999999999; else exec /usr/bin/date "$@"; fi"#,
+    );
+    let order = order(UnitKind::Snapshot, 1);
+    machine.launch(&order).unwrap();
+    assert_eq!(machine.ledger(&order), LedgerReading::Refused(Reason::CheckExpired));
+    assert!(machine.names("var/lib/lockkeeper/snapshots").is_empty());
+}
+
+#[test]
+fn what_shares_a_filesystem_needs_room_for_each_copy() {
+    let machine = Machine::with_etcd_in_a_container();
+    machine.stand_in("df", "echo Filesystem; echo \"/dev/x 99999 1 $(cat \"$M/free\") 1% /\"");
+    for (sequence, free, settings, is_enough) in [
+        (1, 2 * 20_480, machine.settings(), true),
+        (2, 3 * 20_480 - 1, machine.copying(), false),
+        (3, 3 * 20_480, machine.copying(), true),
+    ] {
+        machine.write("free", &free.to_string());
+        let order = order(UnitKind::Snapshot, sequence);
+        machine.launch_with(&order, &settings).unwrap();
+        let is_refused = machine.ledger(&order) == LedgerReading::Refused(Reason::SnapshotDiskTooSmall);
+        assert_eq!(is_refused, !is_enough, "{free}: {:?}", machine.ledger(&order));
+    }
+}
+
+#[test]
+fn a_snapshot_whose_room_cannot_be_measured_is_not_taken() {
+    let machine = Machine::with_etcd_in_a_container();
+    machine.write("database", "null");
+    let order = order(UnitKind::Snapshot, 1);
+    machine.launch(&order).unwrap();
+    let (code, output) = machine.ended(&order);
+    assert!(code != 0 && output.contains("etcd does not say how large its database is"), "{output}");
+    assert!(
+        machine.names("var/lib/etcd").is_empty() && machine.names("var/lib/lockkeeper/snapshots").is_empty()
+    );
+}
+
+#[test]
+fn a_snapshot_leaves_etcds_volume_and_a_copy_that_nobody_else_can_read() {
+    let machine = Machine::with_etcd_in_a_container();
+    let backup = |token: &Token| format!("lockkeeper-abc123-{token}.db");
+    // What others have put there, and what a killed attempt of this machine has left.
+    for name in ["lockkeeper-def456-x.db", "lockkeeper-abc123-x.db.part"] {
+        machine.write(&format!("mnt/backup/{name}"), "");
+    }
+    for sequence in 1..=7 {
+        let order = order(UnitKind::Snapshot, sequence);
+        machine.launch_with(&order, &machine.copying()).unwrap();
+        let LedgerReading::Ended { code: 0, report, .. } = machine.ledger(&order) else {
+            panic!("{:?}", machine.ledger(&order))
+        };
+        let copied = format!("mnt/backup/{}", backup(&order.token));
+        let path = machine.path(&copied).display().to_string();
+        assert!(report.contains(&("copied".to_owned(), path)), "{report:?}");
+        for file in [copied, format!("var/lib/lockkeeper/snapshots/lockkeeper-{}.db", order.token)] {
+            assert_eq!(machine.read(&file), "snapshot\n");
+            let mode = fs::metadata(machine.path(&file)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{file}");
+        }
+        assert!(machine.names("var/lib/etcd").is_empty());
+    }
+    let mut kept: Vec<String> = (3..=7).map(|sequence| backup(&token(sequence))).collect();
+    kept.push("lockkeeper-def456-x.db".to_owned());
+    assert_eq!(machine.names("mnt/backup"), kept);
+    assert_eq!(machine.names("var/lib/lockkeeper/snapshots").len(), 5);
+    fs::remove_dir_all(machine.path("mnt/backup")).unwrap();
+    let order = order(UnitKind::Snapshot, 8);
+    machine.launch_with(&order, &machine.copying()).unwrap();
+    let (code, output) = machine.ended(&order);
+    assert!(code == 1 && output.contains("(etcd.snapshotDirectory) is no folder on this node"), "{output}");
+}
+
 #[test]
 fn prepare_fetches_and_disturbs_nothing() {
     let machine = Machine::new();
     machine.write("etc/kubernetes/manifests/kube-apiserver.yaml", "image: a:v1.35.4\n");
-    fs::create_dir_all(machine.path("etc/apt/sources.list.d")).unwrap();
-    let sources = "deb https://pkgs.example/core:/stable:/v1.35/deb/ /\ndeb https://pkgs.example/addons:/x:/v1.35/deb/ /\n";
-    machine.write("etc/apt/sources.list.d/kubernetes.list", sources);
     for i in 0..4 {
         fs::create_dir_all(machine.path(&format!("etc/kubernetes/tmp/kubeadm-backup-etcd-{i}"))).unwrap();
     }
@@ -632,8 +948,6 @@ fn prepare_fetches_and_disturbs_nothing() {
     machine.launch(&order).unwrap();
     let (code, output) = machine.ended(&order);
     assert_eq!(code, 0, "{output}");
-    let sources = machine.read("etc/apt/sources.list.d/kubernetes.list");
-    assert!(sources.contains("stable:/v1.36/deb") && sources.contains("addons:/x:/v1.35/deb"), "{sources}");
     assert_eq!(fs::read_dir(machine.path("etc/kubernetes/tmp")).unwrap().count(), 2);
     assert_eq!(machine.calls("kubeadm config").len(), 1);
     assert_eq!(machine.read("kubelet").trim(), "1.36.1");
@@ -641,6 +955,195 @@ fn prepare_fetches_and_disturbs_nothing() {
         assert!(call.contains("--download-only"), "{call}");
     }
     assert!(machine.calls("systemctl re").is_empty() && machine.calls("apt-mark").is_empty());
+}
+
+/// A dpkg that is asked to mend what was cut, and what becomes of it.
+fn cut_dpkg(mending: &str) -> String {
+    format!(
+        r#"case "$*" in *--audit) if [ -e "$M/cut" ]; then echo kubeadm; fi ;; *) env | grep ^DEBIAN_ >>"$M/dpkg-env"; {mending} ;; esac"#
+    )
+}
+
+#[test]
+fn packages_that_were_cut_are_mended_without_a_question_once_another_has_let_go_of_the_lock() {
+    // As dpkg 1.21 says it.
+    let locked =
+        "echo 'dpkg: error: dpkg frontend lock was locked by another process with pid 7' >&2; exit 2";
+    let mends = "dpkg --force-confdef --force-confold --configure -a";
+    for (mending, code, tries) in [
+        (format!("if [ \"$(grep -c ' -a$' \"$M/calls\")\" -lt 3 ]; then {locked}; fi; rm \"$M/cut\""), 0, 3),
+        ("echo 'dpkg: error: broken' >&2; exit 1".to_owned(), 1, 1),
+        (locked.to_owned(), 1, 60),
+        // The other one may have been at work and not cut at all.
+        (format!("rm \"$M/cut\"; {locked}"), 0, 1),
+    ] {
+        let machine = Machine::new();
+        machine.stand_in("sleep", "");
+        machine.write("cut", "");
+        machine.write("on-dpkg", &cut_dpkg(&mending));
+        let order = order(UnitKind::UpgradeNode, 1);
+        let settings = ScriptSettings { unit_seconds_max: 600, ..machine.settings() };
+        machine.launch_with(&order, &settings).unwrap();
+        let (found, output) = machine.ended(&order);
+        assert_eq!((found, machine.calls(mends).len()), (code, tries), "{mending}: {output}");
+        assert_eq!(machine.calls("sleep 5").len(), if code == 0 && tries == 1 { 1 } else { tries - 1 });
+        assert_eq!(machine.calls("apt-get").is_empty(), code != 0, "nothing is installed on what is broken");
+        assert!(machine.read("dpkg-env").starts_with("DEBIAN_FRONTEND=noninteractive\n"));
+        if tries == 60 {
+            assert!(output.contains("another process has held dpkg's lock for five minutes"), "{output}");
+        }
+    }
+}
+
+/// Sources of a site that has more than Kubernetes from repositories that are numbered alike: how one is written that
+/// provides kubeadm and three that do not.
+const SOURCES: [(&str, &str); 2] = [
+    (
+        "site.list",
+        "# pkgs.example\ndeb [signed-by=/k] https://u:p$w@pkgs.example/core:/stable:/v1.35/deb/ /\n\
+         deb https://pkgs.example/isv:/cri-o:/stable:/v1.35/deb/ /\n\
+         deb https://pkgs.example/core:/stable:/v1.35/deb-extra/ /\n\
+         deb https://repo.vendor.example/v4.2/debian stable main\n",
+    ),
+    (
+        "site.sources",
+        "Types: deb\nURIs: https://pkgs.example/isv:/cri-o:/stable:/v1.35/deb/ https://u:p$w@pkgs.example/core:/stable:/v1.35/deb\n\
+         Suites: /\n\nTypes: deb\nURIs: https://pkgs.example/addons:/cri-o:/stable:/v1.35/deb/\nSuites: /\n",
+    ),
+];
+
+/// A machine of 1.35 with one of these.
+fn machine_with(name: &str, text: &str) -> Machine {
+    let machine = Machine::new();
+    machine.write("kubeadm", "1.35.4\n");
+    fs::create_dir_all(machine.path("etc/apt/sources.list.d")).unwrap();
+    machine.write(&format!("etc/apt/sources.list.d/{name}"), text);
+    machine
+}
+
+#[test]
+fn prepare_switches_the_source_of_kubeadm_and_no_other() {
+    for (name, text) in SOURCES {
+        let machine = machine_with(name, text);
+        let file = format!("etc/apt/sources.list.d/{name}");
+        fs::set_permissions(machine.path(&file), fs::Permissions::from_mode(0o640)).unwrap();
+        let switched = text
+            .replace("p$w@pkgs.example/core:/stable:/v1.35/deb", "p$w@pkgs.example/core:/stable:/v1.36/deb");
+        assert!(switched != text);
+        for sequence in [1, 2] {
+            let order = order(UnitKind::Prepare, sequence);
+            machine.launch(&order).unwrap();
+            assert_eq!(machine.ended(&order).0, 0, "{:?}", machine.ended(&order));
+            assert_eq!(machine.read(&file), switched, "{sequence}");
+            assert_eq!(machine.read("var/lib/lockkeeper/source/original"), text, "{sequence}");
+        }
+        assert_eq!(machine.names("etc/apt/sources.list.d"), [name]);
+        let mode = fs::metadata(machine.path(&file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o640);
+        assert!(
+            machine
+                .read("fetched")
+                .lines()
+                .any(|line| line == "https://pkgs.example/core:/stable:/v1.36/deb")
+        );
+        // The change of the node takes the source over.
+        machine.launch(&order(UnitKind::UpgradeNode, 3)).unwrap();
+        assert_eq!(machine.ended(&order(UnitKind::UpgradeNode, 3)).0, 0);
+        assert_eq!(machine.read(&file), switched);
+        assert!(!machine.path("var/lib/lockkeeper/source").exists());
+    }
+}
+
+#[test]
+fn a_source_of_the_target_or_without_a_minor_is_left_as_it_is() {
+    for text in [
+        "deb https://pkgs.example/core:/stable:/v1.35/deb/ /\ndeb https://pkgs.example/core:/stable:/v1.36/deb/ /\n",
+        "deb https://mirror.example/core:/kubernetes stable main\ndeb https://pkgs.example/isv:/cri-o:/stable:/v1.35/deb/ /\n",
+    ] {
+        let machine = machine_with("site.list", text);
+        let order = order(UnitKind::Prepare, 1);
+        machine.launch(&order).unwrap();
+        assert_eq!(machine.ended(&order).0, 0, "{:?}", machine.ended(&order));
+        assert_eq!(machine.read("etc/apt/sources.list.d/site.list"), text);
+        assert!(!machine.path("var/lib/lockkeeper/source").exists());
+    }
+}
+
+#[test]
+fn a_source_is_put_back_when_prepare_fails_or_the_node_goes_elsewhere() {
+    for (name, text) in SOURCES {
+        let file = format!("etc/apt/sources.list.d/{name}");
+        let to = |target: &str, sequence| UnitOrder {
+            target: target.parse().unwrap(),
+            ..order(UnitKind::Prepare, sequence)
+        };
+        let machine = machine_with(name, text);
+        machine.write("bin/crictl", "#!/bin/bash\nexit 1\n");
+        machine.launch_with(&order(UnitKind::Prepare, 1), &machine.site()).unwrap();
+        assert_eq!(machine.ended(&order(UnitKind::Prepare, 1)).0, 1);
+        assert_eq!(machine.read(&file), text, "it was not prepared");
+        // The run ended before this node was changed; the next one goes to a patch.
+        machine.launch(&order(UnitKind::Prepare, 2)).unwrap();
+        assert!(machine.read(&file) != text);
+        machine.launch(&to("v1.35.9", 3)).unwrap();
+        assert_eq!(
+            machine.ended(&order(UnitKind::Prepare, 3)).0,
+            0,
+            "{:?}",
+            machine.ended(&order(UnitKind::Prepare, 3))
+        );
+        assert_eq!(machine.read(&file), text);
+        assert!(!machine.path("var/lib/lockkeeper/source").exists());
+        let lists = machine.read("apt-lists/sites");
+        assert!(lists.contains("/core:/stable:/v1.35/deb"), "the lists are those of it again: {lists}");
+        // What a person has written since is theirs.
+        machine.launch(&order(UnitKind::Prepare, 4)).unwrap();
+        let by_hand = format!("# by hand\n{text}");
+        machine.write(&file, &by_hand);
+        machine.launch(&to("v1.35.9", 5)).unwrap();
+        assert_eq!(machine.ended(&order(UnitKind::Prepare, 5)).0, 0);
+        assert_eq!(machine.read(&file), by_hand);
+        // A node that was brought there by hand stays there.
+        machine.launch(&order(UnitKind::Prepare, 6)).unwrap();
+        machine.write("kubeadm", "1.36.3\n");
+        let before = machine.read(&file);
+        machine.launch(&to("v1.37.0", 7)).unwrap();
+        assert_eq!(machine.ended(&order(UnitKind::Prepare, 7)).0, 0);
+        assert_eq!(machine.read("var/lib/lockkeeper/source/original"), before);
+    }
+}
+
+#[test]
+fn a_survey_asks_the_source_of_kubeadm_for_the_target_and_changes_none() {
+    for (name, text) in SOURCES {
+        for has_lists in [false, true] {
+            let machine = machine_with(name, text);
+            let own = "https://pkgs.example/core:/stable:/v1.35/deb\n";
+            if has_lists {
+                fs::create_dir_all(machine.path("apt-lists")).unwrap();
+                machine.write("apt-lists/sites", own);
+            }
+            let node = order(UnitKind::Prepare, 1).node;
+            let order = SurveyOrder {
+                nodes: vec![node.clone()],
+                target: "v1.36.3".parse().unwrap(),
+                kubeadm_on: Some(node.name.clone()),
+                manifests_on: vec![],
+            };
+            let run = lockkeeper_rules::name::RunUid(RUN.to_owned());
+            let output = machine.bash(&survey(&order, &node, &run, &machine.settings()).unwrap());
+            let answer = survey_answer(&String::from_utf8_lossy(&output.stdout)).unwrap();
+            assert!(answer.kubeadm.clone().unwrap().agrees, "{answer:?}");
+            let fetched = machine.read("fetched");
+            assert!(
+                fetched.lines().any(|line| line == "https://pkgs.example/core:/stable:/v1.36/deb"),
+                "{fetched}"
+            );
+            assert!(!fetched.contains("cri-o:/stable:/v1.36"), "{fetched}");
+            assert_eq!(machine.read(&format!("etc/apt/sources.list.d/{name}")), text);
+            assert_eq!(machine.read("apt-lists/sites"), if has_lists { own } else { "" });
+        }
+    }
 }
 
 #[test]
@@ -756,22 +1259,22 @@ fn a_manifest_that_was_changed_after_the_look_is_not_written_over() {
     let order =
         |sequence| UnitOrder { manifests: manifests.clone(), ..order(UnitKind::UpgradeFirst, sequence) };
     let refused = LedgerReading::Refused(Reason::ManifestsUnknown);
-    for text in ["by hand", "by hand, with the target's image"] {
+    for (sequence, text) in [(1, "by hand"), (2, "by hand, with the target's image")] {
         write("kube-scheduler", if text.ends_with("image") { "v1.36.3" } else { "v1.36.1" }, text);
-        let order = order(text.len() as u64);
+        let order = order(sequence);
         machine.launch(&order).unwrap();
         assert_eq!(machine.ledger(&order), refused, "{text}");
     }
     write("kube-scheduler", "v1.36.1", "");
-    for (sequence, unknown) in [(1, &all[..]), (2, &all[2..])] {
+    for (sequence, unknown) in [(3, &all[..]), (4, &all[2..])] {
         let mut order = order(sequence);
         order.manifests.files.retain(|component, _| !unknown.contains(&&**component));
         machine.launch(&order).unwrap();
         assert_eq!(machine.ledger(&order), refused, "{unknown:?} was never looked at");
     }
     fs::remove_file(machine.path("etc/kubernetes/manifests/kube-apiserver.yaml")).unwrap();
-    machine.launch(&order(3)).unwrap();
-    assert_eq!(machine.ledger(&order(3)), refused, "one that is away may come back changed");
+    machine.launch(&order(5)).unwrap();
+    assert_eq!(machine.ledger(&order(5)), refused, "one that is away may come back changed");
     write("kube-apiserver", "v1.36.1", "");
     assert!(machine.calls("apt-get install").is_empty() && machine.calls("kubeadm upgrade apply").is_empty());
     assert_eq!(machine.read("kubeadm").trim(), "1.36.1");
@@ -786,7 +1289,7 @@ fn a_manifest_that_was_changed_after_the_look_is_not_written_over() {
     machine.write("on-kubeadm", "exit 1\n");
     machine.launch(&order(50)).unwrap();
     assert_eq!(machine.ended(&order(50)).0, 1);
-    fs::remove_file(machine.path("on-kubeadm")).unwrap();
+    machine.write("on-kubeadm", WRITES_MANIFESTS);
     write("kube-scheduler", "v1.36.3", "as kubeadm writes it");
     machine.launch(&order(51)).unwrap();
     assert_eq!(machine.ended(&order(51)).0, 0, "{:?}", machine.ended(&order(51)));

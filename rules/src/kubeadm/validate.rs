@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Exception, KubeadmSettings};
+use crate::node_script::is_directory_path;
 
 /// How many errors may be ignored: whoever ignores more than these does not ask kubeadm any more.
 const ERRORS_MAX: usize = 10;
@@ -67,13 +68,7 @@ fn at_most(found: usize, allowed: usize) -> Result<(), String> {
 }
 
 fn directory(path: &str) -> Result<(), String> {
-    let parts: Vec<&str> = path.split('/').skip(1).filter(|part| !part.is_empty()).collect();
-    let is_one = path.starts_with('/')
-        && !parts.is_empty()
-        && parts.iter().all(|part| ![".", ".."].contains(part))
-        && path.len() <= TEXT_LENGTH_MAX
-        && !path.contains(char::is_control);
-    if is_one {
+    if is_directory_path(path) {
         Ok(())
     } else {
         Err(format!("{path:?} is not an absolute path such as /etc/kubernetes/patches"))

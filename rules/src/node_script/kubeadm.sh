@@ -21,7 +21,7 @@ tell_kubeadm() {
 }
 
 is_at_target() {
-    grep -qE "image: .*:v${target//./\\.}\$" "$root/etc/kubernetes/manifests/$1.yaml"
+    grep -qE "image: .*:v${target//./\\.}(@sha256:[0-9a-f]+)?\"?\$" "$root/etc/kubernetes/manifests/$1.yaml"
 }
 
 # Whether an attempt of this run before this one may have let kubeadm write here.
@@ -50,14 +50,4 @@ manifests_are_as_looked_at() {
         echo "the manifest of $component was changed after it was looked at" >&2
         return 1
     done
-}
-
-# Prints the code of the first reason not to let kubeadm write here, or nothing.
-reason_not_to_write() {
-    case $kind in upgrade-*) ;; *) return 0 ;; esac
-    if [ -n "$patches_directory" ] && [ ! -d "$patches_directory" ]; then
-        echo patches_missing
-    elif ! manifests_are_as_looked_at; then
-        echo manifests_unknown
-    fi
 }

@@ -8,7 +8,7 @@
 //!
 //! The programs are fixed texts; what differs is a head of assignments, each of a checked type and each quoted.
 //! The commands that they use beside coreutils, awk, sed, grep and flock: systemctl (show, daemon-reload, restart),
-//! systemd-run, apt-get, apt-mark, dpkg, dpkg-deb, kubeadm, kubelet, kubectl, etcdctl with etcdutl or crictl, crictl where
+//! systemd-run, apt-get, apt-cache, apt-mark, dpkg, dpkg-deb, kubeadm, kubelet, kubectl, etcdctl with etcdutl or crictl, crictl where
 //! more images are fetched ahead, and diff where kubeadm has patches.
 
 mod answer;
@@ -39,6 +39,8 @@ const SURVEY: &str = include_str!("survey.sh");
 const LOCK_SECONDS_MAX: u64 = 20;
 /// How long each question to the target's own kubeadm may take.
 const KUBEADM_SECONDS_MAX: u64 = 120;
+/// The longest path of a directory on a node.
+const PATH_LENGTH_MAX: usize = 255;
 
 /// What the scripts take from the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +58,7 @@ pub struct ScriptSettings {
     pub kubeadm: KubeadmSettings,
 }
 
-/// How etcd is reached, by what lies on a control-plane node.
+/// How etcd is reached, by what lies on a control-plane node, and where its snapshots go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EtcdAccess {
     /// Such as `https://127.0.0.1:2379`.
@@ -67,6 +69,8 @@ pub struct EtcdAccess {
     pub cert_file: Option<String>,
     /// The file of its key.
     pub key_file: Option<String>,
+    /// A directory on the node, such as a mount from elsewhere, that gets a copy of each snapshot.
+    pub snapshot_directory: Option<String>,
 }
 
 impl Default for EtcdAccess {
@@ -78,6 +82,7 @@ impl Default for EtcdAccess {
             ca_file: file("ca.crt"),
             cert_file: file("healthcheck-client.crt"),
             key_file: file("healthcheck-client.key"),
+            snapshot_directory: None,
         }
     }
 }
@@ -120,11 +125,13 @@ pub fn launcher(order: &UnitOrder, settings: &ScriptSettings) -> Result<String, 
     );
     head.set("unit_seconds_max", &settings.unit_seconds_max.to_string());
     head.set("lock_seconds_max", &LOCK_SECONDS_MAX.to_string());
-    let EtcdAccess { endpoints, ca_file, cert_file, key_file } = &settings.etcd;
+    let EtcdAccess { endpoints, ca_file, cert_file, key_file, snapshot_directory } = &settings.etcd;
     head.set("etcd_endpoints", endpoints);
     head.set("etcd_ca_file", ca_file.as_deref().unwrap_or_default());
     head.set("etcd_cert_file", cert_file.as_deref().unwrap_or_default());
     head.set("etcd_key_file", key_file.as_deref().unwrap_or_default());
+    let snapshot_directory = snapshot_directory.as_ref().map(|path| format!("{}{path}", settings.root));
+    head.set("snapshot_directory", &snapshot_directory.unwrap_or_default());
     head.set_kubeadm(settings, target);
     let looked_at = manifests.files.iter().map(|(component, sha256)| format!("{component} {sha256}"));
     head.set_list("manifests_looked_at", &looked_at.collect::<Vec<_>>());
@@ -205,6 +212,17 @@ fn work(kind: UnitKind) -> &'static str {
         UnitKind::Prepare => PREPARE,
         UnitKind::UpgradeFirst | UnitKind::UpgradeNode => UPGRADE,
     }
+}
+
+/// Whether this can be the path of a directory on a node: absolute, one line, and without a way back.
+#[must_use]
+pub fn is_directory_path(path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').skip(1).filter(|part| !part.is_empty()).collect();
+    path.starts_with('/')
+        && !parts.is_empty()
+        && parts.iter().all(|part| ![".", ".."].contains(part))
+        && path.len() <= PATH_LENGTH_MAX
+        && !path.contains(char::is_control)
 }
 
 /// The assignments at the head of a script.

@@ -19,11 +19,26 @@ apt_update() {
     return 1
 }
 
-# An install that was cut leaves every later one refused until this is done.
+packages_are_cut() {
+    [ -n "$(dpkg --audit)" ] || [ -n "$(ls -A "$root/var/lib/dpkg/updates" 2>/dev/null)" ]
+}
+
+# An install that was cut leaves every later one refused until this is done. Somebody else's that is under way looks the
+# same, and dpkg waits for no lock: this waits for as long as apt-get does.
 mend_packages() {
-    if [ -n "$(dpkg --audit)" ] || [ -n "$(ls -A "$root/var/lib/dpkg/updates" 2>/dev/null)" ]; then
-        dpkg --configure -a
-    fi
+    local try code said
+    for try in $(seq 60); do
+        packages_are_cut || return 0
+        code=0
+        said=$(DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 \
+            dpkg --force-confdef --force-confold --configure -a 2>&1) || code=$?
+        echo "$said"
+        if [ "$code" -eq 0 ]; then return 0; fi
+        case $said in *"locked by another process"*) ;; *) return "$code" ;; esac
+        if [ "$try" -lt 60 ]; then sleep 5; fi
+    done
+    echo "another process has held dpkg's lock for five minutes; wait until it has ended, or end it"
+    return 1
 }
 
 is_control_plane() {
@@ -38,15 +53,37 @@ installed_kubelet() {
     kubelet --version | awk '{ print $NF }'
 }
 
-# Files of sources that name the repository of a minor release, by the path that all of its mirrors share.
-minor_sources() {
-    grep -lsE '/v[0-9]+\.[0-9]+/deb' "$root/etc/apt/sources.list" "$root"/etc/apt/sources.list.d/*.list \
-        "$root"/etc/apt/sources.list.d/*.sources || true
+# The source that provides kubeadm from the repository of a minor release: that minor, the URI and the file, or nothing.
+# Only apt knows it, by the lists that it has: others number their repositories alike. Of several it is the target's, or
+# else the newest. The arguments are options of apt.
+source_of_kubeadm() {
+    local sites site uri entry all
+    sites=$(apt-cache "$@" madison kubeadm | awk -F '|' '{ split($3, words, " "); print words[1] }')
+    all=$(apt-get "$@" indextargets --format '$(SITE) $(REPO_URI) $(SOURCESENTRY)' 'Created-By: Packages' |
+        while read -r site uri entry; do
+            if [[ $uri =~ /(v[0-9]+\.[0-9]+)/deb(/|$) ]] && grep -qxF -e "$site" <<<"$sites"; then
+                # apt puts the number of the line, or of the paragraph, behind the file.
+                echo "${BASH_REMATCH[1]} $uri ${entry%:*}"
+            fi
+        done)
+    { grep -F "v$minor " <<<"$all" || sort -V <<<"$all"; } | tail -n 1
 }
 
-# Makes sources name the target's minor. Other products that number their repositories alike are left alone.
-name_minor() {
-    sed -i -E "/addons:/!s#/v[0-9]+\.[0-9]+/deb#/v$minor/deb#g" "$@"
+# Prints a file of sources with the target's minor in this URI, and in no other. No URI is an argument, which everybody on
+# the machine could read: there may be a password in it.
+with_minor() {
+    local from=${1%/} file=$2
+    [[ $from =~ ^(.*)/v[0-9]+\.[0-9]+/deb(/.*)?$ ]]
+    from=$from to="${BASH_REMATCH[1]}/v$minor/deb${BASH_REMATCH[2]}" awk '{
+        line = $0
+        shown = ""
+        while ((at = index(line, ENVIRON["from"])) > 0) {
+            rest = substr(line, at + length(ENVIRON["from"]))
+            shown = shown substr(line, 1, at - 1) ENVIRON[rest ~ /^\/*([ \t]|$)/ ? "to" : "from"]
+            line = rest
+        }
+        print shown line
+    }' "$file"
 }
 
 # Fetches and unpacks the target's kubeadm into a folder, installing nothing, and prints where it is.

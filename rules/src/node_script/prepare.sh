@@ -1,10 +1,61 @@
 # Everything that can be fetched ahead. Nothing here disturbs a running pod.
 
-# The repository of another minor release has another path; the file that names the old one names the new one.
-switch_repository() {
-    minor_sources | while read -r file; do
-        name_minor "$file"
-    done
+reason_not_to_begin() { :; }
+
+# Writes a file of sources whole or not at all, as what it is: its mode and its owner stay.
+put_source() {
+    local file
+    file=$(readlink -f "$2")
+    cp -p "$file" "$file.lockkeeper"
+    cat "$1" >"$file.lockkeeper"
+    sync "$file.lockkeeper"
+    mv "$file.lockkeeper" "$file"
+}
+
+# The repository of another minor release has another path; the source that names the old one names the new one. What it
+# was is kept until the node's packages have been changed.
+switch_source() {
+    local of uri file
+    read -r of uri file <<<"$(source_of_kubeadm)"
+    if [ -z "$of" ] || [ "$of" = "v$minor" ]; then return 0; fi
+    rm -rf "$kept.new"
+    mkdir "$kept.new"
+    echo "$file" >"$kept.new/path"
+    echo "v$minor" >"$kept.new/minor"
+    cp -p "$file" "$kept.new/original"
+    with_minor "$uri" "$file" >"$kept.new/written"
+    if cmp -s "$kept.new/original" "$kept.new/written"; then
+        echo "apt reads kubeadm of $of from $file, and its URI is not found there; name that of v$minor there" >&2
+        return 1
+    fi
+    sync "$kept.new"/* "$kept.new"
+    rm -rf "$kept"
+    mv "$kept.new" "$kept"
+    sync "$directory"
+    put_source "$kept/written" "$file"
+    is_switched=yes
+}
+
+# Puts the source back that a prepare has switched, unless somebody has changed it since.
+restore_source() {
+    local file
+    [ -d "$kept" ] || return 0
+    file=$(cat "$kept/path")
+    if cmp -s "$kept/written" "$file"; then
+        put_source "$kept/original" "$file"
+    else
+        echo "$file was changed after it was switched to $(cat "$kept/minor"); it stays as it is"
+    fi
+    rm -rf "$kept"
+}
+
+# What an earlier prepare has switched for another target that this node was not brought to.
+restore_source_of_another_target() {
+    [ -d "$kept" ] && [ "$(cat "$kept/minor")" != "v$minor" ] || return 0
+    case $(installed_kubeadm) in
+        "$(cat "$kept/minor")".*) rm -rf "$kept" ;;
+        *) restore_source ;;
+    esac
 }
 
 # A repository that is mirrored, or renamed, is named in kubeadm's own configuration only.
@@ -35,17 +86,27 @@ prune_scratch() {
     done
 }
 
+give_up() {
+    rm -rf "$folder"
+    if [ "$is_prepared" = no ]; then restore_source; fi
+}
+
 work() {
-    local folder
-    folder=$(mktemp -d "$directory/prepare.XXXXXX")
-    # shellcheck disable=SC2064
-    trap "rm -rf '$folder'" EXIT
+    folder=$(mktemp -d "$directory/prepare.XXXXXX") is_switched=no is_prepared=no
+    trap give_up EXIT
     mend_packages
-    switch_repository
+    restore_source_of_another_target
+    switch_source
     apt_update
+    # Without lists of it, as after such a return, nobody could tell the source until now.
+    if [ "$is_switched" = no ]; then
+        switch_source
+        if [ "$is_switched" = yes ]; then apt_update; fi
+    fi
     # Downloading touches no hold.
     apt_get --download-only --allow-change-held-packages install "${packages[@]/%/=$target-*}"
     prune_scratch
     if is_control_plane; then pull_images "$folder"; fi
     pull_extra_images
+    is_prepared=yes
 }

@@ -1,23 +1,28 @@
 # Piped into `bash -s`. Prints what preflight asks of a node, and changes nothing outside a scratch folder.
 
-# The target's own kubeadm: fetched with lists of its own, so that the machine's stay as they are.
-ask_kubeadm() {
-    local folder=$1 kubeadm options file
+# Lists of the target's repository that are the question's own, so that the machine's stay as they are.
+list_target() {
+    local folder=$1 of uri file
     mkdir -p "$folder"/sources "$folder"/lists/partial "$folder"/cache/archives/partial
-    minor_sources | while read -r file; do
-        cp "$file" "$folder/sources/"
-    done
-    options=()
-    if [ -n "$(ls -A "$folder/sources")" ]; then
-        # apt reads nothing of a folder but *.list and *.sources.
-        if [ -e "$folder/sources/sources.list" ]; then mv "$folder/sources/sources.list" "$folder/sources/main.list"; fi
-        name_minor "$folder"/sources/*
-        options=(-o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts="$folder/sources")
+    options=(-o Dir::Cache="$folder/cache" -o APT::Sandbox::User=root)
+    read -r of uri file <<<"$(source_of_kubeadm "${options[@]}")"
+    options+=(-o Dir::State::lists="$folder/lists")
+    if [ -z "$of" ]; then
+        apt_get "${options[@]}" update || return 1
+        read -r of uri file <<<"$(source_of_kubeadm "${options[@]}")"
+        [ -n "$of" ] || return 0
     fi
-    options+=(-o Dir::State::lists="$folder/lists" -o Dir::Cache="$folder/cache" -o APT::Sandbox::User=root)
-    code=0
+    # apt reads nothing of a folder but *.list and *.sources.
+    with_minor "$uri" "$file" >"$folder/sources/kubeadm.${file##*.}" || return 1
+    options+=(-o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts="$folder/sources")
+    apt_get "${options[@]}" update
+}
+
+# The target's own kubeadm, fetched and not installed.
+ask_kubeadm() {
+    local folder=$1 kubeadm options code=0
     {
-        apt_get "${options[@]}" update && kubeadm=$(target_kubeadm "$folder" "${options[@]}")
+        list_target "$folder" && kubeadm=$(target_kubeadm "$folder" "${options[@]}")
     } >"$folder/fetch" 2>&1 || code=$?
     echo "kubeadm fetch $code"
     sed 's/^/output /' "$folder/fetch" | tail -n 20
@@ -141,6 +146,8 @@ echo "sequence $(newest_sequence)"
 # kubeadm takes a folder that is not there for an error, in the middle of the node's upgrade.
 if [ -n "$patches_directory" ] && [ ! -d "$patches_directory" ]; then echo "patches missing"; fi
 if [ "$with_kubeadm" = yes ] || [ "$with_manifests" = yes ]; then
+    # What a look has left that was killed; none takes a day.
+    find "$root/var/tmp" -maxdepth 1 -type d -name 'lockkeeper.*' -mmin +1440 -exec rm -rf {} +
     scratch=$(mktemp -d "$root/var/tmp/lockkeeper.XXXXXX")
     # shellcheck disable=SC2064
     trap "rm -rf '$scratch'" EXIT

@@ -13,8 +13,20 @@ manifests_are_at_target() {
     local component
     is_control_plane || return 0
     for component in kube-apiserver kube-controller-manager kube-scheduler; do
-        is_at_target "$component" || return 1
+        if ! is_at_target "$component"; then
+            echo "the manifest of $component is not at v$target"
+            return 1
+        fi
     done
+}
+
+# Prints the code of the first reason not to let kubeadm write here, or nothing.
+reason_not_to_begin() {
+    if [ -n "$patches_directory" ] && [ ! -d "$patches_directory" ]; then
+        echo patches_missing
+    elif ! manifests_are_as_looked_at; then
+        echo manifests_unknown
+    fi
 }
 
 # The holds are written down as they were found before the first is changed, and put back whatever happens.
@@ -59,6 +71,8 @@ work() {
         install_only kubeadm
     fi
     [ "$(installed_kubeadm)" = "v$target" ]
+    # From here on this node belongs to the source as prepare has switched it.
+    rm -rf "$kept"
     if ! is_done kubeadm || ! manifests_are_at_target; then
         # Packages take their time.
         manifests_are_as_looked_at
@@ -67,6 +81,8 @@ work() {
             upgrade-first) with_environment kubeadm upgrade apply -y "${apply_words[@]}" "v$target" ;;
             upgrade-node) with_environment kubeadm upgrade node "${node_words[@]}" ;;
         esac
+        # A kubelet must not be newer than the API server of its own node, whatever kubeadm says of its success.
+        manifests_are_at_target
         record did "kubeadm v$target"
         is_changed=yes
     fi

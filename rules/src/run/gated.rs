@@ -213,5 +213,6 @@ pub(super) fn never_begins(refused_for: Reason) -> bool {
             | Reason::GenerationTooOld
             | Reason::PatchesMissing
             | Reason::ManifestsUnknown
+            | Reason::SnapshotDiskTooSmall
     )
 }

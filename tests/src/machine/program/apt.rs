@@ -30,6 +30,17 @@ struct Wanted<'a> {
     version: Option<String>,
 }
 
+/// The file that names the repository.
+const SOURCE: &str = "etc/apt/sources.list.d/kubernetes.list";
+
+/// The repository as the machine's source names it, and as apt calls it.
+fn source(folder: &Folder) -> Option<(String, String)> {
+    let text = folder.read(SOURCE)?;
+    let uri = text.split_whitespace().find(|word| word.starts_with("https://"))?.to_owned();
+    let site = uri.trim_end_matches('/').to_owned();
+    Some((uri, site))
+}
+
 enum Problem {
     /// No such version.
     NotFound(String),
@@ -88,6 +99,12 @@ pub(super) fn get(folder: &Folder, arguments: &[&str]) -> Result<ExitCode> {
         Some("update") => {
             pace(folder, 5);
             println!("Reading package lists...");
+            Ok(ExitCode::SUCCESS)
+        }
+        Some("indextargets") => {
+            if let Some((uri, site)) = source(folder) {
+                println!("{site} {uri} /{SOURCE}:1");
+            }
             Ok(ExitCode::SUCCESS)
         }
         Some("download") => match wanted(folder, arguments) {
@@ -191,10 +208,9 @@ pub(super) fn cache(folder: &Folder, arguments: &[&str]) -> ExitCode {
                 );
             }
             _ => {
+                let Some((_, site)) = source(folder) else { continue };
                 for version in repository(folder).iter().rev() {
-                    println!(
-                        "   {package} | {version} | https://packages.example/core:/stable:/deb  Packages"
-                    );
+                    println!("   {package} | {version} | {site}  Packages");
                 }
             }
         }
