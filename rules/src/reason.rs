@@ -191,6 +191,7 @@ pub enum Reason {
     PdbBlocked,
     PodWithoutController,
     EvictionRefused,
+    PodTerminating,
     DrainDeadline,
     VerifyDeadline,
     HoldDeadline,
@@ -364,9 +365,11 @@ impl Reason {
                 "a node reports memory, disk or process pressure",
                 "free the resource on the node",
             ),
-            Self::NodeMissing => {
-                entry("node_missing", "the node is gone", "nothing if it was removed on purpose")
-            }
+            Self::NodeMissing => entry(
+                "node_missing",
+                "the node is gone",
+                "nothing if it was removed on purpose; if the run has halted over it, set spec.retry",
+            ),
             Self::NodeReplaced => entry(
                 "node_replaced",
                 "a node of this name has another uid than when its step began",
@@ -1058,6 +1061,11 @@ impl Reason {
                 "the API server refused an eviction",
                 "read the message: usually an admission webhook",
             ),
+            Self::PodTerminating => entry(
+                "pod_terminating",
+                "a pod that was asked to leave the node is still there",
+                "nothing while its grace period runs; let whoever put a finalizer on it take that off",
+            ),
             Self::DrainDeadline => {
                 entry("drain_deadline", "pods did not leave the node in time", "look at the pods that remain")
             }
@@ -1251,6 +1259,7 @@ impl Reason {
         Self::PdbBlocked,
         Self::PodWithoutController,
         Self::EvictionRefused,
+        Self::PodTerminating,
         Self::DrainDeadline,
         Self::VerifyDeadline,
         Self::HoldDeadline,

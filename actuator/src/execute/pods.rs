@@ -65,6 +65,7 @@ fn pod(pod: core::Pod) -> Pod {
         node: spec.node_name.filter(|name| !name.is_empty()).map(NodeName),
         phase: PodPhase::from_name(status.phase.as_deref().unwrap_or_default()),
         deleting: metadata.deletion_timestamp.is_some(),
+        finalizers: metadata.finalizers.unwrap_or_default(),
         mirror: metadata.annotations.is_some_and(|all| all.contains_key(MIRROR_ANNOTATION)),
         controller: controller.map(|owner| Controller { kind: owner.kind, name: owner.name }),
         ready: status.conditions.unwrap_or_default().iter().any(is_ready),
@@ -83,7 +84,7 @@ mod tests {
         let object = json!({
             "metadata": {
                 "namespace": "a", "name": "b", "uid": "c", "labels": {"app": "web"},
-                "deletionTimestamp": "2026-11-21T09:00:00Z",
+                "deletionTimestamp": "2026-11-21T09:00:00Z", "finalizers": ["example.com/keep"],
                 "annotations": {"kubernetes.io/config.mirror": "x"},
                 "ownerReferences": [
                     {"apiVersion": "v1", "kind": "Node", "name": "n", "uid": "1"},
@@ -96,6 +97,7 @@ mod tests {
         let read = pod(serde_json::from_value(object).unwrap());
         assert_eq!(read.controller, Some(Controller { kind: "DaemonSet".to_owned(), name: "d".to_owned() }));
         assert!(read.deleting && read.mirror && read.ready);
+        assert_eq!(read.finalizers, ["example.com/keep"]);
         assert_eq!((read.node, read.phase, read.priority), (Some("w-1".into()), PodPhase::Running, 7));
     }
 }

@@ -22,6 +22,8 @@ pub struct Pod {
     pub phase: PodPhase,
     /// It is being deleted.
     pub deleting: bool,
+    /// `metadata.finalizers`: while there is one, a pod that is being deleted stays.
+    pub finalizers: Vec<String>,
     /// It is the mirror of a static pod: the kubelet would write it again.
     pub mirror: bool,
     /// Who would start it again elsewhere.
@@ -82,6 +84,25 @@ impl PodPhase {
 }
 
 impl Pod {
+    /// A pod of which only its name is known.
+    #[must_use]
+    pub fn silent(namespace: &str, name: &str) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            uid: String::new(),
+            node: None,
+            phase: PodPhase::Unknown,
+            deleting: false,
+            finalizers: Vec::new(),
+            mirror: false,
+            controller: None,
+            ready: false,
+            priority: 0,
+            labels: BTreeMap::new(),
+        }
+    }
+
     /// The pod, by uid.
     #[must_use]
     pub fn reference(&self) -> PodRef {

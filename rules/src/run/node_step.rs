@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::command::{Command, CordonOrder, EvictOrder, UncordonOrder, UnitKind};
-use super::gated::{gated, held, put_back, run_deleted};
+use super::gated::{cannot_have_begun, gated, held, put_back, run_deleted};
 use super::manifests::{Look, look};
 use super::moves::{fail, finish, halt, linger, put_off, retry_later};
 use super::observed::{Observed, Turn};
@@ -18,6 +18,9 @@ use crate::drain;
 use crate::reason::{Finding, Reason};
 use crate::snapshot::{Node, Role};
 use crate::version::Version;
+
+/// How much of what remains on a node is named when its drain is given up.
+const NAMED_MAX: usize = 5;
 
 pub(super) fn node_step(
     state: State,
@@ -33,7 +36,7 @@ pub(super) fn node_step(
     };
     let Some(node) = node else {
         let finding = Finding::new(Reason::NodeMissing, work.before.name.0.clone(), "");
-        return if work.stage < Stage::Mutate {
+        return if was_left_alone(&state, &it, &work, observed, now) {
             retry_later(state, &it, vec![finding], observed, now)
         } else {
             halt(state, &it, finding, now)
@@ -56,6 +59,23 @@ pub(super) fn node_step(
         Stage::Mutate => mutate(state, &it, &work, node, &target, observed, now),
         Stage::Verify => verify(state, &it, &work, node, &target, observed, now),
         Stage::Uncordon => uncordon(state, &it, &work, node, observed, now),
+    }
+}
+
+/// Whether it is certain that the change of a node that is gone was never begun: then nothing is left to be done for it.
+fn was_left_alone(
+    state: &State,
+    it: &Active,
+    work: &NodeWork,
+    observed: &Observed<'_>,
+    now: Timestamp,
+) -> bool {
+    match work.stage {
+        Stage::Cordon | Stage::Drain => true,
+        Stage::Mutate => cannot_have_begun(it, observed, now) && state.begun_on(&work.before.name).is_none(),
+        Stage::Verify => false,
+        // Only a node whose change cannot have begun is put back.
+        Stage::Uncordon => work.returning.is_some(),
     }
 }
 
@@ -172,14 +192,10 @@ fn drain_node(
     }
     let age = u64::try_from(now.duration_since(it.stage_since).as_secs()).unwrap_or(0);
     if age >= observed.settings.drain_seconds_max {
-        let what = state.holds.first().map(|(finding, _)| finding.to_string()).unwrap_or_default();
-        return put_back(
-            state,
-            it,
-            Finding::new(Reason::DrainDeadline, node.name.0.clone(), what),
-            observed,
-            now,
-        );
+        let what = state.holds.iter().take(NAMED_MAX).map(|(finding, _)| finding.to_string());
+        let what = what.collect::<Vec<_>>().join("; ");
+        let finding = Finding::new(Reason::DrainDeadline, node.name.0.clone(), what);
+        return put_back(state, it, finding, observed, now);
     }
     let pods = observed.pods.map(|pods| pods.fresh(now, observed.settings.check_seconds_max));
     let pods = match pods {
@@ -201,14 +217,15 @@ fn drain_node(
         return enter(state, it, work, Stage::Mutate, now);
     }
     if plan.evict.is_empty() {
-        return linger(state, Vec::new(), now);
+        return linger(state, plan.waiting, now);
     }
     if let Some(acted) = &observed.known.act
         && matches!(acted.command, Command::Evict(_))
         && !acted.findings.is_empty()
         && acted.age < Duration::from_secs(observed.settings.eviction_pause_seconds)
     {
-        return linger(state, acted.findings.clone(), now);
+        let findings = acted.findings.iter().cloned().chain(plan.waiting).collect();
+        return linger(state, findings, now);
     }
     let uids = plan.evict.iter().map(|pod| pod.uid.clone()).collect();
     gated(state, it, Action::Evict(uids), &node.name, observed, now, |proof| {

@@ -4,6 +4,7 @@
 mod attempts;
 mod clock;
 mod deletion;
+mod drain;
 mod manifests;
 mod simulated;
 

@@ -86,6 +86,8 @@ pub struct Simulated {
     pub units_never_start: bool,
     /// A budget refuses every eviction.
     pub evictions_are_refused: bool,
+    /// A budget refuses the eviction of this pod.
+    pub refused_pod: Option<String>,
     /// What kubeadm is told.
     pub kubeadm: KubeadmSettings,
     /// The kubeadm that is installed on a node, where it is not the one of what runs there.
@@ -161,6 +163,7 @@ impl Simulated {
             units_take: Duration::ZERO,
             units_never_start: false,
             evictions_are_refused: false,
+            refused_pod: None,
             kubeadm: KubeadmSettings::default(),
             installed: BTreeMap::new(),
             changed_by_hand: BTreeMap::new(),
@@ -262,6 +265,22 @@ impl Simulated {
     pub fn give_back_by_hand(&mut self, name: &str) {
         let node = self.nodes.get_mut(name).unwrap();
         (node.unschedulable, node.cordoned_by) = (false, None);
+    }
+
+    /// Somebody puts a finalizer on a pod, or takes it off; one that is being deleted is then gone.
+    pub fn keep_pod(&mut self, name: &str, finalizer: Option<&str>) {
+        let now = self.now;
+        let (pod, gone) = self.pods.iter_mut().find(|(pod, _)| pod.name == name).unwrap();
+        pod.finalizers = finalizer.into_iter().map(str::to_owned).collect();
+        if pod.deleting && pod.finalizers.is_empty() {
+            gone.get_or_insert(now);
+        }
+    }
+
+    /// Somebody deletes a node, and it is gone.
+    pub fn delete_node(&mut self, name: &str) {
+        self.nodes.remove(name);
+        self.pods.retain(|(pod, _)| pod.node.as_ref().is_none_or(|node| node.0 != name));
     }
 
     /// Somebody deletes a node, and a finalizer keeps it for now.
@@ -384,7 +403,8 @@ impl Simulated {
         {
             unit.applied = true;
             if unit.code == 0 && matches!(unit.order.kind, UnitKind::UpgradeFirst | UnitKind::UpgradeNode) {
-                let node = self.nodes.get_mut(&unit.order.node.name.0).unwrap();
+                // Its machine may outlive a node that somebody has deleted.
+                let Some(node) = self.nodes.get_mut(&unit.order.node.name.0) else { continue };
                 assert!(node.unschedulable, "a node was changed that was in service");
                 node.kubelet_version = Ok(unit.order.target.clone());
                 self.servers.entry(node.name.0.clone()).and_modify(|v| *v = unit.order.target.clone());
@@ -589,19 +609,20 @@ impl Simulated {
                 node.unschedulable = false;
                 node.cordoned_by = None;
             }
-            Command::Evict(order) if self.evictions_are_refused => {
-                refused.extend(
-                    order.pods.iter().map(|pod| Finding::new(Reason::PdbBlocked, pod.name.clone(), "")),
-                );
-            }
             Command::Evict(order) => {
                 let gone_at = self.now + SignedDuration::from_secs(2);
                 for (pod, gone) in
                     self.pods.iter_mut().filter(|(pod, _)| order.pods.iter().any(|p| p.uid == pod.uid))
                 {
                     assert!(self.nodes[&order.node.0].unschedulable, "a pod left a node that was in service");
+                    if self.evictions_are_refused || self.refused_pod.as_ref() == Some(&pod.name) {
+                        refused.push(Finding::new(Reason::PdbBlocked, pod.name.clone(), ""));
+                        continue;
+                    }
                     pod.deleting = true;
-                    gone.get_or_insert(gone_at);
+                    if pod.finalizers.is_empty() {
+                        gone.get_or_insert(gone_at);
+                    }
                 }
             }
         }
@@ -775,16 +796,11 @@ fn node(name: &str, role: Role, now: Timestamp) -> Node {
 
 fn pod(node: &str, number: usize) -> Pod {
     Pod {
-        namespace: "default".to_owned(),
-        name: format!("pod-{number}-{node}"),
         uid: format!("pod-uid-{number}-{node}"),
         node: Some(node.into()),
         phase: PodPhase::Running,
-        deleting: false,
-        mirror: false,
         controller: Some(Controller { kind: "ReplicaSet".to_owned(), name: "web".to_owned() }),
         ready: true,
-        priority: 0,
-        labels: BTreeMap::new(),
+        ..Pod::silent("default", &format!("pod-{number}-{node}"))
     }
 }

@@ -1,0 +1,184 @@
+//! What a drain waits for, and what it does not.
+
+use lockkeeper_rules::reason::{Finding, Reason};
+use lockkeeper_rules::run::{Action, Position};
+
+use crate::simulated::{Faults, Simulated};
+
+/// A cluster of one control-plane node and two workers whose first worker is in this stage.
+fn at(stage: &str, seed: u64) -> Simulated {
+    let mut cluster = Simulated::new(1, 2, seed, Faults::default());
+    until(&mut cluster, stage);
+    cluster
+}
+
+fn until(cluster: &mut Simulated, stage: &str) {
+    let is_there = |cluster: &Simulated| {
+        cluster.state().step().is_some_and(|step| step.to_string() == "worker/w-1")
+            && cluster.stage() == Some(stage)
+    };
+    while !is_there(cluster) {
+        cluster.turn();
+    }
+}
+
+fn held(cluster: &Simulated) -> Vec<Finding> {
+    cluster.state().holds.into_iter().map(|(finding, _)| finding).collect()
+}
+
+#[test]
+fn a_pod_that_a_finalizer_keeps_is_named_while_it_is_waited_for_and_at_the_deadline() {
+    let mut cluster = at("cordon", 60);
+    cluster.keep_pod("pod-1-w-1", Some("example.com/keep"));
+    until(&mut cluster, "drain");
+    let why = "kept by the finalizer example.com/keep";
+    let expected = [Finding::new(Reason::PodTerminating, "default/pod-1-w-1", why)];
+    while held(&cluster) != expected {
+        assert_eq!(cluster.stage(), Some("drain"), "{:?}", held(&cluster));
+        cluster.turn();
+    }
+    let since = cluster.state().holds[0].1;
+    for _ in 0..100 {
+        cluster.turn();
+        assert_eq!((held(&cluster), cluster.state().holds[0].1), (expected.to_vec(), since));
+    }
+    while cluster.stage() == Some("drain") {
+        cluster.turn();
+    }
+    let history = cluster.state().history;
+    while !matches!(cluster.state().position, Position::Waiting(_)) {
+        cluster.turn();
+    }
+    let Position::Waiting(it) = cluster.state().position else { panic!("{history:?}") };
+    let (reason, detail) = (it.because[0].reason, &it.because[0].detail);
+    assert_eq!(reason, Reason::DrainDeadline);
+    assert!(detail.contains("default/pod-1-w-1") && detail.contains("example.com/keep"), "{detail}");
+    cluster.keep_pod("pod-1-w-1", None);
+    cluster.run_to_the_end();
+}
+
+#[test]
+fn a_pod_that_is_kept_stays_named_while_others_are_refused_again_and_again() {
+    let mut cluster = at("cordon", 61);
+    cluster.keep_pod("pod-1-w-1", Some("example.com/keep"));
+    cluster.refused_pod = Some("pod-0-w-1".to_owned());
+    let both = ["pdb_blocked", "pod_terminating"];
+    while cluster.holds() != both {
+        cluster.turn();
+    }
+    for _ in 0..100 {
+        cluster.turn();
+        assert_eq!(cluster.holds(), both);
+    }
+    cluster.refused_pod = None;
+    cluster.keep_pod("pod-1-w-1", None);
+    cluster.run_to_the_end();
+}
+
+#[test]
+fn a_budget_without_room_holds_back_its_own_pods_and_no_others() {
+    let mut cluster = at("drain", 62);
+    cluster.verdict = [Reason::PdbBlocked, Reason::PdbOfOthers, Reason::PdbUnobserved]
+        .map(|reason| Finding::new(reason, "default/web", "wants 2 of 2 pods healthy"))
+        .to_vec();
+    cluster.refused_pod = Some("pod-0-w-1".to_owned());
+    while cluster.pods_on("w-1") > 1 {
+        assert_eq!(cluster.stage(), Some("drain"), "{:?}", held(&cluster));
+        cluster.turn();
+    }
+    for _ in 0..20 {
+        cluster.turn();
+        assert!(held(&cluster).contains(&Finding::new(Reason::PdbBlocked, "pod-0-w-1", "")));
+    }
+    // Its own budget lets it go; another one, elsewhere, still has no room.
+    cluster.refused_pod = None;
+    cluster.turns(2_000);
+    assert_eq!(cluster.version_of("w-1"), "v1.36.3");
+    assert!(!cluster.is_unschedulable("w-1") && !cluster.is_unschedulable("w-2"), "{:?}", held(&cluster));
+    assert_eq!(cluster.version_of("w-2"), "v1.36.1", "no other node is begun");
+    assert!(cluster.holds().contains(&"pdb_blocked".to_owned()), "{:?}", cluster.holds());
+    cluster.verdict.clear();
+    cluster.run_to_the_end();
+}
+
+#[test]
+fn whatever_else_the_verdict_says_stops_a_drain_beside_a_budget() {
+    let mut cluster = at("drain", 63);
+    cluster.verdict = vec![
+        Finding::new(Reason::PdbBlocked, "default/web", ""),
+        Finding::new(Reason::SourceUnreadable, "budgets", ""),
+    ];
+    for _ in 0..20 {
+        cluster.turn();
+    }
+    assert_eq!((cluster.pods_on("w-1"), cluster.holds()), (3, vec!["source_unreadable".to_owned()]));
+}
+
+#[test]
+fn a_node_that_is_deleted_before_anything_was_sent_to_it_ends_its_step_and_the_run_goes_on() {
+    for stage in ["cordon", "drain", "mutate"] {
+        let mut cluster = at(stage, 64);
+        assert!(!cluster.is_sent("w-1"));
+        cluster.delete_node("w-1");
+        cluster.run_to_the_end();
+        assert_eq!(cluster.version_of("w-2"), "v1.36.3", "{stage}");
+    }
+}
+
+#[test]
+fn a_node_that_is_deleted_while_it_is_put_back_ends_its_step() {
+    let mut cluster = at("cordon", 65);
+    cluster.close_gate_when = Some("drain");
+    until(&mut cluster, "uncordon");
+    cluster.delete_node("w-1");
+    (cluster.close_gate_when, cluster.gate_is_shut) = (None, false);
+    cluster.run_to_the_end();
+}
+
+#[test]
+fn a_node_that_is_deleted_while_the_gate_holds_its_unit_back_ends_its_step_once_that_is_certain() {
+    for (turns, halted) in [(20, Some("node_missing")), (200, None)] {
+        let mut cluster = at("cordon", 66);
+        cluster.close_gate_when = Some("mutate");
+        until(&mut cluster, "mutate");
+        for _ in 0..turns {
+            cluster.turn();
+        }
+        assert!(!cluster.is_sent("w-1") && cluster.stage() == Some("mutate"));
+        cluster.delete_node("w-1");
+        (cluster.close_gate_when, cluster.gate_is_shut) = (None, false);
+        cluster.turns(2_000);
+        assert_eq!(cluster.halted().as_deref(), halted, "{turns}");
+        if halted.is_some() {
+            // As its remedy says.
+            cluster.retry_what_halted();
+            cluster.turn();
+        }
+        cluster.run_to_the_end();
+    }
+}
+
+#[test]
+fn a_node_that_is_deleted_after_its_unit_may_have_been_sent_halts_the_run() {
+    let is_intended = |cluster: &Simulated| match cluster.state().position {
+        Position::Active(it) => it.intent.is_some_and(|intent| intent.action == Action::Unit),
+        _ => false,
+    };
+    // In an attempt of now that another process has sent, and in one before.
+    let mut sent = at("mutate", 67);
+    while !sent.is_sent("w-1") {
+        sent.turn();
+    }
+    let mut before = at("cordon", 68);
+    before.failing_node = Some("w-1".to_owned());
+    while !(before.stage() == Some("mutate") && before.state().token().unwrap().attempt == 2) {
+        before.turn();
+    }
+    assert!(is_intended(&sent) && !is_intended(&before));
+    sent.crash_now();
+    for mut cluster in [sent, before] {
+        cluster.delete_node("w-1");
+        cluster.turns(100);
+        assert_eq!(cluster.halted(), Some("node_missing".to_owned()));
+    }
+}
