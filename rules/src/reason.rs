@@ -949,8 +949,8 @@ impl Reason {
             ),
             Self::NoHomeForActuator => entry(
                 "no_home_for_actuator",
-                "the actuator could not run on any other node",
-                "add a node, or run the actuator outside the cluster with --kubeconfig",
+                "no replica of the actuator on another node could lead while its own is upgraded",
+                "run two replicas on different nodes, or the actuator outside the cluster with --kubeconfig",
             ),
             Self::PipelineHasNoOtherNode => entry(
                 "pipeline_has_no_other_node",

@@ -16,9 +16,12 @@ const SYSTEM_PRIORITY_MIN: i32 = 2_000_000_000;
 /// A pod with this label, whatever its value, leaves after all others.
 pub const DRAIN_LAST_LABEL: &str = "lockkeeper.dev/drain-last";
 
-/// Names by which the parts of the alert path are known, in the label `app.kubernetes.io/name`.
-const PIPELINE_NAMES: [&str; 4] =
-    ["prometheus", "alertmanager", "lockkeeper-exporter", "lockkeeper-actuator"];
+/// The label by which the parts of the alert path are known.
+const NAME_LABEL: &str = "app.kubernetes.io/name";
+/// The actuator's name in it.
+const ACTUATOR_NAME: &str = "lockkeeper-actuator";
+/// The names of all parts.
+const PIPELINE_NAMES: [&str; 4] = ["prometheus", "alertmanager", "lockkeeper-exporter", ACTUATOR_NAME];
 
 /// What is to be done next to empty a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,7 +137,13 @@ fn fate(pod: &Pod, policy: DrainPolicy) -> Fate {
 /// Whether a pod is a part of the alert path, by its name label: without it the gate is blind.
 #[must_use]
 pub fn is_alert_path(pod: &Pod) -> bool {
-    pod.labels.get("app.kubernetes.io/name").is_some_and(|name| PIPELINE_NAMES.contains(&name.as_str()))
+    pod.labels.get(NAME_LABEL).is_some_and(|name| PIPELINE_NAMES.contains(&name.as_str()))
+}
+
+/// Whether a pod is a replica of the actuator, by its name label.
+#[must_use]
+pub fn is_actuator(pod: &Pod) -> bool {
+    pod.labels.get(NAME_LABEL).is_some_and(|name| name == ACTUATOR_NAME)
 }
 
 fn turn(pod: &Pod) -> Turn {

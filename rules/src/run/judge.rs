@@ -119,16 +119,32 @@ fn cluster_findings(nodes: &[Node], observed: &Observed<'_>, now: Timestamp) -> 
     findings.extend(observed.etcd_findings(now));
     findings.extend(drain_findings(observed, now));
     findings.extend(alert_path_findings(nodes, observed));
-    if let Some(own) = observed.own_node
-        && !nodes.iter().any(|node| node.name != *own && node.ready && !node.unschedulable)
-    {
-        findings.push(Finding::new(
-            Reason::NoHomeForActuator,
-            own.0.clone(),
-            "no other node is Ready and schedulable",
-        ));
-    }
+    findings.extend(lead_finding(nodes, observed, now));
     findings
+}
+
+/// That nobody could lead while our own node is upgraded. Only a replica that is Ready elsewhere can: what a scheduler
+/// would do with the pod of this one once it is gone comes too late, as nobody takes its node out of service before.
+fn lead_finding(nodes: &[Node], observed: &Observed<'_>, now: Timestamp) -> Option<Finding> {
+    let own = observed.own_node?;
+    let is_done = |node: &Node| {
+        !observed.takes(node) || observed.target().is_ok_and(|target| observed.is_at_target(node, &target))
+    };
+    if nodes.iter().any(|node| node.name == *own && is_done(node)) {
+        return None;
+    }
+    // That the pods cannot be read is told beside it.
+    let pods = observed.pods?.fresh(now, observed.settings.check_seconds_max).ok()?;
+    let could_lead = |pod: &&drain::Pod| {
+        drain::is_actuator(pod)
+            && pod.ready
+            && !pod.deleting
+            && pod.node.as_ref().is_some_and(|node| node != own)
+    };
+    pods.iter().find(could_lead).is_none().then(|| {
+        let detail = "no Ready pod with the label app.kubernetes.io/name: lockkeeper-actuator is on another";
+        Finding::new(Reason::NoHomeForActuator, own.0.clone(), detail)
+    })
 }
 
 /// Parts of the alert path that would have nowhere to go. What a scheduler would say of taints and room is not asked.

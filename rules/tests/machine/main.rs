@@ -265,9 +265,26 @@ fn a_check_that_is_forgotten_leaves_what_is_waited_for_until_another_has_been_as
 fn the_lead_is_handed_over_before_our_own_node_is_touched_and_that_node_is_the_last_worker() {
     let mut cluster = Simulated::new(1, 2, 10, Faults::default());
     cluster.own_node = Some("w-1".into());
+    cluster.run_replica("w-2", true);
     cluster.run_to_the_end();
     assert!(cluster.own_node.is_none(), "another replica leads");
     assert_eq!(cluster.started[4..6], ["worker/w-2", "worker/w-1"]);
+}
+
+#[test]
+fn preflight_wants_a_ready_replica_of_the_actuator_on_another_node_and_not_only_a_free_node() {
+    let mut cluster = Simulated::new(1, 2, 52, Faults::default());
+    cluster.own_node = Some("w-1".into());
+    // Neither itself nor one that could not lead.
+    cluster.run_replica("w-1", true);
+    cluster.run_replica("w-2", false);
+    cluster.turns(200);
+    assert!(cluster.state().finished.is_empty(), "{:?}", cluster.state().finished);
+    assert!(cluster.holds().contains(&"no_home_for_actuator".to_owned()), "{:?}", cluster.holds());
+    // Nobody need lead instead while its node is left as it is.
+    cluster.run.spec.skip = vec!["w-1".to_owned()];
+    cluster.run_to_the_end();
+    assert_eq!((cluster.version_of("w-1"), cluster.version_of("w-2")), ("v1.36.1".into(), "v1.36.3".into()));
 }
 
 /// Lets units be sent from the first node's step on, all in vain, until the run halts.

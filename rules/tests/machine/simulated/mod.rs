@@ -302,6 +302,12 @@ impl Simulated {
         self.nodes.get_mut(name).unwrap().ready = ready;
     }
 
+    /// A replica of the actuator on a node; nothing starts it again elsewhere.
+    pub fn run_replica(&mut self, node: &str, ready: bool) {
+        let label = ("app.kubernetes.io/name".to_owned(), "lockkeeper-actuator".to_owned());
+        self.pods.push((Pod { ready, labels: BTreeMap::from([label]), ..pod(node, 9) }, None));
+    }
+
     pub fn pods_on(&self, name: &str) -> usize {
         self.pods.iter().filter(|(pod, _)| pod.node.as_ref().is_some_and(|node| node.0 == name)).count()
     }
