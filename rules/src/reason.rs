@@ -395,8 +395,8 @@ impl Reason {
             ),
             Self::NodeAddressMissing => entry(
                 "node_address_missing",
-                "a node has no InternalIP to reach it by",
-                "let its kubelet report one",
+                "a node has no InternalIP that it could be reached by",
+                "let its kubelet report one that is an IP address",
             ),
             Self::ControllerLeaseStale => entry(
                 "controller_lease_stale",

@@ -156,9 +156,8 @@ impl<'a> Observed<'a> {
 
     /// How a node is reached over SSH.
     pub(super) fn reach(&self, node: &Node) -> Result<NodeTarget, Finding> {
-        let Some(address) = node.internal_ip.clone() else {
-            return Err(Finding::new(Reason::NodeAddressMissing, node.name.0.clone(), "no InternalIP"));
-        };
+        let missing = |why: String| Finding::new(Reason::NodeAddressMissing, node.name.0.clone(), why);
+        let address = node.address().map_err(missing)?.to_string();
         Ok(NodeTarget { name: node.name.clone(), address, machine_id: node.machine_id.clone() })
     }
 

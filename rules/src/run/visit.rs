@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::command::LedgerReading;
 use super::command::{Command, LedgerOrder, UnitKind, UnitOrder};
-use super::gated::{cannot_have_begun, gated, never_begins, put_back};
+use super::gated::{cannot_have_begun, gated, held, never_begins, put_back};
 use super::manifests::looked_at;
 use super::moves::{fail, finish, halt, linger};
 use super::observed::{Observed, Turn};
@@ -50,7 +50,7 @@ pub(super) fn follow(
     let turn = |turn: Turn| Followed::Turn(Box::new(turn));
     let reach = match observed.reach(node) {
         Ok(reach) => reach,
-        Err(finding) => return turn(linger(state, vec![finding], now)),
+        Err(finding) => return turn(held(state, it, vec![finding], observed, now)),
     };
     let order = LedgerOrder { node: reach.clone(), token: it.token.clone() };
     let start = |state: State| {

@@ -182,3 +182,18 @@ fn a_node_that_is_deleted_after_its_unit_may_have_been_sent_halts_the_run() {
         assert_eq!(cluster.halted(), Some("node_missing".to_owned()));
     }
 }
+
+#[test]
+fn a_drained_node_that_loses_its_address_is_said_so_and_given_back_in_the_end() {
+    let mut cluster = at("mutate", 69);
+    cluster.set_address("w-1", "w-1.example");
+    cluster.turn();
+    let found = held(&cluster);
+    assert_eq!((found[0].reason, found[0].subject.as_str()), (Reason::NodeAddressMissing, "w-1"));
+    while !matches!(cluster.state().position, Position::Waiting(_)) {
+        cluster.turn();
+    }
+    assert!(!cluster.is_sent("w-1") && !cluster.is_unschedulable("w-1"), "{:?}", cluster.state());
+    cluster.set_address("w-1", "127.0.0.1");
+    cluster.run_to_the_end();
+}

@@ -272,6 +272,20 @@ fn the_lead_is_handed_over_before_our_own_node_is_touched_and_that_node_is_the_l
 }
 
 #[test]
+fn a_node_whose_address_is_none_is_named_and_never_reached() {
+    let mut cluster = Simulated::new(1, 2, 53, Faults::default());
+    cluster.set_address("w-1", "-oProxyCommand=reboot");
+    cluster.turns(200);
+    let names_it = |cluster: &Simulated| {
+        let holds = cluster.state().holds;
+        holds.iter().any(|(it, _)| it.reason == Reason::NodeAddressMissing && it.subject == "w-1")
+    };
+    assert!(names_it(&cluster) && cluster.state().finished.is_empty(), "{:?}", cluster.holds());
+    cluster.set_address("w-1", "127.0.0.1");
+    cluster.run_to_the_end();
+}
+
+#[test]
 fn preflight_wants_a_ready_replica_of_the_actuator_on_another_node_and_not_only_a_free_node() {
     let mut cluster = Simulated::new(1, 2, 52, Faults::default());
     cluster.own_node = Some("w-1".into());

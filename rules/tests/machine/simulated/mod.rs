@@ -298,6 +298,10 @@ impl Simulated {
         self.servers.insert(name.to_owned(), TO.parse().unwrap());
     }
 
+    pub fn set_address(&mut self, name: &str, address: &str) {
+        self.nodes.get_mut(name).unwrap().internal_ip = Some(address.to_owned());
+    }
+
     pub fn set_ready(&mut self, name: &str, ready: bool) {
         self.nodes.get_mut(name).unwrap().ready = ready;
     }
