@@ -168,6 +168,7 @@ pub enum Reason {
     NodeHalfUpgraded,
     NoHomeForActuator,
     PipelineHasNoOtherNode,
+    PodHasNoOtherNode,
     InvariantViolated,
     // A node's step.
     SshUnreachable,
@@ -955,7 +956,12 @@ impl Reason {
             Self::PipelineHasNoOtherNode => entry(
                 "pipeline_has_no_other_node",
                 "a part of the alert path could not run on any other node",
-                "make room for it elsewhere",
+                "let another node take it: by its labels, its taints or the pod's tolerations; or, where a node comes for it by itself, accept it for this run: spec.acceptRisks",
+            ),
+            Self::PodHasNoOtherNode => entry(
+                "pod_has_no_other_node",
+                "pods of a budget come back only after the node whose drain waits for them",
+                "let another node take them, relax the budget, or, where a node comes for them by itself, accept it for this run: spec.acceptRisks",
             ),
             Self::InvariantViolated => entry(
                 "invariant_violated",
@@ -1237,6 +1243,7 @@ impl Reason {
         Self::NodeHalfUpgraded,
         Self::NoHomeForActuator,
         Self::PipelineHasNoOtherNode,
+        Self::PodHasNoOtherNode,
         Self::InvariantViolated,
         Self::SshUnreachable,
         Self::SshHostKey,

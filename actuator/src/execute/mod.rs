@@ -3,11 +3,13 @@
 
 mod cordon;
 mod evict;
+mod places;
 mod pods;
 mod warrant;
 
 pub use cordon::{cordon, uncordon};
 pub use evict::evict;
+pub use places::places;
 pub use pods::{all_pods, budgets, pods_on};
 pub use warrant::Warrant;
 

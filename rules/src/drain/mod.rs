@@ -3,6 +3,7 @@
 pub(crate) mod budget;
 mod eviction;
 mod forecast;
+mod place;
 mod plan;
 mod pod;
 
@@ -10,5 +11,6 @@ pub(crate) use budget::overlap;
 pub use budget::{Amount, Budget, Demand};
 pub use eviction::*;
 pub use forecast::*;
+pub use place::*;
 pub use plan::*;
 pub use pod::*;

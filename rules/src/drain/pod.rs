@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Placement;
 use crate::name::NodeName;
 use crate::run::PodRef;
 
@@ -34,6 +35,10 @@ pub struct Pod {
     pub priority: i32,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// Where it may be put.
+    pub placement: Placement,
+    /// It has an `emptyDir` volume on its node's disk, which goes with it.
+    pub has_empty_dir: bool,
 }
 
 /// The owner that is marked as the controller.
@@ -100,6 +105,8 @@ impl Pod {
             ready: false,
             priority: 0,
             labels: BTreeMap::new(),
+            placement: Placement::default(),
+            has_empty_dir: false,
         }
     }
 
@@ -119,6 +126,12 @@ impl Pod {
     #[must_use]
     pub fn is_daemon(&self) -> bool {
         self.controller.as_ref().is_some_and(|controller| controller.kind == "DaemonSet")
+    }
+
+    /// Whether a drain of its node would make it leave, or stand still before it.
+    #[must_use]
+    pub fn would_leave(&self) -> bool {
+        !self.mirror && !self.deleting && !self.is_finished() && !self.is_daemon()
     }
 
     /// `namespace/name`, as people write it.

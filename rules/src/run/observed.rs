@@ -8,7 +8,7 @@ use super::command::{Command, Known, NodeTarget};
 use super::lock::LockView;
 use super::state::State;
 use crate::api::UpgradeRun;
-use crate::drain::{Budget, Pod};
+use crate::drain::{Budget, Place, Pod};
 use crate::gate::Permit;
 use crate::kubeadm::KubeadmSettings;
 use crate::name::{NodeName, Token};
@@ -30,6 +30,8 @@ pub struct Observed<'a> {
     pub pods: Option<&'a Source<Vec<Pod>>>,
     /// The budgets that [`super::needs`] asked for.
     pub budgets: Option<&'a Source<Vec<Budget>>>,
+    /// The nodes as a scheduler sees them, that [`super::needs`] asked for.
+    pub places: Option<&'a Source<Vec<Place>>>,
     /// Whose the cluster lock is.
     pub lock: &'a LockView,
     /// The last ring of the doorbell.

@@ -1,5 +1,7 @@
 //! What a drain waits for, and what it does not.
 
+use lockkeeper_rules::drain::{Amount, Budget, Demand, Taint};
+use lockkeeper_rules::labels::Selector;
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::{Action, Position};
 
@@ -195,5 +197,75 @@ fn a_drained_node_that_loses_its_address_is_said_so_and_given_back_in_the_end() 
     }
     assert!(!cluster.is_sent("w-1") && !cluster.is_unschedulable("w-1"), "{:?}", cluster.state());
     cluster.set_address("w-1", "127.0.0.1");
+    cluster.run_to_the_end();
+}
+
+/// One worker, and a control plane that takes none of its pods.
+fn one_worker(seed: u64) -> Simulated {
+    let mut cluster = Simulated::new(1, 1, seed, Faults::default());
+    let taint = ["node-role.kubernetes.io/control-plane", "", "NoSchedule"].map(str::to_owned);
+    let [key, value, effect] = taint;
+    cluster.taints.insert("cp-1".to_owned(), Taint { key, value, effect });
+    cluster
+}
+
+fn budget(least: i32, pods: i32) -> Budget {
+    Budget {
+        namespace: "default".to_owned(),
+        name: "web".to_owned(),
+        selector: Selector::Every(Vec::new()),
+        demand: Demand::MinAvailable(Amount::Pods(least)),
+        evicts_unhealthy: false,
+        generation: 1,
+        observed: 1,
+        sync_error: None,
+        disruptions_allowed: pods - least,
+        expected_pods: pods,
+        current_healthy: pods,
+        desired_healthy: least,
+    }
+}
+
+#[test]
+fn preflight_holds_where_only_the_drained_node_itself_could_take_the_pods_that_its_budget_waits_for() {
+    let mut cluster = one_worker(70);
+    // Three pods are on each node, those of the control plane go to the worker.
+    cluster.budgets = vec![budget(4, 6)];
+    cluster.turns(200);
+    assert!(cluster.state().finished.is_empty(), "{:?}", cluster.state().finished);
+    let found = held(&cluster).into_iter().find(|it| it.reason == Reason::PodHasNoOtherNode).unwrap();
+    assert_eq!(found.subject, "default/pod-0-w-1");
+    for part in ["3 of the pods on w-1", "default/web", "room for 2"] {
+        assert!(found.detail.contains(part), "{}", found.detail);
+    }
+    // A person knows that a node comes for them.
+    cluster.run.spec.accept_risks = vec!["pod_has_no_other_node".to_owned()];
+    cluster.run_to_the_end();
+}
+
+#[test]
+fn what_only_goes_down_or_loses_its_scratch_is_told_in_the_history_and_holds_nothing() {
+    let mut cluster = one_worker(71);
+    cluster.budgets = vec![budget(3, 6)];
+    cluster.pods_mut().filter(|pod| pod.name == "pod-2-w-1").for_each(|pod| pod.has_empty_dir = true);
+    cluster.run_to_the_end();
+    let history = cluster.state().history;
+    for line in [
+        "draining deletes what is in the emptyDir volumes of default/pod-2-w-1",
+        "while their node is drained no other node takes default/pod-0-w-1, default/pod-1-w-1, default/pod-2-w-1",
+    ] {
+        let told = history.iter().filter(|entry| entry.step == "preflight" && entry.event == line);
+        assert_eq!(told.count(), 1, "{line}: {history:?}");
+    }
+}
+
+#[test]
+fn a_part_of_the_alert_path_that_only_a_tainted_node_is_left_for_has_no_other_node() {
+    let mut cluster = one_worker(72);
+    cluster.run_replica("w-1", true);
+    cluster.turns(200);
+    assert!(cluster.state().finished.is_empty(), "{:?}", cluster.state().finished);
+    assert!(cluster.holds().contains(&"pipeline_has_no_other_node".to_owned()), "{:?}", cluster.holds());
+    cluster.taints.clear();
     cluster.run_to_the_end();
 }

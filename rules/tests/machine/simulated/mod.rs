@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use lockkeeper_rules::api::{Retry, UpgradeRun, UpgradeRunSpec, UpgradeRunStatus};
-use lockkeeper_rules::drain::{Controller, Pod, PodPhase};
+use lockkeeper_rules::drain::{Budget, Controller, Place, Pod, PodPhase, Taint};
 use lockkeeper_rules::gate::{Permit, Report};
 use lockkeeper_rules::invariant::{self, Scene};
 use lockkeeper_rules::kubeadm::KubeadmSettings;
@@ -86,6 +86,10 @@ pub struct Simulated {
     pub units_never_start: bool,
     /// A budget refuses every eviction.
     pub evictions_are_refused: bool,
+    /// What preflight reads of budgets.
+    pub budgets: Vec<Budget>,
+    /// The taint of a node.
+    pub taints: BTreeMap<String, Taint>,
     /// A budget refuses the eviction of this pod.
     pub refused_pod: Option<String>,
     /// What kubeadm is told.
@@ -163,6 +167,8 @@ impl Simulated {
             units_take: Duration::ZERO,
             units_never_start: false,
             evictions_are_refused: false,
+            budgets: Vec::new(),
+            taints: BTreeMap::new(),
             refused_pod: None,
             kubeadm: KubeadmSettings::default(),
             installed: BTreeMap::new(),
@@ -265,6 +271,11 @@ impl Simulated {
     pub fn give_back_by_hand(&mut self, name: &str) {
         let node = self.nodes.get_mut(name).unwrap();
         (node.unschedulable, node.cordoned_by) = (false, None);
+    }
+
+    /// The pods as they are now, to be made others.
+    pub fn pods_mut(&mut self) -> impl Iterator<Item = &mut Pod> {
+        self.pods.iter_mut().map(|(pod, _)| pod)
     }
 
     /// Somebody puts a finalizer on a pod, or takes it off; one that is being deleted is then gone.
@@ -449,6 +460,17 @@ impl Simulated {
         }
     }
 
+    fn place(&self, node: &Node) -> Place {
+        Place {
+            node: node.name.clone(),
+            ready: node.ready,
+            unschedulable: node.unschedulable,
+            deleting: node.deleting,
+            labels: BTreeMap::new(),
+            taints: self.taints.get(&node.name.0).cloned().into_iter().collect(),
+        }
+    }
+
     fn known(&self) -> Known {
         let age = |at: Timestamp| Duration::try_from(self.now.duration_since(at)).unwrap_or_default();
         let memory = &self.memory;
@@ -499,13 +521,15 @@ impl Simulated {
         if let Needs::PodsOn(node) = needs(state) {
             pods.retain(|pod| pod.node.as_ref() == Some(&node));
         }
-        let (pods, budgets) = (Source::read(pods, self.now), Source::read(Vec::new(), self.now));
+        let (pods, budgets) = (Source::read(pods, self.now), Source::read(self.budgets.clone(), self.now));
+        let places = Source::read(self.nodes.values().map(|node| self.place(node)).collect(), self.now);
         let observed = Observed {
             run: &self.run,
             snapshot: &snapshot,
             verdict: &self.verdict,
             pods: Some(&pods),
             budgets: Some(&budgets),
+            places: Some(&places),
             lock: &if self.lock_is_ours { LockView::Ours } else { LockView::Free },
             permit: self.memory.permit.as_ref(),
             heartbeat: &[],
