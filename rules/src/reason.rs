@@ -193,6 +193,7 @@ pub enum Reason {
     PodWithoutController,
     EvictionRefused,
     PodTerminating,
+    VolumeAttached,
     DrainDeadline,
     VerifyDeadline,
     HoldDeadline,
@@ -1072,9 +1073,16 @@ impl Reason {
                 "a pod that was asked to leave the node is still there",
                 "nothing while its grace period runs; let whoever put a finalizer on it take that off",
             ),
-            Self::DrainDeadline => {
-                entry("drain_deadline", "pods did not leave the node in time", "look at the pods that remain")
-            }
+            Self::VolumeAttached => entry(
+                "volume_attached",
+                "a volume is still attached to the node that its pod has left",
+                "nothing while it is being detached; else look at its CSI driver, and delete a VolumeAttachment that nothing uses",
+            ),
+            Self::DrainDeadline => entry(
+                "drain_deadline",
+                "pods or their volumes did not leave the node in time",
+                "look at the pods and volumes that remain",
+            ),
             Self::VerifyDeadline => entry(
                 "verify_deadline",
                 "the node did not come up at the target in time",
@@ -1267,6 +1275,7 @@ impl Reason {
         Self::PodWithoutController,
         Self::EvictionRefused,
         Self::PodTerminating,
+        Self::VolumeAttached,
         Self::DrainDeadline,
         Self::VerifyDeadline,
         Self::HoldDeadline,

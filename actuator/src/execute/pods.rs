@@ -62,10 +62,12 @@ fn pod(pod: core::Pod) -> Pod {
     let is_on_disk = |it: &core::EmptyDirVolumeSource| it.medium.as_deref().unwrap_or_default().is_empty();
     let mut empty_dirs = spec.volumes.iter().flatten().filter_map(|volume| volume.empty_dir.as_ref());
     let has_empty_dir = empty_dirs.any(is_on_disk);
+    let pod_name = metadata.name.clone().unwrap_or_default();
+    let claims = spec.volumes.iter().flatten().filter_map(|volume| claim(&pod_name, volume)).collect();
     let is_ready = |condition: &core::PodCondition| condition.type_ == "Ready" && condition.status == "True";
     Pod {
         namespace: metadata.namespace.unwrap_or_default(),
-        name: metadata.name.unwrap_or_default(),
+        name: pod_name,
         uid: metadata.uid.unwrap_or_default(),
         node: spec.node_name.filter(|name| !name.is_empty()).map(NodeName),
         phase: PodPhase::from_name(status.phase.as_deref().unwrap_or_default()),
@@ -78,7 +80,14 @@ fn pod(pod: core::Pod) -> Pod {
         labels: metadata.labels.unwrap_or_default(),
         placement,
         has_empty_dir,
+        claims,
     }
+}
+
+/// The claim that a volume of a pod stands for. That of an ephemeral one is named after both.
+fn claim(pod: &str, volume: &core::Volume) -> Option<String> {
+    let named = volume.persistent_volume_claim.as_ref().map(|source| source.claim_name.clone());
+    named.or_else(|| volume.ephemeral.as_ref().map(|_| format!("{pod}-{}", volume.name)))
 }
 
 #[cfg(test)]
@@ -115,7 +124,8 @@ mod tests {
                 ],
             },
             "spec": {"nodeName": "w-1", "priority": 7, "containers": [], "volumes": [
-                {"name": "a", "configMap": {"name": "x"}}, {"name": "b", "emptyDir": {}}]},
+                {"name": "a", "configMap": {"name": "x"}}, {"name": "b", "emptyDir": {}},
+                {"name": "d", "persistentVolumeClaim": {"claimName": "data"}}, {"name": "e", "ephemeral": {}}]},
             "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
         });
         let read = pod(serde_json::from_value(object).unwrap());
@@ -123,6 +133,7 @@ mod tests {
         assert!(read.deleting && read.mirror && read.ready);
         assert_eq!(read.finalizers, ["example.com/keep"]);
         assert!(read.has_empty_dir);
+        assert_eq!(read.claims, ["data", "b-e"]);
         assert_eq!((read.node, read.phase, read.priority), (Some("w-1".into()), PodPhase::Running, 7));
     }
 }

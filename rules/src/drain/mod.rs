@@ -6,6 +6,7 @@ mod forecast;
 mod place;
 mod plan;
 mod pod;
+mod volume;
 
 pub(crate) use budget::overlap;
 pub use budget::{Amount, Budget, Demand};
@@ -14,3 +15,4 @@ pub use forecast::*;
 pub use place::*;
 pub use plan::*;
 pub use pod::*;
+pub use volume::*;

@@ -39,6 +39,8 @@ pub struct Pod {
     pub placement: Placement,
     /// It has an `emptyDir` volume on its node's disk, which goes with it.
     pub has_empty_dir: bool,
+    /// The names of its `PersistentVolumeClaims`, those of its own ephemeral volumes among them.
+    pub claims: Vec<String>,
 }
 
 /// The owner that is marked as the controller.
@@ -107,6 +109,7 @@ impl Pod {
             labels: BTreeMap::new(),
             placement: Placement::default(),
             has_empty_dir: false,
+            claims: Vec::new(),
         }
     }
 

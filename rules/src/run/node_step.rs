@@ -214,7 +214,7 @@ fn drain_node(
         return held(state, it, plan.blocked, observed, now);
     }
     if plan.is_done() {
-        return enter(state, it, work, Stage::Mutate, now);
+        return detach(state, it, work, node, pods, observed, now);
     }
     if plan.evict.is_empty() {
         return linger(state, plan.waiting, now);
@@ -231,6 +231,38 @@ fn drain_node(
     gated(state, it, Action::Evict(uids), &node.name, observed, now, |proof| {
         Command::Evict(EvictOrder { node: node.name.clone(), pods: plan.evict, proof })
     })
+}
+
+/// Waits until the volumes of the pods that have left are detached: a change that restarts the kubelet, or fails, would
+/// keep them here while the pods wait for them elsewhere. The drain's deadline goes on.
+fn detach(
+    state: State,
+    it: &Active,
+    work: &NodeWork,
+    node: &Node,
+    pods: &[drain::Pod],
+    observed: &Observed<'_>,
+    now: Timestamp,
+) -> Turn {
+    // One from an attempt before, or from before the last eviction, says nothing of now.
+    let in_drain = Duration::try_from(now.duration_since(it.stage_since)).unwrap_or_default();
+    let acted = observed.known.act.as_ref().map(|acted| acted.age);
+    let read = observed.known.volumes.as_ref().filter(|read| {
+        read.node == node.name && read.age <= in_drain && acted.is_none_or(|age| read.age < age)
+    });
+    let Some(read) = read else { return Turn::run(state, Command::ReadVolumes(node.name.clone())) };
+    let findings = match &read.result {
+        Ok(volumes) => drain::still_attached(volumes, pods),
+        Err(finding) => vec![finding.clone()],
+    };
+    if findings.is_empty() {
+        return enter(state, it, work, Stage::Mutate, now);
+    }
+    let turn = linger(state, findings, now);
+    if read.age >= Duration::from_secs(observed.settings.unit_poll_seconds) {
+        return Turn::run(turn.state, Command::ReadVolumes(node.name.clone()));
+    }
+    turn
 }
 
 fn mutate(

@@ -1,6 +1,6 @@
 //! What a drain waits for, and what it does not.
 
-use lockkeeper_rules::drain::{Amount, Budget, Demand, Taint};
+use lockkeeper_rules::drain::{Amount, AttachedVolume, Budget, Demand, Taint};
 use lockkeeper_rules::labels::Selector;
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::{Action, Position};
@@ -267,5 +267,84 @@ fn a_part_of_the_alert_path_that_only_a_tainted_node_is_left_for_has_no_other_no
     assert!(cluster.state().finished.is_empty(), "{:?}", cluster.state().finished);
     assert!(cluster.holds().contains(&"pipeline_has_no_other_node".to_owned()), "{:?}", cluster.holds());
     cluster.taints.clear();
+    cluster.run_to_the_end();
+}
+
+fn attached(volume: &str) -> AttachedVolume {
+    let claim = Some(("default".to_owned(), "data".to_owned()));
+    AttachedVolume { attachment: format!("csi-{volume}"), volume: volume.to_owned(), claim }
+}
+
+#[test]
+fn a_node_is_drained_only_when_the_volumes_of_its_pods_are_detached() {
+    let mut cluster = at("cordon", 73);
+    cluster.attached.insert("w-1".to_owned(), vec![attached("pv-1")]);
+    until(&mut cluster, "drain");
+    let detail = "VolumeAttachment csi-pv-1 of the claim default/data";
+    let expected = [Finding::new(Reason::VolumeAttached, "pv-1", detail)];
+    while held(&cluster) != expected {
+        assert_eq!(cluster.stage(), Some("drain"), "{:?}", held(&cluster));
+        cluster.turn();
+    }
+    for _ in 0..100 {
+        cluster.turn();
+        assert_eq!((held(&cluster), cluster.stage()), (expected.to_vec(), Some("drain")));
+    }
+    cluster.attached.clear();
+    cluster.run_to_the_end();
+    cluster.assert_upgraded_once_each();
+}
+
+#[test]
+fn a_volume_that_is_not_detached_gives_the_node_back_at_the_deadline_and_is_named() {
+    let mut cluster = at("cordon", 74);
+    cluster.attached.insert("w-1".to_owned(), vec![attached("pv-1")]);
+    while !matches!(cluster.state().position, Position::Waiting(_)) {
+        cluster.turn();
+    }
+    let Position::Waiting(it) = cluster.state().position else { unreachable!() };
+    assert_eq!(it.because[0].reason, Reason::DrainDeadline);
+    assert!(it.because[0].detail.contains("volume_attached pv-1"), "{}", it.because[0]);
+    assert!(!cluster.is_sent("w-1") && !cluster.is_unschedulable("w-1"));
+    // What was read in the attempt before does not count for the next one.
+    until(&mut cluster, "drain");
+    cluster.attached.clear();
+    cluster.run_to_the_end();
+}
+
+#[test]
+fn volumes_that_cannot_be_read_are_not_detached() {
+    let mut cluster = at("cordon", 75);
+    cluster.volumes_are_unreadable = true;
+    until(&mut cluster, "drain");
+    while cluster.pods_on("w-1") > 0 {
+        cluster.turn();
+    }
+    for _ in 0..100 {
+        cluster.turn();
+        assert_eq!(cluster.stage(), Some("drain"), "{:?}", held(&cluster));
+    }
+    assert_eq!(held(&cluster), [Finding::new(Reason::ApiUnreachable, "volumeattachments", "403")]);
+    cluster.volumes_are_unreadable = false;
+    cluster.run_to_the_end();
+}
+
+#[test]
+fn what_was_read_of_volumes_before_an_attempt_says_nothing_of_it() {
+    let mut cluster = at("mutate", 76);
+    // It was read that nothing is attached; the gate then holds the node until it is given back.
+    cluster.gate_is_shut = true;
+    while !matches!(cluster.state().position, Position::Waiting(_)) {
+        cluster.turn();
+    }
+    cluster.gate_is_shut = false;
+    cluster.attached.insert("w-1".to_owned(), vec![attached("pv-1")]);
+    until(&mut cluster, "drain");
+    for _ in 0..100 {
+        cluster.turn();
+        assert_eq!(cluster.stage(), Some("drain"), "{:?}", held(&cluster));
+    }
+    assert_eq!(cluster.holds(), ["volume_attached"]);
+    cluster.attached.clear();
     cluster.run_to_the_end();
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use lockkeeper_rules::api::{Retry, UpgradeRun, UpgradeRunSpec, UpgradeRunStatus};
-use lockkeeper_rules::drain::{Budget, Controller, Place, Pod, PodPhase, Taint};
+use lockkeeper_rules::drain::{AttachedVolume, Budget, Controller, Place, Pod, PodPhase, Taint};
 use lockkeeper_rules::gate::{Permit, Report};
 use lockkeeper_rules::invariant::{self, Scene};
 use lockkeeper_rules::kubeadm::KubeadmSettings;
@@ -18,7 +18,7 @@ use lockkeeper_rules::run::LedgerReading;
 use lockkeeper_rules::run::{
     Acted, CheckOrder, Checked, Command, Known, KubeadmSurvey, LedgerOrder, LedgerRead, LockView,
     ManifestFile, ManifestSurvey, Needs, NodeSurvey, NodeTarget, Observed, Position, Shown, State,
-    SurveyOrder, Surveyed, Turn, UnitKind, UnitOrder, Work, decide, needs, outlook, status,
+    SurveyOrder, Surveyed, Turn, UnitKind, UnitOrder, VolumesRead, Work, decide, needs, outlook, status,
 };
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::{ApiServer, CONTROL_PLANE, Node, Role, Snapshot, Source, StaticPod};
@@ -49,6 +49,7 @@ struct Unit {
 struct Memory {
     check: Option<Report>,
     ledger: Option<(LedgerRead, Timestamp)>,
+    volumes: Option<(VolumesRead, Timestamp)>,
     survey: Option<Surveyed>,
     act: Option<(Acted, Timestamp)>,
     failed: Option<(Acted, Timestamp)>,
@@ -86,6 +87,10 @@ pub struct Simulated {
     pub units_never_start: bool,
     /// A budget refuses every eviction.
     pub evictions_are_refused: bool,
+    /// The volumes that are attached to a node.
+    pub attached: BTreeMap<String, Vec<AttachedVolume>>,
+    /// Nobody may read what is attached.
+    pub volumes_are_unreadable: bool,
     /// What preflight reads of budgets.
     pub budgets: Vec<Budget>,
     /// The taint of a node.
@@ -167,6 +172,8 @@ impl Simulated {
             units_take: Duration::ZERO,
             units_never_start: false,
             evictions_are_refused: false,
+            attached: BTreeMap::new(),
+            volumes_are_unreadable: false,
             budgets: Vec::new(),
             taints: BTreeMap::new(),
             refused_pod: None,
@@ -240,6 +247,7 @@ impl Simulated {
         let memory = &mut self.memory;
         (memory.check, memory.permit) = (None, None);
         memory.ledger.iter_mut().for_each(|(_, at)| *at += by);
+        memory.volumes.iter_mut().for_each(|(_, at)| *at += by);
         memory.act.iter_mut().chain(&mut memory.failed).for_each(|(_, at)| *at += by);
         memory.node_finished.iter_mut().for_each(|at| *at += by);
         self.pass(Duration::ZERO);
@@ -477,6 +485,7 @@ impl Simulated {
         Known {
             check: memory.check.clone().map(|report| Checked { age: age(report.started_at), report }),
             ledger: memory.ledger.clone().map(|(read, at)| LedgerRead { age: age(at), ..read }),
+            volumes: memory.volumes.clone().map(|(read, at)| VolumesRead { age: age(at), ..read }),
             survey: memory.survey.clone(),
             act: memory.act.clone().map(|(acted, at)| Acted { age: age(at), ..acted }),
             failed: memory.failed.clone().map(|(acted, at)| Acted { age: age(at), ..acted }),
@@ -624,6 +633,13 @@ impl Simulated {
             Command::Survey(order) => self.survey(order, started_at),
             Command::StartUnit(order) => self.start(order),
             Command::ReadLedger(order) => self.read_ledger(order),
+            Command::ReadVolumes(node) => {
+                let unknown = || Finding::new(Reason::ApiUnreachable, "volumeattachments", "403");
+                let attached = self.attached.get(&node.0).cloned().unwrap_or_default();
+                let result = if self.volumes_are_unreadable { Err(unknown()) } else { Ok(attached) };
+                let read = VolumesRead { node: node.clone(), age: Duration::ZERO, result };
+                self.memory.volumes = Some((read, started_at));
+            }
             Command::Cordon(order) if self.cordons_are_refused => {
                 self.cordons_tried += 1;
                 let findings =
