@@ -37,7 +37,8 @@ pub(super) fn node_step(
     let Some(node) = node else {
         let finding = Finding::new(Reason::NodeMissing, work.before.name.0.clone(), "");
         return if was_left_alone(&state, &it, &work, observed, now) {
-            retry_later(state, &it, vec![finding], observed, now)
+            // An intent that was never carried out is none: whoever comes back by this name is as it was.
+            retry_later(state, &Active { intent: None, ..it }, vec![finding], observed, now)
         } else {
             halt(state, &it, finding, now)
         };

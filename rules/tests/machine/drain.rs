@@ -151,6 +151,8 @@ fn a_node_that_is_deleted_while_the_gate_holds_its_unit_back_ends_its_step_once_
         (cluster.close_gate_when, cluster.gate_is_shut) = (None, false);
         cluster.turns(2_000);
         assert_eq!(cluster.halted().as_deref(), halted, "{turns}");
+        let begun = cluster.state().attempted.iter().any(|attempted| attempted.begun);
+        assert_eq!(begun, halted.is_some());
         if halted.is_some() {
             // As its remedy says.
             cluster.retry_what_halted();
