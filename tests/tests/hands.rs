@@ -451,9 +451,9 @@ async fn an_eviction_goes_by_uid_and_under_its_budget() {
     assert!(budgets.iter().any(|budget| seen.iter().any(|pod| budget.protects(pod))));
     // kubeadm's taint keeps pods away from the control plane.
     let places = execute::places(&world.kube).await.value.unwrap();
-    let takes: Vec<_> =
-        places.iter().filter(|it| it.takes(&seen[0].placement)).map(|it| &it.node.0).collect();
-    assert_eq!(takes, ["worker-1"]);
+    let free = seen.iter().find(|pod| pod.name.starts_with("free")).unwrap();
+    let takes = places.iter().filter(|place| place.takes(&free.placement));
+    assert_eq!(takes.map(|place| place.node.0.as_str()).collect::<Vec<_>>(), ["worker-1"]);
     volumes_are_read_with_their_claims(&world).await;
 }
 
