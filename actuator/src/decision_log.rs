@@ -89,6 +89,7 @@ pub fn name(command: &Command) -> &'static str {
         Command::Survey(_) => "survey",
         Command::StartUnit(_) => "start_unit",
         Command::ReadLedger(_) => "read_ledger",
+        Command::ReadVolumes(_) => "read_volumes",
         Command::Cordon(_) => "cordon",
         Command::Evict(_) => "evict",
         Command::Uncordon(_) => "uncordon",
@@ -101,6 +102,7 @@ fn node(command: &Command) -> Option<&str> {
     match command {
         Command::StartUnit(order) => Some(&order.node.name.0),
         Command::ReadLedger(order) => Some(&order.node.name.0),
+        Command::ReadVolumes(node) => Some(&node.0),
         Command::Cordon(order) => Some(&order.node.0),
         Command::Evict(order) => Some(&order.node.0),
         Command::Uncordon(order) => Some(&order.node.0),
@@ -125,6 +127,7 @@ fn proof(command: &Command) -> Option<&Proof> {
         | Command::Check(_)
         | Command::Survey(_)
         | Command::ReadLedger(_)
+        | Command::ReadVolumes(_)
         | Command::Uncordon(_)
         | Command::AddFinalizer
         | Command::RemoveFinalizer => None,

@@ -4,10 +4,13 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use lockkeeper_rules::drain::AttachedVolume;
 use lockkeeper_rules::name::NodeName;
 use lockkeeper_rules::reason::Finding;
 use lockkeeper_rules::run::LedgerReading;
-use lockkeeper_rules::run::{Acted, Command, Known, LedgerOrder, LedgerRead, NodeSurvey, Surveyed};
+use lockkeeper_rules::run::{
+    Acted, Command, Known, LedgerOrder, LedgerRead, NodeSurvey, Surveyed, VolumesRead,
+};
 
 use crate::live_check::Asked;
 
@@ -18,6 +21,8 @@ pub struct Memory {
     check: Option<Asked>,
     /// The last reading of a ledger.
     ledger: Option<(LedgerOrder, Result<LedgerReading, Finding>, Instant)>,
+    /// The last reading of the volumes on a node.
+    volumes: Option<(NodeName, Result<Vec<AttachedVolume>, Finding>, Instant)>,
     /// The last survey.
     survey: Option<(Surveyed, Instant)>,
     /// The last mutation.
@@ -57,6 +62,16 @@ impl Memory {
         self.ledger = Some((order, result, asked));
     }
 
+    /// Remembers which volumes are attached to a node. As with a ledger, it is as old as the question.
+    pub fn volumes_read(
+        &mut self,
+        node: NodeName,
+        result: Result<Vec<AttachedVolume>, Finding>,
+        asked: Instant,
+    ) {
+        self.volumes = Some((node, result, asked));
+    }
+
     /// Remembers what the nodes said of themselves.
     pub fn surveyed(&mut self, at: Timestamp, nodes: Vec<(NodeName, Result<NodeSurvey, Finding>)>) {
         self.survey = Some((Surveyed { at, age: Duration::ZERO, nodes }, Instant::now()));
@@ -90,6 +105,11 @@ impl Memory {
             ledger: self.ledger.as_ref().map(|(order, result, at)| LedgerRead {
                 node: order.node.name.clone(),
                 token: order.token.clone(),
+                age: at.elapsed(),
+                result: result.clone(),
+            }),
+            volumes: self.volumes.as_ref().map(|(node, result, at)| VolumesRead {
+                node: node.clone(),
                 age: at.elapsed(),
                 result: result.clone(),
             }),

@@ -15,7 +15,7 @@ use lockkeeper_rules::snapshot::Snapshot;
 
 use crate::decision_log::DecisionLog;
 use crate::events::{Events, Weight};
-use crate::execute::{Warrant, cordon, evict, uncordon};
+use crate::execute::{Warrant, cordon, evict, uncordon, volumes_on};
 use crate::kubeadm::{self, Ssh};
 use crate::leader::Leader;
 use crate::live_check::LiveCheck;
@@ -157,6 +157,13 @@ impl Hands {
                 let result = kubeadm::read_ledger(&self.ssh, order).await;
                 let findings = result.as_ref().err().cloned().into_iter().collect();
                 memory.ledger_read(order.clone(), result, asked);
+                findings
+            }
+            Command::ReadVolumes(node) => {
+                let asked = Instant::now();
+                let result = volumes_on(client, node).await;
+                let findings = result.as_ref().err().cloned().into_iter().collect();
+                memory.volumes_read(node.clone(), result, asked);
                 findings
             }
             Command::StartUnit(order) => {

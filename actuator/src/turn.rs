@@ -21,7 +21,7 @@ use lockkeeper_rules::snapshot::{Packages, Snapshot, Source};
 use lockkeeper_rules::verdict::{self, Case, Verdict};
 use tokio::sync::watch;
 
-use crate::execute::{all_pods, budgets, pods_on};
+use crate::execute::{all_pods, budgets, places, pods_on};
 use crate::leader::Leader;
 use crate::lock;
 use crate::memory::Memory;
@@ -218,13 +218,13 @@ impl Actuator {
         snapshot: &Snapshot,
     ) -> (Turn, lockkeeper_rules::api::UpgradeRunStatus) {
         let client = &self.cluster.client;
-        let (pods, budgets) = match needs(&scene.state) {
-            Needs::Nothing => (None, None),
-            Needs::PodsOn(node) => (Some(pods_on(client, &node).await), None),
-            Needs::AllPods => (Some(all_pods(client).await), None),
-            Needs::AllPodsAndBudgets => {
-                let (pods, budgets) = tokio::join!(all_pods(client), budgets(client));
-                (Some(pods), Some(budgets))
+        let (pods, budgets, places) = match needs(&scene.state) {
+            Needs::Nothing => (None, None, None),
+            Needs::PodsOn(node) => (Some(pods_on(client, &node).await), None, None),
+            Needs::AllPods => (Some(all_pods(client).await), None, None),
+            Needs::AllPodsBudgetsAndPlaces => {
+                let (pods, budgets, places) = tokio::join!(all_pods(client), budgets(client), places(client));
+                (Some(pods), Some(budgets), Some(places))
             }
         };
         let now = Timestamp::now();
@@ -240,6 +240,7 @@ impl Actuator {
             verdict: &standing,
             pods: pods.as_ref(),
             budgets: budgets.as_ref(),
+            places: places.as_ref(),
             lock: &scene.lock,
             permit: permit.as_ref(),
             heartbeat: heartbeat.as_slice(),

@@ -124,6 +124,7 @@ pub fn check(scene: &Scene<'_>, command: &Command, now: Timestamp) -> Vec<Violat
         | Command::Check(_)
         | Command::Survey(_)
         | Command::ReadLedger(_)
+        | Command::ReadVolumes(_)
         | Command::AddFinalizer
         | Command::RemoveFinalizer => {}
     }

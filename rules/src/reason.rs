@@ -168,6 +168,7 @@ pub enum Reason {
     NodeHalfUpgraded,
     NoHomeForActuator,
     PipelineHasNoOtherNode,
+    PodHasNoOtherNode,
     InvariantViolated,
     // A node's step.
     SshUnreachable,
@@ -194,6 +195,8 @@ pub enum Reason {
     PdbBlocked,
     PodWithoutController,
     EvictionRefused,
+    PodTerminating,
+    VolumeAttached,
     DrainDeadline,
     VerifyDeadline,
     HoldDeadline,
@@ -369,9 +372,11 @@ impl Reason {
                 "a node reports memory, disk or process pressure",
                 "free the resource on the node",
             ),
-            Self::NodeMissing => {
-                entry("node_missing", "the node is gone", "nothing if it was removed on purpose")
-            }
+            Self::NodeMissing => entry(
+                "node_missing",
+                "the node is gone",
+                "nothing if it was removed on purpose; if the run has halted over it, set spec.retry",
+            ),
             Self::NodeReplaced => entry(
                 "node_replaced",
                 "a node of this name has another uid than when its step began",
@@ -397,8 +402,8 @@ impl Reason {
             ),
             Self::NodeAddressMissing => entry(
                 "node_address_missing",
-                "a node has no InternalIP to reach it by",
-                "let its kubelet report one",
+                "a node has no InternalIP that it could be reached by",
+                "let its kubelet report one that is an IP address",
             ),
             Self::ControllerLeaseStale => entry(
                 "controller_lease_stale",
@@ -951,13 +956,18 @@ impl Reason {
             ),
             Self::NoHomeForActuator => entry(
                 "no_home_for_actuator",
-                "the actuator could not run on any other node",
-                "add a node, or run the actuator outside the cluster with --kubeconfig",
+                "no replica of the actuator on another node could lead while its own is upgraded",
+                "run two replicas on different nodes, or the actuator outside the cluster with --kubeconfig",
             ),
             Self::PipelineHasNoOtherNode => entry(
                 "pipeline_has_no_other_node",
                 "a part of the alert path could not run on any other node",
-                "make room for it elsewhere",
+                "let another node take it: by its labels, its taints or the pod's tolerations; or, where a node comes for it by itself, accept it for this run: spec.acceptRisks",
+            ),
+            Self::PodHasNoOtherNode => entry(
+                "pod_has_no_other_node",
+                "pods of a budget come back only after the node whose drain waits for them",
+                "let another node take them, relax the budget, or, where a node comes for them by itself, accept it for this run: spec.acceptRisks",
             ),
             Self::InvariantViolated => entry(
                 "invariant_violated",
@@ -1078,9 +1088,21 @@ impl Reason {
                 "the API server refused an eviction",
                 "read the message: usually an admission webhook",
             ),
-            Self::DrainDeadline => {
-                entry("drain_deadline", "pods did not leave the node in time", "look at the pods that remain")
-            }
+            Self::PodTerminating => entry(
+                "pod_terminating",
+                "a pod that was asked to leave the node is still there",
+                "nothing while its grace period runs; let whoever put a finalizer on it take that off",
+            ),
+            Self::VolumeAttached => entry(
+                "volume_attached",
+                "a volume is still attached to the node that its pod has left",
+                "nothing while it is being detached; else look at its CSI driver, and delete a VolumeAttachment that nothing uses",
+            ),
+            Self::DrainDeadline => entry(
+                "drain_deadline",
+                "pods or their volumes did not leave the node in time",
+                "look at the pods and volumes that remain",
+            ),
             Self::VerifyDeadline => entry(
                 "verify_deadline",
                 "the node did not come up at the target in time",
@@ -1249,6 +1271,7 @@ impl Reason {
         Self::NodeHalfUpgraded,
         Self::NoHomeForActuator,
         Self::PipelineHasNoOtherNode,
+        Self::PodHasNoOtherNode,
         Self::InvariantViolated,
         Self::SshUnreachable,
         Self::SshHostKey,
@@ -1274,6 +1297,8 @@ impl Reason {
         Self::PdbBlocked,
         Self::PodWithoutController,
         Self::EvictionRefused,
+        Self::PodTerminating,
+        Self::VolumeAttached,
         Self::DrainDeadline,
         Self::VerifyDeadline,
         Self::HoldDeadline,

@@ -1,6 +1,7 @@
 //! What was read, with its proven age. Plain values: the exporter fills them, the rules judge them.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -226,7 +227,7 @@ pub struct Node {
     pub resource_version: String,
     /// Control plane or worker.
     pub role: Role,
-    /// The first InternalIP.
+    /// The first InternalIP, as written; [`Node::address`] says whether it is one.
     pub internal_ip: Option<String>,
     /// `nodeInfo.machineID`.
     pub machine_id: String,
@@ -255,6 +256,16 @@ pub struct Node {
 }
 
 impl Node {
+    /// The address to reach it by. Whoever may write a Node's status may write anything there: another name would be
+    /// another machine, and a word that begins with a dash an option of whatever is started with it.
+    ///
+    /// # Errors
+    /// There is none, or it is no IP address, in words.
+    pub fn address(&self) -> Result<IpAddr, String> {
+        let Some(address) = &self.internal_ip else { return Err("no InternalIP".to_owned()) };
+        address.parse().map_err(|_not_an_address| format!("its InternalIP {address:?} is no IP address"))
+    }
+
     /// A node of which only name and role are known: nothing that it has not said counts as good.
     #[must_use]
     pub fn silent(name: &str, role: Role) -> Self {
@@ -366,6 +377,24 @@ mod tests {
             "a list is not nothing"
         );
         assert!(serde_json::from_str::<Source<u8>>(&nothing.replace("null,", "\"x\",")).is_err());
+    }
+
+    #[test]
+    fn only_an_ip_address_is_one_to_reach_a_node_by() {
+        for (written, expected) in [
+            (Some("10.0.0.1"), Ok("10.0.0.1")),
+            (Some("fd00::1"), Ok("fd00::1")),
+            (None, Err("no InternalIP")),
+            (Some(""), Err("its InternalIP \"\" is no IP address")),
+            (Some("w-1.example"), Err("its InternalIP \"w-1.example\" is no IP address")),
+            (Some("10.0.0.1:22"), Err("its InternalIP \"10.0.0.1:22\" is no IP address")),
+            (Some("fe80::1%eth0"), Err("its InternalIP \"fe80::1%eth0\" is no IP address")),
+            (Some("-oProxyCommand=reboot"), Err("its InternalIP \"-oProxyCommand=reboot\" is no IP address")),
+        ] {
+            let node = Node { internal_ip: written.map(str::to_owned), ..Node::silent("w-1", Role::Worker) };
+            let found = node.address().map(|address| address.to_string());
+            assert_eq!(found.as_deref().map_err(String::as_str), expected);
+        }
     }
 
     #[test]

@@ -193,7 +193,9 @@ const RIGHTS: &[(&[&str], bool, bool)] = &[
     (&["list", "volumeattributesclasses.storage.k8s.io"], true, true),
     (&["get", "volumeattributesclasses.storage.k8s.io"], false, false),
     (&["list", "resourceclaims.resource.k8s.io", "-A"], true, true),
-    (&["list", "volumeattachments.storage.k8s.io"], false, false),
+    (&["list", "volumeattachments.storage.k8s.io"], false, true),
+    (&["watch", "volumeattachments.storage.k8s.io"], false, false),
+    (&["get", "persistentvolumes"], false, true),
     (&["get", "/readyz"], true, true),
 ];
 

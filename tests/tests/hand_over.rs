@@ -1,5 +1,7 @@
 //! Two replicas, each on a node of the cluster that they upgrade: each leaves its own node to the other.
 
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::api::{Api, PostParams};
 use lockkeeper_tests::World;
 use lockkeeper_tests::world::Product;
 use serde_json::json;
@@ -19,6 +21,7 @@ async fn the_lead_is_handed_over_before_the_node_of_the_leader_is_upgraded() {
     world.start_products().await.unwrap_or_else(|error| panic!("{error:#}"));
     leads(&world, &world.actuator).await;
     second.start().await.unwrap();
+    the_pods_of_the_replicas(&world).await;
     world.create_run(RUN, json!({"target": "v1.36.3"})).await.unwrap();
     world.wait_until_succeeded(RUN, 240).await;
 
@@ -28,6 +31,32 @@ async fn the_lead_is_handed_over_before_the_node_of_the_leader_is_upgraded() {
     let mut all = [first.clone(), second.clone()].concat();
     all.sort();
     assert_eq!(all, ["cp-1", "worker-1", "worker-2"], "each once, and never its own: {first:?}, {second:?}");
+}
+
+/// The actuators run outside; the pods that they would run in must be Ready on a node each.
+async fn the_pods_of_the_replicas(world: &World) {
+    let labels = json!({"app.kubernetes.io/name": "lockkeeper-actuator"});
+    let deployment = json!({
+        "metadata": {"name": "lockkeeper-actuator"},
+        "spec": {"replicas": 2, "selector": {"matchLabels": labels}, "template": {
+            "metadata": {"labels": labels},
+            "spec": {
+                "terminationGracePeriodSeconds": 1, "containers": [{"name": "app", "image": "app"}],
+                "topologySpreadConstraints": [{
+                    "maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "DoNotSchedule",
+                    "labelSelector": {"matchLabels": labels}}],
+            },
+        }},
+    });
+    let deployments: Api<Deployment> = Api::namespaced(world.kube.clone(), "default");
+    deployments.create(&PostParams::default(), &serde_json::from_value(deployment).unwrap()).await.unwrap();
+    let deployments = &deployments;
+    world
+        .wait_for("the pods of both replicas", 60, || async move {
+            let status = deployments.get("lockkeeper-actuator").await?.status.unwrap_or_default();
+            Ok((status.ready_replicas == Some(2)).then_some(()))
+        })
+        .await;
 }
 
 /// The nodes that an actuator took out of service, in order.

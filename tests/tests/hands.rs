@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{Node, PersistentVolume, Pod};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::storage::v1::VolumeAttachment;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
@@ -16,6 +17,7 @@ use lockkeeper_actuator::leader::Leader;
 use lockkeeper_actuator::store::{self, StoreError};
 use lockkeeper_exporter::read::now;
 use lockkeeper_rules::api::{CORDONED_BY_ANNOTATION, UpgradeRun, UpgradeRunStatus};
+use lockkeeper_rules::drain::AttachedVolume;
 use lockkeeper_rules::gate::Held;
 use lockkeeper_rules::kubeadm::KubeadmSettings;
 use lockkeeper_rules::name::{NodeName, RunUid, Token};
@@ -394,7 +396,9 @@ async fn an_eviction_goes_by_uid_and_under_its_budget() {
     };
     let reasons = |findings: Vec<Finding>| findings.iter().map(|finding| finding.reason).collect::<Vec<_>>();
     let pods = pods_of(&world, "guarded").await;
-    assert_eq!(reasons(evict(vec![pods[0].clone()], proof(1)).await), [Reason::PdbBlocked]);
+    let refused = evict(vec![pods[0].clone()], proof(1)).await;
+    assert_eq!(refused.iter().map(|finding| finding.reason).collect::<Vec<_>>(), [Reason::PdbBlocked]);
+    assert!(refused[0].detail.contains("disruption budget guarded"), "{}", refused[0]);
     let asked = || async {
         let written =
             world.audit("admin").into_iter().filter(|entry| entry.subresource == "eviction").count();
@@ -445,6 +449,40 @@ async fn an_eviction_goes_by_uid_and_under_its_budget() {
     assert!(everywhere.iter().any(|pod| pod.mirror));
     let budgets = execute::budgets(&world.kube).await.value.unwrap();
     assert!(budgets.iter().any(|budget| seen.iter().any(|pod| budget.protects(pod))));
+    // kubeadm's taint keeps pods away from the control plane.
+    let places = execute::places(&world.kube).await.value.unwrap();
+    let free = seen.iter().find(|pod| pod.name.starts_with("free")).unwrap();
+    let takes = places.iter().filter(|place| place.takes(&free.placement));
+    assert_eq!(takes.map(|place| place.node.0.as_str()).collect::<Vec<_>>(), ["worker-1"]);
+    volumes_are_read_with_their_claims(&world).await;
+}
+
+async fn volumes_are_read_with_their_claims(world: &World) {
+    let node = NodeName("worker-1".to_owned());
+    assert_eq!(execute::volumes_on(&world.kube, &node).await, Ok(vec![]));
+    let volume = json!({"metadata": {"name": "pv-1"}, "spec": {
+        "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"],
+        "persistentVolumeReclaimPolicy": "Retain", "claimRef": {"namespace": "default", "name": "data"},
+        "csi": {"driver": "csi.example", "volumeHandle": "h"}}});
+    let volumes: Api<PersistentVolume> = Api::all(world.kube.clone());
+    volumes.create(&PostParams::default(), &serde_json::from_value(volume).unwrap()).await.unwrap();
+    let attachments: Api<VolumeAttachment> = Api::all(world.kube.clone());
+    for (name, node, volume) in
+        [("csi-1", "worker-1", "pv-1"), ("csi-2", "worker-1", "gone"), ("csi-3", "cp-1", "pv-1")]
+    {
+        let attachment = json!({"metadata": {"name": name}, "spec": {
+            "attacher": "csi.example", "nodeName": node, "source": {"persistentVolumeName": volume}}});
+        let attachment = serde_json::from_value(attachment).unwrap();
+        attachments.create(&PostParams::default(), &attachment).await.unwrap();
+    }
+    let attached = |attachment: &str, volume: &str, claim| AttachedVolume {
+        attachment: attachment.to_owned(),
+        volume: volume.to_owned(),
+        claim,
+    };
+    let data = Some(("default".to_owned(), "data".to_owned()));
+    let expected = vec![attached("csi-1", "pv-1", data), attached("csi-2", "gone", None)];
+    assert_eq!(execute::volumes_on(&world.kube, &node).await, Ok(expected));
 }
 
 /// The target's kubeadm and the installed one, where they were asked.

@@ -64,7 +64,7 @@ async fn evict_one(client: &Client, pod: &PodRef) -> Option<Finding> {
         Ok(_accepted) => None,
         Err(Failed::Answer(kube::Error::Api(status))) => {
             let causes = status.details.as_ref().map(|details| details.causes.as_slice()).unwrap_or_default();
-            let causes = causes.iter().map(|cause| cause.reason.clone()).collect();
+            let causes = causes.iter().map(|cause| (cause.reason.clone(), cause.message.clone())).collect();
             eviction_finding(pod, &Refusal { code: status.code, causes, message: status.message.clone() })
         }
         Err(error) => Some(unknown(pod, why(&error))),

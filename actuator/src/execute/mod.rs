@@ -3,12 +3,16 @@
 
 mod cordon;
 mod evict;
+mod places;
 mod pods;
+mod volumes;
 mod warrant;
 
 pub use cordon::{cordon, uncordon};
 pub use evict::evict;
+pub use places::places;
 pub use pods::{all_pods, budgets, pods_on};
+pub use volumes::volumes_on;
 pub use warrant::Warrant;
 
 use std::time::Duration;

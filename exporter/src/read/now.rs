@@ -1,6 +1,7 @@
 //! One fresh and consistent read of everything, with the same eyes as the watch: what the actuator does right
 //! before it acts.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::Request;
@@ -137,11 +138,11 @@ async fn with_others(
     let asked = control_plane.into_iter().map(async |node| {
         let name = node.name.to_string();
         let unknown = |why: String| ApiServer { name: name.clone(), version: Err(why), ready: false };
-        let Some(address) = &node.internal_ip else {
-            return unknown("the node has no InternalIP".to_owned());
+        let address = match node.address() {
+            Ok(address) => SocketAddr::new(address, API_SERVER_PORT),
+            Err(why) => return unknown(why),
         };
-        let bracketed = if address.contains(':') { format!("[{address}]") } else { address.clone() };
-        match cluster.at(&format!("{bracketed}:{API_SERVER_PORT}")) {
+        match cluster.at(&address.to_string()) {
             Ok(client) => api_server(&client, name.clone(), deadline).await,
             Err(why) => unknown(why),
         }

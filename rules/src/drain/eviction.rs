@@ -8,8 +8,8 @@ use crate::run::PodRef;
 pub struct Refusal {
     /// The HTTP status code.
     pub code: u16,
-    /// The reasons among `details.causes`.
-    pub causes: Vec<String>,
+    /// Reason and message of each of `details.causes`.
+    pub causes: Vec<(String, String)>,
     /// What it says.
     pub message: String,
 }
@@ -26,7 +26,7 @@ pub fn is_there(pod: &PodRef, uid_now: Option<&str>) -> bool {
 #[must_use]
 pub fn eviction_finding(pod: &PodRef, refusal: &Refusal) -> Option<Finding> {
     let Refusal { code, causes, message } = refusal;
-    let has = |cause: &str| causes.iter().any(|one| one == cause);
+    let has = |cause: &str| causes.iter().any(|(reason, _)| reason == cause);
     let reason = match code {
         // Gone, or another pod of the same name has taken its place: the uid is our precondition.
         404 | 409 => return None,
@@ -36,7 +36,10 @@ pub fn eviction_finding(pod: &PodRef, refusal: &Refusal) -> Option<Finding> {
         429 | 502..=504 => Reason::ApiUnreachable,
         _ => Reason::EvictionRefused,
     };
-    Some(Finding::new(reason, format!("{}/{}", pod.namespace, pod.name), message.clone()))
+    // The budget is named in the cause only.
+    let said = std::iter::once(message).chain(causes.iter().map(|(_, message)| message));
+    let said: Vec<&str> = said.map(String::as_str).filter(|text| !text.is_empty()).collect();
+    Some(Finding::new(reason, format!("{}/{}", pod.namespace, pod.name), said.join(" ")))
 }
 
 #[cfg(test)]
@@ -66,9 +69,20 @@ mod tests {
             (500, "", Some(Reason::EvictionRefused)),
             (400, "", Some(Reason::EvictionRefused)),
         ] {
-            let refusal = Refusal { code, causes: vec![cause.to_owned()], message: String::new() };
+            let causes = vec![(cause.to_owned(), String::new())];
+            let refusal = Refusal { code, causes, message: String::new() };
             let found = eviction_finding(&pod, &refusal).map(|finding| finding.reason);
             assert_eq!(found, expected, "{code} {cause}");
         }
+    }
+
+    #[test]
+    fn a_refused_eviction_names_the_budget() {
+        let pod = PodRef { namespace: "a".to_owned(), name: "b".to_owned(), uid: "c".to_owned() };
+        let cause = "The disruption budget web needs 2 healthy pods and has 2 currently";
+        let message = "Cannot evict pod as it would violate the pod's disruption budget.";
+        let causes = vec![("DisruptionBudget".to_owned(), cause.to_owned())];
+        let found = eviction_finding(&pod, &Refusal { code: 429, causes, message: message.to_owned() });
+        assert_eq!(found, Some(Finding::new(Reason::PdbBlocked, "a/b", format!("{message} {cause}"))));
     }
 }

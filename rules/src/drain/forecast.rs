@@ -1,9 +1,15 @@
 //! What a drain would meet, said before a run begins.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::plan::{is_unmanaged, unmanaged};
 use super::{Budget, Demand, Pod, overlap};
 use crate::api::{DrainPolicy, UnmanagedPods};
-use crate::reason::Finding;
+use crate::name::NodeName;
+use crate::reason::{Finding, Reason};
+
+/// How many pods are named in one sentence.
+const NAMED_MAX: usize = 10;
 
 /// Everything that would hold the drain of the nodes that these pods are on, and that waiting would not mend.
 #[must_use]
@@ -12,7 +18,7 @@ pub fn forecast(pods: &[Pod], budgets: &[Budget], policy: DrainPolicy) -> Vec<Fi
         UnmanagedPods::Hold => pods.iter().filter(|pod| is_unmanaged(pod)).map(unmanaged).collect(),
         UnmanagedPods::Evict => vec![],
     };
-    let leaving: Vec<&Pod> = pods.iter().filter(|pod| would_leave(pod)).collect();
+    let leaving: Vec<&Pod> = pods.iter().filter(|pod| pod.would_leave()).collect();
     findings.extend(budgets.iter().filter_map(|budget| never(budget, &leaving)));
     findings.extend(leaving.iter().filter_map(|pod| {
         let names: Vec<&str> = budgets.iter().filter(|b| b.protects(pod)).map(|b| b.name.as_str()).collect();
@@ -22,9 +28,53 @@ pub fn forecast(pods: &[Pod], budgets: &[Budget], policy: DrainPolicy) -> Vec<Fi
     findings
 }
 
-fn would_leave(pod: &Pod) -> bool {
-    let by_daemon_set = pod.controller.as_ref().is_some_and(|controller| controller.kind == "DaemonSet");
-    !pod.mirror && !pod.deleting && !pod.phase.is_finished() && !by_daemon_set
+/// Budgets by which the drain of a node would stand still, because those of its pods that no other node takes come back
+/// only after it: each of them that leaves is one fewer for as long.
+#[must_use]
+pub fn stuck(stranded: &[&Pod], budgets: &[Budget]) -> Vec<Finding> {
+    budgets.iter().filter_map(|budget| stuck_by(budget, stranded)).collect()
+}
+
+fn stuck_by(budget: &Budget, stranded: &[&Pod]) -> Option<Finding> {
+    let expected = budget.expected_pods;
+    // One that never has room is told of in any case.
+    let room = expected.checked_sub(budget.must_be_healthy(expected)?).filter(|room| *room > 0)?;
+    let mut by_node: BTreeMap<&NodeName, Vec<&Pod>> = BTreeMap::new();
+    for pod in stranded.iter().filter(|pod| budget.protects(pod)) {
+        by_node.entry(pod.node.as_ref()?).or_default().push(pod);
+    }
+    let is_too_many =
+        |(_, pods): &(&NodeName, Vec<&Pod>)| i32::try_from(pods.len()).is_ok_and(|it| it > room);
+    let (node, pods) = by_node.into_iter().find(is_too_many)?;
+    let detail = format!(
+        "no other node takes {} of the pods on {node}, and the budget {} has room for {room} away: its drain would stand still",
+        pods.len(),
+        budget.title(),
+    );
+    Some(Finding::new(Reason::PodHasNoOtherNode, pods[0].title(), detail))
+}
+
+/// What the drain of these nodes does beside that people may want to know of, in sentences without a full stop: it holds
+/// nothing.
+#[must_use]
+pub fn foretell(pods: &[Pod], stranded: &[&Pod], drained: &BTreeSet<&NodeName>) -> Vec<String> {
+    let is_drained = |pod: &&Pod| pod.node.as_ref().is_some_and(|node| drained.contains(node));
+    let losing = pods.iter().filter(|pod| pod.would_leave() && pod.has_empty_dir).filter(is_drained);
+    let lost =
+        named(losing).map(|names| format!("draining deletes what is in the emptyDir volumes of {names}"));
+    let down = named(stranded.iter().copied());
+    let down = down.map(|names| format!("while their node is drained no other node takes {names}"));
+    lost.into_iter().chain(down).collect()
+}
+
+/// Some of these pods by name, and how many more there are; nothing if there is none.
+fn named<'a>(pods: impl Iterator<Item = &'a Pod>) -> Option<String> {
+    let mut titles: Vec<String> = pods.map(Pod::title).collect();
+    titles.sort();
+    let more = titles.len().saturating_sub(NAMED_MAX);
+    titles.truncate(NAMED_MAX);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    (!titles.is_empty()).then(|| format!("{}{more}", titles.join(", ")))
 }
 
 /// That a budget never allows one of these pods to leave. What its controller expects is what the pods' owners ask for,
@@ -44,11 +94,10 @@ fn never(budget: &Budget, leaving: &[&Pod]) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drain::Amount;
     use crate::drain::budget::tests::{budget, min};
     use crate::drain::plan::tests::pod;
+    use crate::drain::{Amount, Controller};
     use crate::labels::{Requirement, Selector};
-    use crate::reason::Reason;
 
     fn check(budgets: &[Budget], expected: &[(Reason, &str)]) {
         let found = forecast(&[pod("a")], budgets, DrainPolicy::default());
@@ -87,6 +136,46 @@ mod tests {
     #[test]
     fn a_pod_of_two_budgets_is_named() {
         check(&[budget("x", min(1), 2), budget("y", min(1), 2)], &[(Reason::PdbBlocked, "default/a")]);
+    }
+
+    #[test]
+    fn a_budget_stands_still_once_more_of_its_pods_must_wait_for_their_node_than_it_has_room_for() {
+        let on = |node: &str, name: &str| Pod { node: Some(node.into()), ..pod(name) };
+        let (a, b, c) = (on("w-1", "a"), on("w-1", "b"), on("w-2", "c"));
+        let found = |demand, expected, stranded: &[&Pod]| {
+            let found = stuck(stranded, &[budget("web", demand, expected)]);
+            found.into_iter().map(|finding| (finding.reason, finding.subject)).collect::<Vec<_>>()
+        };
+        let stuck = vec![(Reason::PodHasNoOtherNode, "default/a".to_owned())];
+        assert_eq!(found(min(1), 2, &[&a, &b]), stuck);
+        assert_eq!(found(min(1), 3, &[&a, &b]), [], "the third is elsewhere");
+        assert_eq!(found(min(1), 2, &[&a]), [], "the second finds another node");
+        assert_eq!(found(min(2), 3, &[&a, &c]), [], "one node at a time");
+        assert_eq!(found(Demand::MaxUnavailable(Amount::Pods(1)), 5, &[&a, &b]), stuck);
+        assert_eq!(found(min(2), 2, &[&a, &b]), [], "it is told of as one that never has room");
+        let elsewhere = Budget { namespace: "other".to_owned(), ..budget("web", min(1), 2) };
+        assert_eq!(super::stuck(&[&a, &b], &[elsewhere]), []);
+    }
+
+    #[test]
+    fn what_is_lost_and_what_is_down_is_told_by_name() {
+        let (drained, left): (NodeName, NodeName) = ("w-1".into(), "w-2".into());
+        let loses = |name: &str| Pod { has_empty_dir: true, ..pod(name) };
+        let elsewhere = Pod { node: Some(left), ..loses("elsewhere") };
+        let by_daemon = Controller { kind: "DaemonSet".to_owned(), name: "d".to_owned() };
+        let pods = [loses("b"), pod("a"), elsewhere, Pod { controller: Some(by_daemon), ..loses("d") }];
+        let told = foretell(&pods, &[&pods[1]], &[&drained].into());
+        assert_eq!(
+            told,
+            [
+                "draining deletes what is in the emptyDir volumes of default/b",
+                "while their node is drained no other node takes default/a",
+            ]
+        );
+        assert!(foretell(&pods[1..2], &[], &[&drained].into()).is_empty());
+        let many: Vec<Pod> = (10..22).map(|n| loses(&n.to_string())).collect();
+        let told = foretell(&many, &[], &[&drained].into());
+        assert!(told[0].ends_with("default/18, default/19 and 2 more"), "{told:?}");
     }
 
     #[test]

@@ -3,12 +3,16 @@
 pub(crate) mod budget;
 mod eviction;
 mod forecast;
+mod place;
 mod plan;
 mod pod;
+mod volume;
 
 pub(crate) use budget::overlap;
 pub use budget::{Amount, Budget, Demand};
 pub use eviction::*;
 pub use forecast::*;
+pub use place::*;
 pub use plan::*;
 pub use pod::*;
+pub use volume::*;

@@ -16,17 +16,20 @@ const SYSTEM_PRIORITY_MIN: i32 = 2_000_000_000;
 /// A pod with this label, whatever its value, leaves after all others.
 pub const DRAIN_LAST_LABEL: &str = "lockkeeper.dev/drain-last";
 
-/// Names by which the parts of the alert path are known, in the label `app.kubernetes.io/name`.
-const PIPELINE_NAMES: [&str; 4] =
-    ["prometheus", "alertmanager", "lockkeeper-exporter", "lockkeeper-actuator"];
+/// The label by which the parts of the alert path are known.
+const NAME_LABEL: &str = "app.kubernetes.io/name";
+/// The actuator's name in it.
+const ACTUATOR_NAME: &str = "lockkeeper-actuator";
+/// The names of all parts.
+const PIPELINE_NAMES: [&str; 4] = ["prometheus", "alertmanager", "lockkeeper-exporter", ACTUATOR_NAME];
 
 /// What is to be done next to empty a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DrainPlan {
     /// The next batch, in order. Empty while something is blocked: a node is drained whole or not at all.
     pub evict: Vec<PodRef>,
-    /// Pods that are leaving.
-    pub waiting: Vec<PodRef>,
+    /// Pods that are leaving, each with what is known to keep it.
+    pub waiting: Vec<Finding>,
     /// Pods that stay, counted.
     pub leave: Leave,
     /// What a person must decide first.
@@ -81,7 +84,7 @@ pub fn plan(pods: &[Pod], policy: DrainPolicy, after: Option<&PodRef>) -> DrainP
         match fate(pod, policy) {
             Fate::Leave(count) => *count(&mut plan.leave) += 1,
             Fate::Wait => {
-                plan.waiting.push(pod.reference());
+                plan.waiting.push(leaving(pod));
                 first_turn = min_turn(first_turn, turn(pod));
             }
             Fate::Block => plan.blocked.push(unmanaged(pod)),
@@ -134,7 +137,13 @@ fn fate(pod: &Pod, policy: DrainPolicy) -> Fate {
 /// Whether a pod is a part of the alert path, by its name label: without it the gate is blind.
 #[must_use]
 pub fn is_alert_path(pod: &Pod) -> bool {
-    pod.labels.get("app.kubernetes.io/name").is_some_and(|name| PIPELINE_NAMES.contains(&name.as_str()))
+    pod.labels.get(NAME_LABEL).is_some_and(|name| PIPELINE_NAMES.contains(&name.as_str()))
+}
+
+/// Whether a pod is a replica of the actuator, by its name label.
+#[must_use]
+pub fn is_actuator(pod: &Pod) -> bool {
+    pod.labels.get(NAME_LABEL).is_some_and(|name| name == ACTUATOR_NAME)
 }
 
 fn turn(pod: &Pod) -> Turn {
@@ -153,6 +162,15 @@ pub(super) fn is_unmanaged(pod: &Pod) -> bool {
     controller.is_none() && !*mirror && !*deleting && !PodPhase::is_finished(*phase)
 }
 
+/// That a pod has not left yet, and the finalizers that keep it.
+fn leaving(pod: &Pod) -> Finding {
+    let detail = match pod.finalizers.as_slice() {
+        [] => String::new(),
+        finalizers => format!("kept by the finalizer {}", finalizers.join(", ")),
+    };
+    Finding::new(Reason::PodTerminating, pod.title(), detail)
+}
+
 pub(super) fn unmanaged(pod: &Pod) -> Finding {
     Finding::new(Reason::PodWithoutController, pod.title(), "")
 }
@@ -165,17 +183,12 @@ pub(super) mod tests {
 
     pub(crate) fn pod(name: &str) -> Pod {
         Pod {
-            namespace: "default".to_owned(),
-            name: name.to_owned(),
             uid: format!("uid-{name}"),
             node: Some("w-1".into()),
             phase: PodPhase::Running,
-            deleting: false,
-            mirror: false,
             controller: Some(Controller { kind: "ReplicaSet".to_owned(), name: "web".to_owned() }),
             ready: true,
-            priority: 0,
-            labels: BTreeMap::new(),
+            ..Pod::silent("default", name)
         }
     }
 
@@ -232,6 +245,15 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_pod_that_is_waited_for_is_named_with_the_finalizers_that_keep_it() {
+        let finalizers = vec!["example.com/a".to_owned(), "example.com/b".to_owned()];
+        let kept = Pod { deleting: true, finalizers, ..pod("a") };
+        let why = "kept by the finalizer example.com/a, example.com/b";
+        let expected = [Finding::new(Reason::PodTerminating, "default/a", why)];
+        assert_eq!(plan(&[kept], HOLD, None).waiting, expected);
+    }
+
+    #[test]
     fn nothing_is_evicted_while_something_blocks() {
         let plan = plan(&[pod("a"), Pod { controller: None, ..pod("b") }], HOLD, None);
         assert!(plan.evict.is_empty() && !plan.is_done());
@@ -251,7 +273,7 @@ pub(super) mod tests {
         pods[3].deleting = true;
         let waits = plan(&pods, HOLD, None);
         assert!(waits.evict.is_empty(), "the next turn comes when the one before is gone");
-        assert_eq!(names(&waits.waiting), ["d"]);
+        assert_eq!(waits.waiting, [Finding::new(Reason::PodTerminating, "default/d", "")]);
         pods.pop();
         assert_eq!(names(&plan(&pods, HOLD, None).evict), ["c"]);
         pods.pop();

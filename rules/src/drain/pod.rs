@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Placement;
 use crate::name::NodeName;
 use crate::run::PodRef;
 
@@ -22,6 +23,8 @@ pub struct Pod {
     pub phase: PodPhase,
     /// It is being deleted.
     pub deleting: bool,
+    /// `metadata.finalizers`: while there is one, a pod that is being deleted stays.
+    pub finalizers: Vec<String>,
     /// It is the mirror of a static pod: the kubelet would write it again.
     pub mirror: bool,
     /// Who would start it again elsewhere.
@@ -32,6 +35,12 @@ pub struct Pod {
     pub priority: i32,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// Where it may be put.
+    pub placement: Placement,
+    /// It has an `emptyDir` volume on its node's disk, which goes with it.
+    pub has_empty_dir: bool,
+    /// The names of its `PersistentVolumeClaims`, those of its own ephemeral volumes among them.
+    pub claims: Vec<String>,
 }
 
 /// The owner that is marked as the controller.
@@ -82,6 +91,28 @@ impl PodPhase {
 }
 
 impl Pod {
+    /// A pod of which only its name is known.
+    #[must_use]
+    pub fn silent(namespace: &str, name: &str) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            uid: String::new(),
+            node: None,
+            phase: PodPhase::Unknown,
+            deleting: false,
+            finalizers: Vec::new(),
+            mirror: false,
+            controller: None,
+            ready: false,
+            priority: 0,
+            labels: BTreeMap::new(),
+            placement: Placement::default(),
+            has_empty_dir: false,
+            claims: Vec::new(),
+        }
+    }
+
     /// The pod, by uid.
     #[must_use]
     pub fn reference(&self) -> PodRef {
@@ -98,6 +129,12 @@ impl Pod {
     #[must_use]
     pub fn is_daemon(&self) -> bool {
         self.controller.as_ref().is_some_and(|controller| controller.kind == "DaemonSet")
+    }
+
+    /// Whether a drain of its node would make it leave, or stand still before it.
+    #[must_use]
+    pub fn would_leave(&self) -> bool {
+        !self.mirror && !self.deleting && !self.is_finished() && !self.is_daemon()
     }
 
     /// `namespace/name`, as people write it.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::step::Step;
+use crate::drain::AttachedVolume;
 use crate::gate::{Form, Report};
 use crate::manifests::Changes;
 use crate::name::{NodeName, Token};
@@ -30,6 +31,8 @@ pub enum Command {
     StartUnit(UnitOrder),
     /// Read a node's ledger.
     ReadLedger(LedgerOrder),
+    /// Read which volumes are attached to this node.
+    ReadVolumes(NodeName),
     /// Set `unschedulable` and our annotation, together.
     Cordon(CordonOrder),
     /// Evict a batch of pods.
@@ -192,6 +195,8 @@ pub struct Known {
     pub check: Option<Checked>,
     /// The last reading of a ledger.
     pub ledger: Option<LedgerRead>,
+    /// The last reading of the volumes on a node.
+    pub volumes: Option<VolumesRead>,
     /// The last survey.
     pub survey: Option<Surveyed>,
     /// The last mutation and how it went.
@@ -222,6 +227,17 @@ pub struct LedgerRead {
     pub age: Duration,
     /// What it says.
     pub result: Result<LedgerReading, Finding>,
+}
+
+/// The volumes that are attached to a node, or why nobody knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumesRead {
+    /// Which node.
+    pub node: NodeName,
+    /// How long ago it was asked for.
+    pub age: Duration,
+    /// What was read.
+    pub result: Result<Vec<AttachedVolume>, Finding>,
 }
 
 /// What the node's ledger and its unit say of one token.

@@ -37,8 +37,9 @@ pub(super) fn gated(
     if observed.run.spec.paused {
         return held(state, it, vec![Finding::new(Reason::Paused, "spec.paused", "")], observed, now);
     }
-    if !observed.verdict.is_empty() {
-        return held(state, it, observed.verdict.to_vec(), observed, now);
+    let standing = standing(it, observed);
+    if !standing.is_empty() {
+        return held(state, it, standing, observed, now);
     }
     let last_act = observed.known.act.as_ref().map(|acted| acted.age);
     let failure = failed_act(it, observed);
@@ -59,7 +60,8 @@ pub(super) fn gated(
             // What is tried again and again without success is held all the while, and keeps its age.
             let refused = failure.map_or(&[][..], |(findings, _)| findings);
             state.holds.retain(|(old, _)| {
-                refused.iter().any(|new| new.reason == old.reason && new.subject == old.subject)
+                old.reason == Reason::PodTerminating
+                    || refused.iter().any(|new| new.reason == old.reason && new.subject == old.subject)
             });
             let held_since = it.held_since.filter(|_| failure.is_some());
             // A unit is waited for from when it is sent, also by whoever takes over from us.
@@ -79,6 +81,17 @@ pub(super) fn gated(
         }
         None => Turn::run(state, continue_check(it, observed)),
     }
+}
+
+/// What the verdict has against the next change of a step. Once a node's drain has begun, budgets have no say in it: the
+/// API server asks each eviction's own budget, and after the drain nothing leaves any more. What no budget has room for
+/// holds the next node.
+fn standing(it: &Active, observed: &Observed<'_>) -> Vec<Finding> {
+    let is_drained = matches!(&it.work, Work::OneNode(work) if work.stage >= Stage::Drain);
+    let is_of_budgets = |finding: &&Finding| {
+        matches!(finding.reason, Reason::PdbBlocked | Reason::PdbOfOthers | Reason::PdbUnobserved)
+    };
+    observed.verdict.iter().filter(|finding| !(is_drained && is_of_budgets(finding))).cloned().collect()
 }
 
 /// What a check that does not allow found: its findings, or that it came too late to act on.
@@ -104,6 +117,7 @@ fn failed_act<'a>(it: &Active, observed: &Observed<'a>) -> Option<(&'a [Finding]
         | Command::Check(_)
         | Command::Survey(_)
         | Command::ReadLedger(_)
+        | Command::ReadVolumes(_)
         | Command::AddFinalizer
         | Command::RemoveFinalizer => false,
     };

@@ -1,10 +1,12 @@
 //! Preflight and postflight: looked at whole, judged whole, nothing touched.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::command::{Command, NodeSurvey, SurveyOrder, Surveyed};
 use super::manifests::{is_judged, judge, nodes_to_ask, patches_finding};
-use super::moves::{finish, halt, linger, retry_later};
+use super::moves::{finish, halt, linger, remember_once, retry_later};
 use super::observed::{Observed, Turn};
 use super::state::{Active, State};
 use crate::api::UpgradeRun;
@@ -16,7 +18,13 @@ use crate::snapshot::{Node, Role};
 use crate::version::Version;
 
 /// The reasons that a person may accept by name in `spec.acceptRisks`. A change of a manifest is accepted by its digest.
-const ACCEPTABLE: [Reason; 3] = [Reason::PdbBlocked, Reason::PdbOfOthers, Reason::PodWithoutController];
+const ACCEPTABLE: [Reason; 5] = [
+    Reason::PdbBlocked,
+    Reason::PdbOfOthers,
+    Reason::PodWithoutController,
+    Reason::PodHasNoOtherNode,
+    Reason::PipelineHasNoOtherNode,
+];
 
 /// Whether a person has looked at this and accepts it for the whole run.
 #[must_use]
@@ -47,6 +55,9 @@ pub(super) fn preflight(mut state: State, it: &Active, observed: &Observed<'_>, 
         return halt(state, it, finding.clone(), now);
     }
     if findings.is_empty() {
+        for line in foretold(nodes, observed) {
+            remember_once(&mut state, now, &it.step.to_string(), &line);
+        }
         finish(state, it, observed, now)
     } else {
         retry_later(state, it, findings, observed, now)
@@ -120,51 +131,72 @@ fn cluster_findings(nodes: &[Node], observed: &Observed<'_>, now: Timestamp) -> 
         }
     }
     findings.extend(observed.etcd_findings(now));
-    findings.extend(drain_findings(observed, now));
-    findings.extend(alert_path_findings(nodes, observed));
-    if let Some(own) = observed.own_node
-        && !nodes.iter().any(|node| node.name != *own && node.ready && !node.unschedulable)
-    {
-        findings.push(Finding::new(
-            Reason::NoHomeForActuator,
-            own.0.clone(),
-            "no other node is Ready and schedulable",
-        ));
-    }
+    findings.extend(drain_findings(nodes, observed, now));
+    findings.extend(lead_finding(nodes, observed, now));
     findings
 }
 
-/// Parts of the alert path that would have nowhere to go. What a scheduler would say of taints and room is not asked.
-fn alert_path_findings(nodes: &[Node], observed: &Observed<'_>) -> Vec<Finding> {
-    let pods = observed.pods.and_then(|pods| pods.value.as_deref()).unwrap_or_default();
-    let leaves =
-        |pod: &&drain::Pod| drain::is_alert_path(pod) && !pod.phase.is_finished() && !pod.is_daemon();
-    let has_home =
-        |home: &NodeName| nodes.iter().any(|node| node.name != *home && node.ready && !node.unschedulable);
-    pods.iter()
-        .filter(leaves)
-        .filter(|pod| pod.node.as_ref().is_some_and(|home| !observed.is_skipped(home) && !has_home(home)))
-        .map(|pod| {
-            Finding::new(
-                Reason::PipelineHasNoOtherNode,
-                pod.title(),
-                "no other node is Ready and schedulable",
-            )
-        })
-        .collect()
+/// That nobody could lead while our own node is upgraded. Only a replica that is Ready elsewhere can: what a scheduler
+/// would do with the pod of this one once it is gone comes too late, as nobody takes its node out of service before.
+fn lead_finding(nodes: &[Node], observed: &Observed<'_>, now: Timestamp) -> Option<Finding> {
+    let own = observed.own_node?;
+    let is_done = |node: &Node| {
+        !observed.takes(node) || observed.target().is_ok_and(|target| observed.is_at_target(node, &target))
+    };
+    if nodes.iter().any(|node| node.name == *own && is_done(node)) {
+        return None;
+    }
+    // That the pods cannot be read is told beside it.
+    let pods = observed.pods?.fresh(now, observed.settings.check_seconds_max).ok()?;
+    let could_lead = |pod: &&drain::Pod| {
+        drain::is_actuator(pod)
+            && pod.ready
+            && !pod.deleting
+            && pod.node.as_ref().is_some_and(|node| node != own)
+    };
+    pods.iter().find(could_lead).is_none().then(|| {
+        let detail = "no Ready pod with the label app.kubernetes.io/name: lockkeeper-actuator is on another";
+        Finding::new(Reason::NoHomeForActuator, own.0.clone(), detail)
+    })
 }
 
-fn drain_findings(observed: &Observed<'_>, now: Timestamp) -> Vec<Finding> {
+/// The nodes that the run is going to drain.
+fn drained<'a>(nodes: &'a [Node], observed: &Observed<'_>) -> BTreeSet<&'a NodeName> {
+    let is_left = |node: &&Node| {
+        observed.takes(node) && !observed.target().is_ok_and(|target| observed.is_at_target(node, &target))
+    };
+    nodes.iter().filter(is_left).map(|node| &node.name).collect()
+}
+
+fn drain_findings(nodes: &[Node], observed: &Observed<'_>, now: Timestamp) -> Vec<Finding> {
     let unread = |what: &str, error: String| vec![Finding::new(Reason::ApiUnreachable, what, error)];
     let age_max = observed.settings.check_seconds_max;
-    let (Some(pods), Some(budgets)) = (observed.pods, observed.budgets) else {
+    let (Some(pods), Some(budgets), Some(places)) = (observed.pods, observed.budgets, observed.places) else {
         return unread("pods", "not read".to_owned());
     };
-    match (pods.fresh(now, age_max), budgets.fresh(now, age_max)) {
-        (Ok(pods), Ok(budgets)) => drain::forecast(pods, budgets, observed.run.spec.drain),
-        (Err(error), _) => unread("pods", error.to_string()),
-        (_, Err(error)) => unread("budgets", error.to_string()),
-    }
+    let (pods, budgets, places) =
+        match (pods.fresh(now, age_max), budgets.fresh(now, age_max), places.fresh(now, age_max)) {
+            (Ok(pods), Ok(budgets), Ok(places)) => (pods, budgets, places),
+            (Err(error), _, _) => return unread("pods", error.to_string()),
+            (_, Err(error), _) => return unread("budgets", error.to_string()),
+            (_, _, Err(error)) => return unread("nodes", error.to_string()),
+        };
+    let mut findings = drain::forecast(pods, budgets, observed.run.spec.drain);
+    let stranded = drain::stranded(pods, places, &drained(nodes, observed));
+    findings.extend(drain::stuck(&stranded, budgets));
+    findings.extend(stranded.iter().filter(|pod| drain::is_alert_path(pod)).map(|pod| {
+        let detail = "no other node that is Ready and schedulable takes it";
+        Finding::new(Reason::PipelineHasNoOtherNode, pod.title(), detail)
+    }));
+    findings
+}
+
+/// What the drains to come do besides, where everything that holds them was read and is out of the way.
+fn foretold(nodes: &[Node], observed: &Observed<'_>) -> Vec<String> {
+    let pods = observed.pods.and_then(|pods| pods.value.as_deref()).unwrap_or_default();
+    let places = observed.places.and_then(|places| places.value.as_deref()).unwrap_or_default();
+    let drained = drained(nodes, observed);
+    drain::foretell(pods, &drain::stranded(pods, places, &drained), &drained)
 }
 
 fn survey_findings(

@@ -15,8 +15,8 @@ pub enum Needs {
     PodsOn(NodeName),
     /// All of them.
     AllPods,
-    /// All of them, and the budgets.
-    AllPodsAndBudgets,
+    /// All of them, the budgets, and where pods may go.
+    AllPodsBudgetsAndPlaces,
 }
 
 /// What the next turn must read.
@@ -24,7 +24,7 @@ pub enum Needs {
 pub fn needs(state: &State) -> Needs {
     let Position::Active(it) = &state.position else { return Needs::Nothing };
     match (&it.step, &it.work) {
-        (Step::Preflight, _) => Needs::AllPodsAndBudgets,
+        (Step::Preflight, _) => Needs::AllPodsBudgetsAndPlaces,
         (Step::Postflight, _) => Needs::AllPods,
         (Step::ControlPlane(_) | Step::Worker(_), Work::OneNode(work)) if work.stage == Stage::Drain => {
             Needs::PodsOn(work.before.name.clone())

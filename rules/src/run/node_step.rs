@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::command::{Command, CordonOrder, EvictOrder, UncordonOrder, UnitKind};
-use super::gated::{gated, held, put_back, run_deleted};
+use super::gated::{cannot_have_begun, gated, held, put_back, run_deleted};
 use super::look::{Look, look};
 use super::moves::{NOT_BEGUN, fail, finish, halt, linger, put_off, remember, retry_later};
 use super::observed::{Observed, Turn};
@@ -18,6 +18,9 @@ use crate::drain;
 use crate::reason::{Finding, Reason};
 use crate::snapshot::{Node, Role};
 use crate::version::Version;
+
+/// How much of what remains on a node is named when its drain is given up.
+const NAMED_MAX: usize = 5;
 
 pub(super) fn node_step(
     state: State,
@@ -33,8 +36,9 @@ pub(super) fn node_step(
     };
     let Some(node) = node else {
         let finding = Finding::new(Reason::NodeMissing, work.before.name.0.clone(), "");
-        return if work.stage < Stage::Mutate {
-            retry_later(state, &it, vec![finding], observed, now)
+        return if was_left_alone(&state, &it, &work, observed, now) {
+            // An intent that was never carried out is none: whoever comes back by this name is as it was.
+            retry_later(state, &Active { intent: None, ..it }, vec![finding], observed, now)
         } else {
             halt(state, &it, finding, now)
         };
@@ -56,6 +60,23 @@ pub(super) fn node_step(
         Stage::Mutate => mutate(state, &it, &work, node, &target, observed, now),
         Stage::Verify => verify(state, &it, &work, node, &target, observed, now),
         Stage::Uncordon => uncordon(state, &it, &work, node, observed, now),
+    }
+}
+
+/// Whether it is certain that the change of a node that is gone was never begun: then nothing is left to be done for it.
+fn was_left_alone(
+    state: &State,
+    it: &Active,
+    work: &NodeWork,
+    observed: &Observed<'_>,
+    now: Timestamp,
+) -> bool {
+    match work.stage {
+        Stage::Cordon | Stage::Drain => true,
+        Stage::Mutate => cannot_have_begun(it, observed, now) && state.begun_on(&work.before.name).is_none(),
+        Stage::Verify => false,
+        // Only a node whose change cannot have begun is put back.
+        Stage::Uncordon => work.returning.is_some(),
     }
 }
 
@@ -195,14 +216,10 @@ fn drain_node(
     }
     let age = u64::try_from(now.duration_since(it.stage_since).as_secs()).unwrap_or(0);
     if age >= observed.settings.drain_seconds_max {
-        let what = state.holds.first().map(|(finding, _)| finding.to_string()).unwrap_or_default();
-        return put_back(
-            state,
-            it,
-            Finding::new(Reason::DrainDeadline, node.name.0.clone(), what),
-            observed,
-            now,
-        );
+        let what = state.holds.iter().take(NAMED_MAX).map(|(finding, _)| finding.to_string());
+        let what = what.collect::<Vec<_>>().join("; ");
+        let finding = Finding::new(Reason::DrainDeadline, node.name.0.clone(), what);
+        return put_back(state, it, finding, observed, now);
     }
     let pods = observed.pods.map(|pods| pods.fresh(now, observed.settings.check_seconds_max));
     let pods = match pods {
@@ -221,22 +238,55 @@ fn drain_node(
         return held(state, it, plan.blocked, observed, now);
     }
     if plan.is_done() {
-        return enter(state, it, work, Stage::Mutate, now);
+        return detach(state, it, work, node, pods, observed, now);
     }
     if plan.evict.is_empty() {
-        return linger(state, Vec::new(), now);
+        return linger(state, plan.waiting, now);
     }
     if let Some(acted) = &observed.known.act
         && matches!(acted.command, Command::Evict(_))
         && !acted.findings.is_empty()
         && acted.age < Duration::from_secs(observed.settings.eviction_pause_seconds)
     {
-        return linger(state, acted.findings.clone(), now);
+        let findings = acted.findings.iter().cloned().chain(plan.waiting).collect();
+        return linger(state, findings, now);
     }
     let uids = plan.evict.iter().map(|pod| pod.uid.clone()).collect();
     gated(state, it, Action::Evict(uids), &node.name, observed, now, |proof| {
         Command::Evict(EvictOrder { node: node.name.clone(), pods: plan.evict, proof })
     })
+}
+
+/// Waits until the volumes of the pods that have left are detached: a change that restarts the kubelet, or fails, would
+/// keep them here while the pods wait for them elsewhere. The drain's deadline goes on.
+fn detach(
+    state: State,
+    it: &Active,
+    work: &NodeWork,
+    node: &Node,
+    pods: &[drain::Pod],
+    observed: &Observed<'_>,
+    now: Timestamp,
+) -> Turn {
+    // One from an attempt before, or from before the last eviction, says nothing of now.
+    let in_drain = Duration::try_from(now.duration_since(it.stage_since)).unwrap_or_default();
+    let acted = observed.known.act.as_ref().map(|acted| acted.age);
+    let read = observed.known.volumes.as_ref().filter(|read| {
+        read.node == node.name && read.age <= in_drain && acted.is_none_or(|age| read.age < age)
+    });
+    let Some(read) = read else { return Turn::run(state, Command::ReadVolumes(node.name.clone())) };
+    let findings = match &read.result {
+        Ok(volumes) => drain::still_attached(volumes, pods),
+        Err(finding) => vec![finding.clone()],
+    };
+    if findings.is_empty() {
+        return enter(state, it, work, Stage::Mutate, now);
+    }
+    let turn = linger(state, findings, now);
+    if read.age >= Duration::from_secs(observed.settings.unit_poll_seconds) {
+        return Turn::run(turn.state, Command::ReadVolumes(node.name.clone()));
+    }
+    turn
 }
 
 fn mutate(

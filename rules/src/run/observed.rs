@@ -8,7 +8,7 @@ use super::command::{Command, Known, NodeTarget};
 use super::lock::LockView;
 use super::state::State;
 use crate::api::UpgradeRun;
-use crate::drain::{Budget, Pod};
+use crate::drain::{Budget, Place, Pod};
 use crate::gate::Permit;
 use crate::kubeadm::KubeadmSettings;
 use crate::name::{NodeName, Token};
@@ -30,6 +30,8 @@ pub struct Observed<'a> {
     pub pods: Option<&'a Source<Vec<Pod>>>,
     /// The budgets that [`super::needs`] asked for.
     pub budgets: Option<&'a Source<Vec<Budget>>>,
+    /// The nodes as a scheduler sees them, that [`super::needs`] asked for.
+    pub places: Option<&'a Source<Vec<Place>>>,
     /// Whose the cluster lock is.
     pub lock: &'a LockView,
     /// The last ring of the doorbell.
@@ -156,9 +158,8 @@ impl<'a> Observed<'a> {
 
     /// How a node is reached over SSH.
     pub(super) fn reach(&self, node: &Node) -> Result<NodeTarget, Finding> {
-        let Some(address) = node.internal_ip.clone() else {
-            return Err(Finding::new(Reason::NodeAddressMissing, node.name.0.clone(), "no InternalIP"));
-        };
+        let missing = |why: String| Finding::new(Reason::NodeAddressMissing, node.name.0.clone(), why);
+        let address = node.address().map_err(missing)?.to_string();
         Ok(NodeTarget { name: node.name.clone(), address, machine_id: node.machine_id.clone() })
     }
 

@@ -50,7 +50,7 @@ pub(super) fn follow(
     let turn = |turn: Turn| Followed::Turn(Box::new(turn));
     let reach = match observed.reach(node) {
         Ok(reach) => reach,
-        Err(finding) => return turn(linger(state, vec![finding], now)),
+        Err(finding) => return turn(held(state, it, vec![finding], observed, now)),
     };
     let order = LedgerOrder { node: reach.clone(), token: it.token.clone() };
     let start = |state: State| {

@@ -4,6 +4,7 @@
 mod attempts;
 mod clock;
 mod deletion;
+mod drain;
 mod look;
 mod manifests;
 mod simulated;
@@ -265,9 +266,40 @@ fn a_check_that_is_forgotten_leaves_what_is_waited_for_until_another_has_been_as
 fn the_lead_is_handed_over_before_our_own_node_is_touched_and_that_node_is_the_last_worker() {
     let mut cluster = Simulated::new(1, 2, 10, Faults::default());
     cluster.own_node = Some("w-1".into());
+    cluster.run_replica("w-2", true);
     cluster.run_to_the_end();
     assert!(cluster.own_node.is_none(), "another replica leads");
     assert_eq!(cluster.started[4..6], ["worker/w-2", "worker/w-1"]);
+}
+
+#[test]
+fn a_node_whose_address_is_none_is_named_and_never_reached() {
+    let mut cluster = Simulated::new(1, 2, 53, Faults::default());
+    cluster.set_address("w-1", "-oProxyCommand=reboot");
+    cluster.turns(200);
+    let names_it = |cluster: &Simulated| {
+        let holds = cluster.state().holds;
+        holds.iter().any(|(it, _)| it.reason == Reason::NodeAddressMissing && it.subject == "w-1")
+    };
+    assert!(names_it(&cluster) && cluster.state().finished.is_empty(), "{:?}", cluster.holds());
+    cluster.set_address("w-1", "127.0.0.1");
+    cluster.run_to_the_end();
+}
+
+#[test]
+fn preflight_wants_a_ready_replica_of_the_actuator_on_another_node_and_not_only_a_free_node() {
+    let mut cluster = Simulated::new(1, 2, 52, Faults::default());
+    cluster.own_node = Some("w-1".into());
+    // Neither itself nor one that could not lead.
+    cluster.run_replica("w-1", true);
+    cluster.run_replica("w-2", false);
+    cluster.turns(200);
+    assert!(cluster.state().finished.is_empty(), "{:?}", cluster.state().finished);
+    assert!(cluster.holds().contains(&"no_home_for_actuator".to_owned()), "{:?}", cluster.holds());
+    // Nobody need lead instead while its node is left as it is.
+    cluster.run.spec.skip = vec!["w-1".to_owned()];
+    cluster.run_to_the_end();
+    assert_eq!((cluster.version_of("w-1"), cluster.version_of("w-2")), ("v1.36.1".into(), "v1.36.3".into()));
 }
 
 /// Lets units be sent from the first node's step on, all in vain, until the run halts.

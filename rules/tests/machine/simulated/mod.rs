@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use lockkeeper_rules::api::{Retry, UpgradeRun, UpgradeRunSpec, UpgradeRunStatus};
-use lockkeeper_rules::drain::{Controller, Pod, PodPhase};
+use lockkeeper_rules::drain::{AttachedVolume, Budget, Controller, Place, Pod, PodPhase, Taint};
 use lockkeeper_rules::gate::{Permit, Report};
 use lockkeeper_rules::invariant::{self, Scene};
 use lockkeeper_rules::kubeadm::KubeadmSettings;
@@ -18,7 +18,7 @@ use lockkeeper_rules::run::LedgerReading;
 use lockkeeper_rules::run::{
     Acted, CheckOrder, Checked, Command, Known, KubeadmSurvey, LedgerOrder, LedgerRead, LockView,
     ManifestFile, ManifestSurvey, Needs, NodeSurvey, NodeTarget, Observed, Packages, Position, Shown, State,
-    SurveyOrder, Surveyed, Turn, UnitKind, UnitOrder, Work, decide, needs, outlook, status,
+    SurveyOrder, Surveyed, Turn, UnitKind, UnitOrder, VolumesRead, Work, decide, needs, outlook, status,
 };
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::{ApiServer, CONTROL_PLANE, Node, Role, Snapshot, Source, StaticPod};
@@ -49,7 +49,8 @@ struct Unit {
 struct Memory {
     check: Option<Report>,
     ledger: Option<(LedgerRead, Timestamp)>,
-    survey: Option<Surveyed>,
+    volumes: Option<(VolumesRead, Timestamp)>,
+    survey: Option<(Surveyed, Timestamp)>,
     act: Option<(Acted, Timestamp)>,
     failed: Option<(Acted, Timestamp)>,
     permit: Option<Permit>,
@@ -86,6 +87,16 @@ pub struct Simulated {
     pub units_never_start: bool,
     /// A budget refuses every eviction.
     pub evictions_are_refused: bool,
+    /// The volumes that are attached to a node.
+    pub attached: BTreeMap<String, Vec<AttachedVolume>>,
+    /// Nobody may read what is attached.
+    pub volumes_are_unreadable: bool,
+    /// What preflight reads of budgets.
+    pub budgets: Vec<Budget>,
+    /// The taint of a node.
+    pub taints: BTreeMap<String, Taint>,
+    /// A budget refuses the eviction of this pod.
+    pub refused_pod: Option<String>,
     /// What kubeadm is told.
     pub kubeadm: KubeadmSettings,
     /// The kubeadm that is installed on a node, where it is not the one of what runs there.
@@ -167,6 +178,11 @@ impl Simulated {
             units_take: Duration::ZERO,
             units_never_start: false,
             evictions_are_refused: false,
+            attached: BTreeMap::new(),
+            volumes_are_unreadable: false,
+            budgets: Vec::new(),
+            taints: BTreeMap::new(),
+            refused_pod: None,
             kubeadm: KubeadmSettings::default(),
             installed: BTreeMap::new(),
             changed_by_hand: BTreeMap::new(),
@@ -240,6 +256,8 @@ impl Simulated {
         let memory = &mut self.memory;
         (memory.check, memory.permit) = (None, None);
         memory.ledger.iter_mut().for_each(|(_, at)| *at += by);
+        memory.survey.iter_mut().for_each(|(_, asked)| *asked += by);
+        memory.volumes.iter_mut().for_each(|(_, at)| *at += by);
         memory.act.iter_mut().chain(&mut memory.failed).for_each(|(_, at)| *at += by);
         memory.node_finished.iter_mut().for_each(|at| *at += by);
         self.pass(Duration::ZERO);
@@ -277,6 +295,27 @@ impl Simulated {
         (node.unschedulable, node.cordoned_by) = (false, None);
     }
 
+    /// The pods as they are now, to be made others.
+    pub fn pods_mut(&mut self) -> impl Iterator<Item = &mut Pod> {
+        self.pods.iter_mut().map(|(pod, _)| pod)
+    }
+
+    /// Somebody puts a finalizer on a pod, or takes it off; one that is being deleted is then gone.
+    pub fn keep_pod(&mut self, name: &str, finalizer: Option<&str>) {
+        let now = self.now;
+        let (pod, gone) = self.pods.iter_mut().find(|(pod, _)| pod.name == name).unwrap();
+        pod.finalizers = finalizer.into_iter().map(str::to_owned).collect();
+        if pod.deleting && pod.finalizers.is_empty() {
+            gone.get_or_insert(now);
+        }
+    }
+
+    /// Somebody deletes a node, and it is gone.
+    pub fn delete_node(&mut self, name: &str) {
+        self.nodes.remove(name);
+        self.pods.retain(|(pod, _)| pod.node.as_ref().is_none_or(|node| node.0 != name));
+    }
+
     /// Somebody deletes a node, and a finalizer keeps it for now.
     pub fn is_being_deleted(&mut self, name: &str) {
         self.nodes.get_mut(name).unwrap().deleting = true;
@@ -298,8 +337,18 @@ impl Simulated {
         self.pods.push((pod(name, 0), None));
     }
 
+    pub fn set_address(&mut self, name: &str, address: &str) {
+        self.nodes.get_mut(name).unwrap().internal_ip = Some(address.to_owned());
+    }
+
     pub fn set_ready(&mut self, name: &str, ready: bool) {
         self.nodes.get_mut(name).unwrap().ready = ready;
+    }
+
+    /// A replica of the actuator on a node; nothing starts it again elsewhere.
+    pub fn run_replica(&mut self, node: &str, ready: bool) {
+        let label = ("app.kubernetes.io/name".to_owned(), "lockkeeper-actuator".to_owned());
+        self.pods.push((Pod { ready, labels: BTreeMap::from([label]), ..pod(node, 9) }, None));
     }
 
     pub fn pods_on(&self, name: &str) -> usize {
@@ -410,7 +459,8 @@ impl Simulated {
         {
             unit.applied = true;
             if unit.code == 0 && matches!(unit.order.kind, UnitKind::UpgradeFirst | UnitKind::UpgradeNode) {
-                let node = self.nodes.get_mut(&unit.order.node.name.0).unwrap();
+                // Its machine may outlive a node that somebody has deleted.
+                let Some(node) = self.nodes.get_mut(&unit.order.node.name.0) else { continue };
                 assert!(node.unschedulable, "a node was changed that was in service");
                 node.kubelet_version = Ok(unit.order.target.clone());
                 self.servers.entry(node.name.0.clone()).and_modify(|v| *v = unit.order.target.clone());
@@ -445,13 +495,25 @@ impl Simulated {
         }
     }
 
+    fn place(&self, node: &Node) -> Place {
+        Place {
+            node: node.name.clone(),
+            ready: node.ready,
+            unschedulable: node.unschedulable,
+            deleting: node.deleting,
+            labels: BTreeMap::new(),
+            taints: self.taints.get(&node.name.0).cloned().into_iter().collect(),
+        }
+    }
+
     fn known(&self) -> Known {
         let age = |at: Timestamp| Duration::try_from(self.now.duration_since(at)).unwrap_or_default();
         let memory = &self.memory;
         Known {
             check: memory.check.clone().map(|report| Checked { age: age(report.started_at), report }),
             ledger: memory.ledger.clone().map(|(read, at)| LedgerRead { age: age(at), ..read }),
-            survey: memory.survey.clone(),
+            volumes: memory.volumes.clone().map(|(read, at)| VolumesRead { age: age(at), ..read }),
+            survey: memory.survey.clone().map(|(survey, at)| Surveyed { age: age(at), ..survey }),
             act: memory.act.clone().map(|(acted, at)| Acted { age: age(at), ..acted }),
             failed: memory.failed.clone().map(|(acted, at)| Acted { age: age(at), ..acted }),
             node_finished_ago: memory.node_finished.map(age),
@@ -495,13 +557,15 @@ impl Simulated {
         if let Needs::PodsOn(node) = needs(state) {
             pods.retain(|pod| pod.node.as_ref() == Some(&node));
         }
-        let (pods, budgets) = (Source::read(pods, self.now), Source::read(Vec::new(), self.now));
+        let (pods, budgets) = (Source::read(pods, self.now), Source::read(self.budgets.clone(), self.now));
+        let places = Source::read(self.nodes.values().map(|node| self.place(node)).collect(), self.now);
         let observed = Observed {
             run: &self.run,
             snapshot: &snapshot,
             verdict: &self.verdict,
             pods: Some(&pods),
             budgets: Some(&budgets),
+            places: Some(&places),
             lock: &if self.lock_is_ours { LockView::Ours } else { LockView::Free },
             permit: self.memory.permit.as_ref(),
             heartbeat: &[],
@@ -596,6 +660,13 @@ impl Simulated {
             Command::Survey(order) => self.survey(order, started_at),
             Command::StartUnit(order) => self.start(order),
             Command::ReadLedger(order) => self.read_ledger(order),
+            Command::ReadVolumes(node) => {
+                let unknown = || Finding::new(Reason::ApiUnreachable, "volumeattachments", "403");
+                let attached = self.attached.get(&node.0).cloned().unwrap_or_default();
+                let result = if self.volumes_are_unreadable { Err(unknown()) } else { Ok(attached) };
+                let read = VolumesRead { node: node.clone(), age: Duration::ZERO, result };
+                self.memory.volumes = Some((read, started_at));
+            }
             Command::Cordon(order) if self.cordons_are_refused => {
                 self.cordons_tried += 1;
                 let findings =
@@ -615,19 +686,20 @@ impl Simulated {
                 node.unschedulable = false;
                 node.cordoned_by = None;
             }
-            Command::Evict(order) if self.evictions_are_refused => {
-                refused.extend(
-                    order.pods.iter().map(|pod| Finding::new(Reason::PdbBlocked, pod.name.clone(), "")),
-                );
-            }
             Command::Evict(order) => {
                 let gone_at = self.now + SignedDuration::from_secs(2);
                 for (pod, gone) in
                     self.pods.iter_mut().filter(|(pod, _)| order.pods.iter().any(|p| p.uid == pod.uid))
                 {
                     assert!(self.nodes[&order.node.0].unschedulable, "a pod left a node that was in service");
+                    if self.evictions_are_refused || self.refused_pod.as_ref() == Some(&pod.name) {
+                        refused.push(Finding::new(Reason::PdbBlocked, pod.name.clone(), ""));
+                        continue;
+                    }
                     pod.deleting = true;
-                    gone.get_or_insert(gone_at);
+                    if pod.finalizers.is_empty() {
+                        gone.get_or_insert(gone_at);
+                    }
                 }
             }
         }
@@ -703,7 +775,7 @@ impl Simulated {
             Ok(said)
         };
         let nodes = order.nodes.iter().map(|node| (node.name.clone(), answer(node))).collect();
-        self.memory.survey = Some(Surveyed { at, age: Duration::ZERO, nodes });
+        self.memory.survey = Some((Surveyed { at, age: Duration::ZERO, nodes }, at));
         for name in &order.manifests_on {
             *self.manifests_asked.entry(name.0.clone()).or_default() += 1;
         }
@@ -820,16 +892,11 @@ fn node(name: &str, role: Role, now: Timestamp) -> Node {
 
 fn pod(node: &str, number: usize) -> Pod {
     Pod {
-        namespace: "default".to_owned(),
-        name: format!("pod-{number}-{node}"),
         uid: format!("pod-uid-{number}-{node}"),
         node: Some(node.into()),
         phase: PodPhase::Running,
-        deleting: false,
-        mirror: false,
         controller: Some(Controller { kind: "ReplicaSet".to_owned(), name: "web".to_owned() }),
         ready: true,
-        priority: 0,
-        labels: BTreeMap::new(),
+        ..Pod::silent("default", &format!("pod-{number}-{node}"))
     }
 }

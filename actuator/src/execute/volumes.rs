@@ -1,0 +1,80 @@
+//! The volumes that are attached to a node, read once.
+
+use k8s_openapi::api::core::v1::PersistentVolume;
+use k8s_openapi::api::storage::v1::VolumeAttachment;
+use kube::api::ListParams;
+use kube::{Api, Client};
+use lockkeeper_exporter::kube_client::explain;
+use lockkeeper_exporter::read::list::list_all;
+use lockkeeper_rules::drain::AttachedVolume;
+use lockkeeper_rules::name::NodeName;
+use lockkeeper_rules::reason::{Finding, Reason};
+
+use super::REQUEST_DEADLINE;
+
+/// Every volume that is attached to a node, with the claim that it belongs to.
+///
+/// # Errors
+/// One of them cannot be read, so that nobody knows.
+pub async fn volumes_on(client: &Client, node: &NodeName) -> Result<Vec<AttachedVolume>, Finding> {
+    let unknown =
+        |what: &str, why: String| Finding::new(Reason::ApiUnreachable, format!("{what} of {node}"), why);
+    let attachments: Api<VolumeAttachment> = Api::all(client.clone());
+    let listed = list_all(&attachments, &ListParams::default(), REQUEST_DEADLINE).await;
+    let listed = listed.map_err(|error| unknown("volumeattachments", error.to_string()))?;
+    let on_node = listed.items.into_iter().filter(|it| it.spec.node_name == node.0);
+    let claims = claims(client, on_node.map(attached).collect());
+    match tokio::time::timeout(REQUEST_DEADLINE, claims).await {
+        Ok(volumes) => volumes.map_err(|error| unknown("persistentvolumes", explain(&error))),
+        Err(_elapsed) => {
+            let why = format!("no answer within {} s", REQUEST_DEADLINE.as_secs());
+            Err(unknown("persistentvolumes", why))
+        }
+    }
+}
+
+fn attached(attachment: VolumeAttachment) -> AttachedVolume {
+    AttachedVolume {
+        attachment: attachment.metadata.name.unwrap_or_default(),
+        volume: attachment.spec.source.persistent_volume_name.unwrap_or_default(),
+        claim: None,
+    }
+}
+
+/// The same with their claims. A volume that is gone has none.
+async fn claims(client: &Client, mut volumes: Vec<AttachedVolume>) -> kube::Result<Vec<AttachedVolume>> {
+    let api: Api<PersistentVolume> = Api::all(client.clone());
+    for attached in volumes.iter_mut().filter(|attached| !attached.volume.is_empty()) {
+        attached.claim = api.get_opt(&attached.volume).await?.and_then(claim);
+    }
+    Ok(volumes)
+}
+
+fn claim(volume: PersistentVolume) -> Option<(String, String)> {
+    let claim = volume.spec?.claim_ref?;
+    Some((claim.namespace?, claim.name?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_attachment_is_known_by_its_volume_and_that_by_its_claim() {
+        let read = |source: serde_json::Value| {
+            let spec = json!({"attacher": "a", "nodeName": "w-1", "source": source});
+            let object = json!({"metadata": {"name": "csi-1"}, "spec": spec});
+            attached(serde_json::from_value(object).unwrap())
+        };
+        let named = read(json!({"persistentVolumeName": "pv-1"}));
+        assert_eq!((named.attachment.as_str(), named.volume.as_str()), ("csi-1", "pv-1"));
+        assert_eq!(read(json!({})).volume, "");
+        let volume = |spec: serde_json::Value| {
+            claim(serde_json::from_value(json!({"metadata": {"name": "pv-1"}, "spec": spec})).unwrap())
+        };
+        let claim_ref = json!({"claimRef": {"namespace": "a", "name": "b"}});
+        assert_eq!(volume(claim_ref), Some(("a".to_owned(), "b".to_owned())));
+        assert_eq!(volume(json!({})), None);
+    }
+}
