@@ -19,17 +19,11 @@ facts() {
     if [ -e "$ledger" ]; then tr -d '\000' <"$ledger"; fi
 }
 
-# The sequence of the newest token of this run, 0 if there is none.
-newest_sequence() {
-    facts | awk -v run="$run" '{ if (split($3, t, ".") == 4 && t[1] == run && t[2] + 0 > max) max = t[2] + 0 }
-        END { printf "%.0f\n", max }'
-}
-
 is_this_machine() {
     [ "$(tr -d '[:space:]' <"$root/etc/machine-id")" = "$machine_id" ]
 }
 
-# The highest sequence among the tokens of this run that this node has seen.
+# The highest sequence among the tokens of this run that this node has seen, 0 if there is none.
 newest_sequence() {
     facts | awk -v run="$run" '{ if (split($3, t, ".") == 4 && t[1] == run && t[2] + 0 > max) max = t[2] + 0 }
         END { printf "%.0f", max }'
