@@ -21,6 +21,7 @@ use lockkeeper_exporter::serve::http::{Handler, Limits, Listener, reply, text};
 use lockkeeper_rules::matrix::reload::InForce;
 use lockkeeper_rules::name::NodeName;
 use lockkeeper_rules::node_script::{EtcdAccess, ScriptSettings};
+use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::{Packages, Source};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -62,7 +63,6 @@ impl Service {
         kubeconfig: Option<&Path>,
         own_node: Option<NodeName>,
     ) -> anyhow::Result<Self> {
-        let settings = Arc::new(config.settings.clone());
         let token = TokenFile::open(&config.webhook.token_file).await.context("webhook.tokenFile")?;
         let webhook = config.webhook.web_config_file.as_deref();
         let webhook = Listener::bind(&config.webhook.listen_address, webhook, Limits::default());
@@ -72,11 +72,12 @@ impl Service {
         let scrape = scrape.await.context("metrics.listenAddress")?;
         let repository = Repository::new(&config.packages.url)?;
         let cluster = Arc::new(Cluster::connect(kubeconfig).await.context("the Kubernetes client")?);
+        let settings = Arc::new(config.settings.clone().served_from(cluster.own_namespace()));
         let identity = identity(config.identity.as_deref())?;
         let metrics = Arc::new(Metrics::new());
         let doorbell = Doorbell::new(Arc::clone(&settings));
         let leader = Leader::new(cluster.client.clone(), LEASE_NAMESPACE, &identity, settings.lease_seconds);
-        let hands = hands(config, &cluster, &leader, &metrics, identity, own_node)?;
+        let hands = hands(config, &settings, &cluster, &leader, &metrics, identity, own_node)?;
         let (sender, packages) = watch::channel(Source::unread());
         let witness_config = WitnessConfig {
             prometheus: witnesses(config)?,
@@ -110,6 +111,8 @@ impl Service {
     pub async fn run(self) -> anyhow::Result<()> {
         let Self { actuator, receiver, webhook, scrape, repository, matrix, packages, packages_pause } = self;
         tracing::info!(webhook = %webhook.local_addr(), metrics = %scrape.local_addr(), "listening");
+        let namespaces = actuator.settings.namespaces.join(" ");
+        tracing::info!(namespaces, "runs of these namespaces are served");
         for exception in actuator.hands.ssh.scripts.kubeadm.weakened() {
             tracing::warn!(exception, "kubeadm is told to be less careful");
         }
@@ -151,20 +154,20 @@ impl Service {
 
 fn hands(
     config: &Config,
+    settings: &Arc<Settings>,
     cluster: &Arc<Cluster>,
     leader: &Leader,
     metrics: &Arc<Metrics>,
     identity: String,
     own_node: Option<NodeName>,
 ) -> anyhow::Result<Hands> {
-    let settings = Arc::new(config.settings.clone());
     Ok(Hands {
         cluster: Arc::clone(cluster),
         live_check: LiveCheck {
             prometheus: Prometheus::all(&config.prometheus).context("prometheus.urls")?,
             alertmanager: Alertmanager::all(&config.alertmanager).context("alertmanager.urls")?,
             cluster: Arc::clone(cluster),
-            settings: Arc::clone(&settings),
+            settings: Arc::clone(settings),
         },
         ssh: ssh(config),
         started: Instant::now(),
@@ -172,7 +175,7 @@ fn hands(
         log: DecisionLog::open(config.decision_log.as_deref()).context("decisionLog")?,
         metrics: Arc::clone(metrics),
         events: Events::start(cluster.client.clone(), identity),
-        settings,
+        settings: Arc::clone(settings),
         own_node,
     })
 }

@@ -195,21 +195,21 @@ async fn run(args: RunArgs, config: Config, matrix: MatrixFiles) -> Result<(), F
     tracing::info!(%address, tls = listener.is_tls(), cluster = cluster.url(), "exporter listens");
 
     let prometheus = config.prometheus().map_err(|why| input(anyhow::anyhow!(why)))?;
-    let eyes = Eyes::new(WitnessConfig {
-        prometheus,
-        selector: config.settings.selector.clone(),
-        facts: matrix.in_force(),
-    });
+    let settings = config.settings.served_from(cluster.own_namespace());
+    tracing::info!(namespaces = settings.namespaces.join(" "), "runs of these namespaces are served");
+    let witness_config =
+        WitnessConfig { prometheus, selector: settings.selector.clone(), facts: matrix.in_force() };
+    let eyes = Eyes::new(witness_config, settings.namespaces.clone());
     let mut tasks = eyes.open(Arc::new(cluster), repository, config.packages.pause());
-    let first = Arc::new(view::empty(&config.settings, Timestamp::now()));
+    let first = Arc::new(view::empty(&settings, Timestamp::now()));
     let (views, shown) = watch::channel(first);
-    tasks.spawn(view::keep(eyes, matrix.in_force(), config.settings.clone(), views));
+    tasks.spawn(view::keep(eyes, matrix.in_force(), settings.clone(), views));
     tasks.spawn(matrix.keep());
 
     let site = Site {
         telemetry_path: args.telemetry_path,
-        rules: alert::to_yaml(&alert::groups(&config.settings)).into(),
-        settings: config.settings,
+        rules: alert::to_yaml(&alert::groups(&settings)).into(),
+        settings,
     };
     let served = listener.serve(handler(site, shown), stop());
     tokio::select! {

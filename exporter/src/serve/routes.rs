@@ -259,6 +259,7 @@ mod tests {
             controller_leases: Source::read(Vec::new(), now()),
             packages: Source::read(packages, now()),
             runs: Source::read(vec![run.into()], now()),
+            runs_elsewhere: Source::read(Vec::new(), now()),
         };
         let system = Namespace { name: "kube-system".to_owned(), labels: std::collections::BTreeMap::new() };
         let inventory = Inventory {
