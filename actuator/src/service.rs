@@ -46,6 +46,7 @@ pub struct Service {
     receiver: Receiver,
     webhook: Listener,
     scrape: Listener,
+    probes: Listener,
     repository: Repository,
     matrix: MatrixFiles,
     packages: watch::Sender<Source<Packages>>,
@@ -70,6 +71,8 @@ impl Service {
         let scrape = config.metrics.web_config_file.as_deref();
         let scrape = Listener::bind(&config.metrics.listen_address, scrape, Limits::default());
         let scrape = scrape.await.context("metrics.listenAddress")?;
+        let probes = Listener::bind(&config.probes.listen_address, None, Limits::probes());
+        let probes = probes.await.context("probes.listenAddress")?;
         let repository = Repository::new(&config.packages.url)?;
         let cluster = Arc::new(Cluster::connect(kubeconfig).await.context("the Kubernetes client")?);
         let settings = Arc::new(config.settings.clone().served_from(cluster.own_namespace()));
@@ -100,7 +103,17 @@ impl Service {
         };
         let receiver = Receiver { doorbell, token, metrics };
         let packages_pause = Duration::from_secs(config.packages.interval_seconds);
-        Ok(Self { actuator, receiver, webhook, scrape, repository, matrix, packages: sender, packages_pause })
+        Ok(Self {
+            actuator,
+            receiver,
+            webhook,
+            scrape,
+            probes,
+            repository,
+            matrix,
+            packages: sender,
+            packages_pause,
+        })
     }
 
     /// Runs until the process is told to stop.
@@ -109,8 +122,23 @@ impl Service {
     /// A part has ended by itself. Nothing is put in order then: the process ends as if it were killed, and whoever
     /// leads next looks at what was under way.
     pub async fn run(self) -> anyhow::Result<()> {
-        let Self { actuator, receiver, webhook, scrape, repository, matrix, packages, packages_pause } = self;
-        tracing::info!(webhook = %webhook.local_addr(), metrics = %scrape.local_addr(), "listening");
+        let Self {
+            actuator,
+            receiver,
+            webhook,
+            scrape,
+            probes,
+            repository,
+            matrix,
+            packages,
+            packages_pause,
+        } = self;
+        tracing::info!(
+            webhook = %webhook.local_addr(),
+            metrics = %scrape.local_addr(),
+            probes = %probes.local_addr(),
+            "listening"
+        );
         let namespaces = actuator.settings.namespaces.join(" ");
         tracing::info!(namespaces, "runs of these namespaces are served");
         for exception in actuator.hands.ssh.scripts.kubeadm.weakened() {
@@ -132,6 +160,7 @@ impl Service {
             watches: tokio::spawn(async move { drop(watches.join_next().await) }),
             webhook: tokio::spawn(webhook.serve(receiver.handler(), stopped(stopping.clone()))),
             metrics: tokio::spawn(scrape.serve(scrape_handler(metrics, facts), stopped(stopping))),
+            probes: tokio::spawn(probes.serve(probe_handler(), std::future::pending())),
         };
         tokio::select! {
             () = told_to_stop() => {}
@@ -148,6 +177,8 @@ impl Service {
         parts.watches.abort();
         parts.webhook.await.context("the webhook's listener")?;
         parts.metrics.await.context("the metrics' listener")?;
+        // Last: what ends in good order is alive until it has.
+        parts.probes.abort();
         Ok(())
     }
 }
@@ -235,6 +266,19 @@ fn scrape_handler(metrics: Arc<Metrics>, facts: watch::Receiver<InForce>) -> Han
     })
 }
 
+fn probe_handler() -> Handler {
+    Arc::new(|request: Request<Incoming>| {
+        Box::pin(async move { probe(request.method(), request.uri().path()) })
+    })
+}
+
+fn probe(method: &Method, path: &str) -> Response<Full<Bytes>> {
+    match (method, path) {
+        (&Method::GET | &Method::HEAD, "/livez" | "/readyz") => text(StatusCode::OK, "ok\n"),
+        _ => text(StatusCode::NOT_FOUND, "there are /livez and /readyz\n"),
+    }
+}
+
 fn scrape(metrics: &Metrics, method: &Method, path: &str) -> Response<Full<Bytes>> {
     match (method, path) {
         (&Method::GET, "/metrics") => reply(StatusCode::OK, metrics::CONTENT_TYPE, metrics.page()),
@@ -242,5 +286,22 @@ fn scrape(metrics: &Metrics, method: &Method, path: &str) -> Response<Full<Bytes
         (&Method::GET, "/") => text(StatusCode::OK, "lockkeeper-actuator\n/metrics\n/livez\n/readyz\n"),
         (&Method::GET, _) => text(StatusCode::NOT_FOUND, "no such page\n"),
         _ => text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_listener_of_probes_answers_them_and_nothing_else() {
+        for (method, path, status) in [
+            (Method::GET, "/livez", 200),
+            (Method::HEAD, "/readyz", 200),
+            (Method::GET, "/metrics", 404),
+            (Method::POST, "/livez", 404),
+        ] {
+            assert_eq!(probe(&method, path).status(), status, "{method} {path}");
+        }
     }
 }
