@@ -29,6 +29,9 @@ pub struct Config {
     pub webhook: Webhook,
     /// The listener of our own metrics.
     pub metrics: Listener,
+    /// The listener of probes, which answers nothing else.
+    #[serde(default)]
+    pub probes: Probes,
     /// How nodes are reached.
     pub ssh: Ssh,
     /// How etcd is reached on a control-plane node.
@@ -72,6 +75,20 @@ pub struct Listener {
     /// TLS and basic auth.
     #[serde(default)]
     pub web_config_file: Option<PathBuf>,
+}
+
+/// The listener of probes: without TLS, so that whoever fills the others keeps no kubelet out.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Probes {
+    /// Such as :19443.
+    pub listen_address: String,
+}
+
+impl Default for Probes {
+    fn default() -> Self {
+        Self { listen_address: ":19443".to_owned() }
+    }
 }
 
 /// How nodes are reached.
@@ -286,6 +303,7 @@ packages: {url: 'http://127.0.0.1/v{minor}/Packages'}
         assert_eq!(config.ssh.port, 22);
         assert_eq!(config.etcd.endpoints, "https://127.0.0.1:2379");
         assert_eq!(config.settings, Settings::default());
+        assert_eq!(config.probes.listen_address, ":19443");
     }
 
     #[test]

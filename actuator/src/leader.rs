@@ -17,6 +17,8 @@ use lockkeeper_rules::run::{LeaseFacts, LeaseMemory, LeaseMove, LeaseTimes, is_r
 pub const LEASE_NAMESPACE: &str = "kube-system";
 /// The name of the Lease.
 pub const LEASE_NAME: &str = "lockkeeper-actuator";
+/// How often giving back is tried, where somebody has written the Lease since it was read.
+const GIVE_BACK_ATTEMPTS_MAX: u32 = 2;
 
 /// Why a write of the Lease is not known to be stored.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +50,9 @@ pub struct Leader {
     times: LeaseTimes,
     began: Instant,
     shared: Arc<Mutex<Shared>>,
+    /// Held from reading the Lease until its write is answered. A renewal that is under way would otherwise meet the one
+    /// that gives it back: it would win that race, or come back after it and pass for a lead.
+    writing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl std::fmt::Debug for Leader {
@@ -75,6 +80,7 @@ impl Leader {
             times: LeaseTimes::new(lease_seconds),
             began: Instant::now(),
             shared: Arc::default(),
+            writing: Arc::default(),
         }
     }
 
@@ -112,7 +118,8 @@ impl Leader {
     }
 
     async fn turn(&self) {
-        if self.lock().aside_until.is_some_and(|until| self.began.elapsed() < until) {
+        let _alone = self.writing.lock().await;
+        if self.is_aside() {
             return;
         }
         let lease = match self.read().await {
@@ -130,6 +137,8 @@ impl Leader {
             LeaseMove::Wait => return,
         };
         match self.write(lease, &self.identity, transitions).await {
+            // Whoever hands over waits for this answer, to give back what it has stored. Nothing more is done under it.
+            Ok(()) if self.is_aside() => {}
             Ok(()) => {
                 let mut shared = self.lock();
                 shared.memory.stored(began);
@@ -154,14 +163,29 @@ impl Leader {
         self.give_back().await;
     }
 
+    fn is_aside(&self) -> bool {
+        self.lock().aside_until.is_some_and(|until| self.began.elapsed() < until)
+    }
+
     async fn give_back(&self) {
+        // At once, and not when a write that is under way has been answered.
         self.lock().memory.lost();
-        let Ok(Some(lease)) = self.read().await else { return };
-        let facts = facts(&lease);
-        if facts.holder == self.identity
-            && let Err(error) = self.write(Some(lease), "", facts.transitions).await
-        {
-            tracing::warn!(%error, "the Lease could not be given back; others wait for it to age");
+        let _alone = self.writing.lock().await;
+        for attempt in 1..=GIVE_BACK_ATTEMPTS_MAX {
+            let Ok(Some(lease)) = self.read().await else { return };
+            let facts = facts(&lease);
+            if facts.holder != self.identity {
+                return;
+            }
+            match self.write(Some(lease), "", facts.transitions).await {
+                Ok(()) => return,
+                // A renewal whose answer we did not wait for has come first.
+                Err(WriteError::Refused(_)) if attempt < GIVE_BACK_ATTEMPTS_MAX => {}
+                Err(error) => {
+                    tracing::warn!(%error, "the Lease could not be given back; others wait for it to age");
+                    return;
+                }
+            }
         }
     }
 
@@ -225,3 +249,6 @@ fn facts(lease: &Lease) -> LeaseFacts {
         resource_version: lease.metadata.resource_version.clone().unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests;

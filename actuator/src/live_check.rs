@@ -54,7 +54,7 @@ impl LiveCheck {
             prometheus::ask_all(&self.prometheus, &questions),
             alertmanager::ask_all(&self.alertmanager),
             // What packages there are has nothing to do with the gate.
-            snapshot_now(&self.cluster, Source::unread(), CALL_DEADLINE),
+            snapshot_now(&self.cluster, Source::unread(), &self.settings.namespaces, CALL_DEADLINE),
             owned(ownership),
         );
         let answers = Answers { started_at, prometheus, alertmanager, cluster, lease, lock };

@@ -12,17 +12,29 @@ use lockkeeper_exporter::read::now;
 use lockkeeper_rules::api::UpgradeRun;
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::{LOCK_NAME, LOCK_RUN_ANNOTATION, LockView, lock_view};
-use lockkeeper_rules::snapshot::Source;
+use lockkeeper_rules::snapshot::{Snapshot, Source};
 
 const NAMESPACE: &str = "kube-system";
 /// How long one request may take.
 const DEADLINE: Duration = Duration::from_secs(3);
 
-/// Whose the lock is, seen from this run.
-pub async fn view(client: &Client, uid: &str, runs: &Source<Vec<UpgradeRun>>) -> LockView {
-    match read(client).await {
-        Ok(lease) => judge(lease.as_ref(), uid, runs),
-        Err(why) => LockView::Unknown(why),
+/// Who holds the lock, read once: for every run of a pass the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder(Result<Option<String>, String>);
+
+impl Holder {
+    /// Reads the lock.
+    pub async fn read(client: &Client) -> Self {
+        Self(read(client).await.map(|lease| lease.as_ref().and_then(holder).map(str::to_owned)))
+    }
+
+    /// Whose the lock is, seen from this run.
+    #[must_use]
+    pub fn seen_from(&self, uid: &str, snapshot: &Snapshot) -> LockView {
+        match &self.0 {
+            Ok(holder) => lock_view(holder.as_deref(), uid, &snapshot.runs, &snapshot.runs_elsewhere),
+            Err(why) => LockView::Unknown(why.clone()),
+        }
     }
 }
 
@@ -33,11 +45,12 @@ pub async fn view(client: &Client, uid: &str, runs: &Source<Vec<UpgradeRun>>) ->
 pub async fn take(client: &Client, run: &UpgradeRun) -> Result<(), Finding> {
     let lease = read(client).await.map_err(|why| unreadable(&why))?;
     // Read after the Lease: a holder that is younger than an older list would pass for gone.
-    let runs = match now::runs(client, DEADLINE).await {
+    let every_run = match now::runs(client, DEADLINE).await {
         Ok(runs) => Source::read(runs, jiff::Timestamp::now()),
         Err(error) => Source::failed(error.to_string()),
     };
-    match judge(lease.as_ref(), &run.uid, &runs) {
+    let no_other = Source::read(Vec::new(), jiff::Timestamp::now());
+    match lock_view(lease.as_ref().and_then(holder), &run.uid, &every_run, &no_other) {
         LockView::Ours => return Ok(()),
         LockView::Free => {}
         LockView::Other { holder } => return Err(Finding::new(Reason::QueuedBehindRun, holder, "")),
@@ -54,10 +67,6 @@ pub async fn release(client: &Client, run: &UpgradeRun) -> Result<(), Finding> {
     let lease = read(client).await.map_err(|why| unreadable(&why))?;
     let is_ours = lease.as_ref().and_then(holder) == Some(run.uid.as_str());
     if is_ours { write(client, lease, "", "").await } else { Ok(()) }
-}
-
-fn judge(lease: Option<&Lease>, uid: &str, runs: &Source<Vec<UpgradeRun>>) -> LockView {
-    lock_view(lease.and_then(holder), uid, runs)
 }
 
 fn holder(lease: &Lease) -> Option<&str> {

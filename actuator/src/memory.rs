@@ -31,8 +31,8 @@ pub struct Memory {
     failed: Option<(Command, Vec<Finding>, Instant)>,
     /// When the last step of a node was over.
     node_finished: Option<Instant>,
-    /// The version of the run that was said to be unreadable.
-    unreadable: Option<String>,
+    /// The version of the run that people were told of: that it cannot be read, or is not served.
+    told_of: Option<String>,
 }
 
 impl Memory {
@@ -92,9 +92,9 @@ impl Memory {
         self.node_finished = Some(Instant::now());
     }
 
-    /// Whether nobody was told yet that the run as it is now cannot be read.
+    /// Whether nobody was told yet why nothing is done for the run as it is now.
     pub fn is_news(&mut self, resource_version: &str) -> bool {
-        self.unreadable.replace(resource_version.to_owned()).as_deref() != Some(resource_version)
+        self.told_of.replace(resource_version.to_owned()).as_deref() != Some(resource_version)
     }
 
     /// Everything, with its age now.

@@ -24,6 +24,8 @@ pub(crate) struct Parts {
     pub(crate) webhook: JoinHandle<()>,
     /// Shows our own metrics.
     pub(crate) metrics: JoinHandle<()>,
+    /// Answers the kubelet.
+    pub(crate) probes: JoinHandle<()>,
 }
 
 /// A part that ended though nobody told it to.
@@ -41,7 +43,7 @@ impl Parts {
     /// Resolves with the first part that ends. None of them does before it is told to, but by a panic, which the
     /// runtime would keep to itself.
     pub(crate) async fn first_to_end(&mut self) -> Ended {
-        let Self { turns, lease, packages, matrix, watches, webhook, metrics } = self;
+        let Self { turns, lease, packages, matrix, watches, webhook, metrics, probes } = self;
         let mut parts = [
             ("the loop of turns", turns),
             ("the keeper of the Lease", lease),
@@ -50,6 +52,7 @@ impl Parts {
             ("the watches", watches),
             ("the webhook's listener", webhook),
             ("the metrics' listener", metrics),
+            ("the probes' listener", probes),
         ];
         poll_fn(|context| {
             let ended = parts.iter_mut().find_map(|(part, task)| match Pin::new(&mut **task).poll(context) {
@@ -76,6 +79,7 @@ mod tests {
             watches: endless(),
             webhook: endless(),
             metrics: endless(),
+            probes: endless(),
         }
     }
 
@@ -90,6 +94,7 @@ mod tests {
             ("watches", |parts| &mut parts.watches),
             ("webhook", |parts| &mut parts.webhook),
             ("metrics", |parts| &mut parts.metrics),
+            ("probes", |parts| &mut parts.probes),
         ] {
             let mut parts = parts();
             *take(&mut parts) = panics();

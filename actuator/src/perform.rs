@@ -19,9 +19,10 @@ use crate::execute::{Warrant, cordon, evict, uncordon, volumes_on};
 use crate::kubeadm::{self, Ssh};
 use crate::leader::Leader;
 use crate::live_check::LiveCheck;
+use crate::lock::{self, Holder};
 use crate::memory::Memory;
 use crate::metrics::Metrics;
-use crate::{lock, store};
+use crate::store;
 
 /// What carries commands out.
 #[derive(Debug)]
@@ -112,7 +113,8 @@ impl Hands {
 
     async fn check(&self, order: &CheckOrder, run: &UpgradeRun, snapshot: &Snapshot, memory: &mut Memory) {
         let ownership = async {
-            tokio::join!(self.leader.held(), lock::view(&self.cluster.client, &run.uid, &snapshot.runs))
+            let (held, holder) = tokio::join!(self.leader.held(), Holder::read(&self.cluster.client));
+            (held, holder.seen_from(&run.uid, snapshot))
         };
         let asked = self.live_check.ask(order, ownership).await;
         self.log.check(&asked.report);

@@ -21,6 +21,7 @@ use lockkeeper_exporter::serve::http::{Handler, Limits, Listener, reply, text};
 use lockkeeper_rules::matrix::reload::InForce;
 use lockkeeper_rules::name::NodeName;
 use lockkeeper_rules::node_script::{EtcdAccess, ScriptSettings};
+use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::{Packages, Source};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -45,6 +46,7 @@ pub struct Service {
     receiver: Receiver,
     webhook: Listener,
     scrape: Listener,
+    probes: Listener,
     repository: Repository,
     matrix: MatrixFiles,
     packages: watch::Sender<Source<Packages>>,
@@ -62,7 +64,6 @@ impl Service {
         kubeconfig: Option<&Path>,
         own_node: Option<NodeName>,
     ) -> anyhow::Result<Self> {
-        let settings = Arc::new(config.settings.clone());
         let token = TokenFile::open(&config.webhook.token_file).await.context("webhook.tokenFile")?;
         let webhook = config.webhook.web_config_file.as_deref();
         let webhook = Listener::bind(&config.webhook.listen_address, webhook, Limits::default());
@@ -70,13 +71,16 @@ impl Service {
         let scrape = config.metrics.web_config_file.as_deref();
         let scrape = Listener::bind(&config.metrics.listen_address, scrape, Limits::default());
         let scrape = scrape.await.context("metrics.listenAddress")?;
+        let probes = Listener::bind(&config.probes.listen_address, None, Limits::probes());
+        let probes = probes.await.context("probes.listenAddress")?;
         let repository = Repository::new(&config.packages.url)?;
         let cluster = Arc::new(Cluster::connect(kubeconfig).await.context("the Kubernetes client")?);
+        let settings = Arc::new(config.settings.clone().served_from(cluster.own_namespace()));
         let identity = identity(config.identity.as_deref())?;
         let metrics = Arc::new(Metrics::new());
         let doorbell = Doorbell::new(Arc::clone(&settings));
         let leader = Leader::new(cluster.client.clone(), LEASE_NAMESPACE, &identity, settings.lease_seconds);
-        let hands = hands(config, &cluster, &leader, &metrics, identity, own_node)?;
+        let hands = hands(config, &settings, &cluster, &leader, &metrics, identity, own_node)?;
         let (sender, packages) = watch::channel(Source::unread());
         let witness_config = WitnessConfig {
             prometheus: witnesses(config)?,
@@ -99,7 +103,17 @@ impl Service {
         };
         let receiver = Receiver { doorbell, token, metrics };
         let packages_pause = Duration::from_secs(config.packages.interval_seconds);
-        Ok(Self { actuator, receiver, webhook, scrape, repository, matrix, packages: sender, packages_pause })
+        Ok(Self {
+            actuator,
+            receiver,
+            webhook,
+            scrape,
+            probes,
+            repository,
+            matrix,
+            packages: sender,
+            packages_pause,
+        })
     }
 
     /// Runs until the process is told to stop.
@@ -108,8 +122,25 @@ impl Service {
     /// A part has ended by itself. Nothing is put in order then: the process ends as if it were killed, and whoever
     /// leads next looks at what was under way.
     pub async fn run(self) -> anyhow::Result<()> {
-        let Self { actuator, receiver, webhook, scrape, repository, matrix, packages, packages_pause } = self;
-        tracing::info!(webhook = %webhook.local_addr(), metrics = %scrape.local_addr(), "listening");
+        let Self {
+            actuator,
+            receiver,
+            webhook,
+            scrape,
+            probes,
+            repository,
+            matrix,
+            packages,
+            packages_pause,
+        } = self;
+        tracing::info!(
+            webhook = %webhook.local_addr(),
+            metrics = %scrape.local_addr(),
+            probes = %probes.local_addr(),
+            "listening"
+        );
+        let namespaces = actuator.settings.namespaces.join(" ");
+        tracing::info!(namespaces, "runs of these namespaces are served");
         for exception in actuator.hands.ssh.scripts.kubeadm.weakened() {
             tracing::warn!(exception, "kubeadm is told to be less careful");
         }
@@ -129,6 +160,7 @@ impl Service {
             watches: tokio::spawn(async move { drop(watches.join_next().await) }),
             webhook: tokio::spawn(webhook.serve(receiver.handler(), stopped(stopping.clone()))),
             metrics: tokio::spawn(scrape.serve(scrape_handler(metrics, facts), stopped(stopping))),
+            probes: tokio::spawn(probes.serve(probe_handler(), std::future::pending())),
         };
         tokio::select! {
             () = told_to_stop() => {}
@@ -145,26 +177,28 @@ impl Service {
         parts.watches.abort();
         parts.webhook.await.context("the webhook's listener")?;
         parts.metrics.await.context("the metrics' listener")?;
+        // Last: what ends in good order is alive until it has.
+        parts.probes.abort();
         Ok(())
     }
 }
 
 fn hands(
     config: &Config,
+    settings: &Arc<Settings>,
     cluster: &Arc<Cluster>,
     leader: &Leader,
     metrics: &Arc<Metrics>,
     identity: String,
     own_node: Option<NodeName>,
 ) -> anyhow::Result<Hands> {
-    let settings = Arc::new(config.settings.clone());
     Ok(Hands {
         cluster: Arc::clone(cluster),
         live_check: LiveCheck {
             prometheus: Prometheus::all(&config.prometheus).context("prometheus.urls")?,
             alertmanager: Alertmanager::all(&config.alertmanager).context("alertmanager.urls")?,
             cluster: Arc::clone(cluster),
-            settings: Arc::clone(&settings),
+            settings: Arc::clone(settings),
         },
         ssh: ssh(config),
         started: Instant::now(),
@@ -172,7 +206,7 @@ fn hands(
         log: DecisionLog::open(config.decision_log.as_deref()).context("decisionLog")?,
         metrics: Arc::clone(metrics),
         events: Events::start(cluster.client.clone(), identity),
-        settings,
+        settings: Arc::clone(settings),
         own_node,
     })
 }
@@ -233,6 +267,19 @@ fn scrape_handler(metrics: Arc<Metrics>, facts: watch::Receiver<InForce>) -> Han
     })
 }
 
+fn probe_handler() -> Handler {
+    Arc::new(|request: Request<Incoming>| {
+        Box::pin(async move { probe(request.method(), request.uri().path()) })
+    })
+}
+
+fn probe(method: &Method, path: &str) -> Response<Full<Bytes>> {
+    match (method, path) {
+        (&Method::GET | &Method::HEAD, "/livez" | "/readyz") => text(StatusCode::OK, "ok\n"),
+        _ => text(StatusCode::NOT_FOUND, "there are /livez and /readyz\n"),
+    }
+}
+
 fn scrape(metrics: &Metrics, method: &Method, path: &str) -> Response<Full<Bytes>> {
     match (method, path) {
         (&Method::GET, "/metrics") => reply(StatusCode::OK, metrics::CONTENT_TYPE, metrics.page()),
@@ -240,5 +287,22 @@ fn scrape(metrics: &Metrics, method: &Method, path: &str) -> Response<Full<Bytes
         (&Method::GET, "/") => text(StatusCode::OK, "lockkeeper-actuator\n/metrics\n/livez\n/readyz\n"),
         (&Method::GET, _) => text(StatusCode::NOT_FOUND, "no such page\n"),
         _ => text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_listener_of_probes_answers_them_and_nothing_else() {
+        for (method, path, status) in [
+            (Method::GET, "/livez", 200),
+            (Method::HEAD, "/readyz", 200),
+            (Method::GET, "/metrics", 404),
+            (Method::POST, "/livez", 404),
+        ] {
+            assert_eq!(probe(&method, path).status(), status, "{method} {path}");
+        }
     }
 }

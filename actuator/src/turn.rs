@@ -14,7 +14,7 @@ use lockkeeper_rules::gate::{self, Pending};
 use lockkeeper_rules::matrix::reload::InForce;
 use lockkeeper_rules::run::{
     LockView, Needs, Observed, Position, Shown, State, Turn, decide, is_done, needs, outlook, rung_for,
-    status,
+    status, told_not_served,
 };
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::{Packages, Snapshot, Source};
@@ -23,7 +23,7 @@ use tokio::sync::watch;
 
 use crate::execute::{all_pods, budgets, places, pods_on};
 use crate::leader::Leader;
-use crate::lock;
+use crate::lock::Holder;
 use crate::memory::Memory;
 use crate::metrics::{Metrics, Pause};
 use crate::perform::Hands;
@@ -134,7 +134,10 @@ impl Actuator {
     /// One turn for each run. Returns how long nothing needs to be looked at.
     async fn pass(&mut self, generation: u64) -> Duration {
         let packages = self.packages.borrow().clone();
-        let snapshot = snapshot_now(&self.cluster, packages, READ_DEADLINE).await;
+        // Read before the runs, or a holder that is younger than their list would pass for gone.
+        let holder = Holder::read(&self.cluster.client).await;
+        let namespaces = &self.settings.namespaces;
+        let snapshot = snapshot_now(&self.cluster, packages, namespaces, READ_DEADLINE).await;
         let runs = match snapshot.runs.fresh(Timestamp::now(), self.settings.check_seconds_max) {
             Ok(runs) => runs.clone(),
             Err(error) => {
@@ -142,7 +145,8 @@ impl Actuator {
                 return PAUSE;
             }
         };
-        let alive: BTreeSet<&str> = runs.iter().map(|run| run.uid.as_str()).collect();
+        let elsewhere = snapshot.runs_elsewhere.value.as_deref().unwrap_or_default();
+        let alive: BTreeSet<&str> = runs.iter().chain(elsewhere).map(|run| run.uid.as_str()).collect();
         self.memories.retain(|uid, _| alive.contains(uid.as_str()));
         // All of them at once: whom to ask must not change from run to run.
         let targets: Vec<_> = runs.iter().filter_map(|run| run.spec.target.parse().ok()).collect();
@@ -151,7 +155,7 @@ impl Actuator {
         let mut waiting = None;
         let mut all_kept = true;
         for run in &runs {
-            let turned = self.turn(run, &snapshot, generation).await;
+            let turned = self.turn(run, &snapshot, &holder, generation).await;
             pause = pause.min(turned.pause);
             waiting = waiting.or(turned.waiting);
             all_kept &= turned.is_kept;
@@ -160,11 +164,37 @@ impl Actuator {
         if all_kept {
             self.metrics.turned(Timestamp::now());
         }
+        self.tell_one_not_served(elsewhere).await;
         pause
     }
 
+    /// Tells a run of a namespace that is not served that nothing is done for it. One in a pass, and each version of it
+    /// once: anybody who may make such runs may make thousands, and none of them may hold up a run that is served.
+    async fn tell_one_not_served(&mut self, elsewhere: &[UpgradeRun]) {
+        for run in elsewhere {
+            if !self.memories.entry(run.uid.clone()).or_default().is_news(&run.resource_version) {
+                continue;
+            }
+            let Some(status) = told_not_served(run, Timestamp::now()) else { continue };
+            match store::keep(&self.cluster.client, run, &status).await {
+                Ok(()) => tracing::info!(run = run.name, namespace = run.namespace, "the run is not served"),
+                Err(error) => {
+                    let namespace = &run.namespace;
+                    tracing::warn!(run = run.name, namespace, %error, "the run was not told that it is not served");
+                }
+            }
+            return;
+        }
+    }
+
     /// One turn of one run.
-    async fn turn(&mut self, run: &UpgradeRun, snapshot: &Snapshot, generation: u64) -> Turned {
+    async fn turn(
+        &mut self,
+        run: &UpgradeRun,
+        snapshot: &Snapshot,
+        holder: &Holder,
+        generation: u64,
+    ) -> Turned {
         let state = match State::parse(run.status.as_ref(), &run.uid) {
             Ok(state) => state,
             Err(finding) => {
@@ -174,7 +204,7 @@ impl Actuator {
                 return Turned::nothing();
             }
         };
-        let lock = lock::view(&self.cluster.client, &run.uid, &snapshot.runs).await;
+        let lock = holder.seen_from(&run.uid, snapshot);
         if is_done(&state, run.deleting, &lock) {
             return Turned::nothing();
         }

@@ -28,7 +28,7 @@ use crate::read::matrix::MatrixFiles;
 use crate::read::packages::Repository;
 use crate::read::witness::WitnessConfig;
 use crate::serve::http::{Handler, Limits, ListenError, Listener};
-use crate::serve::routes::{Site, route as answer};
+use crate::serve::routes::{Site, probe, route as answer};
 use crate::serve::view::{self, View};
 use crate::telemetry;
 
@@ -72,6 +72,9 @@ struct RunArgs {
     /// Where to listen: `host:port` or `:port`.
     #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":19440")]
     listen: String,
+    /// Where probes are answered, and nothing else: without TLS or users.
+    #[arg(long = "web.probe-address", value_name = "ADDRESS", default_value = ":19442")]
+    probes: String,
     /// TLS and users of the listener, in the format of Prometheus' exporters.
     #[arg(long = "web.config.file", value_name = "FILE")]
     web_config: Option<PathBuf>,
@@ -85,6 +88,9 @@ struct RunArgs {
     #[arg(long)]
     check_config: bool,
 }
+
+const LISTEN_FLAG: &str = "--web.listen-address";
+const PROBE_FLAG: &str = "--web.probe-address";
 
 /// How a start went wrong.
 enum Failure {
@@ -159,10 +165,10 @@ fn input(error: impl Into<anyhow::Error>) -> Failure {
     Failure::Input(error.into())
 }
 
-/// A listener that cannot be opened, with the flag that is to be mended.
-fn unheard(error: ListenError) -> Failure {
+/// A listener that cannot be opened, with the flag that is to be mended: the one of its address, or of its web config.
+fn unheard(address_flag: &'static str, error: ListenError) -> Failure {
     let flag = match &error {
-        ListenError::Bind { .. } => "--web.listen-address",
+        ListenError::Bind { .. } => address_flag,
         ListenError::WebConfig(_) => "--web.config.file",
     };
     Failure::Input(anyhow::Error::new(error).context(flag))
@@ -177,7 +183,7 @@ fn start(args: RunArgs) -> Result<(), Failure> {
     let matrix = config.matrix.open().map_err(input)?;
     if args.check_config {
         let security = crate::serve::web_config::Security::load(args.web_config.as_deref());
-        security.map_err(|error| unheard(error.into()))?;
+        security.map_err(|error| unheard(LISTEN_FLAG, error.into()))?;
         println!("the configuration is good");
         return Ok(());
     }
@@ -189,28 +195,31 @@ fn start(args: RunArgs) -> Result<(), Failure> {
 async fn run(args: RunArgs, config: Config, matrix: MatrixFiles) -> Result<(), Failure> {
     let cluster = Cluster::connect(args.kubeconfig.as_deref()).await.map_err(input)?;
     let repository = Repository::new(&config.packages.url).map_err(input)?;
-    let listener =
-        Listener::bind(&args.listen, args.web_config.as_deref(), Limits::default()).await.map_err(unheard)?;
-    let address = listener.local_addr();
-    tracing::info!(%address, tls = listener.is_tls(), cluster = cluster.url(), "exporter listens");
+    let listener = Listener::bind(&args.listen, args.web_config.as_deref(), Limits::default()).await;
+    let listener = listener.map_err(|error| unheard(LISTEN_FLAG, error))?;
+    let probes = Listener::bind(&args.probes, None, Limits::probes()).await;
+    let probes = probes.map_err(|error| unheard(PROBE_FLAG, error))?;
+    let (address, tls) = (listener.local_addr(), listener.is_tls());
+    tracing::info!(%address, tls, probes = %probes.local_addr(), cluster = cluster.url(), "exporter listens");
 
     let prometheus = config.prometheus().map_err(|why| input(anyhow::anyhow!(why)))?;
-    let eyes = Eyes::new(WitnessConfig {
-        prometheus,
-        selector: config.settings.selector.clone(),
-        facts: matrix.in_force(),
-    });
+    let settings = config.settings.served_from(cluster.own_namespace());
+    tracing::info!(namespaces = settings.namespaces.join(" "), "runs of these namespaces are served");
+    let witness_config =
+        WitnessConfig { prometheus, selector: settings.selector.clone(), facts: matrix.in_force() };
+    let eyes = Eyes::new(witness_config, settings.namespaces.clone());
     let mut tasks = eyes.open(Arc::new(cluster), repository, config.packages.pause());
-    let first = Arc::new(view::empty(&config.settings, Timestamp::now()));
+    let first = Arc::new(view::empty(&settings, Timestamp::now()));
     let (views, shown) = watch::channel(first);
-    tasks.spawn(view::keep(eyes, matrix.in_force(), config.settings.clone(), views));
+    tasks.spawn(view::keep(eyes, matrix.in_force(), settings.clone(), views));
     tasks.spawn(matrix.keep());
 
     let site = Site {
         telemetry_path: args.telemetry_path,
-        rules: alert::to_yaml(&alert::groups(&config.settings)).into(),
-        settings: config.settings,
+        rules: alert::to_yaml(&alert::groups(&settings)).into(),
+        settings,
     };
+    tasks.spawn(probes.serve(probe_handler(shown.clone()), pending()));
     let served = listener.serve(handler(site, shown), stop());
     tokio::select! {
         () = served => Ok(()),
@@ -232,6 +241,13 @@ fn handler(site: Site, shown: watch::Receiver<Arc<View>>) -> Handler {
             answer(&parts, &view, &site, Timestamp::now())
         }
         .boxed()
+    })
+}
+
+fn probe_handler(shown: watch::Receiver<Arc<View>>) -> Handler {
+    Arc::new(move |request| {
+        let view = Arc::clone(&shown.borrow());
+        async move { probe(&request.into_parts().0, &view) }.boxed()
     })
 }
 

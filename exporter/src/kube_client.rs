@@ -12,6 +12,8 @@ use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a written request may stall.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The namespace of a program outside a cluster: the one that `deploy/base` makes.
+const NAMESPACE_OUTSIDE: &str = "k8s-upgrade";
 /// How long the API server may be silent. Longer than a watch waits for its bookmark, so that the watch speaks first.
 const READ_TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -54,6 +56,7 @@ pub struct Cluster {
     /// The client of the configured address.
     pub client: kube::Client,
     config: Config,
+    own_namespace: String,
     /// Clients of single API servers by address. Bounded by the control-plane nodes that ever were.
     others: Mutex<BTreeMap<String, kube::Client>>,
 }
@@ -81,7 +84,18 @@ impl Cluster {
     pub async fn connect_merged(kubeconfigs: &[PathBuf]) -> Result<Self, ConnectError> {
         let config = configure(kubeconfigs).await?;
         let client = kube::Client::try_from(config.clone()).map_err(ConnectError::Client)?;
-        Ok(Self { client, config, others: Mutex::new(BTreeMap::new()) })
+        // A kubeconfig's context names what a person works on, which is no namespace of this program.
+        let own_namespace = match kubeconfigs {
+            [] => config.default_namespace.clone(),
+            _ => NAMESPACE_OUTSIDE.to_owned(),
+        };
+        Ok(Self { client, config, own_namespace, others: Mutex::new(BTreeMap::new()) })
+    }
+
+    /// The namespace of the pod that this program runs in; outside a cluster that of `deploy/base`.
+    #[must_use]
+    pub fn own_namespace(&self) -> &str {
+        &self.own_namespace
     }
 
     /// The address of the usual API server, as configured.
@@ -181,7 +195,10 @@ mod tests {
         let cluster = "clusters: [{name: c, cluster: {server: 'https://10.0.0.1:6443'}}]\nusers: [{name: u, user: {}}]\n";
         let (one, context) = (
             write("one", cluster),
-            write("context", "contexts: [{name: x, context: {cluster: c, user: u}}]\ncurrent-context: x\n"),
+            write(
+                "context",
+                "contexts: [{name: x, context: {cluster: c, user: u, namespace: theirs}}]\ncurrent-context: x\n",
+            ),
         );
         let later =
             write("later", "clusters: [{name: c, cluster: {server: 'https://10.0.0.2:6443'}}]\nusers: []\n");
@@ -191,6 +208,7 @@ mod tests {
         assert_eq!(all, [&one, &later, &context].map(Clone::clone), "what is not there is not missed");
         let connected = Cluster::connect_merged(&all).await.unwrap();
         assert_eq!(connected.url(), "https://10.0.0.1:6443/", "the first file that names a cluster counts");
+        assert_eq!(connected.own_namespace(), "k8s-upgrade", "not that of the context");
         assert_eq!(paths(&[&gone]), [gone], "unless nothing is there");
         let error = Cluster::connect_merged(&[one, later]).await.err().unwrap().to_string();
         assert!(error.contains("one, ") && error.contains("later; check"), "{error}");

@@ -57,6 +57,9 @@ pub enum Violation {
     /// The node that the actuator runs on.
     #[error("{0} is the node that the actuator runs on")]
     OwnNode(NodeName),
+    /// The run is of a namespace that is not served.
+    #[error("the run is of namespace {0}, which is not served")]
+    NotServed(String),
     /// A unit is sent without having read the node's ledger.
     #[error("a unit for {0} without a reading of its ledger")]
     NotProbed(NodeName),
@@ -85,7 +88,10 @@ pub struct Scene<'a> {
 #[must_use]
 pub fn check(scene: &Scene<'_>, command: &Command, now: Timestamp) -> Vec<Violation> {
     let nodes = scene.snapshot.nodes.value.as_deref().unwrap_or_default();
-    let mut found = Vec::new();
+    let mut elsewhere = scene.snapshot.runs_elsewhere.value.iter().flatten();
+    let foreign = elsewhere.find(|run| run.uid == scene.run);
+    let mut found: Vec<Violation> =
+        foreign.map(|run| Violation::NotServed(run.namespace.clone())).into_iter().collect();
     match command {
         Command::Cordon(order) => {
             found.extend(proof("cordon", &order.proof, &order.token, scene, now));
@@ -199,4 +205,45 @@ fn distance(from: &Version, target: &Version) -> Option<Violation> {
     let minors = target.minor().ahead_of(from.minor());
     let is_near = matches!(minors, Some(0 | 1)) && target >= from;
     (!is_near).then(|| Violation::TooFar { from: from.clone(), target: target.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{UpgradeRun, UpgradeRunSpec};
+    use crate::snapshot::{Source, served_apart};
+
+    #[test]
+    fn nothing_is_done_for_a_run_of_a_namespace_that_is_not_served() {
+        let now = Timestamp::UNIX_EPOCH;
+        let run = UpgradeRun {
+            namespace: "a".to_owned(),
+            name: "b".to_owned(),
+            uid: "u".to_owned(),
+            resource_version: String::new(),
+            generation: 1,
+            created_at: None,
+            deleting: false,
+            has_finalizer: false,
+            spec: UpgradeRunSpec::default(),
+            status: None,
+        };
+        let settings = Settings::default();
+        let (target, known) = ("v1.36.3".parse().unwrap(), Known::default());
+        for (namespace, expected) in [("a", vec![]), ("b", vec![Violation::NotServed("a".to_owned())])] {
+            let list = Source::read(vec![run.clone()], now);
+            let (runs, runs_elsewhere) = served_apart(list, &[namespace.to_owned()]);
+            let snapshot = Snapshot { runs, runs_elsewhere, ..Snapshot::unread() };
+            let scene = Scene {
+                run: "u",
+                target: &target,
+                skip: &[],
+                snapshot: &snapshot,
+                known: &known,
+                own_node: None,
+                settings: &settings,
+            };
+            assert_eq!(check(&scene, &Command::TakeLock, now), expected, "{namespace} is served");
+        }
+    }
 }

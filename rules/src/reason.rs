@@ -156,6 +156,7 @@ pub enum Reason {
     ClockSetBack,
     WaitingForPermit,
     PermitExpired,
+    NotServed,
     QueuedBehindRun,
     LockUnreadable,
     LockLost,
@@ -909,6 +910,11 @@ impl Reason {
                 "the permit ended before the live check passed",
                 "nothing; Alertmanager repeats it",
             ),
+            Self::NotServed => entry(
+                "not_served",
+                "runs of this namespace are not served",
+                "make the run in a namespace that settings.namespaces names, or add this one there",
+            ),
             Self::QueuedBehindRun => {
                 entry("queued_behind_run", "another run holds the cluster lock", "wait for it, or delete it")
             }
@@ -1259,6 +1265,7 @@ impl Reason {
         Self::ClockSetBack,
         Self::WaitingForPermit,
         Self::PermitExpired,
+        Self::NotServed,
         Self::QueuedBehindRun,
         Self::LockUnreadable,
         Self::LockLost,

@@ -12,6 +12,8 @@ pub use bounds::{SettingsError, validate_packages_interval};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Settings {
+    /// The namespaces whose runs are served; the program's own where none is named.
+    pub namespaces: Vec<String>,
     /// How often Prometheus scrapes the exporter.
     pub scrape_interval_seconds: u64,
     /// The interval of the generated rule groups.
@@ -116,6 +118,15 @@ pub struct AlertSettings {
 }
 
 impl Settings {
+    /// These settings, told which namespace is the program's own: it is served where no other is named.
+    #[must_use]
+    pub fn served_from(mut self, own_namespace: &str) -> Self {
+        if self.namespaces.is_empty() {
+            self.namespaces.push(own_namespace.to_owned());
+        }
+        self
+    }
+
     /// How long after its check a unit may still be begun, by the node's own clock: as long as the check is worth
     /// something, and what the two clocks may differ by.
     #[must_use]
@@ -154,6 +165,7 @@ impl Default for AlertSettings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            namespaces: Vec::new(),
             scrape_interval_seconds: 5,
             evaluation_interval_seconds: 5,
             unbroken_evaluation_seconds: 300,

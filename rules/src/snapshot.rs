@@ -154,8 +154,24 @@ pub struct Snapshot {
     pub controller_leases: Source<Vec<ControllerLease>>,
     /// What the package repository offers.
     pub packages: Source<Packages>,
-    /// The upgrade runs of the whole cluster.
+    /// The upgrade runs of the namespaces that are served.
     pub runs: Source<Vec<UpgradeRun>>,
+    /// Those of all other namespaces, of the same list. Nothing is decided on them but whether the holder of the cluster
+    /// lock still exists.
+    #[serde(default = "Source::unread")]
+    pub runs_elsewhere: Source<Vec<UpgradeRun>>,
+}
+
+/// Puts the runs of the namespaces that are served apart from all others.
+#[must_use]
+pub fn served_apart(
+    runs: Source<Vec<UpgradeRun>>,
+    namespaces: &[String],
+) -> (Source<Vec<UpgradeRun>>, Source<Vec<UpgradeRun>>) {
+    let Source { value, proven_at, error } = runs;
+    let is_served = |run: &UpgradeRun| namespaces.contains(&run.namespace);
+    let (served, elsewhere) = value.map(|runs| runs.into_iter().partition(is_served)).unzip();
+    (Source { value: served, proven_at, error: error.clone() }, Source { value: elsewhere, proven_at, error })
 }
 
 impl Snapshot {
@@ -169,6 +185,7 @@ impl Snapshot {
             controller_leases: Source::unread(),
             packages: Source::unread(),
             runs: Source::unread(),
+            runs_elsewhere: Source::unread(),
         }
     }
 
@@ -187,7 +204,9 @@ impl Snapshot {
     /// How each source was read.
     #[must_use]
     pub fn readings(&self) -> Vec<Reading<'_>> {
-        let Self { nodes, api_servers, static_pods, controller_leases, packages, runs } = self;
+        // One list: how it was read is told once.
+        let Self { nodes, api_servers, static_pods, controller_leases, packages, runs, runs_elsewhere: _ } =
+            self;
         vec![
             Reading::of("nodes", nodes),
             Reading::of("api_servers", api_servers),

@@ -137,7 +137,9 @@ impl<'a> Wiring<'a> {
             "settings": self.settings,
         });
         let listen = format!("--web.listen-address={}", self.exporter);
-        let args = vec![kubeconfig_flag(reached), listen];
+        // Any port: nobody probes it here.
+        let probes = format!("--web.probe-address={}:0", self.center);
+        let args = vec![kubeconfig_flag(reached), listen, probes];
         Product::new(self.folder, "exporter", format!("http://{}", self.exporter), config, args)
     }
 
@@ -155,6 +157,7 @@ impl<'a> Wiring<'a> {
             "alertmanager": {"urls": [alertmanager.url]},
             "webhook": {"listenAddress": self.webhook, "tokenFile": self.token_file},
             "metrics": {"listenAddress": self.actuator},
+            "probes": {"listenAddress": format!("{}:0", self.center)},
             "packages": {"url": reached.packages},
             "matrix": {"files": [self.facts]},
             "decisionLog": self.folder.path().join("decisions.jsonl"),

@@ -59,7 +59,7 @@ impl Desk {
             _ => json!({
                 "prometheus": {"urls": [self.url()]}, "alertmanager": {"urls": [self.url()]},
                 "webhook": {"listenAddress": "127.0.0.1:0", "tokenFile": self.path("token")},
-                "metrics": {"listenAddress": "127.0.0.1:0"},
+                "metrics": {"listenAddress": "127.0.0.1:0"}, "probes": {"listenAddress": "127.0.0.1:0"},
                 "ssh": {"keyFile": self.path("key"), "knownHostsFile": self.path("known_hosts")},
                 "packages": {"url": index}, "settings": {"soakSeconds": 1},
                 "decisionLog": self.path("decisions"),
@@ -84,6 +84,9 @@ impl Desk {
         }
         if product == "lockkeeper-exporter" && !more.iter().any(|word| word.starts_with("--web.listen")) {
             args.push("--web.listen-address=127.0.0.1:0".to_owned());
+        }
+        if product == "lockkeeper-exporter" && !more.iter().any(|word| word.starts_with("--web.probe")) {
+            args.push("--web.probe-address=127.0.0.1:0".to_owned());
         }
         args.extend_from_slice(more);
         Self::run(product, &args)
@@ -161,6 +164,12 @@ fn wrong_values(desk: &Desk) -> Vec<(&'static [&'static str], &'static str, Valu
         ),
         (
             &ACTUATOR,
+            "/probes/listenAddress",
+            json!("nonsense"),
+            ["probes.listenAddress", "choose another address"],
+        ),
+        (
+            &ACTUATOR,
             "/metrics/webConfigFile",
             json!(desk.path("users.yaml")),
             ["metrics.webConfigFile", "make one with htpasswd"],
@@ -197,12 +206,13 @@ fn a_configuration_that_cannot_be_used_ends_with_exit_code_3_and_names_field_and
 fn a_command_line_that_cannot_be_used_ends_with_exit_code_3_and_names_flag_and_remedy() {
     let desk = Desk::new();
     let users = format!("--web.config.file={}", desk.path("users.yaml").display());
-    let cases: [(&[&str], &str, [&str; 2]); 6] = [
+    let cases: [(&[&str], &str, [&str; 2]); 7] = [
         (&BOTH, "--nonsense", ["--nonsense", "--help"]),
         (&BOTH, "--kubeconfig=/nowhere/file", ["/nowhere/file", "check --kubeconfig"]),
         (&EXPORTER, &users, ["basic_auth_users.prometheus", "make one with htpasswd"]),
         (&EXPORTER, "--web.config.file=/nowhere/file", ["/nowhere/file", "--web.config.file"]),
         (&EXPORTER, "--web.listen-address=nonsense", ["--web.listen-address", "choose another address"]),
+        (&EXPORTER, "--web.probe-address=nonsense", ["--web.probe-address", "choose another address"]),
         (&EXPORTER, "--web.telemetry-path=metrics", ["--web.telemetry-path", "must begin with /"]),
     ];
     for (products, word, words) in cases {

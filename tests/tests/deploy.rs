@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
+use lockkeeper_actuator::config::Probes;
 use lockkeeper_rules::alert;
 use lockkeeper_rules::drain::{Pod, is_alert_path};
 use lockkeeper_rules::matrix::Matrix;
@@ -169,7 +170,7 @@ fn ports_probes_and_job_names_are_those_that_the_programs_and_the_rules_speak_of
         let container = container(product);
         for probe in ["livenessProbe", "readinessProbe"] {
             let page = if probe == "livenessProbe" { "/livez" } else { "/readyz" };
-            assert_eq!(container[probe]["httpGet"], json!({"path": page, "port": "metrics"}), "{product}");
+            assert_eq!(container[probe]["httpGet"], json!({"path": page, "port": "probes"}), "{product}");
         }
         for port in service(product)["spec"]["ports"].as_array().unwrap() {
             assert_eq!(port["targetPort"], port["name"], "{product}");
@@ -181,6 +182,10 @@ fn ports_probes_and_job_names_are_those_that_the_programs_and_the_rules_speak_of
     let listen = port(&container("exporter")["ports"], "metrics", "containerPort");
     let said = String::from_utf8_lossy(&help.stdout).into_owned();
     assert!(said.contains(&format!("[default: :{listen}]")), "{said}");
+    let probes =
+        |product: &str| format!(":{}", port(&container(product)["ports"], "probes", "containerPort"));
+    assert!(said.contains(&format!("[default: {}]", probes("exporter"))), "{said}");
+    assert_eq!(probes("actuator"), Probes::default().listen_address);
 
     let webhook = port(&service("actuator")["spec"]["ports"], "webhook", "port");
     let namespace = service("actuator")["metadata"]["namespace"].as_str().unwrap().to_owned();

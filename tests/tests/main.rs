@@ -23,6 +23,7 @@ mod readme;
 mod recorded;
 mod removed_apis;
 mod rules;
+mod served;
 mod shape;
 mod unreadable;
 mod upgrade;

@@ -80,15 +80,24 @@ fn what_is_deployed_is_found_by_the_rules_and_by_the_route() {
     let [_, config, ..] = examples();
     let config: Value = yaml::read(&config).unwrap();
     let settings = Settings::default();
+    for address in [":19442", ":19443"] {
+        assert!(README.contains(&format!("`{address}`")), "probes at {address}");
+    }
     let route = include_str!("../../rules/generated/alertmanager.yaml");
-    for (file, job, ports) in [
-        (include_str!("../../deploy/base/exporter.yaml"), settings.exporter_job, vec![("metrics", ":19440")]),
+    for (file, job, ports, probes) in [
+        (
+            include_str!("../../deploy/base/exporter.yaml"),
+            settings.exporter_job,
+            vec![("metrics", ":19440")],
+            ":19442",
+        ),
         (
             include_str!("../../deploy/base/actuator.yaml"),
             settings.actuator_job,
             ["webhook", "metrics"]
                 .map(|name| (name, config[name]["listenAddress"].as_str().unwrap()))
                 .to_vec(),
+            ":19443",
         ),
     ] {
         let documents = file.split("\n---\n").map(|text| yaml::read::<Value>(text).unwrap());
@@ -99,8 +108,12 @@ fn what_is_deployed_is_found_by_the_rules_and_by_the_route() {
         assert_eq!(service["spec"]["selector"], pod["metadata"]["labels"]);
         assert_eq!(service["spec"]["selector"], service["metadata"]["labels"]);
         let number = |address: &str| address.trim_start_matches(':').parse::<u16>().unwrap();
-        let listens: Vec<Value> =
-            ports.iter().map(|(name, at)| json!({"name": name, "containerPort": number(at)})).collect();
+        // The kubelet asks the pod and no Service.
+        let listens: Vec<Value> = ports
+            .iter()
+            .chain([&("probes", probes)])
+            .map(|(name, at)| json!({"name": name, "containerPort": number(at)}))
+            .collect();
         assert_eq!(pod["spec"]["containers"][0]["ports"], json!(listens));
         let serves: Vec<Value> = ports
             .iter()

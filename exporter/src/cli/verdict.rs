@@ -191,8 +191,10 @@ async fn read(
         selector: config.map(|config| config.settings.selector.clone()).unwrap_or_default(),
         facts: watch::channel(facts).1,
     };
+    let settings = config.map(|config| config.settings.clone()).unwrap_or_default();
+    let namespaces = settings.served_from(cluster.own_namespace()).namespaces;
     let (mut snapshot, mut inventory) = tokio::join!(
-        snapshot_now(&cluster, Source::unread(), SOURCE_DEADLINE),
+        snapshot_now(&cluster, Source::unread(), &namespaces, SOURCE_DEADLINE),
         inventory_now(&cluster.client, &witness_config, SOURCE_DEADLINE),
     );
     let nodes = snapshot.nodes.value.as_deref().unwrap_or_default();

@@ -10,7 +10,9 @@ use k8s_openapi::api::core::v1 as core;
 use kube::Api;
 use lockkeeper_rules::api::UpgradeRun;
 use lockkeeper_rules::inventory::Inventory;
-use lockkeeper_rules::snapshot::{ApiServer, ControllerLease, Node, Packages, Snapshot, Source, StaticPod};
+use lockkeeper_rules::snapshot::{
+    ApiServer, ControllerLease, Node, Packages, Snapshot, Source, StaticPod, served_apart,
+};
 use lockkeeper_rules::version::Version;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -41,15 +43,17 @@ pub struct Eyes {
     static_pods: Arc<Watched<StaticPod>>,
     controller_leases: Arc<Watched<ControllerLease>>,
     runs: Arc<Watched<UpgradeRun>>,
+    /// Those whose runs are served.
+    namespaces: Vec<String>,
     inventories: Inventories,
     api_servers: Polled<Vec<ApiServer>>,
     packages: Polled<Packages>,
 }
 
 impl Eyes {
-    /// Eyes that have seen nothing yet.
+    /// Eyes that have seen nothing yet; `namespaces` are those whose runs are served.
     #[must_use]
-    pub fn new(witness_config: WitnessConfig) -> Arc<Self> {
+    pub fn new(witness_config: WitnessConfig, namespaces: Vec<String>) -> Arc<Self> {
         let changed = Arc::new(Notify::new());
         Arc::new(Self {
             nodes: Arc::new(Watched::new(Arc::clone(&changed))),
@@ -57,6 +61,7 @@ impl Eyes {
             static_pods: Arc::new(Watched::new(Arc::clone(&changed))),
             controller_leases: Arc::new(Watched::new(Arc::clone(&changed))),
             runs: Arc::new(Watched::new(Arc::clone(&changed))),
+            namespaces,
             inventories: Inventories::new(&changed, witness_config),
             api_servers: Polled::new(),
             packages: Polled::new(),
@@ -118,13 +123,15 @@ impl Eyes {
     /// Everything as it is known now.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
+        let (runs, runs_elsewhere) = served_apart(values(self.runs.source()), &self.namespaces);
         Snapshot {
             nodes: with_leases(self.nodes.source(), &self.node_leases.source()),
             api_servers: self.api_servers.source(),
             static_pods: values(self.static_pods.source()),
             controller_leases: values(self.controller_leases.source()),
             packages: self.packages.source(),
-            runs: values(self.runs.source()),
+            runs,
+            runs_elsewhere,
         }
     }
 

@@ -12,7 +12,7 @@ use kube::api::ListParams;
 use kube::{Api, Client};
 use lockkeeper_rules::api::UpgradeRun;
 use lockkeeper_rules::snapshot::{
-    ApiServer, ControllerLease, Node, Packages, Role, Snapshot, Source, StaticPod,
+    ApiServer, ControllerLease, Node, Packages, Role, Snapshot, Source, StaticPod, served_apart,
 };
 
 use super::convert;
@@ -25,7 +25,13 @@ pub const API_SERVER_PORT: u16 = 6443;
 
 /// Reads nodes with their Leases, API servers, static pods, controllers' Leases and runs, all at once, each within
 /// `deadline`. Each source succeeds or fails by itself. Packages change by the day: the caller passes what it has.
-pub async fn snapshot_now(cluster: &Cluster, packages: Source<Packages>, deadline: Duration) -> Snapshot {
+/// `namespaces` are those whose runs are served.
+pub async fn snapshot_now(
+    cluster: &Cluster,
+    packages: Source<Packages>,
+    namespaces: &[String],
+    deadline: Duration,
+) -> Snapshot {
     let client = &cluster.client;
     // Taken before the first request: a proof is never younger than the question.
     let now = Timestamp::now();
@@ -43,13 +49,15 @@ pub async fn snapshot_now(cluster: &Cluster, packages: Source<Packages>, deadlin
         },
         Err(error) => Err(error),
     };
+    let (runs, runs_elsewhere) = served_apart(source(runs, now), namespaces);
     Snapshot {
         nodes: source(nodes, now),
         api_servers: source(api_servers, now),
         static_pods: source(static_pods, now),
         controller_leases: source(controller_leases, now),
         packages,
-        runs: source(runs, now),
+        runs,
+        runs_elsewhere,
     }
 }
 

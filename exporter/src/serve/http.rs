@@ -1,8 +1,10 @@
 //! A listener that both programs use: HTTP/1.1 with a limit on everything, TLS and basic auth by a web config file.
 
-use std::net::SocketAddr;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,7 +30,11 @@ pub type Handler = Arc<dyn Fn(Request<Incoming>) -> BoxFuture<'static, Response<
 pub struct Limits {
     /// How many connections are served at once; more wait in the backlog.
     pub connections_max: usize,
-    /// How long a request head, and the pause before it, may take.
+    /// How many of them one address may have; more are closed, so that nobody alone keeps all others out.
+    pub connections_per_peer_max: usize,
+    /// How long the first request head of a connection may take: whoever connects has something to ask.
+    pub first_head_seconds_max: u64,
+    /// How long each other request head, and the pause before it, may take.
     pub head_seconds_max: u64,
     /// How long a TLS handshake may take.
     pub handshake_seconds_max: u64,
@@ -44,12 +50,31 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: 256,
+            // Many clients may stand behind one address, and each has a connection or two.
+            connections_per_peer_max: 32,
+            first_head_seconds_max: 5,
             // Longer than a usual scrape interval, so that scrapes reuse their connection.
             head_seconds_max: 40,
             handshake_seconds_max: 5,
             request_seconds_max: 30,
             connection_seconds_max: 600,
             stop_seconds_max: 5,
+        }
+    }
+}
+
+impl Limits {
+    /// For a listener of probes alone: the kubelet opens a connection for each, and asks once. Whoever holds one open to
+    /// keep it out must come from many addresses, and come back all the time.
+    #[must_use]
+    pub fn probes() -> Self {
+        Self {
+            connections_per_peer_max: 8,
+            first_head_seconds_max: 1,
+            head_seconds_max: 1,
+            request_seconds_max: 1,
+            connection_seconds_max: 5,
+            ..Self::default()
         }
     }
 }
@@ -108,6 +133,7 @@ impl Listener {
     /// Answers until `stop` resolves, then lets open requests end.
     pub async fn serve(self, handler: Handler, stop: impl Future<Output = ()> + Send) {
         let room = Arc::new(Semaphore::new(self.limits.connections_max));
+        let peers = Arc::new(Peers::default());
         let (stop_connections, stopping) = watch::channel(false);
         let mut connections = JoinSet::new();
         let mut stop = std::pin::pin!(stop);
@@ -115,7 +141,7 @@ impl Listener {
             while connections.try_join_next().is_some() {}
             let (stream, place) = tokio::select! {
                 () = &mut stop => break,
-                accepted = self.accept(&room) => accepted,
+                accepted = self.accept(&room, &peers) => accepted,
             };
             let connection = Connection {
                 handler: Arc::clone(&handler),
@@ -133,11 +159,16 @@ impl Listener {
         let _cut_off = tokio::time::timeout(Duration::from_secs(self.limits.stop_seconds_max), rest).await;
     }
 
-    async fn accept(&self, room: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
-        let place = Arc::clone(room).acquire_owned().await.expect("the semaphore is never closed");
+    async fn accept(&self, room: &Arc<Semaphore>, peers: &Arc<Peers>) -> (TcpStream, Place) {
+        let in_all = Arc::clone(room).acquire_owned().await.expect("the semaphore is never closed");
         loop {
             match self.tcp.accept().await {
-                Ok((stream, _peer)) => return (stream, place),
+                Ok((stream, peer)) => match peers.enter(peer.ip(), self.limits.connections_per_peer_max) {
+                    Some(of_peer) => return (stream, Place { _in_all: in_all, _of_peer: of_peer }),
+                    None => {
+                        tracing::debug!(%peer, "closed: this address has all the connections it may have")
+                    }
+                },
                 Err(error) => {
                     // Usually out of file descriptors: at once again would only burn the processor.
                     tracing::warn!(error = %error, "cannot accept a connection");
@@ -158,12 +189,58 @@ async fn bind_tcp(address: &str) -> std::io::Result<TcpListener> {
     }
 }
 
+/// How many connections each address has. An address without any is not in it.
+#[derive(Debug, Default)]
+struct Peers(Mutex<HashMap<IpAddr, usize>>);
+
+impl Peers {
+    /// Counts one more connection of this address, unless it has as many as it may.
+    fn enter(self: &Arc<Self>, address: IpAddr, connections_max: usize) -> Option<OfPeer> {
+        // The same machine, whether it comes over IPv4 or over IPv4 mapped into IPv6.
+        let address = address.to_canonical();
+        let mut counts = self.lock();
+        let count = counts.get(&address).copied().unwrap_or(0);
+        if count >= connections_max {
+            return None;
+        }
+        counts.insert(address, count + 1);
+        Some(OfPeer { peers: Arc::clone(self), address })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.0.lock().expect("nothing panics while it counts")
+    }
+}
+
+/// One connection of an address, counted until it is dropped.
+#[derive(Debug)]
+struct OfPeer {
+    peers: Arc<Peers>,
+    address: IpAddr,
+}
+
+impl Drop for OfPeer {
+    fn drop(&mut self) {
+        let mut counts = self.peers.lock();
+        match counts.get_mut(&self.address) {
+            Some(count) if *count > 1 => *count -= 1,
+            Some(_) | None => drop(counts.remove(&self.address)),
+        }
+    }
+}
+
+/// A connection's place among all, and among those of its address.
+struct Place {
+    _in_all: OwnedSemaphorePermit,
+    _of_peer: OfPeer,
+}
+
 struct Connection {
     handler: Handler,
     security: Arc<Security>,
     limits: Limits,
     stopping: watch::Receiver<bool>,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Connection {
@@ -179,7 +256,9 @@ impl Connection {
     }
 
     async fn http<S: AsyncRead + AsyncWrite + Unpin>(mut self, stream: S) {
+        let has_asked = AtomicBool::new(false);
         let service = service_fn(|request| {
+            has_asked.store(true, Ordering::Relaxed);
             let (handler, security) = (Arc::clone(&self.handler), Arc::clone(&self.security));
             let deadline = Duration::from_secs(self.limits.request_seconds_max);
             async move { Ok::<_, std::convert::Infallible>(answer(&handler, &security, deadline, request).await) }
@@ -191,8 +270,15 @@ impl Connection {
             .max_buf_size(64 * 1024)
             .serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
+        let never_asks = async {
+            tokio::time::sleep(Duration::from_secs(self.limits.first_head_seconds_max)).await;
+            if has_asked.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
+        };
         tokio::select! {
             ended = connection.as_mut() => return log_end(ended),
+            () = never_asks => return tracing::debug!("closed: nothing was asked"),
             _ = self.stopping.wait_for(|stopping| *stopping) => {}
             () = tokio::time::sleep(Duration::from_secs(self.limits.connection_seconds_max)) => {}
         }
@@ -302,6 +388,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     async fn read(announced: Option<&str>, body: &'static str, bytes_max: usize) -> Result<Bytes, u16> {
         let mut headers = HeaderMap::new();
@@ -310,6 +397,87 @@ mod tests {
         }
         let body = Full::new(Bytes::from_static(body.as_bytes()));
         read_body(&headers, body, bytes_max).await.map_err(|error| error.status().as_u16())
+    }
+
+    /// A listener that answers with nothing, and lives as long as the test.
+    async fn listener(limits: Limits) -> SocketAddr {
+        let listener = Listener::bind("127.0.0.1:0", None, limits).await.unwrap();
+        let address = listener.local_addr();
+        let handler: Handler = Arc::new(|_request| Box::pin(async { text(StatusCode::OK, "") }));
+        drop(tokio::spawn(listener.serve(handler, std::future::pending())));
+        address
+    }
+
+    async fn connect(from: &str, to: SocketAddr) -> TcpStream {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{from}:0").parse().unwrap()).unwrap();
+        socket.connect(to).await.unwrap()
+    }
+
+    /// Whether a request is answered over this connection; not if it is closed.
+    async fn is_answered(stream: &mut TcpStream) -> bool {
+        let asked = stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        let mut answer = [0; 15];
+        asked.is_ok()
+            && within_a_minute(stream.read_exact(&mut answer)).await.is_ok()
+            && answer.ends_with(b"200 OK")
+    }
+
+    /// Resolves when the other end hangs up.
+    async fn hang_up(stream: &mut TcpStream) {
+        let mut rest = Vec::new();
+        // Reset or closed: both are the end.
+        let _ended = within_a_minute(stream.read_to_end(&mut rest)).await;
+    }
+
+    async fn within_a_minute<T>(future: impl Future<Output = T>) -> T {
+        tokio::time::timeout(Duration::from_secs(60), future).await.expect("it takes no minute")
+    }
+
+    #[tokio::test]
+    async fn one_address_gets_its_share_of_connections_and_keeps_no_other_out() {
+        let limits = Limits { connections_max: 4, connections_per_peer_max: 2, ..Limits::default() };
+        let address = listener(limits).await;
+        let mut idle = [connect("127.0.0.1", address).await, connect("127.0.0.1", address).await];
+        for _ in 0..10 {
+            assert!(!is_answered(&mut connect("127.0.0.1", address).await).await, "it has its share");
+        }
+        assert!(is_answered(&mut connect("127.0.0.2", address).await).await, "another address");
+        for stream in &mut idle {
+            assert!(is_answered(stream).await, "what is open stays open");
+        }
+        drop(idle);
+        let again = async { while !is_answered(&mut connect("127.0.0.1", address).await).await {} };
+        within_a_minute(again).await;
+    }
+
+    #[tokio::test]
+    async fn who_connects_and_asks_nothing_is_cut_off_and_who_has_asked_is_not() {
+        let address = listener(Limits { first_head_seconds_max: 1, ..Limits::default() }).await;
+        let mut asks = connect("127.0.0.1", address).await;
+        assert!(is_answered(&mut asks).await);
+        let mut rest = [0; 4096];
+        let _body = within_a_minute(asks.read(&mut rest)).await.unwrap();
+        let mut idle = connect("127.0.0.1", address).await;
+        let mut half = connect("127.0.0.1", address).await;
+        half.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        hang_up(&mut idle).await;
+        hang_up(&mut half).await;
+        assert!(is_answered(&mut asks).await, "it may pause for longer");
+    }
+
+    #[test]
+    fn an_address_is_one_however_it_is_written_and_forgotten_when_it_has_gone() {
+        let peers = Arc::new(Peers::default());
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let first = peers.enter(address("10.0.0.1"), 2);
+        let second = peers.enter(address("::ffff:10.0.0.1"), 2);
+        assert!(first.is_some() && second.is_some());
+        assert!(peers.enter(address("10.0.0.1"), 2).is_none());
+        drop(first);
+        assert!(peers.enter(address("10.0.0.1"), 2).is_some());
+        drop(second);
+        assert!(peers.lock().is_empty());
     }
 
     #[tokio::test]

@@ -47,6 +47,17 @@ pub fn route(request: &Parts, view: &View, site: &Site, now: Timestamp) -> Respo
     }
 }
 
+/// Answers on the listener of probes. It knows no users, so it tells nothing else: what is missing is told by the other.
+#[must_use]
+pub fn probe(request: &Parts, view: &View) -> Response<Full<Bytes>> {
+    match (&request.method, request.uri.path()) {
+        (&Method::GET | &Method::HEAD, "/livez") => text(StatusCode::OK, "ok\n"),
+        (&Method::GET | &Method::HEAD, "/readyz") if view.is_complete() => text(StatusCode::OK, "ok\n"),
+        (&Method::GET | &Method::HEAD, "/readyz") => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+        _ => text(StatusCode::NOT_FOUND, "there are /livez and /readyz\n"),
+    }
+}
+
 fn scrape(headers: &HeaderMap, view: &View) -> Response<Full<Bytes>> {
     let zipped = accepts_gzip(headers);
     let body = if zipped { view.page.scrape_gzip() } else { view.page.scrape() };
@@ -259,6 +270,7 @@ mod tests {
             controller_leases: Source::read(Vec::new(), now()),
             packages: Source::read(packages, now()),
             runs: Source::read(vec![run.into()], now()),
+            runs_elsewhere: Source::read(Vec::new(), now()),
         };
         let system = Namespace { name: "kube-system".to_owned(), labels: std::collections::BTreeMap::new() };
         let inventory = Inventory {
@@ -304,7 +316,11 @@ mod tests {
             request = request.header(*name, *value);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        let (head, body) = route(&parts, &view(complete), &site, now()).into_parts();
+        got(route(&parts, &view(complete), &site, now()))
+    }
+
+    fn got(response: Response<Full<Bytes>>) -> Got {
+        let (head, body) = response.into_parts();
         let body = futures::FutureExt::now_or_never(body.collect()).unwrap().unwrap().to_bytes().to_vec();
         Got { status: head.status.as_u16(), headers: head.headers, body }
     }
@@ -343,6 +359,22 @@ mod tests {
             let got = get(complete, method, uri, &[("accept", "*/*")]);
             assert_eq!(got.status, status, "{method} {uri}");
             assert!(got.text().contains(words), "{method} {uri}: {}", got.text());
+        }
+    }
+
+    #[test]
+    fn the_listener_of_probes_answers_them_and_nothing_else() {
+        for (complete, method, uri, status, words) in [
+            (false, "GET", "/livez", 200, "ok\n"),
+            (true, "GET", "/readyz", 200, "ok\n"),
+            (false, "GET", "/readyz", 503, "not ready\n"),
+            (true, "GET", "/metrics", 404, "there are /livez and /readyz\n"),
+            (true, "GET", "/verdict", 404, "there are /livez and /readyz\n"),
+            (true, "POST", "/livez", 404, "there are /livez and /readyz\n"),
+        ] {
+            let (parts, ()) = http::Request::builder().method(method).uri(uri).body(()).unwrap().into_parts();
+            let got = got(probe(&parts, &view(complete)));
+            assert_eq!((got.status, got.text().as_str()), (status, words), "{method} {uri}");
         }
     }
 

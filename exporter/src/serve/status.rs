@@ -4,8 +4,9 @@ use jiff::Timestamp;
 use lockkeeper_rules::api::{Hold, RunPhase, UpgradeRun};
 use lockkeeper_rules::inventory::Inventory;
 use lockkeeper_rules::metric::is_open;
-use lockkeeper_rules::run::unreadable;
-use lockkeeper_rules::snapshot::{Reading, Snapshot};
+use lockkeeper_rules::reason::Finding;
+use lockkeeper_rules::run::{not_served, unreadable};
+use lockkeeper_rules::snapshot::{Reading, Snapshot, Source};
 use serde::Serialize;
 
 /// One source as it is now.
@@ -53,10 +54,40 @@ pub fn sources(snapshot: &Snapshot, inventory: &Inventory) -> Vec<SourceStatus> 
         .collect()
 }
 
-/// Every run that is open.
+/// How many runs are shown that are not served: anybody who may make one may make thousands.
+const NOT_SERVED_SHOWN_MAX: usize = 20;
+
+/// Every run that is open, and some of those that nothing is done for.
 #[must_use]
 pub fn runs(snapshot: &Snapshot) -> Vec<RunStatus> {
-    snapshot.runs.value.iter().flatten().filter(|run| is_open(run)).map(run_status).collect()
+    let elsewhere = open(&snapshot.runs_elsewhere).take(NOT_SERVED_SHOWN_MAX).map(run_not_served);
+    open(&snapshot.runs).map(run_status).chain(elsewhere).collect()
+}
+
+fn open(runs: &Source<Vec<UpgradeRun>>) -> impl Iterator<Item = &UpgradeRun> {
+    runs.value.iter().flatten().filter(|run| is_open(run))
+}
+
+/// Of what its status says, only where it stood: a run that was served before may hold a node.
+fn run_not_served(run: &UpgradeRun) -> RunStatus {
+    let Finding { reason, subject, detail } = not_served(run);
+    let hold = Hold {
+        reason: reason.code().to_owned(),
+        subject,
+        detail,
+        remedy: reason.entry().remedy.to_owned(),
+        since: run.created_at.unwrap_or(Timestamp::UNIX_EPOCH),
+    };
+    RunStatus {
+        run: format!("{}/{}", run.namespace, run.name),
+        target: run.spec.target.clone(),
+        phase: run.status.as_ref().map(|status| status.phase),
+        step: String::new(),
+        since: None,
+        progress: String::new(),
+        waits_for: vec![hold],
+        halted: None,
+    }
 }
 
 fn run_status(run: &UpgradeRun) -> RunStatus {
@@ -77,5 +108,34 @@ fn run_status(run: &UpgradeRun) -> RunStatus {
         progress: status.map(|status| status.summary.progress.clone()).unwrap_or_default(),
         waits_for: status.map(|status| status.holds.clone()).unwrap_or_default(),
         halted: unreadable.or(halted),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::upgrade_run::RawUpgradeRun;
+    use lockkeeper_rules::snapshot::served_apart;
+    use serde_json::json;
+
+    #[test]
+    fn runs_that_are_not_served_are_said_so_after_the_others_and_never_drown_them() {
+        let run = |namespace: &str, name: usize| {
+            let object = json!({
+                "metadata": {"namespace": namespace, "name": format!("run-{name}")}, "spec": {"target": "v1.36.3"},
+                "status": {"schemaVersion": 1, "phase": "Running", "summary": {"step": "worker/w-1"}},
+            });
+            UpgradeRun::from(serde_json::from_value::<RawUpgradeRun>(object).unwrap())
+        };
+        let many = (0..100).map(|name| run("a", name)).chain([run("k8s-upgrade", 0)]).collect();
+        let list = Source::read(many, Timestamp::UNIX_EPOCH);
+        let (runs, runs_elsewhere) = served_apart(list, &["k8s-upgrade".to_owned()]);
+        let shown = super::runs(&Snapshot { runs, runs_elsewhere, ..Snapshot::unread() });
+        assert_eq!(shown.len(), 1 + NOT_SERVED_SHOWN_MAX);
+        assert_eq!((shown[0].run.as_str(), shown[0].step.as_str()), ("k8s-upgrade/run-0", "worker/w-1"));
+        for run in &shown[1..] {
+            assert_eq!((run.phase, run.step.as_str()), (Some(RunPhase::Running), ""), "{run:?}");
+            assert_eq!(run.waits_for[0].reason, "not_served", "{run:?}");
+        }
     }
 }

@@ -92,8 +92,16 @@ impl View {
     /// Whether every source has been read once: before that there is nothing to say.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        let Snapshot { nodes, api_servers, static_pods, controller_leases, packages: _, runs } =
-            &self.snapshot;
+        let Snapshot {
+            nodes,
+            api_servers,
+            static_pods,
+            controller_leases,
+            packages: _,
+            runs,
+            // Of the same list.
+            runs_elsewhere: _,
+        } = &self.snapshot;
         nodes.value.is_some()
             && api_servers.value.is_some()
             && static_pods.value.is_some()

@@ -100,6 +100,7 @@ fn snapshot(now: Timestamp) -> Snapshot {
         controller_leases: Source::read(Vec::new(), now),
         packages: Source::read(packages, now),
         runs: Source::read(Vec::new(), now),
+        runs_elsewhere: Source::read(Vec::new(), now),
     }
 }
 

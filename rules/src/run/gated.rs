@@ -64,9 +64,9 @@ pub(super) fn gated(
                     || refused.iter().any(|new| new.reason == old.reason && new.subject == old.subject)
             });
             let held_since = it.held_since.filter(|_| failure.is_some());
-            // A unit is waited for from when it is sent, also by whoever takes over from us.
-            let at = if intent.action == Action::Unit { now } else { intent.at };
-            let intent = Some(Intended { at, unsent: false, ..intent.clone() });
+            // Written down anew for each change, so that the status is stored over the run as it was read a moment ago:
+            // a pause or a deletion of the last second is seen. A unit is waited for from here, also by who takes over.
+            let intent = Some(Intended { at: now, unsent: false, ..intent.clone() });
             state.position = Position::active(Active { held_since, intent, ..it.clone() });
             Turn::run(state, act(proof))
         }

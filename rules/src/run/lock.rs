@@ -25,25 +25,35 @@ pub enum LockView {
 }
 
 /// Judges the lock. It has no time to live: it is free only when nobody holds it or its holder, by uid, is not
-/// among all runs of the cluster. A list of runs that could not be read proves nothing.
+/// among all runs of the cluster, those of namespaces that are not served included: whoever holds it was served once, and
+/// may hold a node. A list of runs that could not be read proves nothing.
 #[must_use]
-pub fn lock_view(holder: Option<&str>, uid: &str, runs: &Source<Vec<UpgradeRun>>) -> LockView {
+pub fn lock_view(
+    holder: Option<&str>,
+    uid: &str,
+    served: &Source<Vec<UpgradeRun>>,
+    elsewhere: &Source<Vec<UpgradeRun>>,
+) -> LockView {
     let holder = match holder {
         None | Some("") => return LockView::Free,
         Some(holder) if holder == uid => return LockView::Ours,
         Some(holder) => holder,
     };
-    let runs = match (&runs.value, &runs.error) {
-        (Some(runs), None) => runs,
-        (_, error) => {
-            let why = error.clone().unwrap_or_else(|| "not read".to_owned());
-            return LockView::Unknown(format!("held by run {holder}, and the runs could not be read: {why}"));
+    for (runs, note) in [(served, ""), (elsewhere, ", whose namespace is not served")] {
+        let runs = match (&runs.value, &runs.error) {
+            (Some(runs), None) => runs,
+            (_, error) => {
+                let why = error.clone().unwrap_or_else(|| "not read".to_owned());
+                return LockView::Unknown(format!(
+                    "held by run {holder}, and the runs could not be read: {why}"
+                ));
+            }
+        };
+        if let Some(run) = runs.iter().find(|run| run.uid == holder) {
+            return LockView::Other { holder: format!("{}/{}{note}", run.namespace, run.name) };
         }
-    };
-    match runs.iter().find(|run| run.uid == holder) {
-        Some(run) => LockView::Other { holder: format!("{}/{}", run.namespace, run.name) },
-        None => LockView::Free,
     }
+    LockView::Free
 }
 
 #[cfg(test)]
@@ -78,13 +88,21 @@ mod tests {
             (Some("them"), vec!["us", "them"], other),
             (Some("them"), vec!["us"], LockView::Free),
         ] {
-            assert_eq!(lock_view(holder, "us", &Source::read(runs(&known), now)), expected, "{holder:?}");
+            let (served, none) = (Source::read(runs(&known), now), Source::read(Vec::new(), now));
+            assert_eq!(lock_view(holder, "us", &served, &none), expected, "{holder:?}");
         }
+        let (served, elsewhere) = (Source::read(runs(&["us"]), now), Source::read(runs(&["them"]), now));
+        let other = LockView::Other { holder: "a/b, whose namespace is not served".to_owned() };
+        assert_eq!(lock_view(Some("them"), "us", &served, &elsewhere), other, "it may hold a node");
         for unread in [
             Source::failed("403"),
             Source { error: Some("500".to_owned()), ..Source::read(runs(&["us"]), now) },
         ] {
-            assert!(matches!(lock_view(Some("them"), "us", &unread), LockView::Unknown(_)));
+            let none = Source::read(Vec::new(), now);
+            for (served, elsewhere) in [(&unread, &none), (&none, &unread)] {
+                let view = lock_view(Some("them"), "us", served, elsewhere);
+                assert!(matches!(view, LockView::Unknown(_)), "{view:?}");
+            }
         }
     }
 }

@@ -184,8 +184,9 @@ fn summary(state: &State, shown: &Shown<'_>) -> Summary {
     }
 }
 
-/// Reasons that a run can never leave behind: its target is wrong, and a target never changes.
-const FATAL: [Reason; 5] = [
+/// Reasons for which a run is not taken up: what it says of itself never changes, neither its target nor its namespace.
+const NOT_ACCEPTED: [Reason; 6] = [
+    Reason::NotServed,
     Reason::TargetNotAVersion,
     Reason::TargetPrerelease,
     Reason::TargetDowngrade,
@@ -196,7 +197,7 @@ const FATAL: [Reason; 5] = [
 fn conditions(state: &State, shown: &Shown<'_>, now: Timestamp) -> Vec<Condition> {
     let first =
         |wanted: &dyn Fn(Reason) -> bool| state.holds.iter().map(|(f, _)| f).find(|f| wanted(f.reason));
-    let accepted = match first(&|reason| FATAL.contains(&reason)) {
+    let accepted = match first(&|reason| NOT_ACCEPTED.contains(&reason)) {
         Some(finding) => ("False", camel(finding.reason), sentence(finding)),
         None => ("True", "TargetAccepted".to_owned(), "The target can be judged.".to_owned()),
     };

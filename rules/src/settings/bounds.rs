@@ -136,6 +136,18 @@ const ORDERS: [Order; 6] = [
 /// The longest name of a job and the longest address of the runbooks, in characters.
 const TEXT_LENGTH_MAX: usize = 253;
 
+/// How many namespaces may be served.
+const NAMESPACES_MAX: usize = 100;
+
+/// Whether the API server would take it as the name of a namespace.
+fn is_namespace(name: &str) -> bool {
+    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&name.len())
+        && name.bytes().all(is_inner)
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+}
+
 impl Settings {
     /// Whether every value can be used.
     ///
@@ -145,7 +157,30 @@ impl Settings {
         BOUNDS.iter().try_for_each(|bound| bound.hold(self))?;
         ALERT_BOUNDS.iter().try_for_each(|bound| bound.hold(&self.alerts))?;
         ORDERS.iter().try_for_each(|order| order.hold(self))?;
+        self.namespaces()?;
         self.texts()
+    }
+
+    fn namespaces(&self) -> Result<(), SettingsError> {
+        let wrong = |found: String, why, remedy: String| {
+            Err(SettingsError { field: "settings.namespaces", found, why, remedy })
+        };
+        if self.namespaces.len() > NAMESPACES_MAX {
+            let remedy = format!("name at most {NAMESPACES_MAX}");
+            return wrong(
+                format!("{} names", self.namespaces.len()),
+                "every run is looked for in it",
+                remedy,
+            );
+        }
+        match self.namespaces.iter().find(|name| !is_namespace(name)) {
+            None => Ok(()),
+            Some(name) => wrong(
+                format!("{name:?}"),
+                "it is no name of a namespace, and nothing would be served",
+                "write names such as k8s-upgrade; there is no wildcard".to_owned(),
+            ),
+        }
     }
 
     fn texts(&self) -> Result<(), SettingsError> {
@@ -261,6 +296,7 @@ mod tests {
                 // Read by a type of its own, which refuses what it is not.
                 Value::String(_) if field == "settings.selector" => {}
                 Value::String(_) => assert!(named(&field, &json!("two\nlines")).is_some(), "{field}"),
+                Value::Array(_) => assert!(named(&field, &json!(["two\nlines"])).is_some(), "{field}"),
                 other => assert!(field == "settings.alerts", "{field} is {other}"),
             }
         }
@@ -327,6 +363,24 @@ mod tests {
             change(&mut settings);
             assert_eq!(settings.validate().unwrap_err().field, field);
         }
+    }
+
+    #[test]
+    fn a_namespace_that_cannot_be_is_refused() {
+        let field = "settings.namespaces";
+        for name in ["", "*", "a/b", "K8s", "-a", "a-", "a.b", &"a".repeat(64)] {
+            let error = named(field, &json!([name])).unwrap_or_else(|| panic!("{name:?} may be served"));
+            assert!(error.contains("k8s-upgrade"), "{error}");
+        }
+        assert!(named(field, &json!(vec!["a"; NAMESPACES_MAX + 1])).is_some());
+        assert_eq!(named(field, &json!(["a", "k8s-upgrade", "0-9"])), None);
+    }
+
+    #[test]
+    fn a_program_serves_its_own_namespace_only_where_no_other_is_named() {
+        let served = |named: &Value| with("settings.namespaces", named).served_from("own").namespaces;
+        assert_eq!(served(&json!([])), ["own"]);
+        assert_eq!(served(&json!(["a", "b"])), ["a", "b"]);
     }
 
     #[test]

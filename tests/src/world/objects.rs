@@ -18,7 +18,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::NAMESPACE;
 use crate::deploy;
 use crate::part::Prometheus;
 use crate::recorded::Recorded;
@@ -35,7 +34,6 @@ pub(super) async fn prepare_cluster(
     version: &Version,
     crosses_a_minor: bool,
 ) -> Result<()> {
-    create::<Namespace>(Api::all(kube.clone()), json!({"metadata": {"name": NAMESPACE}})).await?;
     create::<CustomResourceDefinition>(Api::all(kube.clone()), crd::upgrade_run()).await?;
     // One that nobody holds is taken at once; one that is missing may have been deleted under a leader, and is waited
     // for.
@@ -79,11 +77,13 @@ fn config_maps(version: &Version) -> Result<Vec<Value>> {
     Ok(found)
 }
 
-/// The rights that people give to the products, bound to the users that these are here.
+/// The rights that people give to the products, bound to the users that these are here, and the namespace that some of
+/// them are of.
 ///
 /// # Errors
 /// An object cannot be made, or is bound to somebody else.
-pub async fn grant_rights(kube: &kube::Client, objects: Vec<Value>) -> Result<()> {
+pub async fn grant_rights(kube: &kube::Client, mut objects: Vec<Value>) -> Result<()> {
+    objects.sort_by_key(|object| object["kind"] != "Namespace");
     for mut object in objects {
         if let Some(subjects) = object.get_mut("subjects").and_then(Value::as_array_mut) {
             for subject in subjects {
@@ -94,6 +94,7 @@ pub async fn grant_rights(kube: &kube::Client, objects: Vec<Value>) -> Result<()
         }
         let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
         match object["kind"].as_str() {
+            Some("Namespace") => create::<Namespace>(Api::all(kube.clone()), object).await?,
             Some("ClusterRole") => create::<ClusterRole>(Api::all(kube.clone()), object).await?,
             Some("ClusterRoleBinding") => {
                 create::<ClusterRoleBinding>(Api::all(kube.clone()), object).await?

@@ -2,7 +2,7 @@ use super::*;
 use crate::api::{ActiveStep, CordonedNodes, Halt, NodeBefore, StoredFinding, UpgradeRunSpec, WaitingStep};
 use crate::inventory::Inventory;
 use crate::metric::{Memory, Sample, TABLE, samples};
-use crate::snapshot::{Snapshot, Source};
+use crate::snapshot::{Snapshot, Source, served_apart};
 use crate::verdict::healthy;
 use jiff::Timestamp;
 
@@ -82,6 +82,23 @@ fn a_waiting_step_is_pending_with_its_token_and_class() {
             && has(&shown, "phase{phase=idle} 0")
     );
     assert!(!shown.iter().any(|line| line.starts_with("step_running")));
+}
+
+#[test]
+fn of_a_run_whose_namespace_is_not_served_nothing_is_shown_and_no_step_is_offered() {
+    let mut cluster = healthy();
+    let waits = run(RunPhase::Waiting, |status| status.waiting = waiting("worker/w-1"));
+    let namespace = waits.namespace.clone();
+    let list = Source::read(vec![waits], cluster.now);
+    for (served, is_shown) in [(namespace, true), ("another".to_owned(), false)] {
+        (cluster.snapshot.runs, cluster.snapshot.runs_elsewhere) = served_apart(list.clone(), &[served]);
+        let verdicts = [cluster.verdict("v1.36.3")];
+        let all = samples(&cluster.case(), &verdicts, &Memory::default());
+        let shown: Vec<String> = all.iter().map(text).collect();
+        for word in ["step_", "run=patch", "in_flight{} 1", "state=pending} 1"] {
+            assert_eq!(shown.iter().any(|line| line.contains(word)), is_shown, "{word}: {shown:#?}");
+        }
+    }
 }
 
 #[test]

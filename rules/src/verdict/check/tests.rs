@@ -95,6 +95,7 @@ pub(crate) fn healthy() -> Healthy {
         controller_leases: Source::read(Vec::new(), now),
         packages: Source::read(packages, now),
         runs: Source::read(Vec::new(), now),
+        runs_elsewhere: Source::read(Vec::new(), now),
     };
     let mut matrix = Matrix::built_in();
     let inventory = Inventory {

@@ -530,6 +530,14 @@ impl Simulated {
         if self.chance(self.faults.conflict_percent) {
             return self.pass(Duration::from_millis(100));
         }
+        if let Some(Command::Cordon(_) | Command::Evict(_) | Command::StartUnit(_)) = &turn.0.command {
+            // Only a status that differs is stored, over the version of the run that was read for this turn.
+            assert_ne!(
+                self.run.status.as_ref(),
+                Some(&turn.1),
+                "a pause of the last second would not be seen"
+            );
+        }
         self.note(&state, &turn.0.state);
         self.run.status = Some(turn.1);
         if self.crash() {

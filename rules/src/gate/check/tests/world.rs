@@ -261,6 +261,7 @@ pub(super) fn cluster() -> Snapshot {
         controller_leases: Source::read(vec![lease], at(-2)),
         packages: Source::unread(),
         runs: Source::read(vec![run()], at(-2)),
+        runs_elsewhere: Source::read(Vec::new(), at(-2)),
     }
 }
 
