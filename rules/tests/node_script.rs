@@ -1129,10 +1129,11 @@ fn a_survey_asks_the_source_of_kubeadm_for_the_target_and_changes_none() {
                 target: "v1.36.3".parse().unwrap(),
                 kubeadm_on: Some(node.name.clone()),
                 manifests_on: vec![],
+                with_packages: false,
             };
             let run = lockkeeper_rules::name::RunUid(RUN.to_owned());
             let output = machine.bash(&survey(&order, &node, &run, &machine.settings()).unwrap());
-            let answer = survey_answer(&String::from_utf8_lossy(&output.stdout)).unwrap();
+            let answer = said(&String::from_utf8_lossy(&output.stdout)).unwrap();
             assert!(answer.kubeadm.clone().unwrap().agrees, "{answer:?}");
             let fetched = machine.read("fetched");
             assert!(

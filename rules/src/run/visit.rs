@@ -74,7 +74,6 @@ pub(super) fn follow(
     if !is_intended {
         return turn(start(state));
     }
-    let is_unsent = it.intent.as_ref().is_some_and(|intent| intent.unsent);
     let Some(read) = observed.known.ledger.as_ref().filter(|r| r.node == node.name && r.token == it.token)
     else {
         return turn(Turn::run(state, Command::ReadLedger(order)));
@@ -114,20 +113,33 @@ pub(super) fn follow(
             turn(Turn::run(state, Command::ReadLedger(order)))
         }
         Ok(LedgerReading::Unseen) => turn(start(state)),
-        Err(finding) if finding.reason == Reason::StateWentBackwards => {
-            turn(halt(state, it, finding.clone(), now))
-        }
-        // Nothing is on its way: the node can be given back when this lasts too long.
-        Err(finding) if is_unsent && matches!(it.work, Work::OneNode(_)) => {
-            let shown = match barred {
-                Some(barred) => put_back(state, it, barred, observed, now),
-                None => held(state, it, vec![finding.clone()], observed, now),
-            };
-            let waits = !shown.pause.is_zero();
-            turn(if waits && is_old { Turn::run(shown.state, Command::ReadLedger(order)) } else { shown })
-        }
-        Err(finding) => turn(in_time(state, it, vec![finding.clone()], observed, now, look_again)),
+        Err(finding) => turn(unread(state, it, finding, barred, observed, now, look_again)),
     }
+}
+
+/// A ledger that cannot be read. Of a unit that nobody has sent nothing is on its way: its node can be given back when
+/// this lasts too long.
+fn unread(
+    state: State,
+    it: &Active,
+    finding: &Finding,
+    barred: Option<Finding>,
+    observed: &Observed<'_>,
+    now: Timestamp,
+    look_again: impl FnOnce(State) -> Turn,
+) -> Turn {
+    if finding.reason == Reason::StateWentBackwards {
+        return halt(state, it, finding.clone(), now);
+    }
+    let is_unsent = it.intent.as_ref().is_some_and(|intent| intent.unsent);
+    if !is_unsent || !matches!(it.work, Work::OneNode(_)) {
+        return in_time(state, it, vec![finding.clone()], observed, now, look_again);
+    }
+    let shown = match barred {
+        Some(barred) => put_back(state, it, barred, observed, now),
+        None => held(state, it, vec![finding.clone()], observed, now),
+    };
+    if shown.pause.is_zero() { shown } else { look_again(shown.state) }
 }
 
 /// Whether this process sent the unit of this token.
