@@ -166,6 +166,7 @@ fn unreadable(metadata: &ObjectMeta, stored_schema: Option<u64>, error: String) 
         soak_until: None,
         snapshot: None,
         manifests: Vec::new(),
+        prepare_again: None,
         holds: vec![Hold {
             reason: finding.reason.clone(),
             subject: finding.subject.clone(),

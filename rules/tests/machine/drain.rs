@@ -140,8 +140,8 @@ fn a_node_that_is_deleted_while_it_is_put_back_ends_its_step() {
 }
 
 #[test]
-fn a_node_that_is_deleted_while_the_gate_holds_its_unit_back_ends_its_step_once_that_is_certain() {
-    for (turns, halted) in [(20, Some("node_missing")), (200, None)] {
+fn a_node_that_is_deleted_while_the_gate_holds_its_unit_back_ends_its_step() {
+    for turns in [20, 200] {
         let mut cluster = at("cordon", 66);
         cluster.close_gate_when = Some("mutate");
         until(&mut cluster, "mutate");
@@ -151,16 +151,8 @@ fn a_node_that_is_deleted_while_the_gate_holds_its_unit_back_ends_its_step_once_
         assert!(!cluster.is_sent("w-1") && cluster.stage() == Some("mutate"));
         cluster.delete_node("w-1");
         (cluster.close_gate_when, cluster.gate_is_shut) = (None, false);
-        cluster.turns(2_000);
-        assert_eq!(cluster.halted().as_deref(), halted, "{turns}");
-        let begun = cluster.state().attempted.iter().any(|attempted| attempted.begun);
-        assert_eq!(begun, halted.is_some());
-        if halted.is_some() {
-            // As its remedy says.
-            cluster.retry_what_halted();
-            cluster.turn();
-        }
         cluster.run_to_the_end();
+        assert!(cluster.state().attempted.iter().all(|attempted| !attempted.begun), "{turns}");
     }
 }
 
