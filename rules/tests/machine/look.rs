@@ -1,9 +1,9 @@
 //! What is looked at right before a node is touched.
 
 use jiff::SignedDuration;
-use lockkeeper_rules::run::{NodeSurvey, Packages};
+use lockkeeper_rules::run::Packages;
 
-use crate::simulated::{Faults, Simulated};
+use crate::simulated::{Faults, MakeOdd, Simulated};
 
 /// Runs until this step waits for what stands in its way.
 fn until_held(cluster: &mut Simulated, reason: &str, node: &str) {
@@ -28,7 +28,7 @@ fn prepared(seed: u64) -> Simulated {
 
 #[test]
 fn a_node_that_is_not_as_it_must_be_is_not_cordoned_until_it_is() {
-    let cases: [(&str, fn(&mut NodeSurvey)); 4] = [
+    let cases: [(&str, MakeOdd); 4] = [
         ("clock_skew", |said| said.clock_off_seconds = -30),
         ("disk_too_small", |said| said.disk_free_mib = 100),
         ("machine_id_mismatch", |said| said.machine_id = "other".to_owned()),

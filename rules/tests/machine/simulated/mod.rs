@@ -112,7 +112,7 @@ pub struct Simulated {
     /// No prepare makes any node know the target.
     pub prepare_is_in_vain: bool,
     /// What a node says of itself, other than it should be.
-    pub odd: Option<(String, fn(&mut NodeSurvey))>,
+    pub odd: Option<(String, MakeOdd)>,
     /// The node that SSH does not reach.
     pub unreachable: Option<String>,
     /// The component whose manifest is away.
@@ -130,6 +130,9 @@ pub struct Simulated {
     cordons_before: BTreeSet<String>,
     settings: Settings,
 }
+
+/// What makes a node say something else of itself.
+pub type MakeOdd = fn(&mut NodeSurvey);
 
 const FROM: &str = "v1.36.1";
 const TO: &str = "v1.36.3";
