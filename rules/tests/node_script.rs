@@ -1240,6 +1240,47 @@ fn no_value_of_the_environment_is_an_argument_that_everybody_can_read() {
 }
 
 #[test]
+fn before_a_step_a_survey_tells_whether_apt_would_install_the_target() {
+    const HELD: &str = "echo 'The following held packages will be changed:'; echo '  ";
+    const KNOWN: &str = "1.36.3-1.1";
+    let blocked = |why: &str| Packages::Blocked(why.to_owned());
+    for (known, says, expected) in [
+        ("1.36.1-1.1", String::new(), Packages::Missing),
+        ("1.36.30-1.1", String::new(), Packages::Missing),
+        (KNOWN, String::new(), Packages::Ready),
+        (KNOWN, format!("{HELD}kubeadm kubectl'; echo '  kubelet'; echo '3 upgraded'"), Packages::Ready),
+        (KNOWN, format!("{HELD}cri-tools kubeadm'; echo '4 upgraded'"), blocked("held: cri-tools")),
+        (
+            KNOWN,
+            "echo 'E: You have held broken packages.' >&2; exit 100".to_owned(),
+            blocked("E: You have held broken packages."),
+        ),
+        (KNOWN, "exit 100".to_owned(), blocked("")),
+    ] {
+        let machine = Machine::new();
+        machine.write(
+            "bin/apt-cache",
+            &format!("#!/bin/bash\necho \"   $2 | {known} | https://site  Packages\"\n"),
+        );
+        machine.write("bin/apt-get", &format!("#!/bin/bash\necho \"apt-get $*\" >>\"$M/calls\"\n{says}\n"));
+        let node = order(UnitKind::Prepare, 1).node;
+        let order = SurveyOrder {
+            nodes: vec![node.clone()],
+            target: "v1.36.3".parse().unwrap(),
+            kubeadm_on: None,
+            manifests_on: vec![],
+            with_packages: true,
+        };
+        let run = lockkeeper_rules::name::RunUid(RUN.to_owned());
+        let output = machine.bash(&survey(&order, &node, &run, &machine.settings()).unwrap());
+        let answer = said(&String::from_utf8_lossy(&output.stdout)).unwrap();
+        assert_eq!(answer.packages, Some(expected), "{known} {says}");
+        let calls = machine.calls("apt-get");
+        assert!(calls.iter().all(|call| call.contains("--simulate")), "nothing is installed: {calls:?}");
+    }
+}
+
+#[test]
 fn a_folder_of_patches_that_is_not_there_keeps_a_unit_from_beginning() {
     let machine = Machine::new();
     let order = order(UnitKind::UpgradeNode, 1);
