@@ -18,7 +18,7 @@ use lockkeeper_rules::node_script::{
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::LedgerReading;
 use lockkeeper_rules::run::{
-    LedgerOrder, LookedAt, NodeSurvey, NodeTarget, Proof, SurveyOrder, UnitKind, UnitOrder,
+    LedgerOrder, LookedAt, NodeSurvey, NodeTarget, Packages, Proof, SurveyOrder, UnitKind, UnitOrder,
 };
 use lockkeeper_rules::settings::Settings;
 
