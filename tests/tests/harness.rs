@@ -296,8 +296,9 @@ async fn what_is_sent_to_a_node_does_its_work_on_a_machine() {
         };
         let look = node_script::survey(&look, &target, &run, &settings).unwrap();
         let said = text(&machine.ssh_with_input(&world.keys, "bash -s", &look).await.unwrap());
-        let files =
-            node_script::survey_answer(&format!("{said}\n")).unwrap().manifests.map(|said| said.files);
+        let now = jiff::Timestamp::now();
+        let said = node_script::survey_answer(&format!("{said}\n"), now, now).unwrap();
+        let files = said.manifests.map(|said| said.files);
         let files: BTreeMap<_, _> =
             files.into_iter().flatten().map(|file| (file.component, file.sha256)).collect();
         assert_eq!(files.len(), if has_manifests { 3 } else { 0 });
