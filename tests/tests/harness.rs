@@ -264,6 +264,29 @@ async fn a_gate_of_the_site_fires_waits_and_clears() {
     }
 }
 
+/// The manifests of a node as a look finds them; a worker has none.
+async fn looked_at(
+    world: &World,
+    node: NodeTarget,
+    run: &RunUid,
+    settings: &ScriptSettings,
+) -> BTreeMap<String, String> {
+    let has_manifests = node.name.0 == CONTROL_PLANE;
+    let order = SurveyOrder {
+        nodes: vec![node.clone()],
+        target: Version::new(1, 36, 3),
+        kubeadm_on: None,
+        manifests_on: has_manifests.then(|| node.name.clone()).into_iter().collect(),
+        with_packages: false,
+    };
+    let script = node_script::survey(&order, &node, run, settings).unwrap();
+    let answer = world.machine(&node.name.0).ssh_with_input(&world.keys, "bash -s", &script).await.unwrap();
+    let now = jiff::Timestamp::now();
+    let said = node_script::survey_answer(&format!("{}\n", text(&answer)), now, now).unwrap();
+    let files = said.manifests.into_iter().flat_map(|said| said.files);
+    files.map(|file| (file.component, file.sha256)).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_sent_to_a_node_does_its_work_on_a_machine() {
     let world = world().await;
@@ -287,20 +310,7 @@ async fn what_is_sent_to_a_node_does_its_work_on_a_machine() {
         let proof = Proof { token: token.clone(), checked_at: jiff::Timestamp::now() };
         let version = Version::new(1, 36, 3);
         let has_manifests = node == CONTROL_PLANE;
-        let look = SurveyOrder {
-            nodes: vec![target.clone()],
-            target: version.clone(),
-            kubeadm_on: None,
-            manifests_on: has_manifests.then(|| target.name.clone()).into_iter().collect(),
-            with_packages: false,
-        };
-        let look = node_script::survey(&look, &target, &run, &settings).unwrap();
-        let said = text(&machine.ssh_with_input(&world.keys, "bash -s", &look).await.unwrap());
-        let now = jiff::Timestamp::now();
-        let said = node_script::survey_answer(&format!("{said}\n"), now, now).unwrap();
-        let files = said.manifests.map(|said| said.files);
-        let files: BTreeMap<_, _> =
-            files.into_iter().flatten().map(|file| (file.component, file.sha256)).collect();
+        let files = looked_at(&world, target.clone(), &run, &settings).await;
         assert_eq!(files.len(), if has_manifests { 3 } else { 0 });
         let order = UnitOrder {
             node: target.clone(),
