@@ -42,7 +42,8 @@ pub struct Config {
     pub kubeadm: KubeadmSettings,
     /// Where packages come from.
     pub packages: Packages,
-    /// A file for one JSON line for each check and command; only the log has them if nothing is said.
+    /// A file for one JSON line for each check and command, of 32 MiB at most, with the one before it beside it as `….1`;
+    /// only the log has them if nothing is said.
     #[serde(default)]
     pub decision_log: Option<PathBuf>,
     /// Facts about versions, laid over the built-in ones.

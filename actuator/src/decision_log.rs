@@ -1,18 +1,40 @@
 //! One JSON line for each check and each command: what was asked, what was found, what was done on the strength of it.
+//!
+//! Whatever changed something, or was allowed to, has its line. What only says again what was said last, such as a refusal
+//! that stands for days, is written now and then.
 
+mod file;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use lockkeeper_rules::gate::Report;
+use lockkeeper_rules::gate::{Form, Report};
 use lockkeeper_rules::reason::Finding;
 use lockkeeper_rules::run::{Command, Proof};
 use serde::Serialize;
+use serde_json::Value;
+
+use self::file::LogFile;
+
+/// How large the file becomes. The one before it is kept beside it, with `.1` at the end of its name.
+const FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// How many things of a list are in a line; more than the pods of any batch.
+const ITEMS_MAX: usize = 20;
+/// How much of a text is in a line.
+const TEXT_CHARS_MAX: usize = 1_000;
+/// How often a line is written that says the same as the last one of its kind.
+const REPEAT_PAUSE: Duration = Duration::from_mins(5);
 
 /// Where the lines go. The log of the process has them too, in short.
 #[derive(Debug, Default)]
 pub struct DecisionLog {
-    file: Option<Mutex<std::fs::File>>,
+    file: Option<Mutex<LogFile>>,
+    said: Mutex<Said>,
 }
 
 /// One line.
@@ -40,41 +62,125 @@ impl DecisionLog {
     /// It cannot be opened.
     pub fn open(path: Option<&Path>) -> std::io::Result<Self> {
         let Some(path) = path else { return Ok(Self::default()) };
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
-        Ok(Self { file: Some(Mutex::new(file)) })
+        Ok(Self { file: Some(Mutex::new(LogFile::open(path, FILE_BYTES_MAX)?)), said: Mutex::default() })
     }
 
-    /// A live check was asked and answered.
+    /// A live check was asked and answered. One that passed allows something, so that it is always written.
     pub fn check(&self, report: &Report) {
-        self.write(&Line::Check { at: Timestamp::now(), report });
+        let form = match report.form {
+            Form::Start => "start",
+            Form::Continue => "continue",
+        };
+        let what = format!("{} {form} {}", report.token, codes(&report.findings));
+        if self.is_news(("check", ""), what, report.findings.is_empty()) {
+            self.write(&Line::Check { at: Timestamp::now(), report });
+        }
     }
 
     /// A command is about to be run.
     pub fn begin(&self, order: &Command) {
         let (command, node) = (name(order), node(order));
-        tracing::info!(command, node, "begin");
-        self.write(&Line::Begin { at: Timestamp::now(), command, node, proof: proof(order), order });
+        if self.is_news(("begin", command), what(order), !is_look(order)) {
+            tracing::info!(command, node, "begin");
+            self.write(&Line::Begin { at: Timestamp::now(), command, node, proof: proof(order), order });
+        }
     }
 
-    /// A command has been run.
-    pub fn end(&self, order: &Command, findings: &[Finding]) {
+    /// A command has been run, or was refused. Says whether that is news.
+    pub fn end(&self, order: &Command, findings: &[Finding]) -> bool {
         let (command, node) = (name(order), node(order));
+        let is_change = findings.is_empty() && !is_look(order);
+        if !self.is_news(("end", command), format!("{} {}", what(order), codes(findings)), is_change) {
+            return false;
+        }
         match findings.first() {
             None => tracing::info!(command, node, "done"),
             Some(first) => tracing::warn!(command, node, finding = %first, "not done"),
         }
         self.write(&Line::End { at: Timestamp::now(), command, node, findings });
+        true
+    }
+
+    fn is_news(&self, topic: Topic, what: String, always: bool) -> bool {
+        let is_news =
+            self.said.lock().expect("nothing panics while it compares").is_news(topic, what, Instant::now());
+        is_news || always
     }
 
     fn write(&self, line: &Line<'_>) {
-        use std::io::Write;
         let Some(file) = &self.file else { return };
-        let mut text = serde_json::to_string(line).expect("a line is made of plain values");
-        text.push('\n');
-        let written = file.lock().expect("nothing panics while it writes a line").write_all(text.as_bytes());
+        let line = serde_json::to_value(line).expect("a line is made of plain values");
+        let text = format!("{}\n", bounded(line));
+        let written = file.lock().expect("nothing panics while it writes a line").append(&text);
         if let Err(error) = written {
             tracing::error!(%error, "the decision log cannot be written; check decisionLog and its disk");
         }
+    }
+}
+
+/// What a line is about: its kind, and the command.
+type Topic = (&'static str, &'static str);
+
+/// What was last said of each topic, and when.
+#[derive(Debug, Default)]
+struct Said(BTreeMap<Topic, (String, Instant)>);
+
+impl Said {
+    /// Whether this is something else than what was said last, or that was long ago.
+    fn is_news(&mut self, topic: Topic, what: String, now: Instant) -> bool {
+        let last = self.0.get(&topic);
+        let is_news = last.is_none_or(|(said, at)| *said != what || now.duration_since(*at) >= REPEAT_PAUSE);
+        if is_news {
+            self.0.insert(topic, (what, now));
+        }
+        is_news
+    }
+}
+
+/// What is looked at, or what a change is of: each time its order names another check.
+fn what(order: &Command) -> String {
+    if is_look(order) { format!("{order:?}") } else { node(order).unwrap_or_default().to_owned() }
+}
+
+/// What was found, without the details: they count seconds.
+fn codes(findings: &[Finding]) -> String {
+    let code = |finding: &Finding| format!("{} {}", finding.reason, finding.subject);
+    findings.iter().map(code).collect::<Vec<_>>().join("\n")
+}
+
+/// A line of a length that is bounded: of each list its first things and how many more there are, of each text its
+/// beginning. On a large cluster an outage is thousands of findings.
+fn bounded(value: Value) -> Value {
+    match value {
+        Value::Array(items) => {
+            let more = items.len().saturating_sub(ITEMS_MAX);
+            let more = (more > 0).then(|| Value::String(format!("and {more} more")));
+            Value::Array(items.into_iter().take(ITEMS_MAX).map(bounded).chain(more).collect())
+        }
+        Value::Object(fields) => {
+            Value::Object(fields.into_iter().map(|(name, value)| (name, bounded(value))).collect())
+        }
+        Value::String(text) => match text.char_indices().nth(TEXT_CHARS_MAX) {
+            Some((end, _)) => Value::String(format!("{} …", &text[..end])),
+            None => Value::String(text),
+        },
+        Value::Null | Value::Bool(_) | Value::Number(_) => value,
+    }
+}
+
+/// Whether a command changes nothing: those are repeated every few seconds while something is waited for.
+fn is_look(command: &Command) -> bool {
+    match command {
+        Command::Check(_) | Command::Survey(_) | Command::ReadLedger(_) | Command::ReadVolumes(_) => true,
+        Command::TakeLock
+        | Command::ReleaseLock
+        | Command::HandOver
+        | Command::StartUnit(_)
+        | Command::Cordon(_)
+        | Command::Evict(_)
+        | Command::Uncordon(_)
+        | Command::AddFinalizer
+        | Command::RemoveFinalizer => false,
     }
 }
 

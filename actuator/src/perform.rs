@@ -60,10 +60,11 @@ impl Hands {
         memory: &mut Memory,
     ) -> bool {
         if let Err(finding) = self.may(command, run, snapshot, generation, memory) {
-            tracing::error!(run = run.name, %finding, "a command was refused");
-            self.log.end(command, std::slice::from_ref(&finding));
+            if self.log.end(command, std::slice::from_ref(&finding)) {
+                tracing::error!(run = run.name, %finding, "a command was refused");
+                self.events.tell(run, Weight::Warning, "run", "CommandRefused", &finding.to_string());
+            }
             remember(memory, command, std::slice::from_ref(&finding));
-            self.events.tell(run, Weight::Warning, "run", "CommandRefused", &finding.to_string());
             return false;
         }
         if let Command::Check(order) = command {

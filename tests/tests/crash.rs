@@ -95,8 +95,8 @@ async fn killed_while_the_unit_works(world: &mut World) {
     wait_for_upgrade(world, CONTROL_PLANE, "apply").await;
     world.actuator.kill();
     assert!(!is_ended(world, CONTROL_PLANE), "the unit works at the moment of the kill");
-    world.actuator.start().await.unwrap();
     let begun = world.decisions().len();
+    world.actuator.start().await.unwrap();
     // Found by its token while it still works, and not started again.
     let looked = |line: &Value| line["command"] == "read_ledger" && line["node"] == CONTROL_PLANE;
     world

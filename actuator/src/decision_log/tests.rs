@@ -1,0 +1,146 @@
+use std::path::PathBuf;
+
+use lockkeeper_rules::reason::Reason;
+use lockkeeper_rules::run::{LedgerOrder, NodeTarget, UncordonOrder};
+
+use super::*;
+
+/// A file of this test's own, removed with what it left beside it.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let scratch =
+            Self(std::env::temp_dir().join(format!("lockkeeper-{name}-{}.jsonl", std::process::id())));
+        scratch.remove();
+        scratch
+    }
+
+    fn remove(&self) {
+        let _ = std::fs::remove_file(&self.0);
+        let _ = std::fs::remove_file(self.before());
+    }
+
+    fn before(&self) -> PathBuf {
+        self.0.with_extension("jsonl.1")
+    }
+
+    fn lines(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(&self.0).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+fn report(findings: Vec<Finding>) -> Report {
+    Report { token: "run.1.1.00".parse().unwrap(), form: Form::Start, started_at: Timestamp::now(), findings }
+}
+
+fn firing(detail: &str) -> Vec<Finding> {
+    vec![Finding::new(Reason::GateFiring, "A", detail)]
+}
+
+#[test]
+fn a_refusal_that_stands_is_written_once_and_a_pass_always() {
+    let scratch = Scratch::new("repeats");
+    let log = DecisionLog::open(Some(&scratch.0)).unwrap();
+    for second in 0..1_000 {
+        log.check(&report(firing(&format!("for {second} s"))));
+    }
+    assert_eq!(scratch.lines().len(), 1);
+    for findings in [Vec::new(), Vec::new(), firing(""), firing("")] {
+        log.check(&report(findings));
+    }
+    assert_eq!(scratch.lines().len(), 4, "two that passed, and the refusal after them");
+}
+
+#[test]
+fn what_changes_something_is_written_each_time_and_a_look_that_says_the_same_is_not() {
+    let scratch = Scratch::new("commands");
+    let log = DecisionLog::open(Some(&scratch.0)).unwrap();
+    let node = NodeTarget { name: "w-1".into(), address: "10.0.0.1".to_owned(), machine_id: "m".to_owned() };
+    let look = Command::ReadLedger(LedgerOrder { node, token: "run.1.1.00".parse().unwrap() });
+    for _ in 0..100 {
+        log.begin(&look);
+        log.end(&look, &[]);
+    }
+    assert_eq!(scratch.lines().len(), 2);
+    assert!(log.end(&look, &firing("")), "another end is news");
+    let change = Command::Uncordon(UncordonOrder {
+        node: "w-1".into(),
+        uid: "u".to_owned(),
+        resource_version: "1".to_owned(),
+        annotation: String::new(),
+    });
+    for _ in 0..100 {
+        log.begin(&change);
+        log.end(&change, &[]);
+    }
+    assert_eq!(scratch.lines().len(), 3 + 200);
+    let told = (0..100).filter(|_| log.end(&change, &firing(""))).count();
+    assert_eq!((told, scratch.lines().len()), (1, 204), "a refusal that stands is told once");
+}
+
+#[test]
+fn what_is_said_again_and_again_is_written_now_and_then() {
+    let (mut said, begun) = (Said::default(), Instant::now());
+    let news = (0..=900).filter(|second| {
+        said.is_news(("check", ""), "closed".to_owned(), begun + Duration::from_secs(*second))
+    });
+    assert_eq!(news.collect::<Vec<_>>(), [0, 300, 600, 900]);
+}
+
+#[test]
+fn a_line_has_a_bound_and_says_what_it_leaves_out() {
+    let scratch = Scratch::new("lines");
+    let log = DecisionLog::open(Some(&scratch.0)).unwrap();
+    let finding = |n: usize| Finding::new(Reason::NodeNotReady, format!("w-{n}"), "ü".repeat(10_000));
+    log.check(&report((0..5_000).map(finding).collect()));
+    let text = std::fs::read_to_string(&scratch.0).unwrap();
+    assert!(text.len() < 50_000, "{} bytes", text.len());
+    let findings = scratch.lines()[0]["report"]["findings"].clone();
+    let findings = findings.as_array().unwrap();
+    assert_eq!((findings.len(), findings.last().unwrap().as_str()), (21, Some("and 4980 more")));
+    assert!(findings[0]["detail"].as_str().unwrap().ends_with("ü …"));
+}
+
+#[test]
+fn a_file_that_is_full_takes_the_place_of_the_one_before_it() {
+    let scratch = Scratch::new("turns");
+    let mut file = LogFile::open(&scratch.0, 10).unwrap();
+    let read = |path: &Path| std::fs::read_to_string(path).unwrap();
+    for (line, before, now) in [
+        ("12345\n", "", "12345\n"),
+        ("678\n", "", "12345\n678\n"),
+        ("9\n", "12345\n678\n", "9\n"),
+        ("a line that is too long\n", "9\n", "a line that is too long\n"),
+        ("b\n", "a line that is too long\n", "b\n"),
+    ] {
+        file.append(line).unwrap();
+        assert_eq!(read(&scratch.0), now);
+        assert_eq!(if before.is_empty() { String::new() } else { read(&scratch.before()) }, before);
+    }
+    // One that was there before is counted, and one that somebody moved is begun anew.
+    let mut file = LogFile::open(&scratch.0, 10).unwrap();
+    file.append("12345678\n").unwrap();
+    assert_eq!((read(&scratch.before()), read(&scratch.0)), ("b\n".to_owned(), "12345678\n".to_owned()));
+    std::fs::remove_file(&scratch.0).unwrap();
+    file.append("c\n").unwrap();
+    assert_eq!(read(&scratch.0), "c\n");
+}
+
+#[test]
+fn what_is_no_regular_file_is_never_moved() {
+    let scratch = Scratch::new("link");
+    std::os::unix::fs::symlink("/dev/null", &scratch.0).unwrap();
+    let mut file = LogFile::open(&scratch.0, 1).unwrap();
+    for _ in 0..3 {
+        file.append("line\n").unwrap();
+    }
+    assert!(scratch.0.symlink_metadata().unwrap().is_symlink() && !scratch.before().exists());
+}
