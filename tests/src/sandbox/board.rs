@@ -22,6 +22,8 @@ pub(super) enum State {
     Done(Option<i64>),
     /// A person must look.
     Halted(String),
+    /// Nobody drives it any more.
+    Deleted,
 }
 
 /// A line.
@@ -119,6 +121,16 @@ impl Board {
         }
     }
 
+    /// The run is not there any more.
+    pub(super) fn deleted(&mut self, now: Timestamp) {
+        (self.now, self.silent_since) = (now, None);
+        for line in &mut self.lines {
+            if !matches!(line.state, State::Ahead | State::Done(_)) {
+                (line.state, line.held) = (State::Deleted, None);
+            }
+        }
+    }
+
     /// The line of the step that waits, runs or has halted.
     pub(super) fn at_work(&self) -> String {
         let is_at_work = |line: &Line| !matches!(line.state, State::Ahead | State::Done(_));
@@ -148,6 +160,7 @@ impl Board {
             State::Done(Some(seconds)) => format!("done in {seconds} s"),
             State::Done(None) => "done".to_owned(),
             State::Halted(why) => format!("halted: {why}"),
+            State::Deleted => "the run was deleted".to_owned(),
         };
         format!("{name:<24} {said}").trim_end().to_owned()
     }
@@ -193,7 +206,7 @@ fn done_state(name: &str, before: State, status: &UpgradeRunStatus, now: Timesta
     match before {
         State::Done(seconds) => State::Done(seconds),
         State::Running { since, .. } => State::Done(Some(now.duration_since(since).as_secs())),
-        State::Ahead | State::Waiting { .. } | State::Halted(_) => State::Done(None),
+        State::Ahead | State::Waiting { .. } | State::Halted(_) | State::Deleted => State::Done(None),
     }
 }
 
@@ -294,5 +307,22 @@ mod tests {
             board.not_updated(at(second));
         }
         assert!(board.text(0).ends_with("waiting   5 s: the API server is away"), "{}", board.text(0));
+    }
+
+    #[test]
+    fn a_run_that_was_deleted_is_told_and_a_new_one_takes_its_place() {
+        let mut board = Board::new(&super::super::steps_of(1), at(0));
+        let active = json!({"step": "worker/worker-1", "token": "t", "startedAt": at(16), "stage": "drain", "stageSince": at(17)});
+        board.update(&status(json!({"active": [active]})), at(20));
+        board.not_updated(at(21));
+        board.deleted(at(30));
+        board.not_updated(at(40));
+        assert_eq!(board.at_work(), "worker/worker-1          the run was deleted");
+        assert_eq!(
+            (board.text(3), board.text(5)),
+            ("control-plane/cp-1       done".to_owned(), "postflight".to_owned())
+        );
+        board.update(&waiting("preflight", 50, json!([])), at(51));
+        assert_eq!(board.at_work(), "preflight                waiting   1 s for its permit");
     }
 }

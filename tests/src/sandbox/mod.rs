@@ -236,13 +236,7 @@ fn addresses(world: &World, control: &Published) -> String {
 }
 
 async fn summary(world: &World, status: &UpgradeRunStatus, took: Duration) -> String {
-    let versions = world.kubelet_versions().await.unwrap_or_default();
-    let cordons: BTreeMap<String, bool> = world.cordons().await.unwrap_or_default().into_iter().collect();
-    let node = |(name, version): &(String, String)| {
-        let cordoned = if cordons.get(name) == Some(&true) { " (cordoned)" } else { "" };
-        format!("{name} {version}{cordoned}")
-    };
-    let nodes: Vec<String> = versions.iter().map(node).collect();
+    let nodes = nodes(world).await;
     let end = match &status.halted {
         Some(halt) => format!("Halted at {}", halt.step),
         None => format!("{:?}", status.phase),
@@ -250,11 +244,18 @@ async fn summary(world: &World, status: &UpgradeRunStatus, took: Duration) -> St
     let snapshot = status.snapshot.as_ref();
     let snapshot =
         snapshot.map_or_else(|| "none".to_owned(), |s| format!("{} bytes on {}", s.size_bytes, s.node));
-    format!(
-        "\n  {end} after {} s\n  nodes         {}\n  etcd snapshot {snapshot}\n",
-        took.as_secs(),
-        nodes.join(", "),
-    )
+    format!("\n  {end} after {} s\n  nodes         {nodes}\n  etcd snapshot {snapshot}\n", took.as_secs(),)
+}
+
+/// Every node with its version, and whether it is cordoned.
+async fn nodes(world: &World) -> String {
+    let versions = world.kubelet_versions().await.unwrap_or_default();
+    let cordons: BTreeMap<String, bool> = world.cordons().await.unwrap_or_default().into_iter().collect();
+    let node = |(name, version): &(String, String)| {
+        let cordoned = if cordons.get(name) == Some(&true) { " (cordoned)" } else { "" };
+        format!("{name} {version}{cordoned}")
+    };
+    versions.iter().map(node).collect::<Vec<_>>().join(", ")
 }
 
 /// The steps of a run on a World of so many workers, in order: nodes go by name.

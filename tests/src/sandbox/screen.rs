@@ -130,7 +130,7 @@ impl Screen {
             State::Waiting { .. } => ("…", "33"),
             State::Running { .. } => (">", "36"),
             State::Done(_) => ("✓", "32"),
-            State::Halted(_) => ("✗", "31"),
+            State::Halted(_) | State::Deleted => ("✗", "31"),
         };
         let text = format!("{mark} {}", board.text(n));
         if self.colour { format!("\u{1b}[{colour}m{text}\u{1b}[0m") } else { text }

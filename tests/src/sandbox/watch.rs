@@ -4,17 +4,18 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use jiff::Timestamp;
+use kube::core::response::StatusDetails;
 use lockkeeper_rules::api::{Halt, RunPhase, UpgradeRunStatus};
 use lockkeeper_rules::reason::Reason;
 use lockkeeper_rules::run::Step;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::RUN;
 use super::args::Pause;
 use super::board::{Board, one_line};
 use super::control::Published;
 use super::screen::Screen;
+use super::{RUN, nodes};
 use crate::world::World;
 
 /// How often the run is looked at.
@@ -40,10 +41,11 @@ impl Watch<'_> {
     pub(super) async fn follow(&self, screen: &mut Screen) -> Result<UpgradeRunStatus> {
         let mut board = Board::new(self.steps, Timestamp::now());
         let mut entered = self.pause.and_then(|_| read_enter());
-        let (mut told_pause, mut told_halt) = (false, None);
+        let (mut told_pause, mut told_halt, mut told_nodes) = (false, None, None);
         loop {
             match tokio::time::timeout(LOOK_MAX, self.world.run_status(RUN)).await {
                 Ok(Ok(Some(status))) => {
+                    told_nodes = None;
                     board.update(&status, Timestamp::now());
                     screen.show(&board);
                     if self.is_over(&status) {
@@ -61,6 +63,21 @@ impl Watch<'_> {
                 }
                 // Not stored yet.
                 Ok(Ok(None)) => {}
+                Ok(Err(error)) if is_deleted(&error) => {
+                    board.deleted(Timestamp::now());
+                    screen.show(&board);
+                    if self.exit {
+                        screen.leave();
+                        bail!("the run was deleted");
+                    }
+                    // What is left of it are the nodes, as they are and as people change them.
+                    if let Ok(nodes) = tokio::time::timeout(LOOK_MAX, nodes(self.world)).await
+                        && told_nodes.as_ref() != Some(&nodes)
+                    {
+                        screen.say(&format!("\n  The run was deleted; the nodes are {nodes}\n\n"));
+                        told_nodes = Some(nodes);
+                    }
+                }
                 Ok(Err(_)) | Err(_) => {
                     board.not_updated(Timestamp::now());
                     screen.show(&board);
@@ -125,6 +142,14 @@ impl Watch<'_> {
     }
 }
 
+/// Whether the API server says that there is no such run, and not that it does not know what a run is: it starts anew in
+/// the middle of one.
+fn is_deleted(error: &anyhow::Error) -> bool {
+    let Some(kube::Error::Api(status)) = error.downcast_ref() else { return false };
+    let is_of_run = |details: &StatusDetails| details.name == RUN;
+    status.is_not_found() && status.details.as_ref().is_some_and(is_of_run)
+}
+
 fn is_paused(status: &UpgradeRunStatus) -> bool {
     let codes = [Reason::StopAfter.code(), Reason::Paused.code()];
     status.holds.iter().any(|hold| codes.contains(&hold.reason.as_str()))
@@ -160,5 +185,25 @@ async fn wait(entered: &mut Option<UnboundedReceiver<()>>) -> bool {
             false
         }
         Err(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_run_that_is_not_there_was_deleted() {
+        let not_found = |details: Value| {
+            let status = json!({"status": "Failure", "code": 404, "reason": "NotFound", "message": "", "details": details});
+            anyhow::Error::from(kube::Error::Api(serde_json::from_value(status).unwrap()))
+        };
+        assert!(is_deleted(&not_found(
+            json!({"name": RUN, "group": "lockkeeper.dev", "kind": "upgraderuns"})
+        )));
+        // An API server that has just started may not know the kind yet.
+        assert!(!is_deleted(&not_found(Value::Null)));
+        assert!(!is_deleted(&not_found(json!({}))));
+        assert!(!is_deleted(&anyhow::anyhow!("no answer")));
     }
 }
