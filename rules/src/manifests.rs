@@ -3,17 +3,16 @@
 //!
 //! ```text
 //!   kubeadm upgrade diff, or diff(1) ──▶ read_diff ──▶ Changes ──▶ digest   what a person accepts, and nothing else
-//!                                                              └─▶ shown    the lines, as far as people read them
+//!                                                              └─▶ shown    what the lines are about, and no value
 //! ```
 //!
-//! Why: `docs/decisions/0022-drift-is-what-the-installed-kubeadm-did-not-write.md`.
+//! Why: `docs/decisions/0022-drift-is-what-the-installed-kubeadm-did-not-write.md`. A value may be a secret, and what is found
+//! is shown to whoever may ask for the verdict.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-
-use crate::node_script::without_passwords;
 
 /// How many lines are shown of one node.
 const SHOWN_LINES_MAX: usize = 20;
@@ -68,14 +67,14 @@ impl Changes {
         Some(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
-    /// The lines as people see them: shortened, with no password of a URL, and with how many are left out.
+    /// What the lines are about, as people see them: without any value, shortened, and with how many are left out.
     #[must_use]
     pub fn shown(&self) -> Vec<String> {
         let mut files: BTreeMap<&str, Vec<&Change>> = BTreeMap::new();
         self.0.iter().for_each(|change| files.entry(&change.file).or_default().push(change));
         let line = |change: &&Change| {
             let sign = if change.comes { '+' } else { '-' };
-            let text = without_passwords(change.line.trim());
+            let text = about(&change.line);
             let shown: String = text.chars().take(SHOWN_CHARS_MAX).collect();
             let rest = if shown.len() < text.len() { " …" } else { "" };
             format!("{}: {sign} {shown}{rest}", change.file)
@@ -85,6 +84,32 @@ impl Changes {
             lines.push(format!("and {} more", self.0.len() - SHOWN_LINES_MAX));
         }
         lines
+    }
+}
+
+/// What a line of a manifest is about: its flag, or its key. A value is shown of a key alone under which none is secret: the
+/// name of a variable, of a mount or of a volume, and the image.
+fn about(line: &str) -> String {
+    let (item, text) = match line.trim().strip_prefix("- ") {
+        Some(text) => ("- ", text.trim()),
+        None => ("", line.trim()),
+    };
+    let is_named = |name: &str| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte))
+    };
+    let text = text.trim_matches(['"', '\'']);
+    if text.starts_with("--") {
+        let name = text.split(['=', ' ']).next().unwrap_or_default();
+        let rest = if name.len() < text.len() { "=…" } else { "" };
+        return if is_named(name) { format!("{item}{name}{rest}") } else { format!("{item}…") };
+    }
+    match text.split_once(':').map(|(key, value)| (key, value, value.trim())) {
+        Some((key, _, "")) if is_named(key) => format!("{item}{key}:"),
+        Some((key @ ("name" | "image"), _, value)) if is_named(value) || key == "image" => {
+            format!("{item}{key}: {value}")
+        }
+        Some((key, value, _)) if is_named(key) && value.starts_with(' ') => format!("{item}{key}: …"),
+        Some(_) | None => format!("{item}…"),
     }
 }
 
@@ -105,7 +130,7 @@ pub fn accepts(word: &str, code: &str, digest: &str) -> bool {
 /// between the files are kubeadm's own words.
 ///
 /// # Errors
-/// A hunk is cut, or is not what it says it is.
+/// A hunk is cut, or is not what it says it is. No line is shown: it may hold a secret.
 pub fn read_diff(lines: &[&str]) -> Result<Changes, String> {
     let mut changes = Vec::new();
     let mut file: Option<String> = None;
@@ -119,7 +144,7 @@ pub fn read_diff(lines: &[&str]) -> Result<Changes, String> {
             rest.next();
         } else if let Some(range) = line.strip_prefix("@@ ") {
             let file = file.as_ref().ok_or("a hunk is of no file")?;
-            let (mut old, mut new) = hunk(range).ok_or_else(|| format!("{line:?} is no hunk"))?;
+            let (mut old, mut new) = hunk(range).ok_or("a hunk does not say how many lines it has")?;
             while old > 0 || new > 0 {
                 let line = rest.next().ok_or("the last hunk is cut")?;
                 let is_there = |left: &mut usize| match left.checked_sub(1) {
@@ -127,7 +152,7 @@ pub fn read_diff(lines: &[&str]) -> Result<Changes, String> {
                         *left = less;
                         Ok(())
                     }
-                    None => Err(format!("{line:?} is one line more than its hunk has")),
+                    None => Err("a hunk has more lines than it says"),
                 };
                 let comes = match line.as_bytes().first() {
                     Some(b'-') => {
@@ -145,7 +170,7 @@ pub fn read_diff(lines: &[&str]) -> Result<Changes, String> {
                         is_there(&mut new)?;
                         None
                     }
-                    Some(_) => return Err(format!("{line:?} is no line of a hunk")),
+                    Some(_) => return Err("a hunk has a line that neither comes, goes nor stays".to_owned()),
                 };
                 let text = line.get(1..).unwrap_or_default().trim_end();
                 if let Some(comes) = comes.filter(|_| !text.is_empty()) {
@@ -153,7 +178,7 @@ pub fn read_diff(lines: &[&str]) -> Result<Changes, String> {
                 }
             }
         } else if line.starts_with(['+', '-', ' ']) {
-            return Err(format!("{line:?} is of no hunk"));
+            return Err("a line that differs is of no hunk".to_owned());
         }
     }
     Ok(Changes::new(changes))
@@ -246,16 +271,55 @@ mod tests {
     }
 
     #[test]
-    fn people_see_the_lines_without_passwords_and_not_all_of_many() {
-        let line = |n: usize| format!("+      value: http://u:hunter2@proxy/{n:02}{}\n", "x".repeat(200));
+    fn people_see_what_changed_and_no_value_and_not_all_of_many() {
+        let line = |n: usize| format!("+    - --{n:02}{}=hunter2\n", "x".repeat(200));
         let many: String = (0..30).map(line).collect();
         let text = format!("--- /m/kube-apiserver.yaml\n+++ new manifest\n@@ -1,0 +1,30 @@\n{many}");
         let changes = read(&text).unwrap();
         let shown = changes.shown();
         assert_eq!((shown.len(), shown[20].as_str()), (21, "and 10 more"));
-        assert!(shown[0].starts_with("kube-apiserver.yaml: + value: http://***@proxy/00x"), "{shown:?}");
+        assert!(shown[0].starts_with("kube-apiserver.yaml: + - --00x"), "{shown:?}");
         assert!(shown.iter().all(|line| line.len() < 250 && !line.contains("hunter2")));
+        // People accept the lines as they are.
         assert_ne!(changes.digest(), read(&text.replace("hunter2", "hunter3")).unwrap().digest());
+    }
+
+    #[test]
+    fn a_line_is_told_by_its_name_and_never_by_its_value() {
+        for (line, shown) in [
+            ("    - --oidc-client-secret=hunter2", "- --oidc-client-secret=…"),
+            ("    - --oidc-client-secret hunter2", "- --oidc-client-secret=…"),
+            ("    - \"--oidc-client-secret=hunter2\"", "- --oidc-client-secret=…"),
+            ("    - --oidc-client-secret", "- --oidc-client-secret"),
+            ("    - hunter2", "- …"),
+            ("    - --{hunter2", "- …"),
+            ("    - name: HTTP_PROXY", "- name: HTTP_PROXY"),
+            ("      value: http://user:hunter2@proxy:3128", "value: …"),
+            ("      value: \"hunter2\"", "value: …"),
+            ("    - {name: TOKEN, value: hunter2}", "- …"),
+            ("    env: [{name: TOKEN, value: hunter2}]", "env: …"),
+            ("    - hostPath:", "- hostPath:"),
+            ("        path: /etc/hunter2", "path: …"),
+            (
+                "    image: registry.example:5000/kube-apiserver:v1.36.1",
+                "image: registry.example:5000/kube-apiserver:v1.36.1",
+            ),
+            ("    a.example/hunter: hunter2", "a.example/hunter: …"),
+            ("      export TOKEN=hunter2", "…"),
+            ("      name: the hunter2", "name: …"),
+            ("      http://user:hunter2@proxy", "…"),
+            ("      hunter2", "…"),
+            ("      \"hunter2\": x", "…"),
+        ] {
+            assert_eq!(about(line), shown, "{line}");
+        }
+        let drift = "--- /m/kube-apiserver.yaml\n+++ new manifest\n@@ -1 +1 @@\n-    - --token=hunter2\n+    - --token=hunter3\n";
+        for (from, to) in
+            [("@@ -1", "@@ hunter2"), ("-    -", "?    -"), ("-1 +1 @@", "-0,0 +1 @@"), ("@@ -1 +1 @@\n", "")]
+        {
+            let why = read(&drift.replacen(from, to, 1)).unwrap_err();
+            assert!(!why.contains("hunter"), "{why}");
+        }
     }
 
     #[test]

@@ -1057,7 +1057,7 @@ impl Reason {
             Self::ConfigDrift => entry(
                 "config_drift",
                 "the static pod manifests were changed by hand, and an upgrade would take the change back",
-                "move the change into the kubeadm-config ConfigMap or into kubeadm's patches; or let it go: add the word that is shown to spec.acceptRisks",
+                "look at the values on the node (kubeadm upgrade diff, with the version that runs there); move the change into the kubeadm-config ConfigMap or into kubeadm's patches; or let it go: add the word that is shown to spec.acceptRisks",
             ),
             Self::ManifestsUnknown => entry(
                 "manifests_unknown",

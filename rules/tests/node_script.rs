@@ -1186,6 +1186,13 @@ fn a_survey_reads_the_machine_and_asks_the_targets_kubeadm_without_a_trace() {
     machine.write("on-kubeadm", "if [ \"$2\" = plan ]; then echo 'not this one' >&2; exit 1; fi\n");
     let kubeadm = ask(RUN).kubeadm.unwrap();
     assert!(!kubeadm.agrees && kubeadm.output.contains("not this one"), "{kubeadm:?}");
+    // A dry run that fails half way has printed what it would have written until then.
+    let printed = "if [ \"$2\" = apply ]; then printf '%s\\n' '[dryrun] Would write' '    - --token=hunter2' '[upgrade] then'
+        echo 'not that one' >&2; exit 1; fi\n";
+    machine.write("on-kubeadm", printed);
+    let kubeadm = ask(RUN).kubeadm.unwrap();
+    assert!(!kubeadm.agrees, "{kubeadm:?}");
+    assert!(kubeadm.output.ends_with("[dryrun] Would write\n[upgrade] then\nnot that one"), "{kubeadm:?}");
     machine.write("failing", "apt-get\n");
     assert!(!ask(RUN).kubeadm.unwrap().agrees, "what could not be fetched does not agree");
 }
@@ -1392,7 +1399,7 @@ fn the_installed_kubeadm_is_asked_for_the_version_that_it_is() {
         "--- /etc/kubernetes/manifests/kube-apiserver.yaml\n+++ new manifest\n@@ -20 +19,0 @@\n-    - --profiling=false\n",
     );
     let said = asked_of_manifests(&machine, &machine.settings());
-    assert_eq!(said.changes.unwrap().shown(), ["kube-apiserver.yaml: - - --profiling=false"]);
+    assert_eq!(said.changes.unwrap().shown(), ["kube-apiserver.yaml: - - --profiling=…"]);
     machine.write("on-kubeadm", "echo 'no admin.conf' >&2; exit 1\n");
     let said = asked_of_manifests(&machine, &machine.settings());
     assert_eq!(said.changes, Err("kubeadm ended with 1: no admin.conf".to_owned()));

@@ -111,18 +111,25 @@ async fn a_change_by_hand_is_accepted_by_its_digest_and_a_new_default_is_none() 
     let spec = json!({"target": "v1.36.3", "acceptRisks": ["config_drift"]});
     world.create_run(RUN, spec).await.unwrap();
 
-    let first = told_drift(&world, "--profiling=false").await;
+    let first = told_drift(&world, None).await;
     by_hand(&world, "--profiling=true");
     world.patch_run(RUN, json!({"acceptRisks": [first]})).await.unwrap();
-    let second = told_drift(&world, "--profiling=true").await;
-    assert_ne!(first, second, "a new change is asked about anew");
+    // A new change is asked about anew.
+    let second = told_drift(&world, Some(&first)).await;
+    // Whoever reaches the exporter is told what was changed, and no value.
+    let told = || async {
+        let verdict = world.exporter.get("/verdict").await?;
+        Ok(verdict.contains(&second).then_some(verdict))
+    };
+    let verdict = world.wait_for("the exporter to tell of it", 10, told).await;
+    assert!(verdict.contains("--profiling") && !verdict.contains("--profiling=true"), "{verdict}");
     world.patch_run(RUN, json!({"acceptRisks": [second]})).await.unwrap();
     world.wait_until_succeeded(RUN, 240).await;
 
     let status = world.run_status(RUN).await.unwrap().unwrap();
     let [record] = &status.manifests[..] else { panic!("{:?}", status.manifests) };
     assert_eq!((record.node.0.as_str(), record.version.as_str()), (CONTROL_PLANE, "v1.36.1"));
-    assert_eq!(record.lines, ["kube-apiserver.yaml: - - --profiling=true"]);
+    assert_eq!(record.lines, ["kube-apiserver.yaml: - - --profiling=…"]);
     let applied = world.machine(CONTROL_PLANE).kubeadm_told();
     let applied =
         applied.iter().filter(|it| it.command == "apply" && !it.dry_run && it.phase.is_none()).count();
@@ -143,17 +150,17 @@ fn by_hand(world: &World, flag: &str) {
     world.machine(CONTROL_PLANE).folder.write("etc/kubernetes/manifests/kube-apiserver.yaml", text).unwrap();
 }
 
-/// The word that accepts a change that shows this line, once people are told of it.
-async fn told_drift(world: &World, line: &str) -> String {
+/// The word that accepts a change of this flag and is another one than before, once people are told of it.
+async fn told_drift(world: &World, before: Option<&str>) -> String {
     let look = || async {
         let status = world.run_status(RUN).await?;
         let holds = status.map(|status| status.holds).unwrap_or_default();
-        let drift =
-            holds.into_iter().find(|hold| hold.reason == "config_drift" && hold.detail.contains(line));
-        Ok(drift.map(|hold| {
-            assert!(!hold.detail.contains("old") && hold.subject == CONTROL_PLANE, "{hold:?}");
+        let mut drifts = holds.into_iter().filter(|hold| hold.reason == "config_drift").map(|hold| {
+            let line = hold.detail.ends_with(" accepts: kube-apiserver.yaml: - - --profiling=…");
+            assert!(line && hold.subject == CONTROL_PLANE, "{hold:?}");
             hold.detail.split(' ').next().unwrap().to_owned()
-        }))
+        });
+        Ok(drifts.find(|word| before != Some(word)))
     };
-    world.wait_for(&format!("people to be told of {line}"), 60, look).await
+    world.wait_for("people to be told of the change", 60, look).await
 }

@@ -361,7 +361,7 @@ pub struct ManifestRecord {
     /// The digest of the lines that differ; nothing if none does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// The lines that differ, shortened.
+    /// What the lines that differ are about, without any value.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lines: Vec<String>,
     /// The SHA-256 of each manifest that it is about, by component.

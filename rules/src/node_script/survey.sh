@@ -37,6 +37,9 @@ ask() {
     shift 2
     with_environment timeout --kill-after=10 "$kubeadm_seconds_max" "$@" </dev/null >"$folder/$name" 2>"$folder/errors" || code=$?
     echo "kubeadm $name $code"
+    # A dry run prints each object and each file that it would write, with values that may be secrets. What it did is told
+    # in lines that begin with a bracket, and what went wrong beside them.
+    if [ "$name" = apply ]; then sed -i '/^\[/!d' "$folder/$name"; fi
     { tail -n 20 "$folder/$name"; tail -n 10 "$folder/errors"; } | sed 's/^/output /'
     echo
 }

@@ -61,7 +61,7 @@ fn a_change_holds_until_its_digest_is_accepted_and_a_new_one_is_asked_about_anew
     let accepted = word(line("    - --profiling=false"));
     let told = why(&cluster);
     assert!(
-        told.contains(&format!("cp-2: {accepted} accepts: kube-apiserver.yaml: - - --profiling=false")),
+        told.contains(&format!("cp-2: {accepted} accepts: kube-apiserver.yaml: - - --profiling=…")),
         "{told}"
     );
     cluster.run.spec.accept_risks = vec![accepted];
