@@ -32,6 +32,8 @@ struct Heard {
     pending: Option<Pending>,
     permit: Option<Permit>,
     heartbeat_at: Option<Timestamp>,
+    /// When the message about gates came that was too large to be read, if none has been read since.
+    too_large_at: Option<Timestamp>,
 }
 
 impl Doorbell {
@@ -56,6 +58,7 @@ impl Doorbell {
         if !leader {
             heard.pending = None;
             heard.permit = None;
+            heard.too_large_at = None;
         }
     }
 
@@ -89,6 +92,25 @@ impl Doorbell {
         self.lock().heartbeat_at
     }
 
+    /// When the message about gates came that was too large to be read; nothing if good or bad news came after it.
+    #[must_use]
+    pub fn too_large_at(&self) -> Option<Timestamp> {
+        self.lock().too_large_at
+    }
+
+    /// Hears an authenticated message that is too large to be read.
+    pub fn hear_too_large(&self, route: Route, now: Timestamp) -> Decision {
+        let mut heard = self.lock();
+        if !heard.leader {
+            return Decision::Rejected(gate::Rejected::NotLeader);
+        }
+        let decision = gate::accept_too_large(route);
+        if decision == Decision::RevokeTooLarge {
+            heard.too_large_at = Some(now);
+        }
+        self.heed(heard, decision, now)
+    }
+
     /// Hears an authenticated, well-formed message. Whether this replica leads is asked again under the lock, so
     /// that a leadership lost meanwhile gives no permit.
     pub fn hear(&self, route: Route, webhook: &Webhook, now: Timestamp) -> Decision {
@@ -103,6 +125,15 @@ impl Doorbell {
             settings: &self.settings,
         };
         let decision = gate::accept(route, webhook, hearing);
+        let is_of_gates = route == Route::Gates && !matches!(decision, Decision::Rejected(_));
+        // While a gate fires, Prometheus does not call for the step.
+        if is_of_gates || decision == Decision::Permit {
+            heard.too_large_at = None;
+        }
+        self.heed(heard, decision, now)
+    }
+
+    fn heed(&self, mut heard: MutexGuard<'_, Heard>, decision: Decision, now: Timestamp) -> Decision {
         match decision {
             Decision::Permit | Decision::Ring => {
                 let token = heard.pending.as_ref().map(|pending| pending.token.clone());
@@ -110,7 +141,7 @@ impl Doorbell {
                 drop(heard);
                 self.rings.send_modify(|rings| rings.permits += 1);
             }
-            Decision::Revoke => {
+            Decision::Revoke | Decision::RevokeTooLarge => {
                 heard.permit = None;
                 drop(heard);
                 self.rings.send_modify(|rings| rings.revocations += 1);
@@ -196,6 +227,38 @@ mod tests {
         assert_eq!(doorbell.hear(Route::Gates, &gate("firing"), at(2)), Decision::Revoke);
         assert!(!has_permit(&doorbell, 2));
         assert_eq!(*rings.borrow(), Rings { permits: 1, revocations: 1 });
+    }
+
+    #[test]
+    fn a_message_about_gates_that_is_too_large_revokes_and_is_told_until_there_is_other_news() {
+        let endings: [fn(&Doorbell); 4] = [
+            |doorbell| _ = doorbell.hear(Route::Ready, &ready(), at(3)),
+            |doorbell| _ = doorbell.hear(Route::Gates, &gate("resolved"), at(3)),
+            |doorbell| _ = doorbell.hear(Route::Gates, &gate("firing"), at(3)),
+            |doorbell| doorbell.set_leader(false),
+        ];
+        for end in endings {
+            let doorbell = waiting();
+            doorbell.hear(Route::Ready, &ready(), at(1));
+            let rings = doorbell.rings();
+            assert_eq!(doorbell.hear_too_large(Route::Gates, at(2)), Decision::RevokeTooLarge);
+            assert!(!has_permit(&doorbell, 2));
+            assert_eq!((rings.borrow().revocations, doorbell.too_large_at()), (1, Some(at(2))));
+            let watchdog = message("firing", r#""alertname":"K8sUpgradeWatchdog""#);
+            doorbell.hear(Route::Heartbeat, &watchdog, at(3));
+            doorbell.hear(Route::Gates, &webhook(br#"{"version":"5"}"#).unwrap(), at(3));
+            assert_eq!(doorbell.too_large_at(), Some(at(2)), "neither says anything of gates");
+            end(&doorbell);
+            assert_eq!(doorbell.too_large_at(), None);
+        }
+        let doorbell = waiting();
+        doorbell.hear(Route::Ready, &ready(), at(1));
+        doorbell.hear_too_large(Route::Ready, at(2));
+        assert!(has_permit(&doorbell, 2) && doorbell.too_large_at().is_none(), "it is not about gates");
+        doorbell.set_leader(false);
+        let decision = doorbell.hear_too_large(Route::Gates, at(2));
+        assert_eq!(decision, Decision::Rejected(gate::Rejected::NotLeader));
+        assert_eq!(doorbell.too_large_at(), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use jiff::Timestamp;
 use lockkeeper_exporter::serve::http::{Handler, read_body, reply, text};
@@ -96,7 +96,7 @@ impl Receiver {
 
     async fn answer<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
     where
-        B: Body<Data = Bytes>,
+        B: Body<Data = Bytes> + Unpin,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let Some(route) = Route::of_path(request.uri().path()) else {
@@ -115,7 +115,7 @@ impl Receiver {
 
     async fn decide<B>(&self, route: Route, request: Request<B>) -> (StatusCode, Decision)
     where
-        B: Body<Data = Bytes>,
+        B: Body<Data = Bytes> + Unpin,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         match self.authenticate(request.headers()).await {
@@ -130,11 +130,15 @@ impl Receiver {
         if !self.doorbell.is_leader() {
             return (StatusCode::SERVICE_UNAVAILABLE, Decision::Rejected(Rejected::NotLeader));
         }
-        let (head, body) = request.into_parts();
-        let body = match read_body(&head.headers, body, WEBHOOK_BYTES_MAX).await {
+        let (head, mut body) = request.into_parts();
+        let body = match read_body(&head.headers, &mut body, WEBHOOK_BYTES_MAX).await {
             Ok(body) => body,
             Err(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-                return (StatusCode::PAYLOAD_TOO_LARGE, Decision::Rejected(Rejected::TooLarge));
+                let decision = self.doorbell.hear_too_large(route, Timestamp::now());
+                if decision == Decision::RevokeTooLarge {
+                    pass_over(body).await;
+                }
+                return (status_of(decision), decision);
             }
             Err(_broken) => return (StatusCode::BAD_REQUEST, Decision::Rejected(Rejected::Malformed)),
         };
@@ -142,14 +146,10 @@ impl Receiver {
             return (StatusCode::BAD_REQUEST, Decision::Rejected(Rejected::Malformed));
         };
         let decision = self.doorbell.hear(route, &webhook, Timestamp::now());
-        let status = match decision {
-            Decision::Rejected(Rejected::NotLeader) => StatusCode::SERVICE_UNAVAILABLE,
-            _ => StatusCode::OK,
-        };
         if decision == Decision::Heartbeat {
             self.metrics.heartbeat(Timestamp::now());
         }
-        (status, decision)
+        (status_of(decision), decision)
     }
 
     async fn authenticate(&self, headers: &HeaderMap) -> Result<bool, TokenFileError> {
@@ -160,6 +160,29 @@ impl Receiver {
             return Ok(false);
         };
         Ok(scheme.eq_ignore_ascii_case(b"Bearer ") && bool::from(shown.ct_eq(&expected)))
+    }
+}
+
+/// How much of a message is passed over, in bytes.
+const PASSED_OVER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Reads on what nobody keeps. Alertmanager hears no answer while it still sends, and sends a message that was not answered
+/// again and again, also when all of its alerts have ended.
+async fn pass_over<B: Body<Data = Bytes> + Unpin>(mut body: B) {
+    let mut rest = PASSED_OVER_BYTES_MAX;
+    while let Some(Ok(frame)) = body.frame().await {
+        let bytes = frame.data_ref().map_or(0, Bytes::len);
+        let Some(less) = rest.checked_sub(bytes) else { return };
+        rest = less;
+    }
+}
+
+/// The status of the answer to a message that was heard.
+fn status_of(decision: Decision) -> StatusCode {
+    match decision {
+        Decision::Rejected(Rejected::NotLeader) => StatusCode::SERVICE_UNAVAILABLE,
+        Decision::Rejected(Rejected::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+        _ => StatusCode::OK,
     }
 }
 
@@ -182,6 +205,9 @@ fn log(route: Route, decision: Decision) {
     match decision {
         Decision::Permit | Decision::Ring | Decision::Revoke => {
             tracing::info!(endpoint, decision = decision_code, "webhook heard");
+        }
+        Decision::RevokeTooLarge => {
+            tracing::warn!(endpoint, decision = decision_code, "webhook heard, and too large to be read");
         }
         Decision::Rejected(_) | Decision::Error => {
             tracing::warn!(endpoint, decision = decision_code, "webhook refused");

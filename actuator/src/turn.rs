@@ -261,7 +261,9 @@ impl Actuator {
         let known = self.memories.get(&run.uid).map(|memory| memory.known(now)).unwrap_or_default();
         let permit = scene.state.token().and_then(|token| self.doorbell.permit_for(token, now));
         let since = self.leading_since.unwrap_or(now);
-        let heartbeat = gate::heartbeat(self.doorbell.heartbeat_at(), since, now, &self.settings);
+        let mut alert_path: Vec<_> =
+            gate::heartbeat(self.doorbell.heartbeat_at(), since, now, &self.settings).into_iter().collect();
+        alert_path.extend(self.doorbell.too_large_at().map(gate::too_large));
         let nonce = nonce();
         let standing = scene.verdict.allows(now, &self.settings).err().unwrap_or_default();
         let observed = Observed {
@@ -273,7 +275,7 @@ impl Actuator {
             places: places.as_ref(),
             lock: &scene.lock,
             permit: permit.as_ref(),
-            heartbeat: heartbeat.as_slice(),
+            alert_path: &alert_path,
             known: &known,
             generation: scene.generation,
             nonce: &nonce,

@@ -34,6 +34,7 @@ pub enum Reason {
     AlertmanagerYoung,
     AlertmanagerNotReady,
     HeartbeatMissing,
+    GatesTooLarge,
     ClockSkew,
     AnswerMalformed,
     CheckExpired,
@@ -341,6 +342,11 @@ impl Reason {
                 "heartbeat_missing",
                 "no heartbeat has arrived from Alertmanager",
                 "route K8sUpgradeWatchdog to the actuator; check the webhook's address and token",
+            ),
+            Self::GatesTooLarge => entry(
+                "gates_too_large",
+                "Alertmanager's message about gate alerts was too large to be read, so that they count as firing",
+                "let fewer alerts carry k8s_upgrade_gate; the next message that can be read, or the next call for this step, ends it",
             ),
             Self::ClockSkew => entry(
                 "clock_skew",
@@ -1146,6 +1152,7 @@ impl Reason {
         Self::AlertmanagerYoung,
         Self::AlertmanagerNotReady,
         Self::HeartbeatMissing,
+        Self::GatesTooLarge,
         Self::ClockSkew,
         Self::AnswerMalformed,
         Self::CheckExpired,

@@ -67,6 +67,13 @@ async fn no_message_starts_a_step_while_the_gate_is_closed_and_each_is_counted_u
     closed.send(closed.gates("firing", "revoke")).await;
     closed.world.wait_until_said(RUN, Reason::WaitingForPermit, "").await;
 
+    // So much of gates that nobody reads it, which might be good news, revokes too and says why.
+    closed.send(closed.gates("resolved", "ring")).await;
+    closed.is_refused_by_the_start_check().await;
+    closed.send(closed.too_large_of_gates()).await;
+    closed.world.wait_until_said(RUN, Reason::GatesTooLarge, "route").await;
+    closed.world.wait_until_said(RUN, Reason::WaitingForPermit, "").await;
+
     // The right token, which anybody can read who may read the run.
     closed.send(closed.ready(&closed.waiting.token, "permit")).await;
     closed.send(closed.ready(&closed.waiting.token, "duplicate")).await;
@@ -153,6 +160,12 @@ impl Closed {
     fn gates(&self, status: &str, decision: &'static str) -> Message {
         let labels = json!({"alertname": SiteGate::All.alert(), "k8s_upgrade_gate": "all"});
         self.message(Route::Gates, self.body(status, &labels, |_| {}), decision)
+    }
+
+    fn too_large_of_gates(&self) -> Message {
+        let mut message = self.gates("resolved", "revoke_too_large");
+        message.body.resize(WEBHOOK_BYTES_MAX + 1, b' ');
+        message
     }
 
     /// What gives no permit.

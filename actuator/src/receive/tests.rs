@@ -193,9 +193,25 @@ async fn what_is_too_large_or_malformed_or_of_another_version_changes_nothing() 
 }
 
 #[tokio::test]
+async fn a_message_about_gates_that_is_too_large_revokes_only_for_whoever_shows_the_token() {
+    let house = House::new().await;
+    house.ready(&bearer()).await;
+    let large = || vec![b' '; WEBHOOK_BYTES_MAX + 1];
+    let path = "/alertmanager/v4/gates";
+    assert_eq!(house.post(path, &[], large()).await, (401, decided("rejected_unauthenticated")));
+    assert!(house.permit().is_some() && house.receiver.doorbell.too_large_at().is_none());
+    assert_eq!(house.post(path, &[&bearer()], large()).await, (200, decided("revoke_too_large")));
+    assert!(house.permit().is_none() && house.receiver.doorbell.too_large_at().is_some());
+    assert_eq!(house.count("gates", "revoke_too_large"), "1");
+    // Alertmanager calls again for a step that waits while no gate fires.
+    assert_eq!(house.ready(&bearer()).await, (200, decided("permit")));
+    assert!(house.permit().is_some() && house.receiver.doorbell.too_large_at().is_none());
+}
+
+#[tokio::test]
 async fn a_body_that_announces_too_much_is_refused_unread() {
     let house = House::new().await;
-    let request = Request::post("/alertmanager/v4/gates")
+    let request = Request::post("/alertmanager/v4/ready")
         .header(header::AUTHORIZATION, bearer())
         .header(header::CONTENT_LENGTH, WEBHOOK_BYTES_MAX + 1);
     assert_eq!(house.answer(request.body(Full::default()).unwrap()).await.0, 413);

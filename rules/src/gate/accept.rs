@@ -6,8 +6,9 @@ use jiff::Timestamp;
 
 use super::{GATE_LABEL, Permit};
 use crate::alert::{READY_ALERT, WATCHDOG_ALERT};
-use crate::alertmanager::{Message, MessageAlert, MessageStatus, Webhook};
+use crate::alertmanager::{Message, MessageAlert, MessageStatus, WEBHOOK_BYTES_MAX, Webhook};
 use crate::name::Token;
+use crate::reason::{Finding, Reason};
 use crate::settings::Settings;
 
 /// Which door the message came to.
@@ -52,7 +53,7 @@ impl Route {
     }
 }
 
-/// What is made of a request. Everything but the first four changes nothing.
+/// What is made of a request. Everything but the first five changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Decision {
     /// The pending token has rung: it gets a permit, or a new one.
@@ -61,6 +62,8 @@ pub enum Decision {
     Ring,
     /// A gate is said to fire: permits are revoked, and the check is asked at once.
     Revoke,
+    /// More is said of gates than is read: as if one of them fired.
+    RevokeTooLarge,
     /// The Watchdog has come through.
     Heartbeat,
     /// The same news again while its permit is young.
@@ -107,10 +110,11 @@ pub enum Rejected {
 
 impl Decision {
     /// Every decision.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Permit,
         Self::Ring,
         Self::Revoke,
+        Self::RevokeTooLarge,
         Self::Heartbeat,
         Self::Duplicate,
         Self::StaleToken,
@@ -134,6 +138,7 @@ impl Decision {
             Self::Permit => "permit",
             Self::Ring => "ring",
             Self::Revoke => "revoke",
+            Self::RevokeTooLarge => "revoke_too_large",
             Self::Heartbeat => "heartbeat",
             Self::Duplicate => "duplicate",
             Self::StaleToken => "stale_token",
@@ -195,6 +200,23 @@ pub fn accept(route: Route, webhook: &Webhook, hearing: Hearing<'_>) -> Decision
         Route::Gates => gates(message, hearing),
         Route::Heartbeat => heartbeat(message),
     }
+}
+
+/// Decides what an authenticated message is worth that is too large to be read. The live check asks Alertmanager itself
+/// which alerts there are; until it does, the gates are not known to be clear.
+#[must_use]
+pub fn accept_too_large(route: Route) -> Decision {
+    match route {
+        Route::Gates => Decision::RevokeTooLarge,
+        Route::Ready | Route::Heartbeat => Decision::Rejected(Rejected::TooLarge),
+    }
+}
+
+/// What is wrong if the newest message about gates, which came at this time, was too large to be read.
+#[must_use]
+pub fn too_large(at: Timestamp) -> Finding {
+    let detail = format!("the one of {at} has more than {} KiB", WEBHOOK_BYTES_MAX / 1024);
+    Finding::new(Reason::GatesTooLarge, "route", detail)
 }
 
 fn ready(message: &Message, hearing: Hearing<'_>) -> Decision {

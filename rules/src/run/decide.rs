@@ -194,7 +194,7 @@ fn knock(state: State, it: &Waiting, nodes: &[Node], observed: &Observed<'_>, no
     if permit.is_none() {
         let subject = if findings.is_empty() { "although the gate is clear" } else { "" };
         findings.push(Finding::new(Reason::WaitingForPermit, subject, ""));
-        findings.extend(observed.heartbeat.iter().cloned());
+        findings.extend(observed.alert_path.iter().cloned());
     }
     let turn = hold(state, findings, now);
     if check.age.as_secs() >= pause {

@@ -36,8 +36,9 @@ pub struct Observed<'a> {
     pub lock: &'a LockView,
     /// The last ring of the doorbell.
     pub permit: Option<&'a Permit>,
-    /// What is missing of the way from Prometheus through Alertmanager to us; empty while heartbeats arrive.
-    pub heartbeat: &'a [Finding],
+    /// What is wrong with the way from Prometheus through Alertmanager to us; empty while heartbeats arrive and every
+    /// message can be read.
+    pub alert_path: &'a [Finding],
     /// What this process has learnt since it began to lead.
     pub known: &'a Known,
     /// The generation of our leadership.

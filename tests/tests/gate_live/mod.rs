@@ -11,6 +11,7 @@ use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_tests::site::SiteGate;
 use lockkeeper_tests::wait::wait_for;
+use serde_json::json;
 
 use self::path::{AlertPath, route_to, token};
 
@@ -218,4 +219,44 @@ async fn each_missing_link_is_named_and_a_wrong_route_by_the_heartbeat_alone() {
     let finding = missing().expect("it is missed");
     assert_eq!((finding.reason, finding.subject.as_str()), (Reason::HeartbeatMissing, "route"));
     path.until(&[]).await;
+}
+
+/// More than fit into a message that is read.
+const MANY: usize = 5_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_gate_alerts_than_a_message_has_room_for_revoke_and_are_heard_to_end() {
+    let path = AlertPath::open().await;
+    let tell = async |count: usize, ends_at: Option<jiff::Timestamp>| {
+        let alert = |n: usize| {
+            let labels = json!({"alertname": "Many", "k8s_upgrade_gate": "all", "n": n.to_string()});
+            let mut alert = json!({"labels": labels, "annotations": {"summary": "x".repeat(200)}});
+            if let Some(at) = ends_at {
+                alert["endsAt"] = json!(at.to_string());
+            }
+            alert
+        };
+        let alerts: Vec<_> = (0..count).map(alert).collect();
+        let url = format!("{}/api/v2/alerts", path.alertmanager.url);
+        let answer = reqwest::Client::new().post(url).json(&alerts).send().await.expect("it answers");
+        assert!(answer.status().is_success(), "{answer:?}");
+    };
+    // One is told of before the many: of an end that nobody was told of Alertmanager says nothing.
+    tell(1, None).await;
+    heard("the one to revoke", || path.count("gates", "revoke") > 0).await;
+    tell(MANY, None).await;
+    heard("the many to revoke", || path.count("gates", "revoke_too_large") > 0).await;
+    path.until(&[Reason::GateFiring]).await;
+    tell(MANY, Some(jiff::Timestamp::now())).await;
+    path.until(&[]).await;
+    // A message that was not answered, or not taken, would come again with every look at its group.
+    let beats = |from: u64| path.count("heartbeat", "heartbeat") >= from + 3;
+    let told = path.count("heartbeat", "heartbeat");
+    heard("three heartbeats", || beats(told)).await;
+    let (count, told) = (path.count("gates", "revoke_too_large"), path.count("heartbeat", "heartbeat"));
+    heard("three more heartbeats", || beats(told)).await;
+    assert_eq!(path.count("gates", "revoke_too_large"), count, "the end is told once");
+    heard("the ready alert to ring", || path.doorbell.permit_for(&token(), jiff::Timestamp::now()).is_some())
+        .await;
+    assert_eq!(path.doorbell.too_large_at(), None);
 }

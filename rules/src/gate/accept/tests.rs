@@ -57,6 +57,16 @@ impl Door {
 const START: &str = "2026-11-21T10:00:10.123Z";
 
 #[test]
+fn what_is_too_large_to_be_read_revokes_where_it_is_about_gates() {
+    assert_eq!(accept_too_large(Route::Gates), Decision::RevokeTooLarge);
+    for route in [Route::Ready, Route::Heartbeat] {
+        assert_eq!(accept_too_large(route), Decision::Rejected(Rejected::TooLarge));
+    }
+    let told = too_large(at(START)).to_string();
+    assert_eq!(told, "gates_too_large route: the one of 2026-11-21T10:00:10.123Z has more than 1024 KiB");
+}
+
+#[test]
 fn the_ready_route_believes_only_the_pending_token() {
     let ready = |alerts: &[String]| message("4", 0, "firing", alerts);
     let rows = [

@@ -579,7 +579,7 @@ impl Simulated {
             places: Some(&places),
             lock: &if self.lock_is_ours { LockView::Ours } else { LockView::Free },
             permit: self.memory.permit.as_ref(),
-            heartbeat: &[],
+            alert_path: &[],
             known: &known,
             generation: 1,
             nonce: &format!("{:016x}", self.random),
