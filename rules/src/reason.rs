@@ -25,6 +25,7 @@ pub enum Reason {
     ReadyAbsent,
     ReadySuppressed,
     ReadySilenced,
+    SilenceForgotten,
     EchoMissing,
     EchoStale,
     NodeMismatch,
@@ -296,6 +297,11 @@ impl Reason {
                 "ready_silenced",
                 "the ready alert is silenced, which pauses the run",
                 "expire the silence",
+            ),
+            Self::SilenceForgotten => entry(
+                "silence_forgotten",
+                "a silence that has paused the run is gone from Alertmanager, and nothing says that it has expired",
+                "wait until its end; or ask whoever made it, and to go on add the word that is shown to spec.acceptRisks",
             ),
             Self::EchoMissing => entry(
                 "echo_missing",
@@ -1137,6 +1143,7 @@ impl Reason {
         Self::ReadyAbsent,
         Self::ReadySuppressed,
         Self::ReadySilenced,
+        Self::SilenceForgotten,
         Self::EchoMissing,
         Self::EchoStale,
         Self::NodeMismatch,

@@ -228,6 +228,7 @@ pub(super) fn silence(id: &str, name: &str, value: &str, state: am::SilenceState
         matchers: vec![matcher],
         created_by: "ada".into(),
         comment: "wait".into(),
+        ends_at: at(3600),
     }
 }
 
