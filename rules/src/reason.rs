@@ -31,6 +31,7 @@ pub enum Reason {
     NodeMismatch,
     PrometheusUnreachable,
     PrometheusReloadFailed,
+    PrometheusYoung,
     AlertmanagerUnreachable,
     AlertmanagerYoung,
     AlertmanagerNotReady,
@@ -327,6 +328,11 @@ impl Reason {
                 "prometheus_reload_failed",
                 "Prometheus runs with an old configuration because its last reload failed",
                 "mend the configuration that it refused",
+            ),
+            Self::PrometheusYoung => entry(
+                "prometheus_young",
+                "Prometheus has no data of a time that gate alerts look back to, so it may have forgotten what closes them",
+                "wait until then; keep its data on a volume, and settings.prometheusDataAgeSecondsMin as short as your own gate alerts allow",
             ),
             Self::AlertmanagerUnreachable => entry(
                 "alertmanager_unreachable",
@@ -1149,6 +1155,7 @@ impl Reason {
         Self::NodeMismatch,
         Self::PrometheusUnreachable,
         Self::PrometheusReloadFailed,
+        Self::PrometheusYoung,
         Self::AlertmanagerUnreachable,
         Self::AlertmanagerYoung,
         Self::AlertmanagerNotReady,

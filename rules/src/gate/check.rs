@@ -203,6 +203,7 @@ pub const REASONS: &[Reason] = &[
     Reason::NodeMismatch,
     Reason::PrometheusUnreachable,
     Reason::PrometheusReloadFailed,
+    Reason::PrometheusYoung,
     Reason::AlertmanagerUnreachable,
     Reason::AlertmanagerYoung,
     Reason::AlertmanagerNotReady,

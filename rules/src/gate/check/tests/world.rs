@@ -193,6 +193,7 @@ pub(super) fn prometheus_of(groups: &[RuleGroup], questions: &Questions) -> Prom
         (questions.echo.clone(), answer(vec![sample([("token", TOKEN)], 1.0)])),
         (questions.echo_time.clone(), answer(vec![sample([("token", TOKEN)], scraped_at)])),
         (questions.nodes.clone(), answer(nodes.to_vec())),
+        (questions.history.clone(), answer(vec![sample([], 0.0)])),
     ]);
     PrometheusAnswers {
         url: PROMETHEUS.to_owned(),
