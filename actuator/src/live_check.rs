@@ -9,6 +9,7 @@ use lockkeeper_exporter::read::alertmanager::{self, Alertmanager};
 use lockkeeper_exporter::read::backend::CALL_DEADLINE;
 use lockkeeper_exporter::read::now::snapshot_now;
 use lockkeeper_exporter::read::prometheus::{self, Prometheus};
+use lockkeeper_rules::api::SilenceRecord;
 use lockkeeper_rules::gate::{self, Answers, Held, Questions, Report};
 use lockkeeper_rules::run::{CheckOrder, Checked, LockView};
 use lockkeeper_rules::settings::Settings;
@@ -46,8 +47,13 @@ impl Asked {
 }
 
 impl LiveCheck {
-    /// Asks everything. `ownership` reads our Lease and the cluster lock; it is awaited beside the other questions.
-    pub async fn ask(&self, order: &CheckOrder, ownership: impl Future<Output = (Held, LockView)>) -> Asked {
+    /// Asks everything, and tells beside it which silences the run is to keep, where that can be told. `ownership` reads
+    /// our Lease and the cluster lock; it is awaited beside the other questions.
+    pub async fn ask(
+        &self,
+        order: &CheckOrder,
+        ownership: impl Future<Output = (Held, LockView)>,
+    ) -> (Asked, Option<Vec<SilenceRecord>>) {
         let questions = Questions::of(order, &self.settings);
         let (began, started_at) = (Instant::now(), Timestamp::now());
         let (prometheus, alertmanager, cluster, (lease, lock)) = tokio::join!(
@@ -58,9 +64,11 @@ impl LiveCheck {
             owned(ownership),
         );
         let answers = Answers { started_at, prometheus, alertmanager, cluster, lease, lock };
-        let findings = gate::check(order, &answers, &self.settings, Timestamp::now());
+        let now = Timestamp::now();
+        let findings = gate::check(order, &answers, &self.settings, now);
+        let silences = gate::silences(order, &answers, &self.settings, now);
         let report = Report { token: order.token.clone(), form: order.form, started_at, findings };
-        Asked { report, began }
+        (Asked { report, began }, silences)
     }
 }
 

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use lockkeeper_rules::api::SilenceRecord;
 use lockkeeper_rules::drain::AttachedVolume;
 use lockkeeper_rules::name::NodeName;
 use lockkeeper_rules::reason::Finding;
@@ -19,6 +20,8 @@ use crate::live_check::Asked;
 pub struct Memory {
     /// The last live check.
     check: Option<Asked>,
+    /// The silences that the run is to keep, as of the last live check that could tell.
+    silences: Option<Vec<SilenceRecord>>,
     /// The last reading of a ledger.
     ledger: Option<(LedgerOrder, Result<LedgerReading, Finding>, Instant)>,
     /// The last reading of the volumes on a node.
@@ -36,9 +39,10 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Remembers a live check.
-    pub fn checked(&mut self, asked: Asked) {
+    /// Remembers a live check. A silence that it saw outlives it.
+    pub fn checked(&mut self, asked: Asked, silences: Option<Vec<SilenceRecord>>) {
         self.check = Some(asked);
+        self.silences = silences.or(self.silences.take());
     }
 
     /// When the first request of the last live check was sent.
@@ -102,6 +106,7 @@ impl Memory {
     pub fn known(&self, now: Timestamp) -> Known {
         Known {
             check: self.check.as_ref().map(|asked| asked.checked(now)),
+            silences: self.silences.clone(),
             ledger: self.ledger.as_ref().map(|(order, result, at)| LedgerRead {
                 node: order.node.name.clone(),
                 token: order.token.clone(),

@@ -115,7 +115,8 @@ impl Metrics {
             let found = report.findings.iter().any(|finding| finding.reason == *reason);
             self.gate_reasons.get_or_create(&reason_label(*reason)).set(i64::from(found));
         }
-        let silenced = report.findings.iter().any(|finding| finding.reason == Reason::ReadySilenced);
+        let pauses = [Reason::ReadySilenced, Reason::SilenceForgotten];
+        let silenced = report.findings.iter().any(|finding| pauses.contains(&finding.reason));
         self.paused(Pause::Silence, silenced);
         self.checks.get_or_create(&check_labels(report.form, passed)).inc();
     }
@@ -185,7 +186,7 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 pub enum Pause {
     /// `spec.paused`.
     Spec,
-    /// A silence on the ready alert.
+    /// A silence on the ready alert, also one that Alertmanager has lost.
     Silence,
 }
 

@@ -117,10 +117,10 @@ impl Hands {
             let (held, holder) = tokio::join!(self.leader.held(), Holder::read(&self.cluster.client));
             (held, holder.seen_from(&run.uid, snapshot))
         };
-        let asked = self.live_check.ask(order, ownership).await;
+        let (asked, silences) = self.live_check.ask(order, ownership).await;
         self.log.check(&asked.report);
         self.metrics.checked(&asked.report);
-        memory.checked(asked);
+        memory.checked(asked, silences);
     }
 
     async fn act(

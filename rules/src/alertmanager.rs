@@ -1,6 +1,8 @@
 //! What Alertmanager answers and sends, read from bytes. Versions 0.25 to 0.33; a shape that is not known is an
 //! error, never a default, and fields that nobody asks for are passed over.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -71,6 +73,8 @@ pub struct Silence {
     pub created_by: String,
     /// Why.
     pub comment: String,
+    /// When it is over by itself.
+    pub ends_at: Timestamp,
 }
 
 /// Whether a silence is in force.
@@ -120,6 +124,18 @@ impl Matcher {
             Ok(pattern) => pattern.is_match(value) == self.is_equal,
             Err(_) => true,
         }
+    }
+}
+
+impl fmt::Display for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = match (self.is_equal, self.is_regex) {
+            (true, false) => "=",
+            (true, true) => "=~",
+            (false, false) => "!=",
+            (false, true) => "!~",
+        };
+        write!(f, "{}{sign}{:?}", self.name, self.value)
     }
 }
 
@@ -253,6 +269,7 @@ pub fn silences(body: &[u8]) -> Result<Vec<Silence>, ParseError> {
         created_by: String,
         #[serde(default)]
         comment: String,
+        ends_at: Timestamp,
     }
     #[derive(Deserialize)]
     struct State {
@@ -260,11 +277,12 @@ pub fn silences(body: &[u8]) -> Result<Vec<Silence>, ParseError> {
     }
     let data: Vec<Data> = json(body, "/api/v2/silences")?;
     let silence = |data: Data| Silence {
-        id: data.id,
+        id: shortened(&data.id),
         state: data.status.state,
         matchers: data.matchers,
         created_by: shortened(&data.created_by),
         comment: shortened(&data.comment),
+        ends_at: data.ends_at,
     };
     Ok(data.into_iter().map(silence).collect())
 }
@@ -313,6 +331,7 @@ mod tests {
         let silence = &silences(SILENCES.as_bytes()).unwrap()[0];
         assert!(silence.matches(&alert.labels));
         assert_eq!((silence.state, silence.created_by.as_str()), (SilenceState::Active, "ada"));
+        assert_eq!(silence.ends_at, "2026-11-21T12:00:00Z".parse().unwrap());
         let status = status(STATUS.as_bytes()).unwrap();
         assert_eq!(
             (status.cluster, status.started_at),
@@ -337,6 +356,8 @@ mod tests {
             (r#""isRegex":false,"#, ""),
             (r#""matchers""#, r#""matcher""#),
             (r#""id":"s-1","#, ""),
+            (r#""endsAt":"2026-11-21T12:00:00.000Z","#, ""),
+            ("2026-11-21T12:00:00.000Z", "never"),
         ] {
             assert!(silences(SILENCES.replacen(from, to, 1).as_bytes()).is_err(), "{from} -> {to}");
         }
@@ -373,6 +394,8 @@ mod tests {
             let matcher = Matcher { name: name.to_owned(), value: value.to_owned(), is_regex, is_equal };
             assert_eq!(matcher.matches(&labels), fits, "{matcher:?}");
         }
+        let matcher = Matcher { name: "a".into(), value: "o\"e".into(), is_regex: true, is_equal: false };
+        assert_eq!(matcher.to_string(), r#"a!~"o\"e""#);
     }
 
     const MESSAGE: &str = r#"{"version":"4","groupKey":"{}","truncatedAlerts":0,"status":"firing","receiver":"r",

@@ -20,6 +20,9 @@ pub struct Settings {
     pub evaluation_interval_seconds: u64,
     /// How long Prometheus must have evaluated without a gap before a step may start.
     pub unbroken_evaluation_seconds: u64,
+    /// How old the data of each Prometheus must be: as far back as the gate alerts look that are not generated. How far the
+    /// generated rules look back counts in any case.
+    pub prometheus_data_age_seconds_min: u64,
     /// The oldest state of the exporter that counts.
     pub state_age_seconds_max: u64,
     /// Prometheus' `--rules.alert.resend-delay`.
@@ -169,6 +172,7 @@ impl Default for Settings {
             scrape_interval_seconds: 5,
             evaluation_interval_seconds: 5,
             unbroken_evaluation_seconds: 300,
+            prometheus_data_age_seconds_min: 0,
             state_age_seconds_max: 60,
             resend_delay_seconds: 60,
             permit_seconds: 60,

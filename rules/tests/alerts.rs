@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use lockkeeper_rules::alert::{
-    AlertRule, GATES_GROUP, PEOPLE_GROUP, READY_ALERT, WATCHDOG_ALERT, groups, watchdog_count_min,
-    watchdog_intervals,
+    AlertRule, GATES_GROUP, PEOPLE_GROUP, READY_ALERT, WATCHDOG_ALERT, groups, look_back_seconds,
+    watchdog_count_min, watchdog_intervals,
 };
-use lockkeeper_rules::gate::{Class, GATE_LABEL};
+use lockkeeper_rules::gate::{Class, Form, GATE_LABEL, Questions};
+use lockkeeper_rules::run::{CheckOrder, Step};
 use lockkeeper_rules::settings::Settings;
 use promql_parser::parser::{Expr, MatrixSelector, VectorSelector, parse};
 
@@ -159,6 +160,8 @@ fn every_range_ends_half_way_between_two_samples() {
         let rules = rules_of(&settings);
         let ranges: Vec<_> = rules.iter().flat_map(|rule| ranges(&parse(&rule.expr).unwrap())).collect();
         assert_eq!(ranges.len(), 2, "{ranges:?}");
+        let longest = ranges.iter().map(|matrix| matrix.range.as_millis().div_ceil(1000)).max();
+        assert_eq!(longest, Some(look_back_seconds(&settings).into()), "the age of the data follows it");
         for MatrixSelector { vs, range } in ranges {
             // What rules write down has their pace, everything else that of the scrapes.
             let is_written = vs.name.as_deref() == Some("ALERTS");
@@ -166,6 +169,32 @@ fn every_range_ends_half_way_between_two_samples() {
             let interval_millis = u128::from(1000 * interval_seconds);
             assert_eq!(range.as_millis() % interval_millis, interval_millis / 2, "{vs} {range:?}");
             assert!(range.as_secs() >= window_seconds, "{vs} {range:?}");
+        }
+    }
+}
+
+/// What a question looks back to is covered by the age that is asked for, which only one of them asks for.
+#[test]
+fn no_question_of_the_live_check_has_a_range_but_the_rules_and_the_one_about_the_history() {
+    let settings = with_everything();
+    let order = CheckOrder {
+        step: Step::Preflight,
+        token: "run.1.1.00".parse().unwrap(),
+        form: Form::Start,
+        minted_at: jiff::Timestamp::UNIX_EPOCH,
+        exempt: Vec::new(),
+    };
+    let questions = Questions::of(&order, &settings);
+    let rules = rules_of(&settings);
+    for question in questions.all() {
+        let is_rule = rules.iter().any(|rule| rule.expr == question);
+        let parsed = parse(question).unwrap_or_else(|error| panic!("{question}: {error}"));
+        if question == questions.history {
+            let of_cluster = selectors(&parsed);
+            assert_eq!(of_cluster.len(), 1, "{question}");
+            assert_eq!(of_cluster[0].matchers.find_matchers("cluster").len(), 1, "{question}");
+        } else if !is_rule {
+            assert!(ranges(&parsed).is_empty(), "{question}");
         }
     }
 }

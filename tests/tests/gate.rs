@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{Api, DeleteParams, ListParams};
+use lockkeeper_rules::alert::READY_ALERT;
 use lockkeeper_rules::reason::Reason;
 use lockkeeper_tests::World;
 use lockkeeper_tests::machine::{Fault, Then};
@@ -66,6 +67,50 @@ async fn no_step_starts_and_no_node_is_touched_while_a_gate_stands_and_all_goes_
     let history = world.run_status(RUN).await.unwrap().unwrap().history;
     let permits = world.actuator.sum("k8s_upgrade_permits_consumed_total").await.unwrap();
     assert_eq!(permits, 8.0, "7 steps, one twice: {history:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_by_silence_ends_with_the_silence_and_not_with_alertmanagers_memory() {
+    let world = World::builder().settings(|settings| settings.idle_check_pause_seconds = 1);
+    let mut world = world.start().await.unwrap_or_else(|error| panic!("{error:#}"));
+    let pause = world.alertmanager.silence(READY_ALERT).await.unwrap();
+    world.create_run(RUN, json!({"target": "v1.36.3", "stopAfter": "preflight"})).await.unwrap();
+    world.wait_until_said(RUN, Reason::ReadySilenced, &pause).await;
+    assert_eq!(silences(&world).await, std::slice::from_ref(&pause));
+    let ended_at = Timestamp::now();
+    world.alertmanager.end_silence(&pause).await.unwrap();
+    world.wait_until_started(RUN, "preflight", ended_at, 60).await;
+    world.wait_until_said(RUN, Reason::StopAfter, "spec.stopAfter").await;
+    assert_eq!(silences(&world).await, [""; 0], "it has expired");
+
+    let pause = world.alertmanager.silence(READY_ALERT).await.unwrap();
+    world.patch_run(RUN, json!({"stopAfter": "snapshot"})).await.unwrap();
+    world.wait_until_said(RUN, Reason::ReadySilenced, &pause).await;
+    world.alertmanager.lose_data().unwrap();
+    world.alertmanager.start().await.unwrap();
+    // Nor does it take a process that has seen it.
+    world.actuator.stop().await;
+    world.actuator.start().await.unwrap();
+    world.wait_until_said(RUN, Reason::SilenceForgotten, &pause).await;
+    // Alertmanager is old enough and all else is well: the lost silence alone keeps the step from starting.
+    let alone = || async {
+        let holds = world.run_status(RUN).await?.map(|status| status.holds).unwrap_or_default();
+        let others = [Reason::SilenceForgotten, Reason::WaitingForPermit].map(Reason::code);
+        Ok(holds.iter().all(|hold| others.contains(&&*hold.reason)).then_some(()))
+    };
+    world.wait_for("nothing else to stand in the way", 60, alone).await;
+    world.nothing_starts(RUN, 3, true).await;
+    let cleared_at = Timestamp::now();
+    world.patch_run(RUN, json!({"acceptRisks": [format!("silence_forgotten@{pause}")]})).await.unwrap();
+    world.wait_until_started(RUN, "snapshot", cleared_at, 60).await;
+    world.wait_until_said(RUN, Reason::StopAfter, "spec.stopAfter").await;
+    assert_eq!(silences(&world).await, [""; 0], "a person has let it go");
+}
+
+/// The silences that the run keeps.
+async fn silences(world: &World) -> Vec<String> {
+    let status = world.run_status(RUN).await.unwrap().unwrap();
+    status.silences.into_iter().map(|silence| silence.id).collect()
 }
 
 fn slow_down_the_control_plane(world: &World) {

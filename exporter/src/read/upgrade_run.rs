@@ -167,6 +167,7 @@ fn unreadable(metadata: &ObjectMeta, stored_schema: Option<u64>, error: String) 
         snapshot: None,
         manifests: Vec::new(),
         prepare_again: None,
+        silences: Vec::new(),
         holds: vec![Hold {
             reason: finding.reason.clone(),
             subject: finding.subject.clone(),

@@ -75,12 +75,30 @@ pub fn watchdog_count_min(settings: &Settings) -> u64 {
     watchdog_intervals(settings) - 2
 }
 
+/// Over how many scrapes of Prometheus itself failures of rules are looked for.
+pub(super) fn failure_scrapes(settings: &Settings) -> u64 {
+    let watched_seconds = watchdog_intervals(settings) * settings.evaluation_interval_seconds;
+    watched_seconds.div_ceil(settings.scrape_interval_seconds.max(1)).max(4)
+}
+
+/// How far the generated rules look back at most, in seconds.
+#[must_use]
+pub fn look_back_seconds(settings: &Settings) -> u64 {
+    let evaluations = range_millis(watchdog_intervals(settings), settings.evaluation_interval_seconds);
+    let scrapes = range_millis(failure_scrapes(settings), settings.scrape_interval_seconds);
+    evaluations.max(scrapes).div_ceil(1000)
+}
+
 /// The range of so many intervals and a half: the sample of this moment, and as many before it. A range of whole
 /// intervals would begin at the very moment of a sample, which Prometheus counts up to version 2 and no more from
 /// version 3 on.
 pub(super) fn range(intervals: u64, interval_seconds: u64) -> String {
-    let millis = (1000 * intervals + 500) * interval_seconds;
+    let millis = range_millis(intervals, interval_seconds);
     if millis.is_multiple_of(1000) { format!("{}s", millis / 1000) } else { format!("{millis}ms") }
+}
+
+fn range_millis(intervals: u64, interval_seconds: u64) -> u64 {
+    (1000 * intervals + 500) * interval_seconds
 }
 
 fn braces(metric: &str, matchers: impl Iterator<Item = String>) -> String {

@@ -1,6 +1,6 @@
 //! The rules that decide: what closes the gate, what says that a step may start, and the positive control.
 
-use super::expression::{Select, quoted, range};
+use super::expression::{Select, failure_scrapes, quoted, range};
 use super::{AlertRule, READY_ALERT, Severity, WATCHDOG_ALERT, Words, rule};
 use crate::gate::{Class, GATE_LABEL};
 use crate::settings::Settings;
@@ -137,9 +137,7 @@ fn rule_evaluation_failing(settings: &Settings) -> Option<AlertRule> {
     };
     let job = format!("job={}", quoted(&settings.prometheus_job));
     let failures = Select::new(settings).matching("prometheus_rule_evaluation_failures_total", &[&job]);
-    let scrape_seconds = settings.scrape_interval_seconds;
-    let watched_seconds = super::watchdog_intervals(settings) * settings.evaluation_interval_seconds;
-    let window = range(watched_seconds.div_ceil(scrape_seconds.max(1)).max(4), scrape_seconds);
+    let window = range(failure_scrapes(settings), settings.scrape_interval_seconds);
     let expr = format!(
         "max by (rule_group) (increase({failures}[{window}])) > 0\n\
          or label_replace(absent({failures}), \"rule_group\", \"unknown\", \"\", \"\")"

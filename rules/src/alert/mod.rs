@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 use crate::settings::Settings;
 
-pub use expression::{watchdog_count_min, watchdog_intervals};
+pub use expression::{look_back_seconds, watchdog_count_min, watchdog_intervals};
 pub use yaml::{to_prometheus_rule, to_yaml};
 
 /// One alert rule, as Prometheus reads it.

@@ -53,7 +53,8 @@ pub struct UpgradeRunSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
     /// Reason codes of preflight that a person has looked at and accepts, such as pdb_blocked. What a person has changed
-    /// in a manifest is accepted by the digest of its lines, as the finding names it: config_drift@9f86d081884c7d65.
+    /// in a manifest is accepted by the digest of its lines, as the finding names it: config_drift@9f86d081884c7d65. A
+    /// silence that Alertmanager has lost is let go by its id: silence_forgotten@ and the id.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accept_risks: Vec<String>,
     /// What to do with a node that somebody else has cordoned.
@@ -181,6 +182,10 @@ pub struct UpgradeRunStatus {
     /// The node that came after prepare and was found unprepared: prepare is done again, for it alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prepare_again: Option<UnpreparedNode>,
+    /// The silences on the ready alert that were seen and are not known to be over, bounded: Alertmanager may lose them,
+    /// and the run waits for their end all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub silences: Vec<SilenceRecord>,
     /// Why the run stands still until a person has looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub halted: Option<Halt>,
@@ -370,6 +375,25 @@ pub struct ManifestRecord {
     /// When it was asked.
     #[schemars(with = "String")]
     pub at: Timestamp,
+}
+
+/// A silence by which a person has paused the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SilenceRecord {
+    /// Its id in Alertmanager.
+    pub id: String,
+    /// Which alerts it is about, shortened.
+    pub matchers: String,
+    /// Who made it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub created_by: String,
+    /// Why.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub comment: String,
+    /// When it is over by itself.
+    #[schemars(with = "String")]
+    pub ends_at: Timestamp,
 }
 
 /// Why the run stands still until a person has looked.

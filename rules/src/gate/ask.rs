@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::Form;
+use super::{Form, history};
 use crate::alert::{self, AlertRule, WATCHDOG_ALERT};
 use crate::alertmanager;
 use crate::name::Token;
@@ -110,6 +110,8 @@ pub struct Questions {
     pub echo_time: String,
     /// The nodes that the exporter shows, one result each.
     pub nodes: String,
+    /// The last moment without data, of those that gates look back to: must be 0, which is none.
+    pub history: String,
 }
 
 impl Questions {
@@ -140,6 +142,7 @@ impl Questions {
             echo_time: format!("timestamp({echo})"),
             echo,
             nodes: format!("count by (node) ({})", selected("k8s_upgrade_node_info", &[])),
+            history: history::question(&selected("up", &[]), settings),
         }
     }
 
@@ -148,7 +151,7 @@ impl Questions {
     pub fn all(&self) -> Vec<&str> {
         let gates = self.gates.iter().map(|(_, expr)| expr.as_str());
         let mut all: Vec<_> =
-            gates.chain([&*self.control, &self.echo, &self.echo_time, &self.nodes]).collect();
+            gates.chain([&*self.control, &self.echo, &self.echo_time, &self.nodes, &self.history]).collect();
         all.sort_unstable();
         all.dedup();
         all

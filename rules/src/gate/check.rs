@@ -7,6 +7,7 @@ mod alertmanager;
 mod cluster;
 mod prometheus;
 mod queries;
+mod silences;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,8 @@ use crate::prometheus::Labels;
 use crate::reason::{Finding, Reason};
 use crate::run::CheckOrder;
 use crate::settings::Settings;
+
+pub use silences::silences;
 
 /// Every reason why not, sorted, each once by its subject; empty means clear.
 #[must_use]
@@ -194,11 +197,13 @@ pub const REASONS: &[Reason] = &[
     Reason::ReadyAbsent,
     Reason::ReadySuppressed,
     Reason::ReadySilenced,
+    Reason::SilenceForgotten,
     Reason::EchoMissing,
     Reason::EchoStale,
     Reason::NodeMismatch,
     Reason::PrometheusUnreachable,
     Reason::PrometheusReloadFailed,
+    Reason::PrometheusYoung,
     Reason::AlertmanagerUnreachable,
     Reason::AlertmanagerYoung,
     Reason::AlertmanagerNotReady,

@@ -4,6 +4,7 @@ mod accept;
 mod ask;
 mod check;
 mod class;
+mod history;
 mod permit;
 
 pub use accept::*;

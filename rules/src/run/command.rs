@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::step::Step;
+use crate::api::SilenceRecord;
 use crate::drain::AttachedVolume;
 use crate::gate::{Form, Report};
 use crate::manifests::Changes;
@@ -193,6 +194,8 @@ pub struct PodRef {
 pub struct Known {
     /// The last live check.
     pub check: Option<Checked>,
+    /// The silences that the run is to keep, as of the last live check that could tell.
+    pub silences: Option<Vec<SilenceRecord>>,
     /// The last reading of a ledger.
     pub ledger: Option<LedgerRead>,
     /// The last reading of the volumes on a node.

@@ -17,7 +17,7 @@ use super::node_step::uncordon_order;
 use super::observed::{Observed, Turn};
 use super::state::{Active, Halted, NodeWork, Position, State, Waiting, Work};
 use super::step::{Stage, Step};
-use crate::api::NodeBefore;
+use crate::api::{NodeBefore, SilenceRecord};
 use crate::gate::Form;
 use crate::reason::{Finding, Reason};
 use crate::snapshot::Node;
@@ -26,7 +26,13 @@ use crate::snapshot::Node;
 /// the next observation.
 #[must_use]
 pub fn decide(state: &State, observed: &Observed<'_>, now: Timestamp) -> Turn {
-    paced(chosen(set_right(state.clone(), observed, now), observed, now), observed, now)
+    let state = State { silences: silences(state, observed), ..state.clone() };
+    paced(chosen(set_right(state, observed, now), observed, now), observed, now)
+}
+
+/// What the last live check has made of the silences; before there was one, what is stored.
+fn silences(state: &State, observed: &Observed<'_>) -> Vec<SilenceRecord> {
+    observed.known.silences.as_ref().unwrap_or(&state.silences).clone()
 }
 
 /// What was refused a moment ago is shown, and tried again and again, but not at once. Mutations under a check have

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::step::{Stage, Step};
-use crate::api::{HistoryEntry, ManifestRecord, NodeBefore, SnapshotRecord, UnpreparedNode};
+use crate::api::{HistoryEntry, ManifestRecord, NodeBefore, SilenceRecord, SnapshotRecord, UnpreparedNode};
 use crate::name::{NodeName, Token};
 use crate::reason::Finding;
 use crate::version::Version;
@@ -38,6 +38,8 @@ pub struct State {
     pub manifests: Vec<ManifestRecord>,
     /// The node that was found unprepared, for which prepare is done again.
     pub prepare_again: Option<UnpreparedNode>,
+    /// The silences on the ready alert that were seen and are not known to be over.
+    pub silences: Vec<SilenceRecord>,
     /// What is being waited for, every reason, sorted, each with the time since when.
     pub holds: Vec<(Finding, Timestamp)>,
     /// What happened, bounded.
@@ -227,6 +229,7 @@ impl State {
             snapshot: None,
             manifests: Vec::new(),
             prepare_again: None,
+            silences: Vec::new(),
             holds: Vec::new(),
             history: Vec::new(),
         }

@@ -36,6 +36,7 @@ impl State {
             soak_until: status.soak_until,
             snapshot: status.snapshot.clone(),
             prepare_again: status.prepare_again.clone(),
+            silences: status.silences.clone(),
             manifests: status.manifests.iter().map(manifests).collect::<Result<_, _>>()?,
             holds: status
                 .holds

@@ -23,13 +23,15 @@ pub struct SettingsError {
 struct Bound<T>(&'static str, fn(&T) -> u64, RangeInclusive<u64>, &'static str);
 
 #[rustfmt::skip] // one threshold, one line and its reason
-const BOUNDS: [Bound<Settings>; 30] = [
+const BOUNDS: [Bound<Settings>; 31] = [
     Bound("settings.scrapeIntervalSeconds", |it| it.scrape_interval_seconds, 1..=60,
         "three scrapes must fit well into the five minutes that Prometheus looks back"),
     Bound("settings.evaluationIntervalSeconds", |it| it.evaluation_interval_seconds, 1..=60,
         "a rule that is rarely evaluated says nothing of now, and 0 is no interval"),
     Bound("settings.unbrokenEvaluationSeconds", |it| it.unbroken_evaluation_seconds, 10..=3_600,
         "less does not show that Prometheus is past its own start, more closes the gate for hours after one"),
+    Bound("settings.prometheusDataAgeSecondsMin", |it| it.prometheus_data_age_seconds_min, 0..=604_800,
+        "after each loss of its data the gate is closed for as long, and what Prometheus no longer keeps it never shows"),
     Bound("settings.stateAgeSecondsMax", |it| it.state_age_seconds_max, 30..=300,
         "the exporter proves a quiet cluster every 20 s, and what is older than minutes is not known to be true"),
     Bound("settings.resendDelaySeconds", |it| it.resend_delay_seconds, 1..=3_600,

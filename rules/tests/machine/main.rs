@@ -12,7 +12,7 @@ mod simulated;
 use std::time::Duration;
 
 use deletion::{assert_let_go, delete_and_wait};
-use lockkeeper_rules::api::UpgradeRunStatus;
+use lockkeeper_rules::api::{SilenceRecord, UpgradeRunStatus};
 use lockkeeper_rules::kubeadm::Exception;
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::{Position, State};
@@ -29,6 +29,31 @@ fn a_quiet_run_goes_from_preflight_to_postflight_without_a_wasted_permit() {
     );
     assert_eq!(cluster.permits_consumed, 7);
     cluster.assert_upgraded_once_each();
+}
+
+#[test]
+fn a_silence_is_kept_by_the_run_through_a_crash_until_a_check_says_that_it_is_over() {
+    let mut cluster = Simulated::new(1, 1, 57, Faults::default());
+    cluster.gate_is_shut = true;
+    let silence = SilenceRecord {
+        id: "s".to_owned(),
+        matchers: "alertname=\"K8sUpgradeStepReady\"".to_owned(),
+        created_by: "ada".to_owned(),
+        comment: String::new(),
+        ends_at: "2026-01-02T00:00:00Z".parse().unwrap(),
+    };
+    cluster.silences = Some(vec![silence.clone()]);
+    cluster.turns(50);
+    assert_eq!(cluster.state().silences, std::slice::from_ref(&silence));
+    // Whoever takes over has seen nothing, and a check that cannot tell takes nothing back.
+    cluster.crash_now();
+    cluster.silences = None;
+    cluster.turns(50);
+    assert_eq!(cluster.state().silences, [silence]);
+    cluster.silences = Some(Vec::new());
+    cluster.turns(50);
+    assert_eq!(cluster.state().silences, []);
+    assert!(cluster.started.is_empty(), "{:?}", cluster.started);
 }
 
 #[test]

@@ -12,6 +12,8 @@ use super::service::{Service, answers, client};
 use crate::parts;
 use crate::run_folder::{RunFolder, free_port};
 
+/// Its data, below the folder of the run.
+const DATA: &str = "alertmanager-data";
 /// How long it may take to answer.
 const READY_SECONDS_MAX: u64 = 60;
 
@@ -34,7 +36,7 @@ impl Alertmanager {
         let listen = format!("{address}:{}", free_port(address)?);
         let program = parts::prometheus_program("alertmanager", "alertmanager")?
             .arg(format!("--config.file={}", folder.path().join("alertmanager.yml").display()))
-            .arg(format!("--storage.path={}", folder.folder("alertmanager-data")?.display()))
+            .arg(format!("--storage.path={}", folder.folder(DATA)?.display()))
             .arg(format!("--web.listen-address={listen}"))
             .arg("--cluster.listen-address=");
         Ok(Self {
@@ -58,6 +60,16 @@ impl Alertmanager {
         self.service.start()?;
         let (client, url) = (client()?, format!("{}/-/ready", self.url));
         self.service.ready(Duration::from_secs(READY_SECONDS_MAX), || answers(&client, &url)).await
+    }
+
+    /// Kills it and takes its data away, as a disk or a pod without a volume does.
+    ///
+    /// # Errors
+    /// The data cannot be taken away.
+    pub fn lose_data(&mut self) -> Result<()> {
+        self.service.kill();
+        std::fs::remove_dir_all(self.folder.folder(DATA)?)?;
+        self.folder.folder(DATA).map(drop)
     }
 
     /// Uses this configuration; a running Alertmanager reloads.

@@ -14,6 +14,8 @@ use crate::parts;
 use crate::process::Program;
 use crate::run_folder::{RunFolder, free_port};
 
+/// Its data, below the folder of the run.
+const DATA: &str = "prometheus-data";
 /// How long it may take to answer.
 const READY_SECONDS_MAX: u64 = 60;
 
@@ -129,6 +131,16 @@ impl Prometheus {
         self.service.ready(Duration::from_secs(READY_SECONDS_MAX), || answers(&client, &url)).await
     }
 
+    /// Kills it and takes its data away, as a disk or a pod without a volume does.
+    ///
+    /// # Errors
+    /// The data cannot be taken away.
+    pub fn lose_data(&mut self) -> Result<()> {
+        self.service.kill();
+        std::fs::remove_dir_all(self.folder.folder(DATA)?)?;
+        self.folder.folder(DATA).map(drop)
+    }
+
     /// Uses these rule files; a running Prometheus reloads.
     ///
     /// # Errors
@@ -216,7 +228,7 @@ impl Prometheus {
 fn program(folder: &RunFolder, listen: &str) -> Result<Program> {
     Ok(parts::prometheus_program("prometheus", "prometheus")?
         .arg(format!("--config.file={}", folder.path().join("prometheus.yml").display()))
-        .arg(format!("--storage.tsdb.path={}", folder.folder("prometheus-data")?.display()))
+        .arg(format!("--storage.tsdb.path={}", folder.folder(DATA)?.display()))
         .arg(format!("--web.listen-address={listen}"))
         .arg("--web.enable-lifecycle"))
 }

@@ -111,11 +111,30 @@ async fn a_prometheus_that_is_killed_closes_and_opens_only_after_it_has_evaluate
         wait_for("the new Prometheus to see the gate", Duration::from_secs(30), || async {
             let findings = path.check(Form::Start).await?;
             assert_ne!(findings, [], "open although the gate is closed");
+            assert_eq!(subjects(&findings, Reason::PrometheusYoung), [""; 0], "it has kept its data");
             Ok(findings.iter().any(|f| f.reason == Reason::GateFiring).then_some(()))
         });
     closed_by_the_site.await.expect("it is seen");
     path.site.open(SiteGate::All);
     path.until(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prometheus_that_has_lost_its_data_closes_until_it_is_as_old_as_people_look_back() {
+    // Longer than it takes until all else is well again.
+    let mut path = AlertPath::open_with(|settings| settings.prometheus_data_age_seconds_min = 35).await;
+    path.prometheus.lose_data().expect("its data goes");
+    let lost_at = jiff::Timestamp::now();
+    path.prometheus.start().await.expect("it starts again");
+    let findings = path.until(&[Reason::PrometheusYoung]).await;
+    path.until_in(Form::Continue, &[Reason::PrometheusYoung]).await;
+    let [subject] = subjects(&findings, Reason::PrometheusYoung)[..] else { panic!("{findings:?}") };
+    let (url, until) = subject.split_once(" until ").expect("it says until when");
+    let until: jiff::Timestamp = until.parse().expect("it is a time");
+    assert_eq!(url, path.prometheus.url);
+    assert!(until.duration_since(lost_at).as_secs() >= 35, "{until} is too soon after {lost_at}");
+    path.until(&[]).await;
+    assert!(jiff::Timestamp::now() >= until, "it opened before {until}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -102,7 +102,7 @@ pub(crate) struct AlertPath {
     pub(crate) rule_files: Vec<std::path::PathBuf>,
 }
 
-fn settings() -> Settings {
+fn settings(change: impl FnOnce(&mut Settings)) -> Settings {
     let mut settings = Settings {
         scrape_interval_seconds: 1,
         evaluation_interval_seconds: 1,
@@ -111,15 +111,16 @@ fn settings() -> Settings {
         ..Settings::default()
     };
     settings.alerts.interval_seconds = 1;
+    change(&mut settings);
     settings
 }
 
 impl AlertPath {
     /// Starts every part. Nothing has been scraped yet when it returns.
-    pub(crate) async fn start() -> Result<Self> {
+    async fn start(change: impl FnOnce(&mut Settings)) -> Result<Self> {
         install_tls_provider();
         let folder = Arc::new(RunFolder::create()?);
-        let settings = Arc::new(settings());
+        let settings = Arc::new(settings(change));
         let (eyes, site) = (Eyes::start(&folder).await?, Site::start(folder.address(1)).await?);
         let (doorbell, metrics) = (Doorbell::new(Arc::clone(&settings)), Arc::new(Metrics::new()));
         let secret = folder.write("webhook-token", "0123456789abcdef0123456789abcdef")?;
@@ -159,7 +160,12 @@ impl AlertPath {
 
     /// Starts every part and waits until the gate is open in both forms.
     pub(crate) async fn open() -> Self {
-        let path = Self::start().await.expect("the parts start");
+        Self::open_with(|_| ()).await
+    }
+
+    /// The same with other thresholds.
+    pub(crate) async fn open_with(change: impl FnOnce(&mut Settings)) -> Self {
+        let path = Self::start(change).await.expect("the parts start");
         path.until(&[]).await;
         path.until_in(Form::Continue, &[]).await;
         path

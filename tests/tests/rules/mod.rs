@@ -2,6 +2,7 @@
 
 mod callers;
 mod gates;
+mod history;
 mod mutations;
 mod people;
 mod promtool;

@@ -2,7 +2,7 @@
 
 use super::{Check, seconds, told};
 use crate::alert::{READY_ALERT, WATCHDOG_ALERT};
-use crate::alertmanager::{Alert, AlertState, ClusterStatus, Silence, SilenceState};
+use crate::alertmanager::{Alert, AlertState, ClusterStatus, Silence};
 use crate::gate::ask::has;
 use crate::gate::{AlertmanagerAnswers, Class, GATE_LABEL};
 use crate::prometheus::Labels;
@@ -25,9 +25,9 @@ impl<'a> Check<'a> {
             if let Some(alerts) = alerts {
                 self.alerts(&alertmanager.url, alerts, silences);
             }
-            if self.is_start() {
-                self.ready_silences(alerts.map_or(&[][..], Vec::as_slice), silences);
-            }
+        }
+        if self.is_start() {
+            self.pauses();
         }
     }
 
@@ -104,36 +104,12 @@ impl<'a> Check<'a> {
             }
         }
     }
-
-    /// No silence that is in force is about the ready alert, whatever its state says.
-    fn ready_silences(&mut self, alerts: &[Alert], silences: &[Silence]) {
-        let ready = self.ready_labels(alerts);
-        for silence in silences.iter().filter(|silence| silence.state == SilenceState::Active) {
-            if ready.iter().any(|labels| silence.matches(labels)) {
-                self.found(Reason::ReadySilenced, &silence.id, said(silence));
-            }
-        }
-    }
-
-    /// The labels of our ready alert: as this Alertmanager has them, else as Prometheus does.
-    fn ready_labels(&self, alerts: &[Alert]) -> Vec<Labels> {
-        let token = self.order.token.to_string();
-        let mut labels: Vec<_> =
-            alerts.iter().map(|alert| &alert.labels).filter(|it| is_ready(it, &token)).cloned().collect();
-        if labels.is_empty() {
-            let groups =
-                self.answers.prometheus.iter().filter_map(|it| it.rules.result.as_ref().ok()).flatten();
-            let alerts = groups.flat_map(|group| &group.rules).flat_map(|rule| &rule.alerts);
-            labels.extend(alerts.map(|alert| &alert.labels).filter(|it| is_ready(it, &token)).cloned());
-        }
-        labels
-    }
 }
 
-fn is_ready(labels: &Labels, token: &str) -> bool {
+pub(super) fn is_ready(labels: &Labels, token: &str) -> bool {
     has(labels, "alertname", READY_ALERT) && has(labels, "token", token)
 }
 
-fn said(silence: &Silence) -> String {
+pub(super) fn said(silence: &Silence) -> String {
     format!("silence {} by {}: {}", silence.id, silence.created_by, silence.comment)
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{Check, seconds, told};
 use crate::alert::WATCHDOG_ALERT;
-use crate::gate::PrometheusAnswers;
 use crate::gate::ask::has;
+use crate::gate::{PrometheusAnswers, history};
 use crate::prometheus::{Sample, timestamp};
 use crate::reason::Reason;
 
@@ -31,6 +31,7 @@ impl<'a> Check<'a> {
         }
         self.echo(prometheus, &questions.echo, &questions.echo_time);
         self.nodes(prometheus, &questions.nodes);
+        self.history(prometheus, &questions.history);
     }
 
     fn query(&mut self, prometheus: &'a PrometheusAnswers, what: &str, expr: &str) -> Option<&'a [Sample]> {
@@ -67,6 +68,27 @@ impl<'a> Check<'a> {
             }
             Some(_) => {}
         }
+    }
+
+    /// Prometheus has data as old as the longest look back. A time that will come is the subject: as a detail it would keep
+    /// the words of the loss before.
+    fn history(&mut self, prometheus: &'a PrometheusAnswers, expr: &str) {
+        let url = &prometheus.url;
+        let Some(samples) = self.query(prometheus, "history", expr) else { return };
+        let blind_at = match samples {
+            [sample] if sample.value == 0.0 => return,
+            [sample] => timestamp(sample.value),
+            _ => None,
+        };
+        let Some(blind_at) = blind_at else {
+            return self.found(Reason::AnswerMalformed, url, "history: it names no moment");
+        };
+        let wanted = format!("data of the last {} s is wanted", history::age_seconds_min(self.settings));
+        if history::is_now(blind_at, self.now, self.settings) {
+            return self.found(Reason::PrometheusYoung, url, format!("it has no data of now; {wanted}"));
+        }
+        let until = history::old_enough_at(blind_at, self.settings);
+        self.found(Reason::PrometheusYoung, format!("{url} until {until}"), wanted);
     }
 
     /// Prometheus and the API server know the same nodes, by name, so also as many.

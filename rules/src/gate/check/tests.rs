@@ -3,6 +3,7 @@
 mod alertmanager;
 mod cluster;
 mod prometheus;
+mod silences;
 mod world;
 
 use self::world::*;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use lockkeeper_rules::api::{Retry, UpgradeRun, UpgradeRunSpec, UpgradeRunStatus};
+use lockkeeper_rules::api::{Retry, SilenceRecord, UpgradeRun, UpgradeRunSpec, UpgradeRunStatus};
 use lockkeeper_rules::drain::{AttachedVolume, Budget, Controller, Place, Pod, PodPhase, Taint};
 use lockkeeper_rules::gate::{Permit, Report};
 use lockkeeper_rules::invariant::{self, Scene};
@@ -48,6 +48,7 @@ struct Unit {
 #[derive(Default)]
 struct Memory {
     check: Option<Report>,
+    silences: Option<Vec<SilenceRecord>>,
     ledger: Option<(LedgerRead, Timestamp)>,
     volumes: Option<(VolumesRead, Timestamp)>,
     survey: Option<(Surveyed, Timestamp)>,
@@ -117,6 +118,8 @@ pub struct Simulated {
     pub unreachable: Option<String>,
     /// The component whose manifest is away.
     pub without_manifest: Option<String>,
+    /// What live checks make of the silences; nothing where they cannot tell.
+    pub silences: Option<Vec<SilenceRecord>>,
     /// The node that the leading replica runs on; handing over moves the lead outside.
     pub own_node: Option<NodeName>,
     now: Timestamp,
@@ -196,6 +199,7 @@ impl Simulated {
             odd: None,
             unreachable: None,
             without_manifest: None,
+            silences: None,
             own_node: None,
             now,
             random: seed | 1,
@@ -514,6 +518,7 @@ impl Simulated {
         let memory = &self.memory;
         Known {
             check: memory.check.clone().map(|report| Checked { age: age(report.started_at), report }),
+            silences: memory.silences.clone(),
             ledger: memory.ledger.clone().map(|(read, at)| LedgerRead { age: age(at), ..read }),
             volumes: memory.volumes.clone().map(|(read, at)| VolumesRead { age: age(at), ..read }),
             survey: memory.survey.clone().map(|(survey, at)| Surveyed { age: age(at), ..survey }),
@@ -746,6 +751,7 @@ impl Simulated {
             if is_shut { vec![Finding::new(Reason::GateFiring, "Site", "")] } else { Vec::new() };
         let unready = self.nodes.values().filter(|node| !node.ready && !order.exempt.contains(&node.name));
         findings.extend(unready.map(|node| Finding::new(Reason::NodeNotReady, node.name.0.clone(), "")));
+        self.memory.silences = self.silences.clone().or(self.memory.silences.take());
         self.memory.check =
             Some(Report { token: order.token.clone(), form: order.form, started_at, findings });
     }

@@ -226,6 +226,25 @@ static QUERIES_ROWS: &[Row] = &[
         Reason::NodeMismatch,
         PROMETHEUS,
     ),
+    (
+        "its data was lost",
+        |w| w.samples("max_over_time")[0].value = at(-100).as_duration().as_secs_f64(),
+        Reason::PrometheusYoung,
+        "http://prometheus-0:9090 until 2027-01-15T08:03:29Z",
+    ),
+    (
+        "no data at all",
+        |w| w.samples("max_over_time")[0].value = at(-1).as_duration().as_secs_f64(),
+        Reason::PrometheusYoung,
+        PROMETHEUS,
+    ),
+    ("a history of nothing", |w| w.samples("max_over_time").clear(), Reason::AnswerMalformed, PROMETHEUS),
+    (
+        "a history that is no number",
+        |w| w.samples("max_over_time")[0].value = f64::NAN,
+        Reason::AnswerMalformed,
+        PROMETHEUS,
+    ),
     ("nodes without names", |w| w.samples("count")[0].labels.clear(), Reason::NodeMismatch, PROMETHEUS),
 ];
 
@@ -274,6 +293,25 @@ fn a_step_is_asked_about_the_gates_of_its_class_with_the_selector() {
     assert_eq!(questions.echo, format!("k8s_upgrade_step_pending{{token=\"{TOKEN}\",cluster=\"a\"}}"));
     assert_eq!(questions.nodes, "count by (node) (k8s_upgrade_node_info{cluster=\"a\"})");
     assert_eq!(questions.echo_time, format!("timestamp({})", questions.echo));
+}
+
+#[test]
+fn data_must_be_as_old_as_our_own_rules_look_back_or_as_people_say_that_theirs_do() {
+    for (unbroken, wished, range) in [
+        (300, 0, "[309s:6s]"),
+        (300, 303, "[309s:6s]"),
+        (300, 7_200, "[7320s:120s]"),
+        (10, 0, "[24s:1s]"),
+        (3_600, 7_200, "[7320s:120s]"),
+        (3_600, 60, "[3664s:61s]"),
+    ] {
+        let mut world = World::well(Form::Continue);
+        world.settings.unbroken_evaluation_seconds = unbroken;
+        world.settings.prometheus_data_age_seconds_min = wished;
+        let asked = world.questions(&groups()).history;
+        let expected = format!("max_over_time((vector(time()) unless on () up{{}}){range}) or vector(0)");
+        assert_eq!(asked, expected, "{unbroken} {wished}");
+    }
 }
 
 #[test]

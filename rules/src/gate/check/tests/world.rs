@@ -193,6 +193,7 @@ pub(super) fn prometheus_of(groups: &[RuleGroup], questions: &Questions) -> Prom
         (questions.echo.clone(), answer(vec![sample([("token", TOKEN)], 1.0)])),
         (questions.echo_time.clone(), answer(vec![sample([("token", TOKEN)], scraped_at)])),
         (questions.nodes.clone(), answer(nodes.to_vec())),
+        (questions.history.clone(), answer(vec![sample([], 0.0)])),
     ]);
     PrometheusAnswers {
         url: PROMETHEUS.to_owned(),
@@ -228,6 +229,7 @@ pub(super) fn silence(id: &str, name: &str, value: &str, state: am::SilenceState
         matchers: vec![matcher],
         created_by: "ada".into(),
         comment: "wait".into(),
+        ends_at: at(3600),
     }
 }
 
