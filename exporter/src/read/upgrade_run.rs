@@ -167,6 +167,8 @@ fn unreadable(metadata: &ObjectMeta, stored_schema: Option<u64>, error: String) 
         snapshot: None,
         manifests: Vec::new(),
         prepare_again: None,
+        switched: Vec::new(),
+        restoring_since: None,
         holds: vec![Hold {
             reason: finding.reason.clone(),
             subject: finding.subject.clone(),

@@ -38,6 +38,10 @@ pub struct State {
     pub manifests: Vec<ManifestRecord>,
     /// The node that was found unprepared, for which prepare is done again.
     pub prepare_again: Option<UnpreparedNode>,
+    /// The nodes whose source of packages prepare may have switched, and that are not upgraded yet, by name.
+    pub switched: Vec<NodeName>,
+    /// The run is over, and since when the first of them is to get its source back.
+    pub restoring_since: Option<Timestamp>,
     /// What is being waited for, every reason, sorted, each with the time since when.
     pub holds: Vec<(Finding, Timestamp)>,
     /// What happened, bounded.
@@ -227,6 +231,8 @@ impl State {
             snapshot: None,
             manifests: Vec::new(),
             prepare_again: None,
+            switched: Vec::new(),
+            restoring_since: None,
             holds: Vec::new(),
             history: Vec::new(),
         }

@@ -36,6 +36,8 @@ impl State {
             soak_until: status.soak_until,
             snapshot: status.snapshot.clone(),
             prepare_again: status.prepare_again.clone(),
+            switched: status.switched.clone(),
+            restoring_since: status.restoring_since,
             manifests: status.manifests.iter().map(manifests).collect::<Result<_, _>>()?,
             holds: status
                 .holds
