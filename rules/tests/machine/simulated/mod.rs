@@ -58,6 +58,19 @@ struct Memory {
     node_finished: Option<Timestamp>,
 }
 
+/// What becomes of the nodes' sources of packages.
+#[derive(Default)]
+pub struct Sources {
+    /// Prepare switches them, as for another minor.
+    pub prepare_switches: bool,
+    /// The nodes whose source is not as it was.
+    pub switched: BTreeSet<String>,
+    /// The nodes that have got it back, in order.
+    pub restored: Vec<String>,
+    /// Somebody has changed the source of this node after it was switched.
+    pub changed: Option<String>,
+}
+
 pub struct Simulated {
     pub run: UpgradeRun,
     pub faults: Faults,
@@ -116,14 +129,8 @@ pub struct Simulated {
     pub odd: Option<(String, MakeOdd)>,
     /// The node that SSH does not reach.
     pub unreachable: Option<String>,
-    /// Prepare switches the source of packages, as for another minor.
-    pub prepare_switches: bool,
-    /// The nodes whose source is not as it was.
-    pub switched: BTreeSet<String>,
-    /// The nodes that have got it back, in order.
-    pub restored: Vec<String>,
-    /// Somebody has changed the source of this node after it was switched.
-    pub changed_source: Option<String>,
+    /// The sources of packages.
+    pub sources: Sources,
     /// The component whose manifest is away.
     pub without_manifest: Option<String>,
     /// The node that the leading replica runs on; handing over moves the lead outside.
@@ -204,10 +211,7 @@ impl Simulated {
             prepare_is_in_vain: false,
             odd: None,
             unreachable: None,
-            prepare_switches: false,
-            switched: BTreeSet::new(),
-            restored: Vec::new(),
-            changed_source: None,
+            sources: Sources::default(),
             without_manifest: None,
             own_node: None,
             now,
@@ -475,8 +479,8 @@ impl Simulated {
         {
             unit.applied = true;
             // A prepare that fails puts the source back itself.
-            if self.prepare_switches && unit.code == 0 && unit.order.kind == UnitKind::Prepare {
-                self.switched.insert(unit.order.node.name.0.clone());
+            if self.sources.prepare_switches && unit.code == 0 && unit.order.kind == UnitKind::Prepare {
+                self.sources.switched.insert(unit.order.node.name.0.clone());
             }
             if unit.code == 0 && matches!(unit.order.kind, UnitKind::UpgradeFirst | UnitKind::UpgradeNode) {
                 // Its machine may outlive a node that somebody has deleted.
@@ -733,14 +737,7 @@ impl Simulated {
                 }
             }
         }
-        if matches!(
-            command,
-            Command::StartUnit(_)
-                | Command::RestoreSource(_)
-                | Command::Cordon(_)
-                | Command::Uncordon(_)
-                | Command::Evict(_)
-        ) {
+        if is_mutation(&command) {
             self.memory.act = Some((Acted { command, age: Duration::ZERO, findings: refused }, self.now));
         }
     }
@@ -760,7 +757,7 @@ impl Simulated {
         if units().any(|unit| unit.refused_for.is_none() && is_at_work(unit)) {
             return refused(Reason::NodeBusy);
         }
-        if self.changed_source.as_ref() == Some(name) {
+        if self.sources.changed.as_ref() == Some(name) {
             return refused(Reason::SourceNotRestored);
         }
         // Whatever is still on its way comes behind this token.
@@ -769,8 +766,8 @@ impl Simulated {
                 unit.refused_for = Some(Reason::StateWentBackwards);
             }
         }
-        self.switched.remove(name);
-        self.restored.push(name.clone());
+        self.sources.switched.remove(name);
+        self.sources.restored.push(name.clone());
         if self.chance(self.faults.lost_answer_percent) {
             return Err(Finding::new(Reason::SshUnreachable, name.clone(), ""));
         }
@@ -938,7 +935,7 @@ impl Simulated {
                     ("path", "/var/lib/lockkeeper/s.db"),
                     ("size_bytes", "42"),
                     ("hash", "abc"),
-                    ("source_switched", if self.prepare_switches { "yes" } else { "no" }),
+                    ("source_switched", if self.sources.prepare_switches { "yes" } else { "no" }),
                 ]
                 .map(|(k, v)| (k.to_owned(), v.to_owned()))
                 .to_vec(),
@@ -946,6 +943,17 @@ impl Simulated {
             },
         }
     }
+}
+
+fn is_mutation(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::StartUnit(_)
+            | Command::RestoreSource(_)
+            | Command::Cordon(_)
+            | Command::Uncordon(_)
+            | Command::Evict(_)
+    )
 }
 
 fn node(name: &str, role: Role, now: Timestamp) -> Node {
