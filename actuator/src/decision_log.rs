@@ -194,6 +194,7 @@ pub fn name(command: &Command) -> &'static str {
         Command::Check(_) => "check",
         Command::Survey(_) => "survey",
         Command::StartUnit(_) => "start_unit",
+        Command::RestoreSource(_) => "restore_source",
         Command::ReadLedger(_) => "read_ledger",
         Command::ReadVolumes(_) => "read_volumes",
         Command::Cordon(_) => "cordon",
@@ -207,6 +208,7 @@ pub fn name(command: &Command) -> &'static str {
 fn node(command: &Command) -> Option<&str> {
     match command {
         Command::StartUnit(order) => Some(&order.node.name.0),
+        Command::RestoreSource(order) => Some(&order.node.name.0),
         Command::ReadLedger(order) => Some(&order.node.name.0),
         Command::ReadVolumes(node) => Some(&node.0),
         Command::Cordon(order) => Some(&order.node.0),
@@ -232,6 +234,7 @@ fn proof(command: &Command) -> Option<&Proof> {
         | Command::HandOver
         | Command::Check(_)
         | Command::Survey(_)
+        | Command::RestoreSource(_)
         | Command::ReadLedger(_)
         | Command::ReadVolumes(_)
         | Command::Uncordon(_)

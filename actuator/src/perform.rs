@@ -172,6 +172,9 @@ impl Hands {
             Command::StartUnit(order) => {
                 one(kubeadm::start_unit(&self.ssh, order, warrant(Some(&order.proof))).await)
             }
+            Command::RestoreSource(order) => {
+                one(kubeadm::restore_source(&self.ssh, order, warrant(None)).await)
+            }
             Command::Cordon(order) => one(cordon(client, order, warrant(Some(&order.proof))).await),
             Command::Uncordon(order) => one(uncordon(client, order, warrant(None)).await),
             Command::Evict(order) => evict(client, order, warrant(Some(&order.proof))).await,
@@ -187,5 +190,12 @@ fn remember(memory: &mut Memory, command: &Command, findings: &[Finding]) {
 }
 
 fn is_mutation(command: &Command) -> bool {
-    matches!(command, Command::StartUnit(_) | Command::Cordon(_) | Command::Evict(_) | Command::Uncordon(_))
+    matches!(
+        command,
+        Command::StartUnit(_)
+            | Command::RestoreSource(_)
+            | Command::Cordon(_)
+            | Command::Evict(_)
+            | Command::Uncordon(_)
+    )
 }

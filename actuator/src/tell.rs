@@ -1,7 +1,8 @@
 //! What people are told when a run moves: one log line and one Event for each change, none for standing still.
 
 use lockkeeper_rules::api::UpgradeRun;
-use lockkeeper_rules::reason::Finding;
+use lockkeeper_rules::name::NodeName;
+use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::{Position, State, Work};
 
 use crate::events::{Events, Weight};
@@ -37,6 +38,17 @@ pub fn changes(events: &Events, run: &UpgradeRun, before: &State, after: &State)
         }
         _ => {}
     }
+    // A run that was deleted is gone before anybody reads its status.
+    let is_told = |finding: &&Finding| {
+        let is_node = |name: &NodeName| name.0 == finding.subject;
+        finding.reason == Reason::SourceNotRestored
+            && before.switched.iter().any(is_node)
+            && !after.switched.iter().any(is_node)
+    };
+    for finding in after.holds.iter().map(|(finding, _)| finding).filter(is_told) {
+        tracing::warn!(run = run.name, %finding, "a source of packages was not put back");
+        events.tell(run, Weight::Warning, "run", "SourceNotRestored", &with_remedy(finding));
+    }
     let codes =
         |state: &State| state.holds.iter().map(|(f, _)| (f.reason, f.subject.clone())).collect::<Vec<_>>();
     if codes(before) != codes(after) {
@@ -53,8 +65,11 @@ pub fn changes(events: &Events, run: &UpgradeRun, before: &State, after: &State)
 /// Tells that a run is left alone. Its status is not written over, so an Event is all that `kubectl describe` can show.
 pub fn unreadable(events: &Events, run: &UpgradeRun, finding: &Finding) {
     tracing::error!(run = run.name, %finding, "the run is left alone: its status cannot be read");
-    let note = format!("{finding}. Remedy: {}.", finding.reason.entry().remedy);
-    events.tell(run, Weight::Warning, "run", "StatusUnreadable", &note);
+    events.tell(run, Weight::Warning, "run", "StatusUnreadable", &with_remedy(finding));
+}
+
+fn with_remedy(finding: &Finding) -> String {
+    format!("{finding}. Remedy: {}.", finding.reason.entry().remedy)
 }
 
 fn here(state: &State) -> (String, &'static str) {

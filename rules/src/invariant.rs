@@ -60,6 +60,12 @@ pub enum Violation {
     /// The run is of a namespace that is not served.
     #[error("the run is of namespace {0}, which is not served")]
     NotServed(String),
+    /// A source of packages is to be put back, and the run may still need it.
+    #[error("the source of {0} is to be put back, and the run goes on")]
+    NotOver(NodeName),
+    /// A source of packages is to be put back on a node whose change has begun.
+    #[error("the source of {0} is to be put back, and its change has begun")]
+    Changed(NodeName),
     /// A unit is sent without having read the node's ledger.
     #[error("a unit for {0} without a reading of its ledger")]
     NotProbed(NodeName),
@@ -124,6 +130,7 @@ pub fn check(scene: &Scene<'_>, command: &Command, now: Timestamp) -> Vec<Violat
                 found.push(Violation::NotOurs(order.node.clone()));
             }
         }
+        Command::RestoreSource(order) => found.extend(restore(&order.node.name, nodes, scene)),
         Command::TakeLock
         | Command::ReleaseLock
         | Command::HandOver
@@ -180,6 +187,34 @@ fn out_of_service(nodes: &[Node], run: &str, about: &NodeName) -> Vec<Violation>
     found
 }
 
+/// A source of packages belongs to the run as long as that goes on, and to the node once that may have begun to change.
+fn restore(about: &NodeName, nodes: &[Node], scene: &Scene<'_>) -> Vec<Violation> {
+    let run = scene.snapshot.runs.value.iter().flatten().find(|run| run.uid == scene.run);
+    let status = run.and_then(|run| run.status.as_ref());
+    let is_over = run.is_some_and(|run| run.deleting) || status.is_some_and(|it| it.finished_at.is_some());
+    let is_of = |step: &str| step.rsplit_once('/').is_some_and(|(_, node)| node == about.0);
+    let has_begun = status.is_some_and(|status| {
+        // Only a node whose change has not begun is on its way back.
+        let at_work = status.active.iter().filter(|it| it.returning.is_none());
+        let mut stages = at_work.filter(|it| is_of(&it.step)).filter_map(|it| it.stage.as_deref());
+        stages.any(|stage| !["cordon", "drain"].contains(&stage))
+            || status.attempted.iter().any(|it| it.begun && is_of(&it.step))
+    });
+    let prefix = format!("{}.", scene.run);
+    let node = nodes.iter().find(|node| node.name == *about);
+    // One that the run still holds may be about to change.
+    let is_held = |node: &Node| node.cordoned_by.as_deref().is_some_and(|by| by.starts_with(&prefix));
+    let is_there = |node: &Node| node.kubelet_version.as_ref() == Ok(scene.target);
+    let mut found = Vec::new();
+    if !is_over {
+        found.push(Violation::NotOver(about.clone()));
+    }
+    if has_begun || node.is_some_and(|node| is_held(node) || is_there(node)) {
+        found.push(Violation::Changed(about.clone()));
+    }
+    found
+}
+
 fn order_of_roles(nodes: &[Node], about: &NodeName, scene: &Scene<'_>) -> Option<Violation> {
     let node = nodes.iter().find(|node| node.name == *about)?;
     if node.role == Role::ControlPlane {
@@ -211,12 +246,12 @@ fn distance(from: &Version, target: &Version) -> Option<Violation> {
 mod tests {
     use super::*;
     use crate::api::{UpgradeRun, UpgradeRunSpec};
+    use crate::run::{NodeTarget, RestoreOrder};
     use crate::snapshot::{Source, served_apart};
+    use serde_json::json;
 
-    #[test]
-    fn nothing_is_done_for_a_run_of_a_namespace_that_is_not_served() {
-        let now = Timestamp::UNIX_EPOCH;
-        let run = UpgradeRun {
+    fn run() -> UpgradeRun {
+        UpgradeRun {
             namespace: "a".to_owned(),
             name: "b".to_owned(),
             uid: "u".to_owned(),
@@ -227,7 +262,13 @@ mod tests {
             has_finalizer: false,
             spec: UpgradeRunSpec::default(),
             status: None,
-        };
+        }
+    }
+
+    #[test]
+    fn nothing_is_done_for_a_run_of_a_namespace_that_is_not_served() {
+        let now = Timestamp::UNIX_EPOCH;
+        let run = run();
         let settings = Settings::default();
         let (target, known) = ("v1.36.3".parse().unwrap(), Known::default());
         for (namespace, expected) in [("a", vec![]), ("b", vec![Violation::NotServed("a".to_owned())])] {
@@ -244,6 +285,77 @@ mod tests {
                 settings: &settings,
             };
             assert_eq!(check(&scene, &Command::TakeLock, now), expected, "{namespace} is served");
+        }
+    }
+
+    #[test]
+    fn a_source_is_put_back_only_when_the_run_is_over_and_the_node_unchanged() {
+        let now = Timestamp::UNIX_EPOCH;
+        let settings = Settings::default();
+        let (target, known) = ("v1.36.3".parse().unwrap(), Known::default());
+        let name: NodeName = "w-1".into();
+        let token: Token = "u.7.1.restore".parse().unwrap();
+        let reached =
+            NodeTarget { name: name.clone(), address: "10.0.0.1".to_owned(), machine_id: "m".to_owned() };
+        let order = RestoreOrder { node: reached, token, generation: 1, at: now };
+        let node = |version: &str, by: Option<&str>| Node {
+            kubelet_version: Ok(version.parse().unwrap()),
+            cordoned_by: by.map(str::to_owned),
+            ..Node::silent("w-1", Role::Worker)
+        };
+        let as_it_was = || node("v1.35.4", None);
+        let at_work = |stage: &str| {
+            json!({"active": [{"step": "worker/w-1", "token": "u.5.1.00", "startedAt": now, "stage": stage,
+                "stageSince": now}]})
+        };
+        let mut going_back = at_work("uncordon");
+        going_back["active"][0]["returning"] = json!({"reason": "paused", "subject": "", "detail": ""});
+        let failed = |step: &str, begun: bool| json!({"attempted": [{"step": step, "attempt": 1, "notBefore": now, "begun": begun}]});
+        let (over, changed) = (Violation::NotOver(name.clone()), Violation::Changed(name));
+        for (deleting, status, node, expected) in [
+            (true, json!({}), as_it_was(), vec![]),
+            (false, json!({"finishedAt": now}), as_it_was(), vec![]),
+            (false, json!({}), as_it_was(), vec![over.clone()]),
+            (
+                false,
+                json!({"halted": {"step": "prepare", "attempt": 1, "at": now,
+                "finding": {"reason": "paused", "subject": "", "detail": ""}}}),
+                as_it_was(),
+                vec![over],
+            ),
+            (true, json!({}), node("v1.36.3", None), vec![changed.clone()]),
+            (true, json!({}), node("v1.35.4", Some("u.5.1.00")), vec![changed.clone()]),
+            (true, json!({}), node("v1.35.4", Some("other.5.1.00")), vec![]),
+            (true, at_work("drain"), as_it_was(), vec![]),
+            (true, at_work("mutate"), as_it_was(), vec![changed.clone()]),
+            (true, at_work("verify"), as_it_was(), vec![changed.clone()]),
+            (true, going_back, as_it_was(), vec![]),
+            (true, failed("worker/w-1", true), as_it_was(), vec![changed]),
+            (true, failed("worker/w-1", false), as_it_was(), vec![]),
+            (true, failed("worker/w-2", true), as_it_was(), vec![]),
+        ] {
+            let mut stored = json!({"schemaVersion": 1, "phase": "Waiting"});
+            stored.as_object_mut().unwrap().extend(status.as_object().unwrap().clone());
+            let run = UpgradeRun { deleting, status: Some(serde_json::from_value(stored).unwrap()), ..run() };
+            let snapshot = Snapshot {
+                runs: Source::read(vec![run], now),
+                nodes: Source::read(vec![node], now),
+                ..Snapshot::unread()
+            };
+            let scene = Scene {
+                run: "u",
+                target: &target,
+                skip: &[],
+                snapshot: &snapshot,
+                known: &known,
+                own_node: None,
+                settings: &settings,
+            };
+            assert_eq!(
+                check(&scene, &Command::RestoreSource(order.clone()), now),
+                expected,
+                "{deleting} {status}"
+            );
         }
     }
 }

@@ -190,6 +190,7 @@ pub enum Reason {
     PatchesMissing,
     DiskTooSmall,
     NodeNotPrepared,
+    SourceNotRestored,
     PackagesBlocked,
     ConfigDrift,
     ManifestsUnknown,
@@ -1067,6 +1068,11 @@ impl Reason {
                 "apt on the node does not know the target, although its prepare is over",
                 "look at the node's package sources, and at what its prepare wrote into its log",
             ),
+            Self::SourceNotRestored => entry(
+                "source_not_restored",
+                "the run has ended, and apt on a node that it did not change still reads the source that prepare switched",
+                "run `cp -p /var/lib/lockkeeper/source/original \"$(cat /var/lib/lockkeeper/source/path)\"` on the node, unless the source is as it should be",
+            ),
             Self::PackagesBlocked => entry(
                 "packages_blocked",
                 "apt on the node would not install the target",
@@ -1316,6 +1322,7 @@ impl Reason {
         Self::PatchesMissing,
         Self::DiskTooSmall,
         Self::NodeNotPrepared,
+        Self::SourceNotRestored,
         Self::PackagesBlocked,
         Self::ConfigDrift,
         Self::ManifestsUnknown,

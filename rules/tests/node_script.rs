@@ -13,12 +13,14 @@ use lockkeeper_rules::kubeadm::{Environment, Exception, KubeadmSettings};
 use lockkeeper_rules::ledger::parse;
 use lockkeeper_rules::name::Token;
 use lockkeeper_rules::node_script::{
-    EtcdAccess, ScriptSettings, launch_answer, launcher, reader, survey, survey_answer, unit_name,
+    EtcdAccess, ScriptSettings, launch_answer, launcher, reader, restore_answer, restorer, survey,
+    survey_answer, unit_name,
 };
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::LedgerReading;
 use lockkeeper_rules::run::{
-    LedgerOrder, LookedAt, NodeSurvey, NodeTarget, Packages, Proof, SurveyOrder, UnitKind, UnitOrder,
+    LedgerOrder, LookedAt, NodeSurvey, NodeTarget, Packages, Proof, RestoreOrder, SurveyOrder, UnitKind,
+    UnitOrder,
 };
 use lockkeeper_rules::settings::Settings;
 
@@ -1115,6 +1117,155 @@ fn a_source_is_put_back_when_prepare_fails_or_the_node_goes_elsewhere() {
         assert_eq!(machine.ended(&order(UnitKind::Prepare, 7)).0, 0);
         assert_eq!(machine.read("var/lib/lockkeeper/source/original"), before);
     }
+}
+
+/// A machine whose source a prepare has switched, the file, and its text before.
+fn switched(sequence: u64) -> (Machine, &'static str, &'static str) {
+    let (_, text) = SOURCES[0];
+    let machine = machine_with("site.list", text);
+    machine.launch(&order(UnitKind::Prepare, sequence)).unwrap();
+    assert_eq!(machine.ended(&order(UnitKind::Prepare, sequence)).0, 0);
+    (machine, "etc/apt/sources.list.d/site.list", text)
+}
+
+/// The order to put back what the run of [`RUN`] has switched.
+fn restore(sequence: u64) -> RestoreOrder {
+    let UnitOrder { node, token, generation, proof, .. } = order(UnitKind::Prepare, sequence);
+    RestoreOrder { node, token, generation, at: proof.checked_at }
+}
+
+/// What the node says to it.
+fn restored(machine: &Machine, order: &RestoreOrder) -> String {
+    let output = machine.bash(&restorer(order, &machine.settings()).unwrap());
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(!said.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    said.trim_end().to_owned()
+}
+
+#[test]
+fn a_source_is_put_back_byte_for_byte_and_a_prepare_that_comes_late_is_refused() {
+    for (name, text) in SOURCES {
+        // A file may end without a new line.
+        for text in [text, text.trim_end()] {
+            let machine = machine_with(name, text);
+            let file = format!("etc/apt/sources.list.d/{name}");
+            fs::set_permissions(machine.path(&file), fs::Permissions::from_mode(0o640)).unwrap();
+            machine.launch(&order(UnitKind::Prepare, 1)).unwrap();
+            assert!(machine.read(&file) != text);
+            let LedgerReading::Ended { report, .. } = machine.ledger(&order(UnitKind::Prepare, 1)) else {
+                panic!("it has ended")
+            };
+            assert_eq!(report, [("source_switched".to_owned(), "yes".to_owned())]);
+            assert_eq!(restored(&machine, &restore(3)), "restored");
+            assert_eq!(machine.read(&file), text);
+            let mode = fs::metadata(machine.path(&file)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o640);
+            assert_eq!(machine.names("etc/apt/sources.list.d"), [name]);
+            assert!(!machine.path("var/lib/lockkeeper/source").exists());
+            assert_eq!(
+                restored(&machine, &restore(3)),
+                "restored",
+                "the answer was lost, and is given again"
+            );
+            assert_eq!(restored(&machine, &restore(4)), "nothing");
+            assert_eq!(
+                refused(machine.launch(&order(UnitKind::Prepare, 2))),
+                Reason::StateWentBackwards,
+                "it was under way all the while"
+            );
+            assert_eq!(machine.read(&file), text);
+        }
+    }
+    let machine = Machine::new();
+    assert_eq!(restored(&machine, &restore(1)), "nothing", "a node that no prepare has reached");
+    machine.launch(&order(UnitKind::Prepare, 2)).unwrap();
+    let LedgerReading::Ended { report, .. } = machine.ledger(&order(UnitKind::Prepare, 2)) else {
+        panic!("it has ended")
+    };
+    assert_eq!(report, [("source_switched".to_owned(), "no".to_owned())]);
+}
+
+#[test]
+fn a_source_that_is_not_as_prepare_left_it_stays_as_it_is() {
+    let (machine, file, text) = switched(1);
+    let by_hand = format!("# by hand\n{}", machine.read(file));
+    machine.write(file, &by_hand);
+    assert_eq!(restored(&machine, &restore(2)), "changed");
+    assert_eq!(machine.read(file), by_hand);
+    assert_eq!(machine.read("var/lib/lockkeeper/source/original"), text, "for whoever wants it back");
+    // As the remedy has it.
+    machine.bash(
+        r#"cp -p "$M/var/lib/lockkeeper/source/original" "$(cat "$M/var/lib/lockkeeper/source/path")""#,
+    );
+    assert_eq!(restored(&machine, &restore(3)), "nothing");
+    assert_eq!(machine.read(file), text);
+    assert!(!machine.path("var/lib/lockkeeper/source").exists());
+    // Somebody has brought the node to the target.
+    let (machine, file, _) = switched(1);
+    let before = machine.read(file);
+    machine.write("kubeadm", "1.36.3\n");
+    assert_eq!(restored(&machine, &restore(2)), "nothing");
+    assert_eq!(machine.read(file), before);
+    assert!(!machine.path("var/lib/lockkeeper/source").exists());
+}
+
+#[test]
+fn no_source_is_put_back_once_the_change_of_the_node_has_begun() {
+    let (machine, file, text) = switched(1);
+    let before = machine.read(file);
+    machine.write("failing", "apt-get\n");
+    machine.launch(&order(UnitKind::UpgradeNode, 2)).unwrap();
+    assert!(machine.ended(&order(UnitKind::UpgradeNode, 2)).0 != 0);
+    assert_eq!(machine.read("var/lib/lockkeeper/source/original"), text, "it came to nothing");
+    assert_eq!(restored(&machine, &restore(3)), "begun");
+    assert_eq!(machine.read(file), before);
+    let finding = restore_answer(&"w-1".into(), "begun\n", "").unwrap_err();
+    assert_eq!((finding.reason, finding.subject.as_str()), (Reason::SourceNotRestored, "w-1"));
+}
+
+#[test]
+fn no_source_is_put_back_on_an_order_that_a_node_would_not_take_from_a_unit() {
+    let (machine, file, _) = switched(5);
+    let before = machine.read(file);
+    let other = NodeTarget { machine_id: "other".to_owned(), ..restore(6).node };
+    for (order, why) in [
+        (RestoreOrder { node: other, ..restore(6) }, "machine_id_mismatch"),
+        (RestoreOrder { generation: 6, ..restore(6) }, "generation_too_old"),
+        (restore(4), "state_went_backwards"),
+        (RestoreOrder { at: "1980-01-01T00:00:00Z".parse().unwrap(), ..restore(6) }, "check_expired"),
+    ] {
+        assert_eq!(restored(&machine, &order), format!("refused {why}"));
+    }
+    let script = restorer(&restore(6), &machine.settings()).unwrap();
+    let output = machine.bash(&format!("exec 8>\"$M/var/lib/lockkeeper/lock\"\nflock 8\n{script}"));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "refused node_busy\n");
+    for (said, reason) in [
+        ("refused node_busy\n", Reason::NodeBusy),
+        ("", Reason::UnitFailed),
+        ("restored no\n", Reason::UnitFailed),
+    ] {
+        assert_eq!(restore_answer(&"w-1".into(), said, "").unwrap_err().reason, reason, "{said:?}");
+    }
+    // A text that was cut does nothing.
+    for end in [script.len() - 20, script.len() / 2, script.len() - script.len() / 8] {
+        machine.bash(&script[..end]);
+    }
+    assert_eq!(machine.read(file), before);
+}
+
+#[test]
+fn what_a_source_was_is_never_written_over_by_what_it_was_switched_to() {
+    // Cut off before its lists came: apt knows kubeadm of another source only, that of a minor long gone.
+    let (machine, file, text) = switched(1);
+    let old = "deb https://old.example/core:/stable:/v1.34/deb/ /\n";
+    machine.write("etc/apt/sources.list.d/old.list", old);
+    machine.write("apt-lists/sites", "https://old.example/core:/stable:/v1.34/deb\n");
+    machine.launch(&order(UnitKind::Prepare, 2)).unwrap();
+    assert_eq!(machine.ended(&order(UnitKind::Prepare, 2)).0, 0);
+    assert_eq!(machine.read("etc/apt/sources.list.d/old.list"), old);
+    assert_eq!(machine.read("var/lib/lockkeeper/source/original"), text);
+    assert_eq!(restored(&machine, &restore(3)), "restored");
+    assert_eq!(machine.read(file), text);
 }
 
 #[test]

@@ -25,6 +25,7 @@ mod removed_apis;
 mod rules;
 mod served;
 mod shape;
+mod sources;
 mod unreadable;
 mod upgrade;
 mod verdict;

@@ -9,4 +9,4 @@ mod unit;
 
 pub use session::{Answer, Ssh};
 pub use survey::survey;
-pub use unit::{read_ledger, start_unit};
+pub use unit::{read_ledger, restore_source, start_unit};

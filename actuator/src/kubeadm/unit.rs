@@ -1,12 +1,12 @@
-//! Units on nodes: start one, read what became of it.
+//! Units on nodes: start one, read what became of it, put back what one has left.
 
 use std::time::Duration;
 
 use lockkeeper_rules::ledger;
-use lockkeeper_rules::node_script::{launch_answer, launcher, reader};
+use lockkeeper_rules::node_script::{launch_answer, launcher, reader, restore_answer, restorer};
 use lockkeeper_rules::reason::Finding;
 use lockkeeper_rules::run::LedgerReading;
-use lockkeeper_rules::run::{LedgerOrder, UnitOrder};
+use lockkeeper_rules::run::{LedgerOrder, RestoreOrder, UnitOrder};
 
 use super::Ssh;
 use crate::execute::Warrant;
@@ -24,6 +24,16 @@ pub async fn start_unit(ssh: &Ssh, order: &UnitOrder, warrant: Warrant<'_>) -> R
     let script = launcher(order, &ssh.scripts)?;
     let answer = ssh.run(&order.node, &script, START_DEADLINE, || warrant.still_holds()).await?;
     launch_answer(&order.node.name, &answer.stdout, &answer.stderr)
+}
+
+/// Gives a node its source of packages back. Doing it again is no harm.
+///
+/// # Errors
+/// The node refused and says why, or nobody knows what became of it.
+pub async fn restore_source(ssh: &Ssh, order: &RestoreOrder, warrant: Warrant<'_>) -> Result<(), Finding> {
+    let script = restorer(order, &ssh.scripts)?;
+    let answer = ssh.run(&order.node, &script, START_DEADLINE, || warrant.still_holds()).await?;
+    restore_answer(&order.node.name, &answer.stdout, &answer.stderr)
 }
 
 /// Reads what a node knows of a token.

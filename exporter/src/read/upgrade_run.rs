@@ -168,6 +168,8 @@ fn unreadable(metadata: &ObjectMeta, stored_schema: Option<u64>, error: String) 
         manifests: Vec::new(),
         prepare_again: None,
         silences: Vec::new(),
+        switched: Vec::new(),
+        restoring_since: None,
         holds: vec![Hold {
             reason: finding.reason.clone(),
             subject: finding.subject.clone(),

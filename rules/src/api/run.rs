@@ -186,6 +186,13 @@ pub struct UpgradeRunStatus {
     /// and the run waits for their end all the same.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub silences: Vec<SilenceRecord>,
+    /// The nodes whose source of packages prepare may have switched, and that are not upgraded yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub switched: Vec<NodeName>,
+    /// The run is over, and since when the first of them is to get its source back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub restoring_since: Option<Timestamp>,
     /// Why the run stands still until a person has looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub halted: Option<Halt>,

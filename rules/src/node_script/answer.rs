@@ -45,6 +45,25 @@ pub fn launch_answer(node: &NodeName, stdout: &str, stderr: &str) -> Result<(), 
     }
 }
 
+/// Reads what the restorer printed.
+///
+/// # Errors
+/// The source is not put back, and for [`Reason::SourceNotRestored`] never will be; or nobody knows.
+pub fn restore_answer(node: &NodeName, stdout: &str, stderr: &str) -> Result<(), Finding> {
+    let about = |reason, detail: &str| Err(Finding::new(reason, node.0.clone(), detail));
+    match stdout.trim_end().lines().last().unwrap_or_default() {
+        "restored" | "nothing" => Ok(()),
+        "changed" => about(Reason::SourceNotRestored, "somebody has changed it since, and it stays as it is"),
+        "begun" => about(Reason::SourceNotRestored, "the node's change has begun"),
+        line => match line.strip_prefix("refused ").and_then(Reason::from_code) {
+            Some(reason) => about(reason, "the node refused"),
+            None => {
+                about(Reason::UnitFailed, &format!("no answer: {}", tail(&without_passwords(stderr), 400)))
+            }
+        },
+    }
+}
+
 /// The lines of an answer, each a word and the rest, if it is whole.
 pub(crate) fn lines(text: &str) -> Result<Vec<(&str, &str)>, String> {
     let text = text.strip_suffix('\n').ok_or("its last line is cut")?;

@@ -3,6 +3,7 @@
 //! ```text
 //!   launcher ──ssh, bash -s──▶ checks, writes <token>.sh, systemd-run ──▶ unit: lock, checks again, start on disk,
 //!   reader   ──ssh, bash -s──▶ unit's state, the token's lines of the ledger      the work, exit on disk
+//!   restorer ──ssh, bash -s──▶ lock, the source of packages that a prepare has switched as it was, what it did on disk
 //!   survey   ──ssh, bash -s──▶ machine id, boot time, disk, ledger's sequence, the target's own kubeadm, the installed one
 //! ```
 //!
@@ -17,10 +18,12 @@ pub use answer::*;
 
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
+
 use crate::kubeadm::{KubeadmSettings, Words};
 use crate::name::{RunUid, Token};
 use crate::reason::{Finding, Reason};
-use crate::run::{LedgerOrder, NodeTarget, SurveyOrder, UnitKind, UnitOrder};
+use crate::run::{LedgerOrder, NodeTarget, RestoreOrder, SurveyOrder, UnitKind, UnitOrder};
 use crate::settings::Settings;
 use crate::version::Version;
 
@@ -32,6 +35,7 @@ const KUBEADM: &str = include_str!("kubeadm.sh");
 const SNAPSHOT: &str = include_str!("snapshot.sh");
 const PREPARE: &str = include_str!("prepare.sh");
 const UPGRADE: &str = include_str!("upgrade.sh");
+const RESTORE: &str = include_str!("restore.sh");
 const READ: &str = include_str!("read.sh");
 const SURVEY: &str = include_str!("survey.sh");
 
@@ -119,10 +123,7 @@ pub fn launcher(order: &UnitOrder, settings: &ScriptSettings) -> Result<String, 
     head.set("target", &target.bare());
     head.set("minor", &target.minor().to_string());
     head.set("checked_at", &proof.checked_at.to_string());
-    head.set(
-        "not_after",
-        &(proof.checked_at.as_second().saturating_add(settings.start_seconds_max)).to_string(),
-    );
+    head.set_not_after(proof.checked_at, settings);
     head.set("unit_seconds_max", &settings.unit_seconds_max.to_string());
     head.set("lock_seconds_max", &LOCK_SECONDS_MAX.to_string());
     let EtcdAccess { endpoints, ca_file, cert_file, key_file, snapshot_directory } = &settings.etcd;
@@ -145,6 +146,19 @@ pub fn launcher(order: &UnitOrder, settings: &ScriptSettings) -> Result<String, 
     let work = work(*kind);
     let unit = format!("{head}{COMMON}{SUPERVISE}{PACKAGES}{KUBEADM}{work}\n\"${{1:-supervise}}\"\n");
     Ok(format!("{head}{COMMON}\nunit_script() {{\ncat <<'{DELIMITER}'\n{unit}{DELIMITER}\n}}\n\n{LAUNCH}"))
+}
+
+/// What is piped into `bash -s` on a node to give it its source of packages back. [`restore_answer`] reads what it prints.
+///
+/// # Errors
+/// The token or the machine id is not of its form.
+pub fn restorer(order: &RestoreOrder, settings: &ScriptSettings) -> Result<String, Finding> {
+    let RestoreOrder { node, token, generation, at } = order;
+    let mut head = Head::new(node, token, settings)?;
+    head.set("generation", &generation.to_string());
+    head.set_not_after(*at, settings);
+    let head = head.text;
+    Ok(format!("{head}{COMMON}{SUPERVISE}{PACKAGES}{KUBEADM}{PREPARE}{RESTORE}"))
 }
 
 /// What is piped into `bash -s` on a node to read its ledger. [`crate::ledger::parse`] reads what it prints.
@@ -260,6 +274,11 @@ impl Head {
     fn set_list(&mut self, name: &str, values: &[String]) {
         let words: Vec<String> = values.iter().map(|value| quote(value)).collect();
         writeln!(self.text, "{name}=({})", words.join(" ")).expect("a String takes every text");
+    }
+
+    /// Until when what was checked, or decided, at this time may be begun.
+    fn set_not_after(&mut self, at: Timestamp, settings: &ScriptSettings) {
+        self.set("not_after", &at.as_second().saturating_add(settings.start_seconds_max).to_string());
     }
 
     /// What the target's kubeadm is told.

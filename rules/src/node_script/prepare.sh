@@ -10,12 +10,21 @@ put_source() {
     cat "$1" >"$file.lockkeeper"
     sync "$file.lockkeeper"
     mv "$file.lockkeeper" "$file"
+    # What follows may lie on another disk, and must not outrun this.
+    sync "${file%/*}"
+}
+
+# Whether the source names what a prepare has switched it to.
+is_switched() {
+    [ -d "$kept" ] && cmp -s "$kept/written" "$(cat "$kept/path")"
 }
 
 # The repository of another minor release has another path; the source that names the old one names the new one. What it
 # was is kept until the node's packages have been changed.
 switch_source() {
     local of uri file
+    # One that is switched already is not switched again, whatever apt has lists of: what is kept is what it was.
+    if is_switched; then return 0; fi
     read -r of uri file <<<"$(source_of_kubeadm)"
     if [ -z "$of" ] || [ "$of" = "v$minor" ]; then return 0; fi
     rm -rf "$kept.new"
@@ -33,7 +42,7 @@ switch_source() {
     mv "$kept.new" "$kept"
     sync "$directory"
     put_source "$kept/written" "$file"
-    is_switched=yes
+    has_switched=yes
 }
 
 # Puts the source back that a prepare has switched, unless somebody has changed it since.
@@ -41,7 +50,7 @@ restore_source() {
     local file
     [ -d "$kept" ] || return 0
     file=$(cat "$kept/path")
-    if cmp -s "$kept/written" "$file"; then
+    if is_switched; then
         put_source "$kept/original" "$file"
     else
         echo "$file was changed after it was switched to $(cat "$kept/minor"); it stays as it is"
@@ -92,21 +101,24 @@ give_up() {
 }
 
 work() {
-    folder=$(mktemp -d "$directory/prepare.XXXXXX") is_switched=no is_prepared=no
+    folder=$(mktemp -d "$directory/prepare.XXXXXX") has_switched=no is_prepared=no
     trap give_up EXIT
     mend_packages
     restore_source_of_another_target
     switch_source
     apt_update
     # Without lists of it, as after such a return, nobody could tell the source until now.
-    if [ "$is_switched" = no ]; then
+    if [ "$has_switched" = no ]; then
         switch_source
-        if [ "$is_switched" = yes ]; then apt_update; fi
+        if [ "$has_switched" = yes ]; then apt_update; fi
     fi
     # Downloading touches no hold.
     apt_get --download-only --allow-change-held-packages install "${packages[@]/%/=$target-*}"
     prune_scratch
     if is_control_plane; then pull_images "$folder"; fi
     pull_extra_images
+    # What the end of the run has to put back, if this node is not changed by then.
+    if [ -d "$kept" ]; then echo source_switched=yes; else echo source_switched=no; fi >"$report"
+    sync "$report"
     is_prepared=yes
 }

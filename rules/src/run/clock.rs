@@ -19,6 +19,9 @@ pub(super) fn set_right(mut state: State, observed: &Observed<'_>, now: Timestam
     if let Some(at) = &mut state.progressed_at {
         cuts.cut("progressedAt", at, 0);
     }
+    if let Some(at) = &mut state.restoring_since {
+        cuts.cut("restoringSince", at, 0);
+    }
     for it in &mut state.attempted {
         cuts.cut("attempted.notBefore", &mut it.not_before, settings.attempt_pause_seconds_max);
     }

@@ -30,6 +30,8 @@ pub enum Command {
     Survey(SurveyOrder),
     /// Start a unit on a node.
     StartUnit(UnitOrder),
+    /// Give a node its source of packages back.
+    RestoreSource(RestoreOrder),
     /// Read a node's ledger.
     ReadLedger(LedgerOrder),
     /// Read which volumes are attached to this node.
@@ -127,6 +129,19 @@ pub struct UnitOrder {
     pub manifests: LookedAt,
     /// Why it may.
     pub proof: Proof,
+}
+
+/// A node that gets its source of packages back. As giving a node back it needs no proof.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreOrder {
+    /// Where.
+    pub node: NodeTarget,
+    /// Its line in the ledger, behind every token that this run has given out.
+    pub token: Token,
+    /// The generation of our leadership.
+    pub generation: u64,
+    /// When this was decided: a node does nothing on an order that comes late.
+    pub at: Timestamp,
 }
 
 /// Whose ledger to read.

@@ -15,6 +15,7 @@ use super::moves::{IDLE_SECONDS, STARTED, hold, mint, remember, remember_once};
 use super::next::{behind_workers, cordoned_by_others, next_step, stopped};
 use super::node_step::uncordon_order;
 use super::observed::{Observed, Turn};
+use super::restore::restore;
 use super::state::{Active, Halted, NodeWork, Position, State, Waiting, Work};
 use super::step::{Stage, Step};
 use crate::api::{NodeBefore, SilenceRecord};
@@ -70,7 +71,10 @@ fn chosen(state: State, observed: &Observed<'_>, now: Timestamp) -> Turn {
         Position::Active(it) => active(state, *it, observed, now),
         Position::Halted(it) => halted(state, &it, observed, now),
         Position::Succeeded { .. } => match observed.lock {
-            LockView::Ours => Turn::run(state, Command::ReleaseLock),
+            // A node that people left out after its prepare was never changed.
+            LockView::Ours => {
+                restore(&state, observed, now).unwrap_or_else(|| Turn::run(state, Command::ReleaseLock))
+            }
             LockView::Free | LockView::Other { .. } | LockView::Unknown(_) => Turn::wait(state, IDLE_SECONDS),
         },
     }

@@ -1,4 +1,5 @@
-//! A run that was deleted: its node is finished or given back first, and only then does the run go.
+//! A run that was deleted: its node is finished or given back first, then the sources of nodes that were never changed, and
+//! only then does the run go.
 
 use jiff::Timestamp;
 
@@ -9,6 +10,7 @@ use super::lock::LockView;
 use super::moves::{IDLE_SECONDS, hold, remember};
 use super::node_step::{not_verified, uncordon_order};
 use super::observed::{Observed, Turn};
+use super::restore::restore;
 use super::state::{Active, Attempted, Halted, Position, State, Work};
 use super::step::Stage;
 use crate::reason::{Finding, Reason};
@@ -33,7 +35,11 @@ pub(super) fn ending(state: State, observed: &Observed<'_>, now: Timestamp) -> T
         return stay(state, node, now);
     }
     match observed.lock {
-        LockView::Ours => Turn::run(state, Command::ReleaseLock),
+        LockView::Ours => {
+            restore(&state, observed, now).unwrap_or_else(|| Turn::run(state, Command::ReleaseLock))
+        }
+        // Somebody removed our Lease: no other run may prepare a node while its source is put back.
+        LockView::Free if !state.switched.is_empty() => Turn::run(state, Command::TakeLock),
         LockView::Free | LockView::Other { .. } if observed.run.has_finalizer => {
             Turn::run(state, Command::RemoveFinalizer)
         }

@@ -116,6 +116,7 @@ fn failed_act<'a>(it: &Active, observed: &Observed<'a>) -> Option<(&'a [Finding]
         | Command::HandOver
         | Command::Check(_)
         | Command::Survey(_)
+        | Command::RestoreSource(_)
         | Command::ReadLedger(_)
         | Command::ReadVolumes(_)
         | Command::AddFinalizer

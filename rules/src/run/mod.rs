@@ -7,7 +7,7 @@
 //! ```
 //!
 //! `decide` chooses by position, `active` by step; below them `judge` (preflight, postflight), `visit` (units on
-//! nodes), `node_step` (a node's stages) and `ending` (deletion). All mutations go through `gated`; all of them are
+//! nodes), `node_step` (a node's stages), `ending` (deletion) and `restore` (what is put back once a run is over). All mutations go through `gated`; all of them are
 //! made of the `moves`.
 
 mod active;
@@ -28,6 +28,7 @@ mod next;
 mod node_step;
 mod observed;
 mod proof;
+mod restore;
 mod served;
 mod state;
 mod status;

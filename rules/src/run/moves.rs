@@ -41,7 +41,8 @@ pub(super) fn finish(mut state: State, it: &Active, observed: &Observed<'_>, now
     if state.finished(&it.step).is_none() {
         state.progressed_at = Some(now);
     }
-    if it.step.node().is_some() {
+    if let Some(node) = it.step.node() {
+        state.switched.retain(|name| name != node);
         state.nodes_done += 1;
         state.soak_until = now
             .checked_add(jiff::SignedDuration::from_secs(

@@ -40,6 +40,10 @@ pub struct State {
     pub prepare_again: Option<UnpreparedNode>,
     /// The silences on the ready alert that were seen and are not known to be over.
     pub silences: Vec<SilenceRecord>,
+    /// The nodes whose source of packages prepare may have switched, and that are not upgraded yet, by name.
+    pub switched: Vec<NodeName>,
+    /// The run is over, and since when the first of them is to get its source back.
+    pub restoring_since: Option<Timestamp>,
     /// What is being waited for, every reason, sorted, each with the time since when.
     pub holds: Vec<(Finding, Timestamp)>,
     /// What happened, bounded.
@@ -230,6 +234,8 @@ impl State {
             manifests: Vec::new(),
             prepare_again: None,
             silences: Vec::new(),
+            switched: Vec::new(),
+            restoring_since: None,
             holds: Vec::new(),
             history: Vec::new(),
         }

@@ -57,6 +57,8 @@ pub fn status(state: &State, shown: &Shown<'_>, now: Timestamp) -> UpgradeRunSta
         manifests: state.manifests.clone(),
         prepare_again: state.prepare_again.clone(),
         silences: state.silences.clone(),
+        switched: state.switched.clone(),
+        restoring_since: state.restoring_since,
         halted,
         holds: state.holds.iter().map(|(finding, since)| store_hold(finding, *since)).collect(),
         summary: summary(state, shown),

@@ -37,6 +37,8 @@ impl State {
             snapshot: status.snapshot.clone(),
             prepare_again: status.prepare_again.clone(),
             silences: status.silences.clone(),
+            switched: status.switched.clone(),
+            restoring_since: status.restoring_since,
             manifests: status.manifests.iter().map(manifests).collect::<Result<_, _>>()?,
             holds: status
                 .holds

@@ -18,7 +18,7 @@ use crate::snapshot::{Node, Role};
 
 /// How much longer than it may work a unit is waited for: it takes a while to be started and to be ended, and its own
 /// end says more than our deadline.
-const UNIT_SLACK_SECONDS: u64 = 180;
+pub(super) const UNIT_SLACK_SECONDS: u64 = 180;
 /// How long ago at most a node is asked again whether it has seen a token, while something keeps its unit from being
 /// sent.
 const UNSEEN_SECONDS_MAX: u64 = 8;
@@ -257,10 +257,21 @@ pub(super) fn prepare(
         .min_by_key(|node| node.name.clone());
     let Some(node) = next else { return finish(state, it, observed, now) };
     match follow(state.clone(), it, UnitKind::Prepare, node, None, observed, now) {
-        Followed::Turn(turn) => *turn,
+        Followed::Turn(mut turn) => {
+            // Whatever becomes of it: a unit that is gone without a result may have switched the source too.
+            let is_sent = matches!(turn.command, Some(Command::StartUnit(_)));
+            if is_sent && !turn.state.switched.contains(&node.name) {
+                turn.state.switched.push(node.name.clone());
+                turn.state.switched.sort();
+            }
+            *turn
+        }
         Followed::Vanished => fail(state, it, unit_vanished(&node.name), observed, now),
         Followed::NotBegun(finding) => fail(state, it, finding, observed, now),
-        Followed::Ended { code: 0, .. } => {
+        Followed::Ended { code: 0, report, .. } => {
+            if report.iter().any(|(key, value)| key == "source_switched" && value == "no") {
+                state.switched.retain(|name| *name != node.name);
+            }
             let work = Work::EveryNode { cursor: Some(node.name.clone()) };
             state.position = Position::active(Active { work, intent: None, stage_since: now, ..it.clone() });
             Turn::again(state)

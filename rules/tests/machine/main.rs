@@ -8,6 +8,7 @@ mod drain;
 mod look;
 mod manifests;
 mod simulated;
+mod sources;
 
 use std::time::Duration;
 

@@ -17,8 +17,9 @@ use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::LedgerReading;
 use lockkeeper_rules::run::{
     Acted, CheckOrder, Checked, Command, Known, KubeadmSurvey, LedgerOrder, LedgerRead, LockView,
-    ManifestFile, ManifestSurvey, Needs, NodeSurvey, NodeTarget, Observed, Packages, Position, Shown, State,
-    SurveyOrder, Surveyed, Turn, UnitKind, UnitOrder, VolumesRead, Work, decide, needs, outlook, status,
+    ManifestFile, ManifestSurvey, Needs, NodeSurvey, NodeTarget, Observed, Packages, Position, RestoreOrder,
+    Shown, State, SurveyOrder, Surveyed, Turn, UnitKind, UnitOrder, VolumesRead, Work, decide, needs,
+    outlook, status,
 };
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::{ApiServer, CONTROL_PLANE, Node, Role, Snapshot, Source, StaticPod};
@@ -56,6 +57,19 @@ struct Memory {
     failed: Option<(Acted, Timestamp)>,
     permit: Option<Permit>,
     node_finished: Option<Timestamp>,
+}
+
+/// What becomes of the nodes' sources of packages.
+#[derive(Default)]
+pub struct Sources {
+    /// Prepare switches them, as for another minor.
+    pub prepare_switches: bool,
+    /// The nodes whose source is not as it was.
+    pub switched: BTreeSet<String>,
+    /// The nodes that have got it back, in order.
+    pub restored: Vec<String>,
+    /// Somebody has changed the source of this node after it was switched.
+    pub changed: Option<String>,
 }
 
 pub struct Simulated {
@@ -116,6 +130,8 @@ pub struct Simulated {
     pub odd: Option<(String, MakeOdd)>,
     /// The node that SSH does not reach.
     pub unreachable: Option<String>,
+    /// The sources of packages.
+    pub sources: Sources,
     /// The component whose manifest is away.
     pub without_manifest: Option<String>,
     /// What live checks make of the silences; nothing where they cannot tell.
@@ -198,6 +214,7 @@ impl Simulated {
             prepare_is_in_vain: false,
             odd: None,
             unreachable: None,
+            sources: Sources::default(),
             without_manifest: None,
             silences: None,
             own_node: None,
@@ -465,6 +482,10 @@ impl Simulated {
             self.units.iter_mut().filter(|u| !u.applied && u.refused_for.is_none() && u.ends_at <= now)
         {
             unit.applied = true;
+            // A prepare that fails puts the source back itself.
+            if self.sources.prepare_switches && unit.code == 0 && unit.order.kind == UnitKind::Prepare {
+                self.sources.switched.insert(unit.order.node.name.0.clone());
+            }
             if unit.code == 0 && matches!(unit.order.kind, UnitKind::UpgradeFirst | UnitKind::UpgradeNode) {
                 // Its machine may outlive a node that somebody has deleted.
                 let Some(node) = self.nodes.get_mut(&unit.order.node.name.0) else { continue };
@@ -498,6 +519,7 @@ impl Simulated {
             nodes: Source::read(self.nodes.values().cloned().collect(), self.now),
             static_pods: Source::read(pods.collect(), self.now),
             api_servers: Source::read(servers.collect(), self.now),
+            runs: Source::read(vec![self.run.clone()], self.now),
             ..Snapshot::unread()
         }
     }
@@ -675,6 +697,7 @@ impl Simulated {
             Command::Check(order) => self.check(order, started_at),
             Command::Survey(order) => self.survey(order, started_at),
             Command::StartUnit(order) => self.start(order),
+            Command::RestoreSource(order) => refused.extend(self.restore(order).err()),
             Command::ReadLedger(order) => self.read_ledger(order),
             Command::ReadVolumes(node) => {
                 let unknown = || Finding::new(Reason::ApiUnreachable, "volumeattachments", "403");
@@ -719,12 +742,41 @@ impl Simulated {
                 }
             }
         }
-        if matches!(
-            command,
-            Command::StartUnit(_) | Command::Cordon(_) | Command::Uncordon(_) | Command::Evict(_)
-        ) {
+        if is_mutation(&command) {
             self.memory.act = Some((Acted { command, age: Duration::ZERO, findings: refused }, self.now));
         }
+    }
+
+    fn restore(&mut self, order: &RestoreOrder) -> Result<(), Finding> {
+        let name = &order.node.name.0;
+        let refused = |reason| Err(Finding::new(reason, name.clone(), ""));
+        let units = || self.units.iter().filter(|unit| unit.order.node.name.0 == *name);
+        assert!(units().all(|unit| unit.order.token.sequence < order.token.sequence), "{order:?}");
+        let is_upgrade = |kind| matches!(kind, UnitKind::UpgradeFirst | UnitKind::UpgradeNode);
+        let has_begun = units().any(|unit| is_upgrade(unit.order.kind) && unit.refused_for.is_none());
+        assert!(!has_begun, "the source of {name} is its own");
+        let is_at_work = |unit: &Unit| unit.started_at <= self.now && self.now < unit.ends_at;
+        if self.unreachable.as_ref() == Some(name) {
+            return refused(Reason::SshUnreachable);
+        }
+        if units().any(|unit| unit.refused_for.is_none() && is_at_work(unit)) {
+            return refused(Reason::NodeBusy);
+        }
+        if self.sources.changed.as_ref() == Some(name) {
+            return refused(Reason::SourceNotRestored);
+        }
+        // Whatever is still on its way comes behind this token.
+        for unit in self.units.iter_mut().filter(|unit| unit.order.node.name.0 == *name) {
+            if self.now < unit.started_at {
+                unit.refused_for = Some(Reason::StateWentBackwards);
+            }
+        }
+        self.sources.switched.remove(name);
+        self.sources.restored.push(name.clone());
+        if self.chance(self.faults.lost_answer_percent) {
+            return Err(Finding::new(Reason::SshUnreachable, name.clone(), ""));
+        }
+        Ok(())
     }
 
     fn read_ledger(&mut self, order: &LedgerOrder) {
@@ -885,13 +937,29 @@ impl Simulated {
             Some(unit) => LedgerReading::Ended {
                 code: unit.code,
                 at: unit.ends_at,
-                report: [("path", "/var/lib/lockkeeper/s.db"), ("size_bytes", "42"), ("hash", "abc")]
-                    .map(|(k, v)| (k.to_owned(), v.to_owned()))
-                    .to_vec(),
+                report: [
+                    ("path", "/var/lib/lockkeeper/s.db"),
+                    ("size_bytes", "42"),
+                    ("hash", "abc"),
+                    ("source_switched", if self.sources.prepare_switches { "yes" } else { "no" }),
+                ]
+                .map(|(k, v)| (k.to_owned(), v.to_owned()))
+                .to_vec(),
                 output: String::new(),
             },
         }
     }
+}
+
+fn is_mutation(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::StartUnit(_)
+            | Command::RestoreSource(_)
+            | Command::Cordon(_)
+            | Command::Uncordon(_)
+            | Command::Evict(_)
+    )
 }
 
 fn node(name: &str, role: Role, now: Timestamp) -> Node {
