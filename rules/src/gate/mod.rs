@@ -4,10 +4,12 @@ mod accept;
 mod ask;
 mod check;
 mod class;
+mod etcd;
 mod permit;
 
 pub use accept::*;
 pub use ask::*;
 pub use check::*;
 pub use class::*;
+pub use etcd::*;
 pub use permit::*;
