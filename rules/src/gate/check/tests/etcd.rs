@@ -3,6 +3,7 @@
 use super::world::*;
 use super::*;
 use crate::gate::Measure;
+use crate::prometheus::Sample;
 use crate::snapshot::StaticPod;
 
 /// Three control planes before the step of one of them, each with a member of etcd that is well and is scraped.
