@@ -126,7 +126,7 @@ case "$2 ${3-}" in
             sed "s/VERSION/$version/; s/^/$(cat "$M/prefix" 2>/dev/null)/" "$M/generated/$name.yaml"
         done ;;
     "phase etcd")
-        cp "$6" "$M/told-of-etcd"
+        cp "$7" "$M/told-of-etcd"
         mkdir -p "$KUBEADM_INIT_DRYRUN_DIR"
         if [ -e "$M/generated-etcd" ]; then cp "$M/generated-etcd" "$KUBEADM_INIT_DRYRUN_DIR/etcd.yaml"; fi ;;
 esac
