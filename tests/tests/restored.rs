@@ -71,11 +71,11 @@ async fn a_run_whose_etcd_was_restored_halts_and_touches_no_node_any_more() {
 }
 
 /// What every node was sent and what it runs.
-fn on_the_nodes(world: &World) -> Vec<(String, Vec<(String, String)>, usize)> {
+fn on_the_nodes(world: &World) -> Vec<String> {
     let seen = world.machines.iter().map(|machine| {
-        let name = &machine.spec.name;
+        let (name, version) = (&machine.spec.name, machine.kubelet_version());
         let changes = machine.calls_of("kubeadm", &[]).len() + machine.calls_of("apt-get", &[]).len();
-        (format!("{name} {:?}", machine.kubelet_version()), world.ledger(name), changes)
+        format!("{name} {version:?} {changes} {:?}", world.ledger(name))
     });
     seen.collect()
 }
