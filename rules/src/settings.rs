@@ -57,6 +57,14 @@ pub struct Settings {
     pub soak_seconds: u64,
     /// How long every etcd member must have been healthy before and after a control-plane node.
     pub etcd_stable_seconds: u64,
+    /// The slowest write-ahead log of an etcd member that is well: the 99th percentile of its fsync, in milliseconds.
+    pub etcd_fsync_milliseconds_max: u64,
+    /// The slowest database of an etcd member that is well: the 99th percentile of its commits, in milliseconds.
+    pub etcd_commit_milliseconds_max: u64,
+    /// How many changes of its leader an etcd member may have seen in 15 minutes.
+    pub etcd_leader_changes_max: u64,
+    /// How much of its quota an etcd member's database may fill, in percent.
+    pub etcd_quota_percent_max: u64,
     /// How long a node stays cordoned before its mutation while the gate is closed.
     pub hold_seconds_max: u64,
     /// How long a drain may take.
@@ -190,6 +198,11 @@ impl Default for Settings {
             quiet_seconds: 86_400,
             soak_seconds: 600,
             etcd_stable_seconds: 20,
+            // Where etcd's own alerts begin to warn: contrib/mixin of github.com/etcd-io/etcd. Good disks are far below.
+            etcd_fsync_milliseconds_max: 500,
+            etcd_commit_milliseconds_max: 250,
+            etcd_leader_changes_max: 3,
+            etcd_quota_percent_max: 95,
             hold_seconds_max: 900,
             drain_seconds_max: 1_800,
             eviction_pause_seconds: 5,

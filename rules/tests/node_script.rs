@@ -127,6 +127,10 @@ case "$2 ${3-}" in
             echo "[dryrun] Would write file \"/etc/kubernetes/manifests/$name.yaml\" with content:"
             sed "s/VERSION/$version/; s/^/$(cat "$M/prefix" 2>/dev/null)/" "$M/generated/$name.yaml"
         done ;;
+    "phase etcd")
+        cp "$7" "$M/told-of-etcd"
+        mkdir -p "$KUBEADM_INIT_DRYRUN_DIR"
+        if [ -e "$M/generated-etcd" ]; then cp "$M/generated-etcd" "$KUBEADM_INIT_DRYRUN_DIR/etcd.yaml"; fi ;;
 esac
 "#,
     ),
@@ -1561,7 +1565,8 @@ fn the_installed_kubeadm_is_asked_for_the_version_that_it_is() {
 #[test]
 fn what_patches_explain_is_no_change_by_hand() {
     let manifest = |name: &str, version: &str| {
-        format!("spec:\n    - --x\n    image: r/{name}:{version}\nstatus: {{}}\n")
+        let address = "kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint: 10.0.0.7:6443";
+        format!("    {address}\nspec:\n    - --x\n    image: r/{name}:{version}\nstatus: {{}}\n")
     };
     for (version, prefix, called) in [
         ("1.36.1", "", "kubeadm upgrade apply phase control-plane --dry-run --patches DIR v1.36.1"),
@@ -1581,11 +1586,15 @@ fn what_patches_explain_is_no_change_by_hand() {
             let text = manifest(name, &v);
             machine.write(&format!("etc/kubernetes/manifests/{name}.yaml"), text.trim_end());
         }
+        machine.write("generated-etcd", "spec:\n");
+        machine.write("etc/kubernetes/manifests/etcd.yaml", "spec:");
         let said = asked_of_manifests(&machine, &machine.site());
         assert_eq!((said.installed.as_str(), said.written.as_str()), (v.as_str(), v.as_str()));
         assert!(said.changes.clone().unwrap().is_empty(), "{said:?}");
         let patches = format!("{}/etc/kubernetes/patches", machine.settings().root);
         assert_eq!(machine.calls("kubeadm upgrade"), [called.replace("DIR", &patches)]);
+        let told = machine.read("told-of-etcd");
+        assert!(told.ends_with(&format!("\npatches: {{directory: '{patches}'}}\n")), "{told}");
         // What is changed by hand beside it is told.
         let by_hand = manifest("kube-scheduler", &v).replace("--x", "--x\n    - --by-hand");
         machine.write("etc/kubernetes/manifests/kube-scheduler.yaml", &by_hand);
@@ -1598,6 +1607,69 @@ fn what_patches_explain_is_no_change_by_hand() {
         // A manifest that is not there is no answer.
         fs::remove_file(machine.path("etc/kubernetes/manifests/kube-scheduler.yaml")).unwrap();
         assert!(asked_of_manifests(&machine, &machine.site()).changes.is_err());
+    }
+}
+
+/// A control-plane node with an etcd that joined, and what its kubeadm would write for it.
+fn machine_with_etcd() -> Machine {
+    let machine = Machine::new();
+    let etcd =
+        |members: &str| format!("spec:\n    - etcd\n    - --initial-cluster={members}\n    - --name=w-1\n");
+    let joined =
+        etcd("a=https://10.0.0.1:2380,w-1=https://10.0.0.7:2380\n    - --initial-cluster-state=existing");
+    machine.write("etc/kubernetes/manifests/etcd.yaml", &joined);
+    machine.write("generated-etcd", &etcd("w-1=https://10.0.0.7:2380"));
+    let annotation = "kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint";
+    let api_server = format!("metadata:\n  annotations:\n    {annotation}: '[fd00::7]:6443'\n");
+    machine.write("etc/kubernetes/manifests/kube-apiserver.yaml", &api_server);
+    // Another control-plane node is at the target already.
+    machine.stand_in(
+        "kubectl",
+        "printf 'apiVersion: kubeadm.k8s.io/v1beta4\\nkubernetesVersion: v1.36.3\\nend: x'",
+    );
+    machine
+}
+
+#[test]
+fn the_manifest_of_etcd_is_held_against_what_the_installed_kubeadm_would_write_for_this_node() {
+    let machine = machine_with_etcd();
+    let said = asked_of_manifests(&machine, &machine.settings());
+    assert!(
+        said.changes.clone().unwrap().is_empty(),
+        "the members it began with are nobody's change: {said:?}"
+    );
+    let told = "apiVersion: kubeadm.k8s.io/v1beta4\nkubernetesVersion: v1.36.1\nend: x\n---\napiVersion: kubeadm.k8s.io/v1beta4\n\
+                kind: InitConfiguration\nlocalAPIEndpoint: {advertiseAddress: \"fd00::7\"}\n\
+                nodeRegistration: {name: \"w-1\", criSocket: \"unix:///run/containerd/containerd.sock\"}\n";
+    assert_eq!(machine.read("told-of-etcd"), told);
+
+    let by_hand =
+        machine.read("etc/kubernetes/manifests/etcd.yaml") + "    - --quota-backend-bytes=8589934592\n";
+    machine.write("etc/kubernetes/manifests/etcd.yaml", &by_hand);
+    // Both parts of the answer are read, also where the first has no end of its last line.
+    machine.write(
+        "differences",
+        "--- /etc/kubernetes/manifests/kube-apiserver.yaml\n+++ new manifest\n@@ -20 +19,0 @@\n-    - --profiling=false",
+    );
+    let shown = asked_of_manifests(&machine, &machine.settings()).changes.unwrap().shown();
+    assert_eq!(
+        shown,
+        ["etcd.yaml: - - --quota-backend-bytes=8589934592", "kube-apiserver.yaml: - - --profiling=false"]
+    );
+}
+
+#[test]
+fn what_cannot_be_known_of_etcds_manifest_is_no_answer() {
+    for (claim, break_it) in [
+        ("no configuration", (|m| m.stand_in("kubectl", "exit 1")) as fn(&Machine)),
+        ("no address", |m| m.write("etc/kubernetes/manifests/kube-apiserver.yaml", "metadata: {}\n")),
+        ("kubeadm fails", |m| m.write("on-kubeadm", "[ \"$1\" != init ]\n")),
+        ("nothing is written", |m| fs::remove_file(m.path("generated-etcd")).unwrap()),
+    ] {
+        let machine = machine_with_etcd();
+        break_it(&machine);
+        let said = asked_of_manifests(&machine, &machine.settings());
+        assert_eq!(said.changes.unwrap_err().split(':').next(), Some("kubeadm ended with 2"), "{claim}");
     }
 }
 

@@ -22,6 +22,7 @@ mod people;
 mod readme;
 mod recorded;
 mod removed_apis;
+mod restored;
 mod rules;
 mod served;
 mod shape;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{Form, history};
+use super::etcd::measures;
+use super::{Form, Measure, history};
 use crate::alert::{self, AlertRule, WATCHDOG_ALERT};
 use crate::alertmanager;
 use crate::name::Token;
@@ -112,6 +113,8 @@ pub struct Questions {
     pub nodes: String,
     /// The last moment without data, of those that gates look back to: must be 0, which is none.
     pub history: String,
+    /// What etcd says of itself: each member's value must be known and not too large.
+    pub etcd: Vec<Measure>,
 }
 
 impl Questions {
@@ -129,20 +132,17 @@ impl Questions {
     ) -> Self {
         let class = order.step.gate_class();
         let gates = rules.filter(|rule| rule.gate().is_some_and(|gate| class.is_closed_by(gate)));
-        let selected = |metric: &str, matchers: &[String]| {
-            let matchers: Vec<String> = matchers.iter().cloned().chain(settings.selector.own()).collect();
-            format!("{metric}{{{}}}", matchers.join(","))
-        };
-        let echo = selected(echo_metric(order.form), &[token_matcher(&order.token)]);
+        let echo = selected(echo_metric(order.form), &[token_matcher(&order.token)], settings);
         let watchdog = [format!("alertname=\"{WATCHDOG_ALERT}\""), "alertstate=\"firing\"".to_owned()];
         Self {
             gates: gates.map(|rule| (rule.name.to_owned(), rule.expr.clone())).collect(),
-            control: selected("ALERTS", &watchdog),
+            control: selected("ALERTS", &watchdog, settings),
             // Not of a comparison: `timestamp` of anything but a plain selector is the time of the query.
             echo_time: format!("timestamp({echo})"),
             echo,
-            nodes: format!("count by (node) ({})", selected("k8s_upgrade_node_info", &[])),
-            history: history::question(&selected("up", &[]), settings),
+            nodes: format!("count by (node) ({})", selected("k8s_upgrade_node_info", &[], settings)),
+            history: history::question(&selected("up", &[], settings), settings),
+            etcd: measures(&order.step, settings),
         }
     }
 
@@ -150,8 +150,9 @@ impl Questions {
     #[must_use]
     pub fn all(&self) -> Vec<&str> {
         let gates = self.gates.iter().map(|(_, expr)| expr.as_str());
+        let etcd = self.etcd.iter().map(|measure| measure.expr.as_str());
         let mut all: Vec<_> =
-            gates.chain([&*self.control, &self.echo, &self.echo_time, &self.nodes, &self.history]).collect();
+            gates.chain(etcd).chain([&*self.control, &self.echo, &self.echo_time, &self.nodes, &self.history]).collect();
         all.sort_unstable();
         all.dedup();
         all
@@ -163,6 +164,12 @@ fn echo_metric(form: Form) -> &'static str {
         Form::Start => "k8s_upgrade_step_pending",
         Form::Continue => "k8s_upgrade_step_running",
     }
+}
+
+/// A metric of this cluster.
+pub(super) fn selected(metric: &str, matchers: &[String], settings: &Settings) -> String {
+    let matchers: Vec<String> = matchers.iter().cloned().chain(settings.selector.own()).collect();
+    format!("{metric}{{{}}}", matchers.join(","))
 }
 
 /// A token's characters need no escaping.

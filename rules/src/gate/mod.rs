@@ -4,6 +4,7 @@ mod accept;
 mod ask;
 mod check;
 mod class;
+mod etcd;
 mod history;
 mod permit;
 
@@ -11,4 +12,5 @@ pub use accept::*;
 pub use ask::*;
 pub use check::*;
 pub use class::*;
+pub use etcd::*;
 pub use permit::*;

@@ -20,6 +20,14 @@ tell_kubeadm() {
     node_words+=(--config "$1")
 }
 
+# kubeadm's own configuration, as if the cluster were of this version. A repository that is mirrored, or renamed, is named
+# nowhere else.
+cluster_configuration() {
+    kubectl --kubeconfig "$root/etc/kubernetes/admin.conf" --request-timeout=20s --namespace kube-system \
+        get configmap kubeadm-config --output 'jsonpath={.data.ClusterConfiguration}' >"$1" &&
+        sed -i -E "s/^kubernetesVersion:.*/kubernetesVersion: $2/" "$1"
+}
+
 is_at_target() {
     grep -qE "image: .*:v${target//./\\.}(@sha256:[0-9a-f]+)?\"?\$" "$root/etc/kubernetes/manifests/$1.yaml"
 }

@@ -10,7 +10,7 @@
 //! The programs are fixed texts; what differs is a head of assignments, each of a checked type and each quoted.
 //! The commands that they use beside coreutils, awk, sed, grep and flock: systemctl (show, daemon-reload, restart),
 //! systemd-run, apt-get, apt-cache, apt-mark, dpkg, dpkg-deb, kubeadm, kubelet, kubectl, etcdctl with etcdutl or crictl, crictl where
-//! more images are fetched ahead, and diff where kubeadm has patches.
+//! more images are fetched ahead, and diff.
 
 mod answer;
 
@@ -188,6 +188,7 @@ pub fn survey(
     head.set("run", &run.0);
     head.set("target", &target.bare());
     head.set("minor", &target.minor().to_string());
+    head.set("node_name", &node.name.0);
     head.set("with_kubeadm", if kubeadm_on.as_ref() == Some(&node.name) { "yes" } else { "no" });
     head.set("with_manifests", if manifests_on.contains(&node.name) { "yes" } else { "no" });
     head.set("with_packages", if *with_packages { "yes" } else { "no" });
@@ -201,7 +202,7 @@ pub fn survey(
 #[must_use]
 pub fn survey_seconds_max(order: &SurveyOrder, node: &NodeTarget) -> u64 {
     let of_target = if order.kubeadm_on.as_ref() == Some(&node.name) { KUBEADM_SECONDS_MAX * 4 } else { 0 };
-    let of_installed = if order.manifests_on.contains(&node.name) { KUBEADM_SECONDS_MAX } else { 0 };
+    let of_installed = if order.manifests_on.contains(&node.name) { KUBEADM_SECONDS_MAX * 2 } else { 0 };
     let of_packages = if order.with_packages { 60 } else { 0 };
     30 + of_target + of_installed + of_packages
 }

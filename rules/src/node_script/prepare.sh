@@ -67,13 +67,10 @@ restore_source_of_another_target() {
     esac
 }
 
-# A repository that is mirrored, or renamed, is named in kubeadm's own configuration only.
 pull_images() {
     local folder=$1 kubeadm
     kubeadm=$(target_kubeadm "$folder")
-    kubectl --kubeconfig "$root/etc/kubernetes/admin.conf" --namespace kube-system get configmap kubeadm-config \
-        --output 'jsonpath={.data.ClusterConfiguration}' >"$folder/config.yaml"
-    sed -i -E "s/^kubernetesVersion:.*/kubernetesVersion: v$target/" "$folder/config.yaml"
+    cluster_configuration "$folder/config.yaml" "v$target"
     with_environment "$kubeadm" config images pull --config "$folder/config.yaml"
 }
 

@@ -62,8 +62,10 @@ ask_installed() {
         : >"$folder/differences"
         if [ "$code" -eq 0 ]; then compare_manifests "$folder" >"$folder/differences" 2>"$folder/errors" || code=$?; fi
     fi
+    : >"$folder/differences-of-etcd"
+    if [ "$code" -eq 0 ]; then ask_etcd "$folder" "$installed" 2>"$folder/errors" || code=$?; fi
     echo "manifests $code"
-    sed 's/^/difference /' "$folder/differences"
+    sed 's/^/difference /' "$folder/differences" "$folder/differences-of-etcd"
     tail -n 10 "$folder/errors" | sed 's/^/manifests-output /'
     echo
 }
@@ -94,9 +96,40 @@ write_patched() {
         </dev/null >"$folder/written" 2>"$folder/errors"
 }
 
+# An upgrade writes etcd's manifest anew too, and no question about an upgrade shows it. The phase of `init` that writes it
+# does, for this node's name and address; as a dry run it writes to our folder only, and asks nobody.
+ask_etcd() {
+    local folder=$1 installed=$2 manifests="$root/etc/kubernetes/manifests" address
+    # An etcd elsewhere is nothing to an upgrade.
+    [ -e "$manifests/etcd.yaml" ] || return 0
+    cluster_configuration "$folder/init.yaml" "$installed" || return 2
+    address=$(sed -n 's|^ *kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint: ||p' "$manifests/kube-apiserver.yaml" |
+        tr -d "[]'\"" | sed 's/:[0-9]*$//')
+    if [ -z "$address" ]; then
+        echo "kube-apiserver.yaml does not say which address this node advertises" >&2
+        return 2
+    fi
+    # Without a socket it would look for one, and end where a machine has two; this phase has no use for it.
+    cat >>"$folder/init.yaml" <<END
+
+---
+$(grep -m 1 '^apiVersion:' "$folder/init.yaml")
+kind: InitConfiguration
+localAPIEndpoint: {advertiseAddress: "$address"}
+nodeRegistration: {name: "$node_name", criSocket: "unix:///run/containerd/containerd.sock"}
+END
+    # It takes no flag beside its configuration.
+    if [ -n "$patches_directory" ]; then
+        echo "patches: {directory: '${patches_directory//\'/\'\'}'}" >>"$folder/init.yaml"
+    fi
+    with_environment timeout --kill-after=10 "$kubeadm_seconds_max" kubeadm init phase etcd local --dry-run \
+        --config "$folder/init.yaml" </dev/null >"$folder/printed" || return 2
+    compare_manifest etcd "$(find "$folder/init" -name etcd.yaml)" >"$folder/differences-of-etcd"
+}
+
 # What is on the disk against what was printed; a manifest that was not printed, or a diff that fails, is no answer.
 compare_manifests() {
-    local folder=$1 component code old new
+    local folder=$1 component
     mkdir -p "$folder/manifests"
     # The line before the first file has no end. Before 1.32 each line of a file has a tab before it.
     awk -v into="$folder/manifests/" '
@@ -106,13 +139,19 @@ compare_manifests() {
         file ~ /^kube-(apiserver|controller-manager|scheduler)\.yaml$/ { sub(/^\t/, ""); print > (into file) }
     ' "$folder/written"
     for component in kube-apiserver kube-controller-manager kube-scheduler; do
-        old="$root/etc/kubernetes/manifests/$component.yaml" new="$folder/manifests/$component.yaml" code=0
-        if [ ! -s "$old" ] || [ ! -s "$new" ]; then return 2; fi
-        # As kubeadm does, it ends the last line of a file that a person has saved without an end.
-        diff -U 0 --label "/etc/kubernetes/manifests/$component.yaml" --label "new manifest" \
-            <(sed -e '$a\' "$old") <(sed -e '$a\' "$new") || code=$?
-        if [ "$code" -gt 1 ]; then return 2; fi
+        compare_manifest "$component" "$folder/manifests/$component.yaml" || return 2
     done
+}
+
+# One of them. The members that an etcd began with are of no matter to one that has its data: whoever was there when it
+# joined, and after an upgrade itself alone.
+compare_manifest() {
+    local old="$root/etc/kubernetes/manifests/$1.yaml" new=$2 code=0 members='/^ *- --initial-cluster(-state)?=/d'
+    if [ ! -s "$old" ] || [ ! -s "$new" ]; then return 2; fi
+    # As kubeadm does, it ends the last line of a file that a person has saved without an end.
+    diff -U 0 --label "/etc/kubernetes/manifests/$1.yaml" --label "new manifest" \
+        <(sed -E -e "$members" -e '$a\' "$old") <(sed -E -e "$members" -e '$a\' "$new") || code=$?
+    if [ "$code" -gt 1 ]; then return 2; fi
 }
 
 # Whether the target can be installed: a node that was never prepared does not know it yet, and what somebody holds beside
@@ -155,7 +194,7 @@ if [ "$with_kubeadm" = yes ] || [ "$with_manifests" = yes ]; then
     # shellcheck disable=SC2064
     trap "rm -rf '$scratch'" EXIT
     # What kubeadm would write goes there too, and not below /etc/kubernetes, where it would stay.
-    environment+=(KUBEADM_UPGRADE_DRYRUN_DIR="$scratch/dry-run")
+    environment+=(KUBEADM_UPGRADE_DRYRUN_DIR="$scratch/dry-run" KUBEADM_INIT_DRYRUN_DIR="$scratch/init")
 fi
 if [ "$with_packages" = yes ]; then tell_packages; fi
 if [ "$with_manifests" = yes ]; then ask_installed "$scratch"; fi

@@ -23,7 +23,7 @@ pub struct SettingsError {
 struct Bound<T>(&'static str, fn(&T) -> u64, RangeInclusive<u64>, &'static str);
 
 #[rustfmt::skip] // one threshold, one line and its reason
-const BOUNDS: [Bound<Settings>; 31] = [
+const BOUNDS: [Bound<Settings>; 35] = [
     Bound("settings.scrapeIntervalSeconds", |it| it.scrape_interval_seconds, 1..=60,
         "three scrapes must fit well into the five minutes that Prometheus looks back"),
     Bound("settings.evaluationIntervalSeconds", |it| it.evaluation_interval_seconds, 1..=60,
@@ -68,6 +68,14 @@ const BOUNDS: [Bound<Settings>; 31] = [
         "it is the pause after every single node"),
     Bound("settings.etcdStableSeconds", |it| it.etcd_stable_seconds, 1..=300,
         "0 would take the quorum while a member has only just come back"),
+    Bound("settings.etcdFsyncMillisecondsMax", |it| it.etcd_fsync_milliseconds_max, 1..=8_000,
+        "no disk takes no time, and etcd counts nothing beyond 8.192 s"),
+    Bound("settings.etcdCommitMillisecondsMax", |it| it.etcd_commit_milliseconds_max, 1..=8_000,
+        "no disk takes no time, and etcd counts nothing beyond 8.192 s"),
+    Bound("settings.etcdLeaderChangesMax", |it| it.etcd_leader_changes_max, 0..=100,
+        "a leader that changes every few seconds is none"),
+    Bound("settings.etcdQuotaPercentMax", |it| it.etcd_quota_percent_max, 1..=100,
+        "etcd takes no writes beyond its quota, and no database is empty"),
     Bound("settings.holdSecondsMax", |it| it.hold_seconds_max, 5..=86_400,
         "a node that waits for a gate is out of service"),
     Bound("settings.drainSecondsMax", |it| it.drain_seconds_max, 30..=86_400,

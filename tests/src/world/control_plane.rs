@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::sync::{Arc, Mutex as StdMutex};
 use std::time::Duration;
 
@@ -97,6 +98,24 @@ impl ControlPlane {
         self.scheduler.ready().await?;
         self.started("kube-scheduler", version);
         Ok(())
+    }
+
+    /// Puts etcd back to a snapshot, with everything stopped meanwhile.
+    ///
+    /// # Errors
+    /// The snapshot cannot be restored, or a part does not become ready on it.
+    pub async fn restore(&mut self, snapshot: &Path) -> Result<()> {
+        for service in [&mut self.scheduler.service, &mut self.manager.service, &mut self.apiserver.service] {
+            service.stop().await;
+        }
+        self.etcd.restore(snapshot).await?;
+        let version = self.version();
+        self.upgrade(&version).await
+    }
+
+    fn version(&self) -> Version {
+        let components = self.components.lock().expect("no one panics while holding the components");
+        components["kube-apiserver"].version.clone()
     }
 
     fn started(&self, name: &'static str, version: &Version) {

@@ -1,6 +1,7 @@
 //! The generated rules and the route, held by the programs that read them: promtool and amtool.
 
 mod callers;
+mod etcd;
 mod gates;
 mod history;
 mod mutations;

@@ -36,7 +36,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn fresh<T>(&mut self, source: &'a Source<T>, what: &str) -> Option<&'a T> {
+    pub(super) fn fresh<T>(&mut self, source: &'a Source<T>, what: &str) -> Option<&'a T> {
         match source.fresh(self.now, self.settings.check_seconds_max) {
             Ok(value) => Some(value),
             Err(error) => {
@@ -62,7 +62,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn is_exempt(&self, name: &NodeName) -> bool {
+    pub(super) fn is_exempt(&self, name: &NodeName) -> bool {
         self.order.exempt.contains(name)
     }
 

@@ -1,13 +1,14 @@
-//! The rows about instant queries: the gates' own expressions, the control, the token's echo, the nodes.
+//! The rows about instant queries: the gates' own expressions, the control, the token's echo, the nodes, etcd.
 
 use std::collections::BTreeSet;
 
 use super::{Check, seconds, told};
 use crate::alert::WATCHDOG_ALERT;
 use crate::gate::ask::has;
-use crate::gate::{PrometheusAnswers, history};
+use crate::gate::{Measure, PrometheusAnswers, history};
 use crate::prometheus::{Sample, timestamp};
 use crate::reason::Reason;
+use crate::snapshot::ETCD;
 
 /// How many scrapes the echo may be old.
 const SCRAPES_MAX: u64 = 3;
@@ -32,6 +33,7 @@ impl<'a> Check<'a> {
         self.echo(prometheus, &questions.echo, &questions.echo_time);
         self.nodes(prometheus, &questions.nodes);
         self.history(prometheus, &questions.history);
+        self.etcd(prometheus, &questions.etcd);
     }
 
     fn query(&mut self, prometheus: &'a PrometheusAnswers, what: &str, expr: &str) -> Option<&'a [Sample]> {
@@ -110,5 +112,54 @@ impl<'a> Check<'a> {
             );
             self.found(Reason::NodeMismatch, &prometheus.url, detail);
         }
+    }
+
+    /// Where this Prometheus shows etcd, it shows every member, and each is well. Not every Prometheus scrapes etcd.
+    fn etcd(&mut self, prometheus: &'a PrometheusAnswers, measures: &[Measure]) {
+        for measure in measures {
+            let what = measure.what;
+            let Some(samples) = self.query(prometheus, what, &measure.expr) else { continue };
+            if samples.is_empty() {
+                continue;
+            }
+            for sample in samples {
+                self.member(measure, sample);
+            }
+            let cluster = &self.answers.cluster;
+            let pods = self.fresh(&cluster.static_pods, "static pods").map_or(&[][..], Vec::as_slice);
+            let pods = pods.iter().filter(|pod| pod.component == ETCD && !self.is_exempt(&pod.node));
+            let members = pods.count();
+            if samples.len() < members {
+                let detail = format!("{what}: shown of {}, and there are {members} members", samples.len());
+                self.found(Reason::EtcdUnmeasured, &prometheus.url, detail);
+            }
+        }
+    }
+
+    fn member(&mut self, measure: &Measure, sample: &Sample) {
+        let Measure { what, max, reason, .. } = measure;
+        let instance = sample.labels.get("instance").map_or("", String::as_str);
+        #[expect(clippy::cast_precision_loss, reason = "the settings' bounds are small")]
+        let max_value = *max as f64;
+        if sample.value.is_nan() {
+            // The member of a node that is half changed may be down: the change is what brings it back.
+            if !self.is_on_exempt_node(instance) {
+                self.found(Reason::EtcdUnmeasured, instance, format!("{what}: not known any more"));
+            }
+            return;
+        }
+        // An increase over a time is no whole number: it is put together from samples that lie within.
+        if sample.value.round() > max_value {
+            self.found(*reason, instance, format!("{what}: {:.0}, at most {max} is well", sample.value));
+        }
+    }
+
+    /// Whether a target of Prometheus is at an exempt node, by its address or its name. One that does not tell is at none.
+    fn is_on_exempt_node(&self, instance: &str) -> bool {
+        let host = instance.rsplit_once(':').map_or(instance, |(host, _port)| host).trim_matches(['[', ']']);
+        let nodes = self.answers.cluster.nodes.value.iter().flatten();
+        nodes
+            .filter(|node| self.is_exempt(&node.name))
+            .any(|node| node.name.0 == host || node.internal_ip.as_deref() == Some(host))
     }
 }

@@ -2,6 +2,7 @@
 
 mod alertmanager;
 mod cluster;
+mod etcd;
 mod prometheus;
 mod silences;
 mod world;

@@ -188,6 +188,8 @@ pub(super) fn prometheus_of(groups: &[RuleGroup], questions: &Questions) -> Prom
     let nodes = ["cp-1", "w-1", "w-2", "skipped"].map(|node| sample([("node", node)], 1.0));
     let mut queries: BTreeMap<String, Answer<Vec<Sample>>> =
         questions.gates.iter().map(|(_, expr)| (expr.clone(), answer(Vec::new()))).collect();
+    // As where Prometheus does not scrape etcd.
+    queries.extend(questions.etcd.iter().map(|measure| (measure.expr.clone(), answer(Vec::new()))));
     queries.extend([
         (questions.control.clone(), answer(vec![sample([("alertname", WATCHDOG_ALERT)], 1.0)])),
         (questions.echo.clone(), answer(vec![sample([("token", TOKEN)], 1.0)])),
