@@ -47,6 +47,7 @@ pub enum Reason {
     NodeChanged,
     NodeCordonedByHuman,
     NodeUncordonedByHuman,
+    NodeSkipped,
     NodeRebootedRecently,
     NodeAddressMissing,
     ControllerLeaseStale,
@@ -396,6 +397,9 @@ impl Reason {
                 "somebody uncordoned the node in the middle of its step",
                 "nothing; it is left as it is",
             ),
+            Self::NodeSkipped => {
+                entry("node_skipped", "spec.skip names the node at work", "nothing; it is left as it is")
+            }
             Self::NodeRebootedRecently => entry(
                 "node_rebooted_recently",
                 "a node booted less than the quiet time ago",
@@ -1158,6 +1162,7 @@ impl Reason {
         Self::NodeChanged,
         Self::NodeCordonedByHuman,
         Self::NodeUncordonedByHuman,
+        Self::NodeSkipped,
         Self::NodeRebootedRecently,
         Self::NodeAddressMissing,
         Self::ControllerLeaseStale,

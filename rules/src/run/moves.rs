@@ -61,7 +61,7 @@ pub(super) fn finish(mut state: State, it: &Active, observed: &Observed<'_>, now
 }
 
 /// The attempt is over without success: another one waits under a new token, after a pause that grows; after the
-/// last one the run halts.
+/// last one the run halts. A node that people leave out halts nothing: the other attempt never begins, and the run goes on.
 pub(super) fn fail(
     state: State,
     it: &Active,
@@ -73,7 +73,8 @@ pub(super) fn fail(
     let is_fulfilled = |retry: &&Retry| retry.step == it.step.to_string() && retry.attempt < it.token.attempt;
     let wished = observed.run.spec.retry.as_ref().filter(is_fulfilled);
     let attempts_max = wished.map_or(0, |retry| retry.attempt).saturating_add(observed.settings.attempts_max);
-    if it.token.attempt >= attempts_max {
+    let is_left_out = it.step.node().is_some_and(|node| observed.is_skipped(node));
+    if it.token.attempt >= attempts_max && !is_left_out {
         return halt(
             state,
             it,

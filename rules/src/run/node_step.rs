@@ -51,6 +51,11 @@ pub(super) fn node_step(
         Ok(target) => target,
         Err(finding) => return halt(state, &it, finding, now),
     };
+    if work.stage < Stage::Mutate
+        && let Some(finding) = skipped(node, observed)
+    {
+        return put_back(state, &it, finding, observed, now);
+    }
     if observed.own_node == Some(&node.name) && work.stage < Stage::Mutate {
         return hand_over(state, node, now);
     }
@@ -61,6 +66,12 @@ pub(super) fn node_step(
         Stage::Verify => verify(state, &it, &work, node, &target, observed, now),
         Stage::Uncordon => uncordon(state, &it, &work, node, observed, now),
     }
+}
+
+/// That people have asked meanwhile for the node to be left as it is, if so.
+fn skipped(node: &Node, observed: &Observed<'_>) -> Option<Finding> {
+    let finding = || Finding::new(Reason::NodeSkipped, node.name.0.clone(), "in the middle of its step");
+    observed.is_skipped(&node.name).then(finding)
 }
 
 /// Whether it is certain that the change of a node that is gone was never begun: then nothing is left to be done for it.
@@ -310,13 +321,7 @@ fn mutate(
             fail(state, it, finding, observed, now)
         }
     };
-    // A gate may have held the unit for long: the run was given up, or pods have come to a node that somebody uncordoned.
-    let barred = if observed.run.deleting {
-        Some(run_deleted())
-    } else {
-        (!node.unschedulable)
-            .then(|| Finding::new(Reason::NodeUncordonedByHuman, node.name.0.clone(), "before its mutation"))
-    };
+    let barred = barred(node, observed);
     match follow(state.clone(), it, kind, node, barred, observed, now) {
         Followed::Turn(turn) => *turn,
         Followed::Ended { code: 0, .. } => enter(state, it, work, Stage::Verify, now),
@@ -328,6 +333,15 @@ fn mutate(
         // Nothing of the node was changed: it need not stay out of service until the next attempt may begin.
         Followed::NotBegun(finding) => put_back(state, it, finding, observed, now),
     }
+}
+
+/// Why the unit of a node is not to be sent any more. A gate may have held it for long: the run or the node was given up, or
+/// pods have come to a node that somebody uncordoned.
+fn barred(node: &Node, observed: &Observed<'_>) -> Option<Finding> {
+    let uncordoned =
+        || Finding::new(Reason::NodeUncordonedByHuman, node.name.0.clone(), "before its mutation");
+    let deleted = observed.run.deleting.then(run_deleted);
+    deleted.or_else(|| skipped(node, observed)).or_else(|| (!node.unschedulable).then(uncordoned))
 }
 
 /// Whether no control-plane node is wholly at the target: an `upgrade apply` that was cut in the middle has already

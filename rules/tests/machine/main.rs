@@ -7,6 +7,7 @@ mod deletion;
 mod drain;
 mod look;
 mod manifests;
+mod mid_step;
 mod simulated;
 
 use std::time::Duration;
