@@ -9,7 +9,7 @@ use super::command::{CheckOrder, Checked, Command, Proof};
 use super::moves::{fail, holds, linger};
 use super::observed::{Observed, Turn};
 use super::state::{Action, Active, Intended, NodeWork, Position, State, Work};
-use super::step::Stage;
+use super::step::{Stage, Step};
 use crate::gate::Form;
 use crate::name::NodeName;
 use crate::reason::{Finding, Reason};
@@ -37,7 +37,7 @@ pub(super) fn gated(
     if observed.run.spec.paused {
         return held(state, it, vec![Finding::new(Reason::Paused, "spec.paused", "")], observed, now);
     }
-    let standing = standing(it, observed);
+    let standing = standing(&state, it, observed, now);
     if !standing.is_empty() {
         return held(state, it, standing, observed, now);
     }
@@ -83,15 +83,26 @@ pub(super) fn gated(
     }
 }
 
-/// What the verdict has against the next change of a step. Once a node's drain has begun, budgets have no say in it: the
-/// API server asks each eviction's own budget, and after the drain nothing leaves any more. What no budget has room for
-/// holds the next node.
-fn standing(it: &Active, observed: &Observed<'_>) -> Vec<Finding> {
+/// What stands against the next change of a step: the verdict and, for a control-plane node, any member of etcd that is not
+/// well, because the change takes one more away. A node that is half done may have broken its own, and must be mended.
+///
+/// Once a node's drain has begun, budgets have no say in it: the API server asks each eviction's own budget, and after
+/// the drain nothing leaves any more. What no budget has room for holds the next node.
+fn standing(state: &State, it: &Active, observed: &Observed<'_>, now: Timestamp) -> Vec<Finding> {
     let is_drained = matches!(&it.work, Work::OneNode(work) if work.stage >= Stage::Drain);
     let is_of_budgets = |finding: &&Finding| {
         matches!(finding.reason, Reason::PdbBlocked | Reason::PdbOfOthers | Reason::PdbUnobserved)
     };
-    observed.verdict.iter().filter(|finding| !(is_drained && is_of_budgets(finding))).cloned().collect()
+    let verdict = observed.verdict.iter().filter(|finding| !(is_drained && is_of_budgets(finding))).cloned();
+    let etcd = match &it.step {
+        Step::ControlPlane(node) => {
+            let mut findings = observed.etcd_findings(now);
+            findings.retain(|finding| finding.subject != node.0 || state.begun_on(node).is_none());
+            findings
+        }
+        Step::Preflight | Step::Snapshot | Step::Prepare | Step::Worker(_) | Step::Postflight => Vec::new(),
+    };
+    verdict.chain(etcd).collect()
 }
 
 /// What a check that does not allow found: its findings, or that it came too late to act on.

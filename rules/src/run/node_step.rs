@@ -140,12 +140,6 @@ fn cordon(
     if node.unschedulable {
         return give_up_cordon(state, it, node, observed, now);
     }
-    if node.role == Role::ControlPlane {
-        let findings = observed.etcd_findings(now);
-        if !findings.is_empty() {
-            return held(state, it, findings, observed, now);
-        }
-    }
     gated(state, it, Action::Cordon, &node.name, observed, now, |proof| {
         Command::Cordon(CordonOrder {
             node: node.name.clone(),

@@ -1,5 +1,7 @@
 //! What changes about a node while its own step is at work.
 
+use lockkeeper_rules::api::CordonedNodes;
+
 use crate::simulated::{Faults, Simulated};
 
 fn attempt(cluster: &Simulated) -> u32 {
@@ -58,4 +60,57 @@ fn a_half_done_node_that_is_skipped_in_its_last_attempt_halts_nothing() {
     cluster.run.spec.skip = vec!["w-1".to_owned()];
     cluster.run_to_the_end();
     assert_eq!((cluster.upgrades_of("w-1"), cluster.version_of("w-2")), (0, "v1.36.3".to_owned()));
+}
+
+/// Takes turns in which the run must say this and send nothing to the node.
+fn keeps_back(cluster: &mut Simulated, node: &str, reason: &str) {
+    let pods = cluster.pods_on(node);
+    for _ in 0..20 {
+        cluster.turn();
+    }
+    assert_eq!(cluster.holds(), [reason], "{:?}", cluster.state());
+    assert!(!cluster.is_sent(node) && cluster.pods_on(node) == pods);
+}
+
+#[test]
+fn an_etcd_that_went_away_in_the_drain_keeps_the_unit_back() {
+    for (in_attempt, stage) in [(1, "cordon"), (1, "drain"), (1, "mutate"), (2, "drain"), (2, "mutate")] {
+        let mut cluster = Simulated::new(3, 1, 140, Faults::default());
+        until(&mut cluster, "cp-1", stage, in_attempt);
+        cluster.unready_etcd = Some("cp-2".to_owned());
+        keeps_back(&mut cluster, "cp-1", "etcd_unhealthy");
+        cluster.unready_etcd = None;
+        cluster.run_to_the_end();
+        cluster.assert_upgraded_once_each();
+    }
+    // Nor is a node taken that others have cordoned.
+    let mut cluster = Simulated::new(3, 1, 141, Faults::default());
+    cluster.cordon_by_hand("cp-1");
+    cluster.run.spec.cordoned_nodes = CordonedNodes::Upgrade;
+    until(&mut cluster, "cp-1", "cordon", 1);
+    cluster.unready_etcd = Some("cp-2".to_owned());
+    keeps_back(&mut cluster, "cp-1", "etcd_unhealthy");
+    cluster.unready_etcd = None;
+    cluster.run_to_the_end();
+}
+
+#[test]
+fn a_half_done_node_is_mended_though_its_own_member_of_etcd_is_away_and_not_though_another_is() {
+    let mut cluster = Simulated::new(3, 1, 142, Faults::default());
+    cluster.failing_node = Some("cp-1".to_owned());
+    while !(cluster.stage() == Some("drain") && attempt(&cluster) == 2) {
+        cluster.turn();
+    }
+    cluster.failing_node = None;
+    cluster.unready_etcd = Some("cp-2".to_owned());
+    while cluster.holds() != ["etcd_unhealthy"] {
+        assert_eq!(cluster.upgrades_of("cp-1"), 0);
+        cluster.turn();
+    }
+    cluster.unready_etcd = Some("cp-1".to_owned());
+    while cluster.upgrades_of("cp-1") == 0 {
+        cluster.turn();
+    }
+    cluster.unready_etcd = None;
+    cluster.run_to_the_end();
 }

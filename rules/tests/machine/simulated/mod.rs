@@ -81,6 +81,8 @@ pub struct Simulated {
     pub cordons_are_refused: bool,
     /// The static pods of this node are not Ready.
     pub unready_static_pods: Option<String>,
+    /// The member of etcd on this node is not Ready.
+    pub unready_etcd: Option<String>,
     /// Whatever is sent to a node takes so long to begin there.
     pub units_take: Duration,
     /// Whatever is sent to a node is lost.
@@ -178,6 +180,7 @@ impl Simulated {
             check_takes: Duration::ZERO,
             cordons_are_refused: false,
             unready_static_pods: None,
+            unready_etcd: None,
             units_take: Duration::ZERO,
             units_never_start: false,
             evictions_are_refused: false,
@@ -480,7 +483,10 @@ impl Simulated {
                     node: NodeName(node.clone()),
                     version: Ok(version.clone()),
                     flags: Ok(std::collections::BTreeMap::new()),
-                    ready: component == "etcd" || self.unready_static_pods.as_ref() != Some(node),
+                    ready: match component {
+                        "etcd" => self.unready_etcd.as_ref() != Some(node),
+                        _ => self.unready_static_pods.as_ref() != Some(node),
+                    },
                     ready_since: Some(long_ago),
                 }
             })
