@@ -1120,7 +1120,7 @@ impl Reason {
             ),
             Self::HoldDeadline => entry(
                 "hold_deadline",
-                "the gate stayed closed for too long after the cordon",
+                "the step came no further for too long",
                 "nothing; the node was put back",
             ),
         }

@@ -158,12 +158,17 @@ pub(super) fn held(
     state.holds = holds(&state.holds, findings, now);
     let held_seconds = u64::try_from(now.duration_since(since).as_secs()).unwrap_or(0);
     if held_seconds >= observed.settings.hold_seconds_max {
-        let first = state.holds.first().map(|(finding, _)| finding.to_string()).unwrap_or_default();
-        let finding = Finding::new(Reason::HoldDeadline, it.step.to_string(), first);
+        let finding = held_too_long(&state, it);
         return put_back(state, it, finding, observed, now);
     }
     state.position = Position::active(Active { held_since: Some(since), ..it.clone() });
     Turn::wait(state, 1)
+}
+
+/// That a step came no further for too long, with what stood in its way.
+pub(super) fn held_too_long(state: &State, it: &Active) -> Finding {
+    let first = state.holds.first().map(|(finding, _)| finding.to_string()).unwrap_or_default();
+    Finding::new(Reason::HoldDeadline, it.step.to_string(), first)
 }
 
 /// The nodes that need not be Ready for a step to go on: the one that is at work, and what people asked to leave.

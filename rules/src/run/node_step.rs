@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::command::{Command, CordonOrder, EvictOrder, UncordonOrder, UnitKind};
-use super::gated::{cannot_have_begun, gated, held, put_back, run_deleted};
+use super::gated::{cannot_have_begun, gated, held, held_too_long, put_back, run_deleted};
 use super::look::{Look, look};
 use super::moves::{NOT_BEGUN, fail, finish, halt, linger, put_off, remember, retry_later};
 use super::observed::{Observed, Turn};
@@ -103,6 +103,11 @@ fn enter(mut state: State, it: &Active, work: &NodeWork, stage: Stage, now: Time
     Turn::again(state)
 }
 
+/// For how long the part of the step that is at work has been.
+fn stage_seconds(it: &Active, now: Timestamp) -> u64 {
+    u64::try_from(now.duration_since(it.stage_since).as_secs()).unwrap_or(0)
+}
+
 /// The node that we run on: nothing of it is touched until a replica elsewhere leads.
 fn hand_over(state: State, node: &Node, now: Timestamp) -> Turn {
     let detail = "its step waits until a replica on another node leads";
@@ -119,13 +124,11 @@ fn cordon(
     observed: &Observed<'_>,
     now: Timestamp,
 ) -> Turn {
-    // Once the cordon is written down this was looked at. A cordon that an attempt before has left says nothing of now.
-    if it.intent.is_none() {
-        match look(&mut state, it, node, target, observed, now) {
-            Look::Good => {}
-            Look::Ask(order) => return Turn::run(state, Command::Survey(order)),
-            Look::Found(findings) => return not_begun(state, it, node, findings, observed, now),
-        }
+    // Also of a cordon that is written down or carried out: whoever did that may have been away since, for hours.
+    match look(&mut state, it, node, target, observed, now) {
+        Look::Good => {}
+        Look::Ask(order) => return Turn::run(state, Command::Survey(order)),
+        Look::Found(findings) => return not_begun(state, it, node, findings, observed, now),
     }
     if node.unschedulable && observed.is_ours(node) {
         return enter(state, it, work, Stage::Drain, now);
@@ -219,8 +222,7 @@ fn drain_node(
             Finding::new(Reason::NodeUncordonedByHuman, node.name.0.clone(), "in the middle of its drain");
         return put_back(state, it, finding, observed, now);
     }
-    let age = u64::try_from(now.duration_since(it.stage_since).as_secs()).unwrap_or(0);
-    if age >= observed.settings.drain_seconds_max {
+    if stage_seconds(it, now) >= observed.settings.drain_seconds_max {
         let what = state.holds.iter().take(NAMED_MAX).map(|(finding, _)| finding.to_string());
         let what = what.collect::<Vec<_>>().join("; ");
         let finding = Finding::new(Reason::DrainDeadline, node.name.0.clone(), what);
@@ -315,7 +317,7 @@ fn mutate(
             fail(state, it, finding, observed, now)
         }
     };
-    let barred = barred(node, observed);
+    let barred = barred(&state, it, node, observed, now);
     match follow(state.clone(), it, kind, node, barred, observed, now) {
         Followed::Turn(turn) => *turn,
         Followed::Ended { code: 0, .. } => enter(state, it, work, Stage::Verify, now),
@@ -330,12 +332,22 @@ fn mutate(
 }
 
 /// Why the unit of a node is not to be sent any more. A gate may have held it for long: the run or the node was given up, or
-/// pods have come to a node that somebody uncordoned.
-fn barred(node: &Node, observed: &Observed<'_>) -> Option<Finding> {
+/// pods have come to a node that somebody uncordoned. Nobody may have led for hours: what was looked at is that old.
+fn barred(
+    state: &State,
+    it: &Active,
+    node: &Node,
+    observed: &Observed<'_>,
+    now: Timestamp,
+) -> Option<Finding> {
     let uncordoned =
         || Finding::new(Reason::NodeUncordonedByHuman, node.name.0.clone(), "before its mutation");
     let deleted = observed.run.deleting.then(run_deleted);
-    deleted.or_else(|| skipped(node, observed)).or_else(|| (!node.unschedulable).then(uncordoned))
+    let is_late = stage_seconds(it, now) >= observed.settings.hold_seconds_max;
+    deleted
+        .or_else(|| skipped(node, observed))
+        .or_else(|| (!node.unschedulable).then(uncordoned))
+        .or_else(|| is_late.then(|| held_too_long(state, it)))
 }
 
 /// Whether no control-plane node is wholly at the target: an `upgrade apply` that was cut in the middle has already
@@ -358,8 +370,7 @@ fn verify(
     if findings.is_empty() {
         return enter(state, it, work, Stage::Uncordon, now);
     }
-    let age = u64::try_from(now.duration_since(it.stage_since).as_secs()).unwrap_or(0);
-    if age >= observed.settings.verify_seconds_max {
+    if stage_seconds(it, now) >= observed.settings.verify_seconds_max {
         let what = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         return halt(state, it, Finding::new(Reason::VerifyDeadline, node.name.0.clone(), what), now);
     }

@@ -1,6 +1,9 @@
 //! What changes about a node while its own step is at work.
 
+use std::time::Duration;
+
 use lockkeeper_rules::api::CordonedNodes;
+use lockkeeper_rules::run::Position;
 
 use crate::simulated::{Faults, Simulated};
 
@@ -113,4 +116,88 @@ fn a_half_done_node_is_mended_though_its_own_member_of_etcd_is_away_and_not_thou
     }
     cluster.unready_etcd = None;
     cluster.run_to_the_end();
+}
+
+const HOURS: Duration = Duration::from_secs(5 * 3_600);
+
+#[test]
+fn a_step_that_was_left_for_hours_looks_again_before_it_cordons() {
+    // Whoever has looked is gone, or the API server was away; before the cordon was written down, and after.
+    for crashes in [false, true] {
+        for turns in 0..4 {
+            let mut cluster = at("w-1", "cordon", 150);
+            for _ in 0..turns {
+                cluster.turn();
+            }
+            assert!(cluster.stage() == Some("cordon") && !cluster.is_unschedulable("w-1"));
+            if crashes {
+                cluster.crash_now();
+            }
+            cluster.pass(HOURS);
+            cluster.odd = Some(("w-1".to_owned(), |said| said.clock_off_seconds = -30));
+            for _ in 0..200 {
+                cluster.turn();
+                assert!(!cluster.is_unschedulable("w-1"), "{crashes} {turns}");
+            }
+            cluster.odd = None;
+            cluster.run_to_the_end();
+            cluster.assert_upgraded_once_each();
+        }
+    }
+}
+
+#[test]
+fn a_cordon_that_was_carried_out_hours_ago_is_no_look() {
+    let mut cluster = at("w-1", "cordon", 151);
+    while !cluster.is_unschedulable("w-1") {
+        cluster.turn();
+    }
+    assert_eq!(cluster.stage(), Some("cordon"));
+    cluster.crash_now();
+    cluster.pass(HOURS);
+    cluster.odd = Some(("w-1".to_owned(), |said| said.clock_off_seconds = -30));
+    while cluster.is_unschedulable("w-1") {
+        assert_eq!(cluster.pods_on("w-1"), 3);
+        cluster.turn();
+    }
+    cluster.odd = None;
+    cluster.run_to_the_end();
+}
+
+#[test]
+fn a_unit_that_was_never_sent_is_not_sent_hours_after_the_drain() {
+    for turns in 0..4 {
+        let mut cluster = at("w-1", "mutate", 152);
+        for _ in 0..turns {
+            cluster.turn();
+        }
+        left_alone(cluster);
+    }
+    // It was written down as sent, and went nowhere.
+    let mut cluster = at("w-1", "mutate", 153);
+    cluster.units_never_start = true;
+    let is_to_be_sent = |cluster: &Simulated| match cluster.state().position {
+        Position::Active(it) => it.intent.is_none_or(|intent| intent.unsent),
+        _ => true,
+    };
+    while is_to_be_sent(&cluster) {
+        cluster.turn();
+    }
+    cluster.units_never_start = false;
+    left_alone(cluster);
+}
+
+/// Nobody leads for hours, and then the attempt must end without its unit.
+fn left_alone(mut cluster: Simulated) {
+    let token = cluster.state().token().cloned();
+    assert!(cluster.stage() == Some("mutate") && !cluster.is_sent("w-1"));
+    cluster.crash_now();
+    cluster.pass(HOURS);
+    while cluster.state().token().cloned() == token {
+        assert!(!cluster.is_sent("w-1"));
+        cluster.turn();
+    }
+    assert!(!cluster.is_unschedulable("w-1"));
+    cluster.run_to_the_end();
+    cluster.assert_upgraded_once_each();
 }

@@ -453,7 +453,7 @@ impl Simulated {
         crashes
     }
 
-    fn pass(&mut self, by: Duration) {
+    pub fn pass(&mut self, by: Duration) {
         self.now += SignedDuration::try_from(by).unwrap();
         let now = self.now;
         for node in self.nodes.values_mut() {
