@@ -214,8 +214,7 @@ pub(super) fn run_deleted() -> Finding {
 /// Whether the mutation of a step cannot have begun and never will: nothing was sent, the node has refused
 /// it, or the node had not seen it when it was asked, so long after it could have been sent that it refuses it now.
 pub(super) fn cannot_have_begun(it: &Active, observed: &Observed<'_>, now: Timestamp) -> bool {
-    let sent = it.intent.as_ref().filter(|intent| intent.action == Action::Unit && !intent.unsent);
-    let Some(intent) = sent else { return true };
+    let Some(intent) = it.sent() else { return true };
     let read =
         observed.known.ledger.as_ref().filter(|read| read.token == it.token && read.node == intent.node);
     let Some(read) = read else { return false };

@@ -228,6 +228,18 @@ fn drain_node(
         let finding = Finding::new(Reason::DrainDeadline, node.name.0.clone(), what);
         return put_back(state, it, finding, observed, now);
     }
+    emptied(state, it, node, observed, now, |state| enter(state, it, work, Stage::Mutate, now))
+}
+
+/// Makes the pods leave that a drain makes leave, and goes on when they and their volumes are gone.
+fn emptied(
+    state: State,
+    it: &Active,
+    node: &Node,
+    observed: &Observed<'_>,
+    now: Timestamp,
+    go_on: impl FnOnce(State) -> Turn,
+) -> Turn {
     let pods = observed.pods.map(|pods| pods.fresh(now, observed.settings.check_seconds_max));
     let pods = match pods {
         Some(Ok(pods)) => pods,
@@ -245,7 +257,7 @@ fn drain_node(
         return held(state, it, plan.blocked, observed, now);
     }
     if plan.is_done() {
-        return detach(state, it, work, node, pods, observed, now);
+        return detached(state, it, node, pods, observed, now, go_on);
     }
     if plan.evict.is_empty() {
         return linger(state, plan.waiting, now);
@@ -265,21 +277,21 @@ fn drain_node(
 }
 
 /// Waits until the volumes of the pods that have left are detached: a change that restarts the kubelet, or fails, would
-/// keep them here while the pods wait for them elsewhere. The drain's deadline goes on.
-fn detach(
+/// keep them here while the pods wait for them elsewhere. The deadline of the stage goes on.
+fn detached(
     state: State,
     it: &Active,
-    work: &NodeWork,
     node: &Node,
     pods: &[drain::Pod],
     observed: &Observed<'_>,
     now: Timestamp,
+    go_on: impl FnOnce(State) -> Turn,
 ) -> Turn {
     // One from an attempt before, or from before the last eviction, says nothing of now.
-    let in_drain = Duration::try_from(now.duration_since(it.stage_since)).unwrap_or_default();
+    let in_stage = Duration::try_from(now.duration_since(it.stage_since)).unwrap_or_default();
     let acted = observed.known.act.as_ref().map(|acted| acted.age);
     let read = observed.known.volumes.as_ref().filter(|read| {
-        read.node == node.name && read.age <= in_drain && acted.is_none_or(|age| read.age < age)
+        read.node == node.name && read.age <= in_stage && acted.is_none_or(|age| read.age < age)
     });
     let Some(read) = read else { return Turn::run(state, Command::ReadVolumes(node.name.clone())) };
     let findings = match &read.result {
@@ -287,7 +299,7 @@ fn detach(
         Err(finding) => vec![finding.clone()],
     };
     if findings.is_empty() {
-        return enter(state, it, work, Stage::Mutate, now);
+        return go_on(state);
     }
     let turn = linger(state, findings, now);
     if read.age >= Duration::from_secs(observed.settings.unit_poll_seconds) {
@@ -318,7 +330,8 @@ fn mutate(
         }
     };
     let barred = barred(&state, it, node, observed, now);
-    match follow(state.clone(), it, kind, node, barred, observed, now) {
+    let may_have_come = barred.is_none() && it.sent().is_none();
+    let go_on = |state: State| match follow(state.clone(), it, kind, node, barred, observed, now) {
         Followed::Turn(turn) => *turn,
         Followed::Ended { code: 0, .. } => enter(state, it, work, Stage::Verify, now),
         Followed::Ended { code, output, .. } => failed(state, unit_failed(&node.name, code, &output)),
@@ -328,7 +341,9 @@ fn mutate(
         }
         // Nothing of the node was changed: it need not stay out of service until the next attempt may begin.
         Followed::NotBegun(finding) => put_back(state, it, finding, observed, now),
-    }
+    };
+    // Pods come to a cordoned node too: some put up with it, and somebody may have uncordoned it for a while.
+    if may_have_come { emptied(state, it, node, observed, now, go_on) } else { go_on(state) }
 }
 
 /// Why the unit of a node is not to be sent any more. A gate may have held it for long: the run or the node was given up, or

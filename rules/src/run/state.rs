@@ -105,6 +105,14 @@ pub struct Active {
     pub held_since: Option<Timestamp>,
 }
 
+impl Active {
+    /// The unit that may have been sent to a node.
+    #[must_use]
+    pub fn sent(&self) -> Option<&Intended> {
+        self.intent.as_ref().filter(|intent| intent.action == Action::Unit && !intent.unsent)
+    }
+}
+
 /// What a running step needs to remember.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Work {

@@ -201,3 +201,40 @@ fn left_alone(mut cluster: Simulated) {
     cluster.run_to_the_end();
     cluster.assert_upgraded_once_each();
 }
+
+#[test]
+fn pods_that_came_after_the_drain_are_evicted_before_the_unit() {
+    for crashes in [false, true] {
+        for turns in 0..5 {
+            let mut cluster = at("w-1", "mutate", 160);
+            for _ in 0..turns {
+                cluster.turn();
+            }
+            assert!(!cluster.is_sent("w-1"));
+            if crashes {
+                cluster.crash_now();
+            }
+            cluster.bind_pod("w-1");
+            // The simulation refuses a unit for a node with pods.
+            cluster.run_to_the_end();
+            cluster.assert_upgraded_once_each();
+            assert_eq!(cluster.started.iter().filter(|step| *step == "worker/w-1").count(), 1);
+        }
+    }
+}
+
+#[test]
+fn pods_that_come_again_and_again_after_the_drain_have_the_node_given_back_at_the_deadline() {
+    let mut cluster = at("w-1", "mutate", 161);
+    let since = cluster.now();
+    while cluster.stage() == Some("mutate") {
+        if cluster.pods_on("w-1") == 0 {
+            cluster.bind_pod("w-1");
+        }
+        cluster.turn();
+    }
+    let minutes = cluster.now().duration_since(since).as_mins();
+    assert!((15..17).contains(&minutes) && !cluster.is_sent("w-1"), "{minutes}");
+    cluster.run_to_the_end();
+    cluster.assert_upgraded_once_each();
+}

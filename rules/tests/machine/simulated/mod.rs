@@ -343,6 +343,11 @@ impl Simulated {
         self.pods.push((pod(name, 0), None));
     }
 
+    /// A pod that comes to a node, cordoned or not.
+    pub fn bind_pod(&mut self, node: &str) {
+        self.pods.push((pod(node, 7), None));
+    }
+
     pub fn set_address(&mut self, name: &str, address: &str) {
         self.nodes.get_mut(name).unwrap().internal_ip = Some(address.to_owned());
     }
@@ -847,6 +852,7 @@ impl Simulated {
             return;
         }
         let is_upgrade = matches!(order.kind, UnitKind::UpgradeFirst | UnitKind::UpgradeNode);
+        assert!(!is_upgrade || self.pods_on(&order.node.name.0) == 0, "a unit went to a node with pods");
         let is_changed = is_upgrade && self.is_changed_since(order);
         let fails = is_upgrade && self.failing_node.as_ref() == Some(&order.node.name.0);
         let code = i32::from(fails || self.chance(self.faults.unit_fails_percent));
