@@ -94,15 +94,13 @@ fn standing(state: &State, it: &Active, observed: &Observed<'_>, now: Timestamp)
         matches!(finding.reason, Reason::PdbBlocked | Reason::PdbOfOthers | Reason::PdbUnobserved)
     };
     let verdict = observed.verdict.iter().filter(|finding| !(is_drained && is_of_budgets(finding))).cloned();
-    let etcd = match &it.step {
-        Step::ControlPlane(node) => {
-            let mut findings = observed.etcd_findings(now);
-            findings.retain(|finding| finding.subject != node.0 || state.begun_on(node).is_none());
-            findings
-        }
-        Step::Preflight | Step::Snapshot | Step::Prepare | Step::Worker(_) | Step::Postflight => Vec::new(),
-    };
-    verdict.chain(etcd).collect()
+    let mut findings: Vec<Finding> = verdict.collect();
+    if let (Step::ControlPlane(node), Work::OneNode(work)) = (&it.step, &it.work) {
+        let has_begun = state.begun_on(node, &work.before.uid).is_some();
+        let etcd = observed.etcd_findings(now).into_iter();
+        findings.extend(etcd.filter(|finding| !(has_begun && finding.subject == node.0)));
+    }
+    findings
 }
 
 /// What a check that does not allow found: its findings, or that it came too late to act on.
@@ -193,7 +191,7 @@ pub(super) fn put_back(
     if work.stage > Stage::Mutate || !cannot_have_begun(it, observed, now) {
         return linger(state, vec![finding], now);
     }
-    if state.begun_on(&work.before.name).is_some() {
+    if state.begun_on(&work.before.name, &work.before.uid).is_some() {
         return fail(state, it, finding, observed, now);
     }
     state.position = Position::active(Active {

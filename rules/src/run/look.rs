@@ -71,7 +71,7 @@ fn found(
     now: Timestamp,
 ) -> Vec<Finding> {
     let mut findings = node_findings(state, survey, node, observed, now);
-    if state.begun_on(&node.name).is_some() {
+    if state.begun_on(&node.name, &node.uid).is_some() {
         // People restart a node that was left half done; it must not wait for quiet, it must be finished.
         findings.retain(|finding| finding.reason != Reason::NodeRebootedRecently);
     }

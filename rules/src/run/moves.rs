@@ -132,9 +132,20 @@ fn after(pause_seconds: u64, now: Timestamp) -> Timestamp {
 
 /// Writes down that an attempt ended without success.
 fn attempted(state: &mut State, it: &Active, not_before: Timestamp) {
-    let begun = may_have_begun(it) || state.attempted(&it.step).is_some_and(|before| before.begun);
+    let before = match &it.work {
+        Work::OneNode(work) => Some(&work.before),
+        Work::Whole | Work::EveryNode { .. } => None,
+    };
+    let was_begun = before.is_some_and(|node| state.begun_on(&node.name, &node.uid).is_some());
+    let (uid, begun) = (before.map(|node| node.uid.clone()), may_have_begun(it) || was_begun);
     state.attempted.retain(|attempted| attempted.step != it.step);
-    state.attempted.push(Attempted { step: it.step.clone(), attempt: it.token.attempt, not_before, begun });
+    state.attempted.push(Attempted {
+        step: it.step.clone(),
+        attempt: it.token.attempt,
+        not_before,
+        uid,
+        begun,
+    });
     let excess = state.attempted.len().saturating_sub(ATTEMPTED_LENGTH_MAX);
     state.attempted.drain(..excess);
 }

@@ -84,7 +84,10 @@ fn was_left_alone(
 ) -> bool {
     match work.stage {
         Stage::Cordon | Stage::Drain => true,
-        Stage::Mutate => cannot_have_begun(it, observed, now) && state.begun_on(&work.before.name).is_none(),
+        Stage::Mutate => {
+            cannot_have_begun(it, observed, now)
+                && state.begun_on(&work.before.name, &work.before.uid).is_none()
+        }
         Stage::Verify => false,
         // Only a node whose change cannot have begun is put back.
         Stage::Uncordon => work.returning.is_some(),
@@ -165,7 +168,7 @@ fn not_begun(
     observed: &Observed<'_>,
     now: Timestamp,
 ) -> Turn {
-    let has_begun = state.begun_on(&node.name).is_some();
+    let has_begun = state.begun_on(&node.name, &node.uid).is_some();
     let is_for_people = findings.iter().all(|finding| finding.reason == Reason::ConfigDrift);
     if let Some(finding) = findings.iter().find(|finding| finding.reason == Reason::StateWentBackwards) {
         return halt(state, it, finding.clone(), now);

@@ -238,3 +238,31 @@ fn pods_that_come_again_and_again_after_the_drain_have_the_node_given_back_at_th
     cluster.run_to_the_end();
     cluster.assert_upgraded_once_each();
 }
+
+#[test]
+fn a_node_that_took_the_name_of_a_half_done_one_is_given_back() {
+    for (seed, is_known) in [(170, true), (171, false)] {
+        let mut cluster = Simulated::new(1, 2, seed, Faults::default());
+        cluster.failing_node = Some("w-1".to_owned());
+        while cluster.state().attempted.is_empty() {
+            cluster.turn();
+        }
+        cluster.failing_node = None;
+        cluster.replace("w-1");
+        if !is_known {
+            // As an older version has stored it: nobody knows whether this is the same node.
+            cluster.run.status.as_mut().unwrap().attempted[0].uid = None;
+        }
+        while cluster.stage() != Some("drain") {
+            cluster.turn();
+        }
+        cluster.gate_is_shut = true;
+        while attempt(&cluster) == 2 {
+            cluster.turn();
+        }
+        assert_eq!(cluster.is_unschedulable("w-1"), !is_known);
+        cluster.gate_is_shut = false;
+        cluster.run_to_the_end();
+        assert_eq!(cluster.upgrades_of("w-1"), 1);
+    }
+}

@@ -348,6 +348,14 @@ impl Simulated {
         self.pods.push((pod(node, 7), None));
     }
 
+    /// Another machine takes the place of a node, under its name.
+    pub fn replace(&mut self, name: &str) {
+        let role = self.nodes[name].role;
+        let new = Node { uid: "uid-new".to_owned(), ..node(name, role, self.now) };
+        self.nodes.insert(name.to_owned(), Node { machine_id: "machine-new".to_owned(), ..new });
+        self.installed.remove(name);
+    }
+
     pub fn set_address(&mut self, name: &str, address: &str) {
         self.nodes.get_mut(name).unwrap().internal_ip = Some(address.to_owned());
     }
