@@ -381,7 +381,7 @@ impl Reason {
             ),
             Self::NodeReplaced => entry(
                 "node_replaced",
-                "a node of this name has another uid than when its step began",
+                "a node of this name has another uid, or another machine, than when its step began",
                 "look at the node, then set spec.retry",
             ),
             Self::NodeChanged => {

@@ -292,6 +292,9 @@ pub struct NodeBefore {
     pub name: NodeName,
     /// The uid of its Node object.
     pub uid: String,
+    /// The id of its machine, if it was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine_id: Option<String>,
     /// Its kubelet's version.
     pub kubelet_version: String,
     /// It was unschedulable, by somebody else's decision, and stays so.

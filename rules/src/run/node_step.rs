@@ -13,7 +13,7 @@ use super::observed::{Observed, Turn};
 use super::state::{Action, Active, Intended, NodeWork, Position, State, Work};
 use super::step::{Stage, Step};
 use super::visit::{Followed, follow, unit_failed, unit_vanished};
-use crate::api::{CordonedNodes, UnpreparedNode};
+use crate::api::{CordonedNodes, NodeBefore, UnpreparedNode};
 use crate::drain;
 use crate::reason::{Finding, Reason};
 use crate::snapshot::{Node, Role};
@@ -43,8 +43,7 @@ pub(super) fn node_step(
             halt(state, &it, finding, now)
         };
     };
-    if node.uid != work.before.uid {
-        let detail = format!("uid was {}, is {}", work.before.uid, node.uid);
+    if let Some(detail) = replaced(node, &work.before) {
         return halt(state, &it, Finding::new(Reason::NodeReplaced, node.name.0.clone(), detail), now);
     }
     let target = match observed.target() {
@@ -66,6 +65,16 @@ pub(super) fn node_step(
         Stage::Verify => verify(state, &it, &work, node, &target, observed, now),
         Stage::Uncordon => uncordon(state, &it, &work, node, observed, now),
     }
+}
+
+/// What tells that this is not the node that the step began with. Its object outlives a machine that is set up anew under
+/// the same name. A kubelet that does not say which machine it is on says nothing.
+fn replaced(node: &Node, before: &NodeBefore) -> Option<String> {
+    if node.uid != before.uid {
+        return Some(format!("uid was {}, is {}", before.uid, node.uid));
+    }
+    let was = before.machine_id.as_ref().filter(|was| **was != node.machine_id)?;
+    (!node.machine_id.is_empty()).then(|| format!("machine id was {was}, is {}", node.machine_id))
 }
 
 /// That people have asked meanwhile for the node to be left as it is, if so.

@@ -266,3 +266,25 @@ fn a_node_that_took_the_name_of_a_half_done_one_is_given_back() {
         assert_eq!(cluster.upgrades_of("w-1"), 1);
     }
 }
+
+#[test]
+fn a_node_whose_machine_was_changed_in_mid_step_halts() {
+    for stage in ["cordon", "drain", "mutate", "verify"] {
+        let mut cluster = at("w-1", stage, 180);
+        cluster.set_machine_id("w-1", "machine-new");
+        cluster.turns(10);
+        assert_eq!(cluster.halted(), Some("node_replaced".to_owned()), "{stage}");
+        // A kubelet that is just coming up says nothing yet, and an older version has written nothing down.
+        let mut silent = at("w-1", stage, 180);
+        silent.set_machine_id("w-1", "");
+        silent.turns(10);
+        silent.set_machine_id("w-1", "machine-w-1");
+        let mut unknown = at("w-1", stage, 180);
+        unknown.run.status.as_mut().unwrap().active[0].node.as_mut().unwrap().machine_id = None;
+        unknown.set_machine_id("w-1", "machine-new");
+        for mut cluster in [silent, unknown] {
+            cluster.run_to_the_end();
+            assert_eq!(cluster.upgrades_of("w-1"), 1, "{stage}");
+        }
+    }
+}

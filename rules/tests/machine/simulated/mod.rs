@@ -356,6 +356,10 @@ impl Simulated {
         self.installed.remove(name);
     }
 
+    pub fn set_machine_id(&mut self, name: &str, machine_id: &str) {
+        self.nodes.get_mut(name).unwrap().machine_id = machine_id.to_owned();
+    }
+
     pub fn set_address(&mut self, name: &str, address: &str) {
         self.nodes.get_mut(name).unwrap().internal_ip = Some(address.to_owned());
     }
