@@ -406,6 +406,10 @@ impl Simulated {
         self.units.iter().any(|u| u.order.node.name.0 == name && is_upgrade(u.order.kind))
     }
 
+    pub fn is_snapshot_sent(&self) -> bool {
+        self.units.iter().any(|unit| unit.order.kind == UnitKind::Snapshot)
+    }
+
     pub fn upgrades_of(&self, name: &str) -> usize {
         let is_upgrade = |kind| matches!(kind, UnitKind::UpgradeFirst | UnitKind::UpgradeNode);
         self.units
