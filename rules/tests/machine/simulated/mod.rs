@@ -794,7 +794,7 @@ impl Simulated {
             booted_at: at - SignedDuration::from_hours(100),
             clock_off_seconds: 0,
             disk_free_mib: 100_000,
-            ledger_sequence: 0,
+            ledger_sequence: self.newest_sequence(&node.name),
             patches_missing: self.without_patches.as_ref() == Some(&node.name.0),
             packages: order
                 .with_packages
@@ -817,6 +817,11 @@ impl Simulated {
         for name in &order.manifests_on {
             *self.manifests_asked.entry(name.0.clone()).or_default() += 1;
         }
+    }
+
+    fn newest_sequence(&self, node: &NodeName) -> u64 {
+        let of_node = self.units.iter().filter(|unit| unit.order.node.name == *node);
+        of_node.map(|unit| unit.order.token.sequence).max().unwrap_or(0)
     }
 
     /// The manifests as they lie on a node: what people have changed is in each of them.
