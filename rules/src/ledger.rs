@@ -31,8 +31,8 @@ pub fn parse(text: &str, order: &LedgerOrder) -> Result<LedgerReading, Finding> 
 }
 
 /// A ledger ahead of its run: etcd was restored, or the run's status was put back by hand.
-pub(crate) fn went_backwards(node: &NodeName, in_ledger: u64, given_out: u64) -> Finding {
-    let detail = format!("its ledger has token {in_ledger}, the run has given out {given_out}");
+pub(crate) fn went_backwards(node: &NodeName, in_ledger: u64, sent: u64) -> Finding {
+    let detail = format!("its ledger has token {in_ledger}, the run has sent none after {sent}");
     Finding::new(Reason::StateWentBackwards, node.0.clone(), detail)
 }
 

@@ -50,6 +50,7 @@ pub enum Reason {
     NodeChanged,
     NodeCordonedByHuman,
     NodeUncordonedByHuman,
+    NodeSkipped,
     NodeRebootedRecently,
     NodeAddressMissing,
     ControllerLeaseStale,
@@ -402,7 +403,7 @@ impl Reason {
             ),
             Self::NodeReplaced => entry(
                 "node_replaced",
-                "a node of this name has another uid than when its step began",
+                "a node of this name has another uid, or another machine, than when its step began",
                 "look at the node, then set spec.retry",
             ),
             Self::NodeChanged => {
@@ -418,6 +419,9 @@ impl Reason {
                 "somebody uncordoned the node in the middle of its step",
                 "nothing; it is left as it is",
             ),
+            Self::NodeSkipped => {
+                entry("node_skipped", "spec.skip names the node at work", "nothing; it is left as it is")
+            }
             Self::NodeRebootedRecently => entry(
                 "node_rebooted_recently",
                 "a node booted less than the quiet time ago",
@@ -1158,7 +1162,7 @@ impl Reason {
             ),
             Self::HoldDeadline => entry(
                 "hold_deadline",
-                "the gate stayed closed for too long after the cordon",
+                "the step came no further for too long",
                 "nothing; the node was put back",
             ),
         }
@@ -1203,6 +1207,7 @@ impl Reason {
         Self::NodeChanged,
         Self::NodeCordonedByHuman,
         Self::NodeUncordonedByHuman,
+        Self::NodeSkipped,
         Self::NodeRebootedRecently,
         Self::NodeAddressMissing,
         Self::ControllerLeaseStale,

@@ -304,6 +304,9 @@ pub struct NodeBefore {
     pub name: NodeName,
     /// The uid of its Node object.
     pub uid: String,
+    /// The id of its machine, if it was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine_id: Option<String>,
     /// Its kubelet's version.
     pub kubelet_version: String,
     /// It was unschedulable, by somebody else's decision, and stays so.
@@ -321,6 +324,9 @@ pub struct AttemptedStep {
     /// The next attempt may not start earlier.
     #[schemars(with = "String")]
     pub not_before: Timestamp,
+    /// The uid of the Node object that it was tried on: another machine of this name is not meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
     /// In one of the attempts the node's change has begun, and is not known to be whole: only a person gives such a
     /// node back.
     #[serde(default)]

@@ -248,6 +248,7 @@ fn before(node: &Node, observed: &Observed<'_>) -> NodeBefore {
     NodeBefore {
         name: node.name.clone(),
         uid: node.uid.clone(),
+        machine_id: Some(node.machine_id.clone()).filter(|id| !id.is_empty()),
         kubelet_version: node.kubelet_version.as_ref().map_or_else(Clone::clone, ToString::to_string),
         unschedulable: observed.is_cordoned_by_others(node),
     }

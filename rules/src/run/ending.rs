@@ -53,7 +53,7 @@ pub(super) fn ending(state: State, observed: &Observed<'_>, now: Timestamp) -> T
 /// Whether a node that this run holds is what it was before, or all that it should become. What people asked to be
 /// left as it is they have judged themselves.
 fn is_whole(state: &State, node: &Node, observed: &Observed<'_>, now: Timestamp) -> bool {
-    state.begun_on(&node.name).is_none()
+    state.begun_on(&node.name, &node.uid).is_none()
         || observed.is_skipped(&node.name)
         || observed.target().is_ok_and(|target| not_verified(node, &target, observed, now).is_empty())
 }
@@ -62,7 +62,7 @@ fn is_whole(state: &State, node: &Node, observed: &Observed<'_>, now: Timestamp)
 fn stay(mut state: State, node: &Node, now: Timestamp) -> Turn {
     let detail = "the run was deleted before its change was whole";
     let finding = Finding::new(Reason::NodeHalfUpgraded, node.name.0.clone(), detail);
-    if let Some(attempted) = state.begun_on(&node.name).cloned()
+    if let Some(attempted) = state.begun_on(&node.name, &node.uid).cloned()
         && !matches!(state.position, Position::Halted(_))
     {
         remember(&mut state, now, &attempted.step.to_string(), &format!("halted: {}", finding.reason));
@@ -87,7 +87,7 @@ fn finish_node(state: &State, it: &Active, observed: &Observed<'_>, now: Timesta
     if work.stage == Stage::Uncordon {
         return None;
     }
-    if state.begun_on(&work.before.name).is_some() {
+    if state.begun_on(&work.before.name, &work.before.uid).is_some() {
         return None;
     }
     Some(put_back(state.clone(), it, run_deleted(), observed, now))

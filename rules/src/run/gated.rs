@@ -9,7 +9,7 @@ use super::command::{CheckOrder, Checked, Command, Proof};
 use super::moves::{fail, holds, linger};
 use super::observed::{Observed, Turn};
 use super::state::{Action, Active, Intended, NodeWork, Position, State, Work};
-use super::step::Stage;
+use super::step::{Stage, Step};
 use crate::gate::Form;
 use crate::name::NodeName;
 use crate::reason::{Finding, Reason};
@@ -37,7 +37,7 @@ pub(super) fn gated(
     if observed.run.spec.paused {
         return held(state, it, vec![Finding::new(Reason::Paused, "spec.paused", "")], observed, now);
     }
-    let standing = standing(it, observed);
+    let standing = standing(&state, it, observed, now);
     if !standing.is_empty() {
         return held(state, it, standing, observed, now);
     }
@@ -83,15 +83,24 @@ pub(super) fn gated(
     }
 }
 
-/// What the verdict has against the next change of a step. Once a node's drain has begun, budgets have no say in it: the
-/// API server asks each eviction's own budget, and after the drain nothing leaves any more. What no budget has room for
-/// holds the next node.
-fn standing(it: &Active, observed: &Observed<'_>) -> Vec<Finding> {
+/// What stands against the next change of a step: the verdict and, for a control-plane node, any member of etcd that is not
+/// well, because the change takes one more away. A node that is half done may have broken its own, and must be mended.
+///
+/// Once a node's drain has begun, budgets have no say in it: the API server asks each eviction's own budget, and after
+/// the drain nothing leaves any more. What no budget has room for holds the next node.
+fn standing(state: &State, it: &Active, observed: &Observed<'_>, now: Timestamp) -> Vec<Finding> {
     let is_drained = matches!(&it.work, Work::OneNode(work) if work.stage >= Stage::Drain);
     let is_of_budgets = |finding: &&Finding| {
         matches!(finding.reason, Reason::PdbBlocked | Reason::PdbOfOthers | Reason::PdbUnobserved)
     };
-    observed.verdict.iter().filter(|finding| !(is_drained && is_of_budgets(finding))).cloned().collect()
+    let verdict = observed.verdict.iter().filter(|finding| !(is_drained && is_of_budgets(finding))).cloned();
+    let mut findings: Vec<Finding> = verdict.collect();
+    if let (Step::ControlPlane(node), Work::OneNode(work)) = (&it.step, &it.work) {
+        let has_begun = state.begun_on(node, &work.before.uid).is_some();
+        let etcd = observed.etcd_findings(now).into_iter();
+        findings.extend(etcd.filter(|finding| !(has_begun && finding.subject == node.0)));
+    }
+    findings
 }
 
 /// What a check that does not allow found: its findings, or that it came too late to act on.
@@ -148,12 +157,17 @@ pub(super) fn held(
     state.holds = holds(&state.holds, findings, now);
     let held_seconds = u64::try_from(now.duration_since(since).as_secs()).unwrap_or(0);
     if held_seconds >= observed.settings.hold_seconds_max {
-        let first = state.holds.first().map(|(finding, _)| finding.to_string()).unwrap_or_default();
-        let finding = Finding::new(Reason::HoldDeadline, it.step.to_string(), first);
+        let finding = held_too_long(&state, it);
         return put_back(state, it, finding, observed, now);
     }
     state.position = Position::active(Active { held_since: Some(since), ..it.clone() });
     Turn::wait(state, 1)
+}
+
+/// That a step came no further for too long, with what stood in its way.
+pub(super) fn held_too_long(state: &State, it: &Active) -> Finding {
+    let first = state.holds.first().map(|(finding, _)| finding.to_string()).unwrap_or_default();
+    Finding::new(Reason::HoldDeadline, it.step.to_string(), first)
 }
 
 /// The nodes that need not be Ready for a step to go on: the one that is at work, and what people asked to leave.
@@ -178,7 +192,7 @@ pub(super) fn put_back(
     if work.stage > Stage::Mutate || !cannot_have_begun(it, observed, now) {
         return linger(state, vec![finding], now);
     }
-    if state.begun_on(&work.before.name).is_some() {
+    if state.begun_on(&work.before.name, &work.before.uid).is_some() {
         return fail(state, it, finding, observed, now);
     }
     state.position = Position::active(Active {
@@ -199,8 +213,7 @@ pub(super) fn run_deleted() -> Finding {
 /// Whether the mutation of a step cannot have begun and never will: nothing was sent, the node has refused
 /// it, or the node had not seen it when it was asked, so long after it could have been sent that it refuses it now.
 pub(super) fn cannot_have_begun(it: &Active, observed: &Observed<'_>, now: Timestamp) -> bool {
-    let sent = it.intent.as_ref().filter(|intent| intent.action == Action::Unit && !intent.unsent);
-    let Some(intent) = sent else { return true };
+    let Some(intent) = it.sent() else { return true };
     let read =
         observed.known.ledger.as_ref().filter(|read| read.token == it.token && read.node == intent.node);
     let Some(read) = read else { return false };

@@ -263,8 +263,10 @@ pub(super) fn node_findings(
             format!("{} MiB free, {} MiB wanted", survey.disk_free_mib, settings.disk_free_mib_min),
         );
     }
-    if survey.ledger_sequence > state.sequence {
-        let ahead = went_backwards(&node.name, survey.ledger_sequence, state.sequence);
+    // The token at hand is sent to nobody before this is judged, in preflight and before a node's own step.
+    let sent = state.sequence.saturating_sub(1);
+    if survey.ledger_sequence > sent {
+        let ahead = went_backwards(&node.name, survey.ledger_sequence, sent);
         found(ahead.reason, ahead.detail);
     }
     if let Some(kubeadm) = survey.kubeadm.as_ref().filter(|kubeadm| !kubeadm.agrees) {

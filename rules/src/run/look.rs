@@ -1,9 +1,11 @@
 //! The look at one node right before its own step touches it: what preflight saw may be hours old, and a node that came
 //! since was never seen.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
-use super::command::{NodeSurvey, Packages, SurveyOrder};
+use super::command::{NodeSurvey, Packages, SurveyOrder, Surveyed};
 use super::judge::node_findings;
 use super::manifests::judge;
 use super::observed::Observed;
@@ -22,7 +24,7 @@ pub(super) enum Look {
     Found(Vec<Finding>),
 }
 
-/// Judges what the node said since this part of its step began. At the target it is asked too: an attempt before may
+/// Judges what the node said a moment ago, in this part of its step. At the target it is asked too: an attempt before may
 /// have been cut, and a person may have finished the node and changed it.
 pub(super) fn look(
     state: &mut State,
@@ -32,7 +34,9 @@ pub(super) fn look(
     observed: &Observed<'_>,
     now: Timestamp,
 ) -> Look {
-    let asked = observed.known.survey.as_ref().filter(|surveyed| surveyed.is_since(it.stage_since, now));
+    let age_max = Duration::from_secs(observed.settings.verdict_seconds_max);
+    let is_young = |surveyed: &&Surveyed| surveyed.is_since(it.stage_since, now) && surveyed.age <= age_max;
+    let asked = observed.known.survey.as_ref().filter(is_young);
     let answer = asked.and_then(|surveyed| {
         surveyed.nodes.iter().find(|(name, _)| *name == node.name).map(|(_, answer)| (surveyed.at, answer))
     });
@@ -67,7 +71,7 @@ fn found(
     now: Timestamp,
 ) -> Vec<Finding> {
     let mut findings = node_findings(state, survey, node, observed, now);
-    if state.begun_on(&node.name).is_some() {
+    if state.begun_on(&node.name, &node.uid).is_some() {
         // People restart a node that was left half done; it must not wait for quiet, it must be finished.
         findings.retain(|finding| finding.reason != Reason::NodeRebootedRecently);
     }

@@ -70,7 +70,7 @@ pub(super) fn judge(
     match worth(said, node, observed) {
         Ok((version, changes)) => note(state, node, version, said, changes, at),
         Err(why) => {
-            let has_begun = state.begun_on(&node.name).is_some();
+            let has_begun = state.begun_on(&node.name, &node.uid).is_some();
             let before = record_of(state, node);
             if !before.is_some_and(|record| still_holds(record, said, has_begun, target)) {
                 let more = "; as its change has begun, put the manifests back as they were, or finish the node with kubeadm by hand";

@@ -62,7 +62,7 @@ pub(super) fn finish(mut state: State, it: &Active, observed: &Observed<'_>, now
 }
 
 /// The attempt is over without success: another one waits under a new token, after a pause that grows; after the
-/// last one the run halts.
+/// last one the run halts. A node that people leave out halts nothing: the other attempt never begins, and the run goes on.
 pub(super) fn fail(
     state: State,
     it: &Active,
@@ -74,7 +74,8 @@ pub(super) fn fail(
     let is_fulfilled = |retry: &&Retry| retry.step == it.step.to_string() && retry.attempt < it.token.attempt;
     let wished = observed.run.spec.retry.as_ref().filter(is_fulfilled);
     let attempts_max = wished.map_or(0, |retry| retry.attempt).saturating_add(observed.settings.attempts_max);
-    if it.token.attempt >= attempts_max {
+    let is_left_out = it.step.node().is_some_and(|node| observed.is_skipped(node));
+    if it.token.attempt >= attempts_max && !is_left_out {
         return halt(
             state,
             it,
@@ -132,9 +133,20 @@ fn after(pause_seconds: u64, now: Timestamp) -> Timestamp {
 
 /// Writes down that an attempt ended without success.
 fn attempted(state: &mut State, it: &Active, not_before: Timestamp) {
-    let begun = may_have_begun(it) || state.attempted(&it.step).is_some_and(|before| before.begun);
+    let before = match &it.work {
+        Work::OneNode(work) => Some(&work.before),
+        Work::Whole | Work::EveryNode { .. } => None,
+    };
+    let was_begun = before.is_some_and(|node| state.begun_on(&node.name, &node.uid).is_some());
+    let (uid, begun) = (before.map(|node| node.uid.clone()), may_have_begun(it) || was_begun);
     state.attempted.retain(|attempted| attempted.step != it.step);
-    state.attempted.push(Attempted { step: it.step.clone(), attempt: it.token.attempt, not_before, begun });
+    state.attempted.push(Attempted {
+        step: it.step.clone(),
+        attempt: it.token.attempt,
+        not_before,
+        uid,
+        begun,
+    });
     let excess = state.attempted.len().saturating_sub(ATTEMPTED_LENGTH_MAX);
     state.attempted.drain(..excess);
 }

@@ -26,7 +26,9 @@ pub fn needs(state: &State) -> Needs {
     match (&it.step, &it.work) {
         (Step::Preflight, _) => Needs::AllPodsBudgetsAndPlaces,
         (Step::Postflight, _) => Needs::AllPods,
-        (Step::ControlPlane(_) | Step::Worker(_), Work::OneNode(work)) if work.stage == Stage::Drain => {
+        (Step::ControlPlane(_) | Step::Worker(_), Work::OneNode(work))
+            if work.stage == Stage::Drain || work.stage == Stage::Mutate && it.sent().is_none() =>
+        {
             Needs::PodsOn(work.before.name.clone())
         }
         (Step::ControlPlane(_) | Step::Worker(_) | Step::Snapshot | Step::Prepare, _) => Needs::Nothing,

@@ -20,7 +20,13 @@ pub(super) fn next_step(
     now: Timestamp,
 ) -> Option<Step> {
     let begun = observed.control_plane_has_begun(target);
-    let is_done = |step: &Step| state.finished(step).is_some_and(|it| begun || is_young(it, observed, now));
+    // A snapshot that was heard of late is older than its step.
+    let since = |it: &Finished| match (&it.step, &state.snapshot) {
+        (Step::Snapshot, Some(snapshot)) => snapshot.taken_at,
+        _ => it.finished_at,
+    };
+    let is_done =
+        |step: &Step| state.finished(step).is_some_and(|it| begun || is_young(since(it), observed, now));
     if let Some(step) = [Step::Preflight, Step::Snapshot].into_iter().find(|step| !is_done(step)) {
         return Some(step);
     }
@@ -35,8 +41,8 @@ pub(super) fn next_step(
 
 /// Preflight and snapshot say what was true then: too long ago is done again, unless the control plane has begun
 /// to change, after which neither can be. One from the future is as old as anything can be: the clock was set back.
-fn is_young(finished: &Finished, observed: &Observed<'_>, now: Timestamp) -> bool {
-    let age = now.duration_since(finished.finished_at).as_secs();
+fn is_young(since: Timestamp, observed: &Observed<'_>, now: Timestamp) -> bool {
+    let age = now.duration_since(since).as_secs();
     match u64::try_from(age) {
         Ok(age) => age <= observed.settings.preflight_seconds_max,
         Err(_) => age.unsigned_abs() <= observed.settings.clock_skew_seconds_max,

@@ -6,14 +6,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::command::{Command, CordonOrder, EvictOrder, UncordonOrder, UnitKind};
-use super::gated::{cannot_have_begun, gated, held, put_back, run_deleted};
+use super::gated::{cannot_have_begun, gated, held, held_too_long, put_back, run_deleted};
 use super::look::{Look, look};
 use super::moves::{NOT_BEGUN, fail, finish, halt, linger, put_off, remember, retry_later};
 use super::observed::{Observed, Turn};
 use super::state::{Action, Active, Intended, NodeWork, Position, State, Work};
 use super::step::{Stage, Step};
 use super::visit::{Followed, follow, unit_failed, unit_vanished};
-use crate::api::{CordonedNodes, UnpreparedNode};
+use crate::api::{CordonedNodes, NodeBefore, UnpreparedNode};
 use crate::drain;
 use crate::reason::{Finding, Reason};
 use crate::snapshot::{Node, Role};
@@ -43,14 +43,18 @@ pub(super) fn node_step(
             halt(state, &it, finding, now)
         };
     };
-    if node.uid != work.before.uid {
-        let detail = format!("uid was {}, is {}", work.before.uid, node.uid);
+    if let Some(detail) = replaced(node, &work.before) {
         return halt(state, &it, Finding::new(Reason::NodeReplaced, node.name.0.clone(), detail), now);
     }
     let target = match observed.target() {
         Ok(target) => target,
         Err(finding) => return halt(state, &it, finding, now),
     };
+    if work.stage < Stage::Mutate
+        && let Some(finding) = skipped(node, observed)
+    {
+        return put_back(state, &it, finding, observed, now);
+    }
     if observed.own_node == Some(&node.name) && work.stage < Stage::Mutate {
         return hand_over(state, node, now);
     }
@@ -63,6 +67,22 @@ pub(super) fn node_step(
     }
 }
 
+/// What tells that this is not the node that the step began with. Its object outlives a machine that is set up anew under
+/// the same name. A kubelet that does not say which machine it is on says nothing.
+fn replaced(node: &Node, before: &NodeBefore) -> Option<String> {
+    if node.uid != before.uid {
+        return Some(format!("uid was {}, is {}", before.uid, node.uid));
+    }
+    let was = before.machine_id.as_ref().filter(|was| **was != node.machine_id)?;
+    (!node.machine_id.is_empty()).then(|| format!("machine id was {was}, is {}", node.machine_id))
+}
+
+/// That people have asked meanwhile for the node to be left as it is, if so.
+fn skipped(node: &Node, observed: &Observed<'_>) -> Option<Finding> {
+    let finding = || Finding::new(Reason::NodeSkipped, node.name.0.clone(), "in the middle of its step");
+    observed.is_skipped(&node.name).then(finding)
+}
+
 /// Whether it is certain that the change of a node that is gone was never begun: then nothing is left to be done for it.
 fn was_left_alone(
     state: &State,
@@ -73,7 +93,10 @@ fn was_left_alone(
 ) -> bool {
     match work.stage {
         Stage::Cordon | Stage::Drain => true,
-        Stage::Mutate => cannot_have_begun(it, observed, now) && state.begun_on(&work.before.name).is_none(),
+        Stage::Mutate => {
+            cannot_have_begun(it, observed, now)
+                && state.begun_on(&work.before.name, &work.before.uid).is_none()
+        }
         Stage::Verify => false,
         // Only a node whose change cannot have begun is put back.
         Stage::Uncordon => work.returning.is_some(),
@@ -92,6 +115,11 @@ fn enter(mut state: State, it: &Active, work: &NodeWork, stage: Stage, now: Time
     Turn::again(state)
 }
 
+/// For how long the part of the step that is at work has been.
+fn stage_seconds(it: &Active, now: Timestamp) -> u64 {
+    u64::try_from(now.duration_since(it.stage_since).as_secs()).unwrap_or(0)
+}
+
 /// The node that we run on: nothing of it is touched until a replica elsewhere leads.
 fn hand_over(state: State, node: &Node, now: Timestamp) -> Turn {
     let detail = "its step waits until a replica on another node leads";
@@ -108,13 +136,11 @@ fn cordon(
     observed: &Observed<'_>,
     now: Timestamp,
 ) -> Turn {
-    // Once the cordon is written down this was looked at. A cordon that an attempt before has left says nothing of now.
-    if it.intent.is_none() {
-        match look(&mut state, it, node, target, observed, now) {
-            Look::Good => {}
-            Look::Ask(order) => return Turn::run(state, Command::Survey(order)),
-            Look::Found(findings) => return not_begun(state, it, node, findings, observed, now),
-        }
+    // Also of a cordon that is written down or carried out: whoever did that may have been away since, for hours.
+    match look(&mut state, it, node, target, observed, now) {
+        Look::Good => {}
+        Look::Ask(order) => return Turn::run(state, Command::Survey(order)),
+        Look::Found(findings) => return not_begun(state, it, node, findings, observed, now),
     }
     if node.unschedulable && observed.is_ours(node) {
         return enter(state, it, work, Stage::Drain, now);
@@ -128,12 +154,6 @@ fn cordon(
     }
     if node.unschedulable {
         return give_up_cordon(state, it, node, observed, now);
-    }
-    if node.role == Role::ControlPlane {
-        let findings = observed.etcd_findings(now);
-        if !findings.is_empty() {
-            return held(state, it, findings, observed, now);
-        }
     }
     gated(state, it, Action::Cordon, &node.name, observed, now, |proof| {
         Command::Cordon(CordonOrder {
@@ -157,7 +177,7 @@ fn not_begun(
     observed: &Observed<'_>,
     now: Timestamp,
 ) -> Turn {
-    let has_begun = state.begun_on(&node.name).is_some();
+    let has_begun = state.begun_on(&node.name, &node.uid).is_some();
     let is_for_people = findings.iter().all(|finding| finding.reason == Reason::ConfigDrift);
     if let Some(finding) = findings.iter().find(|finding| finding.reason == Reason::StateWentBackwards) {
         return halt(state, it, finding.clone(), now);
@@ -214,13 +234,24 @@ fn drain_node(
             Finding::new(Reason::NodeUncordonedByHuman, node.name.0.clone(), "in the middle of its drain");
         return put_back(state, it, finding, observed, now);
     }
-    let age = u64::try_from(now.duration_since(it.stage_since).as_secs()).unwrap_or(0);
-    if age >= observed.settings.drain_seconds_max {
+    if stage_seconds(it, now) >= observed.settings.drain_seconds_max {
         let what = state.holds.iter().take(NAMED_MAX).map(|(finding, _)| finding.to_string());
         let what = what.collect::<Vec<_>>().join("; ");
         let finding = Finding::new(Reason::DrainDeadline, node.name.0.clone(), what);
         return put_back(state, it, finding, observed, now);
     }
+    emptied(state, it, node, observed, now, |state| enter(state, it, work, Stage::Mutate, now))
+}
+
+/// Makes the pods leave that a drain makes leave, and goes on when they and their volumes are gone.
+fn emptied(
+    state: State,
+    it: &Active,
+    node: &Node,
+    observed: &Observed<'_>,
+    now: Timestamp,
+    go_on: impl FnOnce(State) -> Turn,
+) -> Turn {
     let pods = observed.pods.map(|pods| pods.fresh(now, observed.settings.check_seconds_max));
     let pods = match pods {
         Some(Ok(pods)) => pods,
@@ -238,7 +269,7 @@ fn drain_node(
         return held(state, it, plan.blocked, observed, now);
     }
     if plan.is_done() {
-        return detach(state, it, work, node, pods, observed, now);
+        return detached(state, it, node, pods, observed, now, go_on);
     }
     if plan.evict.is_empty() {
         return linger(state, plan.waiting, now);
@@ -258,21 +289,21 @@ fn drain_node(
 }
 
 /// Waits until the volumes of the pods that have left are detached: a change that restarts the kubelet, or fails, would
-/// keep them here while the pods wait for them elsewhere. The drain's deadline goes on.
-fn detach(
+/// keep them here while the pods wait for them elsewhere. The deadline of the stage goes on.
+fn detached(
     state: State,
     it: &Active,
-    work: &NodeWork,
     node: &Node,
     pods: &[drain::Pod],
     observed: &Observed<'_>,
     now: Timestamp,
+    go_on: impl FnOnce(State) -> Turn,
 ) -> Turn {
     // One from an attempt before, or from before the last eviction, says nothing of now.
-    let in_drain = Duration::try_from(now.duration_since(it.stage_since)).unwrap_or_default();
+    let in_stage = Duration::try_from(now.duration_since(it.stage_since)).unwrap_or_default();
     let acted = observed.known.act.as_ref().map(|acted| acted.age);
     let read = observed.known.volumes.as_ref().filter(|read| {
-        read.node == node.name && read.age <= in_drain && acted.is_none_or(|age| read.age < age)
+        read.node == node.name && read.age <= in_stage && acted.is_none_or(|age| read.age < age)
     });
     let Some(read) = read else { return Turn::run(state, Command::ReadVolumes(node.name.clone())) };
     let findings = match &read.result {
@@ -280,7 +311,7 @@ fn detach(
         Err(finding) => vec![finding.clone()],
     };
     if findings.is_empty() {
-        return enter(state, it, work, Stage::Mutate, now);
+        return go_on(state);
     }
     let turn = linger(state, findings, now);
     if read.age >= Duration::from_secs(observed.settings.unit_poll_seconds) {
@@ -310,14 +341,9 @@ fn mutate(
             fail(state, it, finding, observed, now)
         }
     };
-    // A gate may have held the unit for long: the run was given up, or pods have come to a node that somebody uncordoned.
-    let barred = if observed.run.deleting {
-        Some(run_deleted())
-    } else {
-        (!node.unschedulable)
-            .then(|| Finding::new(Reason::NodeUncordonedByHuman, node.name.0.clone(), "before its mutation"))
-    };
-    match follow(state.clone(), it, kind, node, barred, observed, now) {
+    let barred = barred(&state, it, node, observed, now);
+    let may_have_come = barred.is_none() && it.sent().is_none();
+    let go_on = |state: State| match follow(state.clone(), it, kind, node, barred, observed, now) {
         Followed::Turn(turn) => *turn,
         Followed::Ended { code: 0, .. } => enter(state, it, work, Stage::Verify, now),
         Followed::Ended { code, output, .. } => failed(state, unit_failed(&node.name, code, &output)),
@@ -327,7 +353,28 @@ fn mutate(
         }
         // Nothing of the node was changed: it need not stay out of service until the next attempt may begin.
         Followed::NotBegun(finding) => put_back(state, it, finding, observed, now),
-    }
+    };
+    // Pods come to a cordoned node too: some put up with it, and somebody may have uncordoned it for a while.
+    if may_have_come { emptied(state, it, node, observed, now, go_on) } else { go_on(state) }
+}
+
+/// Why the unit of a node is not to be sent any more. A gate may have held it for long: the run or the node was given up, or
+/// pods have come to a node that somebody uncordoned. Nobody may have led for hours: what was looked at is that old.
+fn barred(
+    state: &State,
+    it: &Active,
+    node: &Node,
+    observed: &Observed<'_>,
+    now: Timestamp,
+) -> Option<Finding> {
+    let uncordoned =
+        || Finding::new(Reason::NodeUncordonedByHuman, node.name.0.clone(), "before its mutation");
+    let deleted = observed.run.deleting.then(run_deleted);
+    let is_late = stage_seconds(it, now) >= observed.settings.hold_seconds_max;
+    deleted
+        .or_else(|| skipped(node, observed))
+        .or_else(|| (!node.unschedulable).then(uncordoned))
+        .or_else(|| is_late.then(|| held_too_long(state, it)))
 }
 
 /// Whether no control-plane node is wholly at the target: an `upgrade apply` that was cut in the middle has already
@@ -350,8 +397,7 @@ fn verify(
     if findings.is_empty() {
         return enter(state, it, work, Stage::Uncordon, now);
     }
-    let age = u64::try_from(now.duration_since(it.stage_since).as_secs()).unwrap_or(0);
-    if age >= observed.settings.verify_seconds_max {
+    if stage_seconds(it, now) >= observed.settings.verify_seconds_max {
         let what = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         return halt(state, it, Finding::new(Reason::VerifyDeadline, node.name.0.clone(), what), now);
     }

@@ -111,6 +111,14 @@ pub struct Active {
     pub held_since: Option<Timestamp>,
 }
 
+impl Active {
+    /// The unit that may have been sent to a node.
+    #[must_use]
+    pub fn sent(&self) -> Option<&Intended> {
+        self.intent.as_ref().filter(|intent| intent.action == Action::Unit && !intent.unsent)
+    }
+}
+
 /// What a running step needs to remember.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Work {
@@ -198,6 +206,8 @@ pub struct Attempted {
     pub attempt: u32,
     /// The next attempt may not start earlier.
     pub not_before: Timestamp,
+    /// The uid of the Node object that it was tried on, if it is a node's step and that is known.
+    pub uid: Option<String>,
     /// In one of the attempts the node's change has begun, and is not known to be whole: it may be neither what it was
     /// nor what it shall be.
     pub begun: bool,
@@ -268,10 +278,13 @@ impl State {
         self.attempted.iter().find(|attempted| attempted.step == *step)
     }
 
-    /// The step that has begun to change this node in an attempt that ended without success.
+    /// The step that has begun to change this node in an attempt that ended without success. A node that has taken the
+    /// name of another is not the one that was begun on.
     #[must_use]
-    pub fn begun_on(&self, node: &NodeName) -> Option<&Attempted> {
-        self.attempted.iter().find(|attempted| attempted.begun && attempted.step.node() == Some(node))
+    pub fn begun_on(&self, node: &NodeName, uid: &str) -> Option<&Attempted> {
+        let is_it =
+            |it: &&Attempted| it.step.node() == Some(node) && it.uid.as_ref().is_none_or(|it| it == uid);
+        self.attempted.iter().filter(is_it).find(|attempted| attempted.begun)
     }
 
     /// The record of a step that is over.

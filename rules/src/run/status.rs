@@ -137,6 +137,7 @@ fn store_attempted(it: &Attempted) -> AttemptedStep {
         step: it.step.to_string(),
         attempt: it.attempt,
         not_before: it.not_before,
+        uid: it.uid.clone(),
         begun: it.begun,
     }
 }

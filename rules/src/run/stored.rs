@@ -214,6 +214,7 @@ fn attempted(it: &AttemptedStep) -> Result<Attempted, Finding> {
         step: read("status.attempted.step", &it.step)?,
         attempt: it.attempt,
         not_before: it.not_before,
+        uid: it.uid.clone(),
         begun: it.begun,
     })
 }

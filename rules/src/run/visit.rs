@@ -28,7 +28,7 @@ pub(super) enum Followed {
     /// It has not ended: this is the turn.
     Turn(Box<Turn>),
     /// It ended.
-    Ended { code: i32, report: Vec<(String, String)>, output: String },
+    Ended { code: i32, at: Timestamp, report: Vec<(String, String)>, output: String },
     /// It started and is gone without a result.
     Vanished,
     /// It did not begin, and is certain not to begin any more.
@@ -83,8 +83,8 @@ pub(super) fn follow(
         if is_old { Turn::run(state, Command::ReadLedger(order.clone())) } else { Turn::wait(state, 1) }
     };
     match &read.result {
-        Ok(LedgerReading::Ended { code, report, output, .. }) => {
-            Followed::Ended { code: *code, report: report.clone(), output: output.clone() }
+        Ok(LedgerReading::Ended { code, at, report, output }) => {
+            Followed::Ended { code: *code, at: *at, report: report.clone(), output: output.clone() }
         }
         Ok(LedgerReading::Started { alive: false, .. }) => Followed::Vanished,
         Ok(LedgerReading::Started { alive: true, .. }) => {
@@ -184,7 +184,8 @@ pub(super) fn snapshot(mut state: State, it: &Active, observed: &Observed<'_>, n
         Followed::Turn(turn) => *turn,
         Followed::Vanished => fail(state, it, unit_vanished(&node.name), observed, now),
         Followed::NotBegun(finding) => fail(state, it, finding, observed, now),
-        Followed::Ended { code: 0, report, .. } => match record(&report, &node.name, now) {
+        // It is as old as it is, however late it is heard of. A node's clock may be a little ahead.
+        Followed::Ended { code: 0, at, report, .. } => match record(&report, &node.name, at.min(now)) {
             Ok(record) => {
                 state.snapshot = Some(record);
                 finish(state, it, observed, now)
@@ -197,7 +198,11 @@ pub(super) fn snapshot(mut state: State, it: &Active, observed: &Observed<'_>, n
     }
 }
 
-fn record(report: &[(String, String)], node: &NodeName, now: Timestamp) -> Result<SnapshotRecord, Finding> {
+fn record(
+    report: &[(String, String)],
+    node: &NodeName,
+    taken_at: Timestamp,
+) -> Result<SnapshotRecord, Finding> {
     let get = |key: &str| {
         let found = report.iter().find(|(k, v)| k == key && !v.is_empty()).map(|(_, v)| v.clone());
         found.ok_or_else(|| {
@@ -209,13 +214,7 @@ fn record(report: &[(String, String)], node: &NodeName, now: Timestamp) -> Resul
     let size_bytes = size_bytes.ok_or_else(|| {
         Finding::new(Reason::SnapshotInvalid, node.0.clone(), format!("size_bytes is {size:?}"))
     })?;
-    Ok(SnapshotRecord {
-        node: node.clone(),
-        path: get("path")?,
-        size_bytes,
-        hash: get("hash")?,
-        taken_at: now,
-    })
+    Ok(SnapshotRecord { node: node.clone(), path: get("path")?, size_bytes, hash: get("hash")?, taken_at })
 }
 
 /// A unit that is gone without a result.

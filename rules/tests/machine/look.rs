@@ -123,3 +123,24 @@ fn a_ledger_ahead_of_its_run_halts_it_wherever_it_is_seen() {
     assert_eq!(cluster.halted().as_deref(), Some("state_went_backwards"));
     assert!(!cluster.is_unschedulable("w-1"));
 }
+
+#[test]
+fn a_ledger_that_has_the_token_at_hand_before_it_was_sent_halts_the_run() {
+    let mut cluster = prepared(116);
+    cluster.failing_node = Some("w-1".to_owned());
+    let mut before = cluster.run.status.clone();
+    while cluster.state().step().is_none_or(|step| step.to_string() != "worker/w-1") {
+        before = cluster.run.status.clone();
+        cluster.turn();
+    }
+    while !cluster.is_sent("w-1") {
+        cluster.turn();
+    }
+    // Etcd is restored as it was right before: the same number is given out again.
+    cluster.give_back_by_hand("w-1");
+    cluster.crash_now();
+    (cluster.run.status, cluster.failing_node) = (before, None);
+    cluster.turns(3_000);
+    assert_eq!(cluster.halted().as_deref(), Some("state_went_backwards"));
+    assert!(!cluster.is_unschedulable("w-1"));
+}

@@ -7,6 +7,7 @@ mod deletion;
 mod drain;
 mod look;
 mod manifests;
+mod mid_step;
 mod simulated;
 mod sources;
 
@@ -531,6 +532,30 @@ fn what_is_done_again_because_it_is_too_old_is_no_progress() {
     assert_eq!(cluster.started, ["preflight", "snapshot", "preflight", "snapshot"]);
     cluster.run_to_the_end();
     assert!(cluster.state().progressed_at > before);
+}
+
+#[test]
+fn a_snapshot_that_was_read_hours_after_it_was_taken_is_taken_again() {
+    // How long nobody heard of it, and how long it was enough after that.
+    for (hours_unheard, hours_after) in [(5, 0), (1, 1)] {
+        let mut cluster = Simulated::new(1, 1, 81, Faults::default());
+        while !cluster.is_snapshot_sent() {
+            cluster.turn();
+        }
+        cluster.pass(Duration::from_secs(10));
+        let taken_at = cluster.now();
+        cluster.crash_now();
+        cluster.pass(Duration::from_secs(hours_unheard * 3_600));
+        while cluster.state().snapshot.is_none() {
+            cluster.turn();
+        }
+        let read = cluster.state().snapshot.unwrap().taken_at;
+        assert!(read <= taken_at, "{read} is when it was heard of, not when it was taken: {taken_at}");
+        cluster.pass(Duration::from_secs(hours_after * 3_600));
+        cluster.run_to_the_end();
+        let snapshots = cluster.started.iter().filter(|step| *step == "snapshot").count();
+        assert_eq!(snapshots, 2, "{:?}", cluster.started);
+    }
 }
 
 #[test]

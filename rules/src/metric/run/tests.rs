@@ -201,6 +201,7 @@ fn a_step_on_every_node_runs_since_its_node_and_a_step_of_one_node_since_it_bega
         let node = node.map(|name| NodeBefore {
             name: name.into(),
             uid: String::new(),
+            machine_id: None,
             kubelet_version: String::new(),
             unschedulable: false,
         });

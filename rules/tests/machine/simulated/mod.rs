@@ -96,6 +96,8 @@ pub struct Simulated {
     pub cordons_are_refused: bool,
     /// The static pods of this node are not Ready.
     pub unready_static_pods: Option<String>,
+    /// The member of etcd on this node is not Ready.
+    pub unready_etcd: Option<String>,
     /// Whatever is sent to a node takes so long to begin there.
     pub units_take: Duration,
     /// Whatever is sent to a node is lost.
@@ -197,6 +199,7 @@ impl Simulated {
             check_takes: Duration::ZERO,
             cordons_are_refused: false,
             unready_static_pods: None,
+            unready_etcd: None,
             units_take: Duration::ZERO,
             units_never_start: false,
             evictions_are_refused: false,
@@ -361,6 +364,23 @@ impl Simulated {
         self.pods.push((pod(name, 0), None));
     }
 
+    /// A pod that comes to a node, cordoned or not.
+    pub fn bind_pod(&mut self, node: &str) {
+        self.pods.push((pod(node, 7), None));
+    }
+
+    /// Another machine takes the place of a node, under its name.
+    pub fn replace(&mut self, name: &str) {
+        let role = self.nodes[name].role;
+        let new = Node { uid: "uid-new".to_owned(), ..node(name, role, self.now) };
+        self.nodes.insert(name.to_owned(), Node { machine_id: "machine-new".to_owned(), ..new });
+        self.installed.remove(name);
+    }
+
+    pub fn set_machine_id(&mut self, name: &str, machine_id: &str) {
+        self.nodes.get_mut(name).unwrap().machine_id = machine_id.to_owned();
+    }
+
     pub fn set_address(&mut self, name: &str, address: &str) {
         self.nodes.get_mut(name).unwrap().internal_ip = Some(address.to_owned());
     }
@@ -405,6 +425,10 @@ impl Simulated {
     pub fn is_sent(&self, name: &str) -> bool {
         let is_upgrade = |kind| matches!(kind, UnitKind::UpgradeFirst | UnitKind::UpgradeNode);
         self.units.iter().any(|u| u.order.node.name.0 == name && is_upgrade(u.order.kind))
+    }
+
+    pub fn is_snapshot_sent(&self) -> bool {
+        self.units.iter().any(|unit| unit.order.kind == UnitKind::Snapshot)
     }
 
     pub fn upgrades_of(&self, name: &str) -> usize {
@@ -471,7 +495,7 @@ impl Simulated {
         crashes
     }
 
-    fn pass(&mut self, by: Duration) {
+    pub fn pass(&mut self, by: Duration) {
         self.now += SignedDuration::try_from(by).unwrap();
         let now = self.now;
         for node in self.nodes.values_mut() {
@@ -505,7 +529,10 @@ impl Simulated {
                     node: NodeName(node.clone()),
                     version: Ok(version.clone()),
                     flags: Ok(std::collections::BTreeMap::new()),
-                    ready: component == "etcd" || self.unready_static_pods.as_ref() != Some(node),
+                    ready: match component {
+                        "etcd" => self.unready_etcd.as_ref() != Some(node),
+                        _ => self.unready_static_pods.as_ref() != Some(node),
+                    },
                     ready_since: Some(long_ago),
                 }
             })
@@ -825,7 +852,7 @@ impl Simulated {
             booted_at: at - SignedDuration::from_hours(100),
             clock_off_seconds: 0,
             disk_free_mib: 100_000,
-            ledger_sequence: 0,
+            ledger_sequence: self.newest_sequence(&node.name),
             patches_missing: self.without_patches.as_ref() == Some(&node.name.0),
             packages: order
                 .with_packages
@@ -848,6 +875,11 @@ impl Simulated {
         for name in &order.manifests_on {
             *self.manifests_asked.entry(name.0.clone()).or_default() += 1;
         }
+    }
+
+    fn newest_sequence(&self, node: &NodeName) -> u64 {
+        let of_node = self.units.iter().filter(|unit| unit.order.node.name == *node);
+        of_node.map(|unit| unit.order.token.sequence).max().unwrap_or(0)
     }
 
     /// The manifests as they lie on a node: what people have changed is in each of them.
@@ -899,6 +931,7 @@ impl Simulated {
             return;
         }
         let is_upgrade = matches!(order.kind, UnitKind::UpgradeFirst | UnitKind::UpgradeNode);
+        assert!(!is_upgrade || self.pods_on(&order.node.name.0) == 0, "a unit went to a node with pods");
         let is_changed = is_upgrade && self.is_changed_since(order);
         let fails = is_upgrade && self.failing_node.as_ref() == Some(&order.node.name.0);
         let code = i32::from(fails || self.chance(self.faults.unit_fails_percent));
