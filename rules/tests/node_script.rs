@@ -187,6 +187,7 @@ impl Machine {
         ScriptSettings {
             root: self.folder.path().to_str().unwrap().to_owned(),
             unit_seconds_max: 120,
+            disk_free_mib_min: 1,
             start_seconds_max: 1_000_000_000,
             etcd: EtcdAccess::default(),
             kubeadm: KubeadmSettings::default(),
@@ -306,6 +307,54 @@ fn a_node_is_upgraded_once_and_its_holds_are_as_they_were() {
         ledger.contains(&format!("{} 7 upgrade-node v1.36.3 2026-11-21T09:00:00.5Z .\n", order.token)),
         "{ledger}"
     );
+}
+
+/// Disks of which only the one with this path is small: as many MiB are free there as a file says.
+fn small_disk(path: &str) -> String {
+    format!(
+        "case \"$*\" in *{path}) free=$(cat \"$M/free\") ;; *) free=999999 ;; esac\n\
+         echo Filesystem; echo \"/dev/x 9 1 $((free * 1024)) 1% /\""
+    )
+}
+
+#[test]
+fn kubeadms_copy_of_etcd_needs_room_beside_what_must_stay_free() {
+    let machine = Machine::new();
+    for component in ["kube-apiserver", "kube-controller-manager", "kube-scheduler"] {
+        let text = format!("spec:\n    image: registry.k8s.io/{component}:v1.36.1\n");
+        machine.write(&format!("etc/kubernetes/manifests/{component}.yaml"), &text);
+    }
+    machine.write("etc/kubernetes/manifests/etcd.yaml", "    - etcd\n    - --data-dir=/data/etcd\n");
+    fs::create_dir_all(machine.path("data/etcd/member")).unwrap();
+    machine.write("data/etcd/member/db", &"x".repeat(3 << 20));
+    machine.write("on-kubeadm", WRITES_MANIFESTS);
+    let settings = ScriptSettings { disk_free_mib_min: 100, ..machine.settings() };
+    let manifests = LookedAt { version: None, files: hashes(&machine) };
+    machine.stand_in("df", &small_disk("/etc/kubernetes"));
+    let launch = |sequence, free: &str| {
+        machine.write("free", free);
+        let order = UnitOrder { manifests: manifests.clone(), ..order(UnitKind::UpgradeFirst, sequence) };
+        machine.launch_with(&order, &settings).unwrap();
+        machine.ledger(&order)
+    };
+    for (sequence, free) in [(1, "102"), (2, "")] {
+        assert_eq!(launch(sequence, free), LedgerReading::Refused(Reason::DiskTooSmall), "{free:?}");
+    }
+    assert!(machine.calls("apt-get").is_empty());
+    // So is it told before the node is drained.
+    machine.write("free", "102");
+    let said = surveyed(&machine);
+    assert!(said.disk_free_mib < 100 && said.disk_place.starts_with("/etc/kubernetes, "), "{said:?}");
+    assert!(matches!(launch(3, "104"), LedgerReading::Ended { code: 0, .. }));
+    // What kubeadm has done it does not do again.
+    machine.write("free", "100");
+    assert_eq!(surveyed(&machine).disk_free_mib, 100);
+    // Data that nobody can measure may take all.
+    machine.write("var/lib/lockkeeper/ledger", "");
+    machine.write("etc/kubernetes/manifests/etcd.yaml", "    - --data-dir=/elsewhere\n");
+    assert_eq!(surveyed(&machine).disk_free_mib, 0);
+    fs::remove_file(machine.path("etc/kubernetes/manifests/etcd.yaml")).unwrap();
+    assert_eq!(surveyed(&machine).disk_free_mib, 100, "an etcd elsewhere is not copied");
 }
 
 /// What kubeadm makes of the manifests.
@@ -1351,6 +1400,21 @@ fn a_manifest_that_was_changed_after_the_look_is_not_written_over() {
 
 fn said(text: &str) -> Result<NodeSurvey, String> {
     survey_answer(text, jiff::Timestamp::UNIX_EPOCH, jiff::Timestamp::now())
+}
+
+/// What a survey that asks for nothing else says of the machine.
+fn surveyed(machine: &Machine) -> NodeSurvey {
+    let node = order(UnitKind::Prepare, 1).node;
+    let order = SurveyOrder {
+        nodes: vec![node.clone()],
+        target: "v1.36.3".parse().unwrap(),
+        kubeadm_on: None,
+        manifests_on: vec![],
+        with_packages: false,
+    };
+    let run = lockkeeper_rules::name::RunUid(RUN.to_owned());
+    let output = machine.bash(&survey(&order, &node, &run, &machine.settings()).unwrap());
+    said(&String::from_utf8_lossy(&output.stdout)).unwrap()
 }
 
 /// The manifests as a look finds them.

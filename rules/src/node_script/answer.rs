@@ -117,17 +117,25 @@ pub fn survey_answer(text: &str, asked: Timestamp, answered: Timestamp) -> Resul
         let value = single(&lines, word)?;
         value.parse::<u64>().map_err(|_| format!("{word} is {value:?}"))
     };
+    let (disk_free_mib, disk_place) = disk(single(&lines, "disk")?)?;
     Ok(NodeSurvey {
         machine_id: single(&lines, "machine")?.to_owned(),
         booted_at: seconds(single(&lines, "btime")?)?,
         clock_off_seconds: off_seconds(seconds(single(&lines, "now")?)?, asked, answered),
-        disk_free_mib: number("disk")?,
+        disk_free_mib,
+        disk_place,
         ledger_sequence: number("sequence")?,
         patches_missing: lines.contains(&("patches", "missing")),
         packages: packages(&lines)?,
         kubeadm: kubeadm(&lines),
         manifests: manifests(&lines)?,
     })
+}
+
+/// How much is free, and where.
+fn disk(said: &str) -> Result<(u64, String), String> {
+    let (free, place) = said.split_once(' ').ok_or_else(|| format!("disk is {said:?}"))?;
+    Ok((free.parse().map_err(|_| format!("disk is {said:?}"))?, place.to_owned()))
 }
 
 fn packages(lines: &[(&str, &str)]) -> Result<Option<Packages>, String> {
@@ -189,7 +197,7 @@ mod tests {
     use super::*;
 
     const SURVEY: &str =
-        "lockkeeper 1\nmachine abc\nnow 1763717000\nbtime 1763000000\ndisk 5000\nsequence 3\nend\n";
+        "lockkeeper 1\nmachine abc\nnow 1763717000\nbtime 1763000000\ndisk 5000 /var/lib\nsequence 3\nend\n";
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -222,7 +230,7 @@ mod tests {
                 SURVEY.split_inclusive('\n').filter(|line| !line.starts_with(word)).collect();
             assert!(read(&without).is_err(), "without {word}");
         }
-        assert!(read(&SURVEY.replace("disk 5000", "disk ")).is_err());
+        assert!(read(&SURVEY.replace("disk 5000 ", "disk ")).is_err());
     }
 
     fn kubeadm_of(lines: &str) -> KubeadmSurvey {

@@ -24,6 +24,25 @@ is_at_target() {
     grep -qE "image: .*:v${target//./\\.}(@sha256:[0-9a-f]+)?\"?\$" "$root/etc/kubernetes/manifests/$1.yaml"
 }
 
+is_done() {
+    local count
+    count=$(facts | awk -v run="$run" -v part="$1" -v target="v$target" \
+        '$1 == "did" && $4 == part && $5 == target && $NF == "." { split($3, t, "."); if (t[1] == run) n++ }
+         END { print n + 0 }')
+    [ "$count" -ne 0 ]
+}
+
+manifests_are_at_target() {
+    local component
+    is_control_plane || return 0
+    for component in kube-apiserver kube-controller-manager kube-scheduler; do
+        if ! is_at_target "$component"; then
+            echo "the manifest of $component is not at v$target"
+            return 1
+        fi
+    done
+}
+
 # Whether an attempt of this run before this one may have let kubeadm write here.
 was_begun_before() {
     local count

@@ -29,6 +29,7 @@ const LAUNCH: &str = include_str!("launch.sh");
 const SUPERVISE: &str = include_str!("supervise.sh");
 const PACKAGES: &str = include_str!("packages.sh");
 const KUBEADM: &str = include_str!("kubeadm.sh");
+const DISK: &str = include_str!("disk.sh");
 const SNAPSHOT: &str = include_str!("snapshot.sh");
 const PREPARE: &str = include_str!("prepare.sh");
 const UPGRADE: &str = include_str!("upgrade.sh");
@@ -49,6 +50,8 @@ pub struct ScriptSettings {
     pub root: String,
     /// How long the work of a unit may take.
     pub unit_seconds_max: u64,
+    /// What must stay free wherever an upgrade writes.
+    pub disk_free_mib_min: u64,
     /// How long after its check a unit may be begun, by the node's clock: a script that was under way for longer comes
     /// without a check that is worth anything, and to a node that may have been given back.
     pub start_seconds_max: i64,
@@ -94,6 +97,7 @@ impl ScriptSettings {
         Self {
             root: String::new(),
             unit_seconds_max: settings.unit_seconds_max,
+            disk_free_mib_min: settings.disk_free_mib_min,
             start_seconds_max: i64::try_from(settings.unit_begin_seconds_max()).unwrap_or(i64::MAX),
             etcd,
             kubeadm,
@@ -124,6 +128,7 @@ pub fn launcher(order: &UnitOrder, settings: &ScriptSettings) -> Result<String, 
         &(proof.checked_at.as_second().saturating_add(settings.start_seconds_max)).to_string(),
     );
     head.set("unit_seconds_max", &settings.unit_seconds_max.to_string());
+    head.set("disk_free_mib_min", &settings.disk_free_mib_min.to_string());
     head.set("lock_seconds_max", &LOCK_SECONDS_MAX.to_string());
     let EtcdAccess { endpoints, ca_file, cert_file, key_file, snapshot_directory } = &settings.etcd;
     head.set("etcd_endpoints", endpoints);
@@ -143,7 +148,7 @@ pub fn launcher(order: &UnitOrder, settings: &ScriptSettings) -> Result<String, 
         return Err(Finding::new(Reason::StatusMalformed, node.name.0.clone(), detail));
     }
     let work = work(*kind);
-    let unit = format!("{head}{COMMON}{SUPERVISE}{PACKAGES}{KUBEADM}{work}\n\"${{1:-supervise}}\"\n");
+    let unit = format!("{head}{COMMON}{SUPERVISE}{PACKAGES}{KUBEADM}{DISK}{work}\n\"${{1:-supervise}}\"\n");
     Ok(format!("{head}{COMMON}\nunit_script() {{\ncat <<'{DELIMITER}'\n{unit}{DELIMITER}\n}}\n\n{LAUNCH}"))
 }
 
@@ -180,7 +185,7 @@ pub fn survey(
     head.set("kubeadm_seconds_max", &KUBEADM_SECONDS_MAX.to_string());
     head.set_kubeadm(settings, target);
     let head = head.text;
-    Ok(format!("{head}{COMMON}{PACKAGES}{KUBEADM}{SURVEY}"))
+    Ok(format!("{head}{COMMON}{PACKAGES}{KUBEADM}{DISK}{SURVEY}"))
 }
 
 /// How long the survey of a node may take: its questions to kubeadm, and the download before them.

@@ -138,10 +138,7 @@ echo "lockkeeper 1"
 echo "machine $(tr -d '[:space:]' <"$root/etc/machine-id")"
 echo "now $(date +%s)"
 echo "btime $(awk '$1 == "btime" { print $2 }' "$root/proc/stat")"
-# The fullest of the places that an upgrade writes to.
-places=("$root/var/lib")
-if [ -d "$root/etc/kubernetes" ]; then places+=("$root/etc/kubernetes"); fi
-echo "disk $(df -Pk "${places[@]}" | awk 'NR > 1 { free = int($4 / 1024); if (NR == 2 || free < min) min = free } END { print min }')"
+echo "disk $(least_disk)"
 echo "sequence $(newest_sequence)"
 # kubeadm takes a folder that is not there for an error, in the middle of the node's upgrade.
 if [ -n "$patches_directory" ] && [ ! -d "$patches_directory" ]; then echo "patches missing"; fi

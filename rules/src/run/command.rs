@@ -297,8 +297,10 @@ pub struct NodeSurvey {
     pub booted_at: Timestamp,
     /// How far its clock was ahead of the time in which it was asked; negative if it was behind.
     pub clock_off_seconds: i64,
-    /// Free disk under /var/lib, in MiB.
+    /// How much disk stays free where the least does, in MiB.
     pub disk_free_mib: u64,
+    /// Where that is.
+    pub disk_place: String,
     /// The sequence number of the newest token of this run in its ledger, 0 if there is none.
     pub ledger_sequence: u64,
     /// The folder of kubeadm's patches is set, and not there.

@@ -260,7 +260,10 @@ pub(super) fn node_findings(
     if survey.disk_free_mib < settings.disk_free_mib_min {
         found(
             Reason::DiskTooSmall,
-            format!("{} MiB free, {} MiB wanted", survey.disk_free_mib, settings.disk_free_mib_min),
+            format!(
+                "{} MiB free in {}, {} MiB wanted",
+                survey.disk_free_mib, survey.disk_place, settings.disk_free_mib_min
+            ),
         );
     }
     if survey.ledger_sequence > state.sequence {

@@ -1,6 +1,7 @@
 //! What is looked at right before a node is touched.
 
 use jiff::SignedDuration;
+use lockkeeper_rules::reason::Reason;
 use lockkeeper_rules::run::Packages;
 
 use crate::simulated::{Faults, MakeOdd, Simulated};
@@ -111,6 +112,22 @@ fn a_drained_node_to_which_nothing_was_sent_is_given_back_when_ssh_stays_away() 
     assert_eq!((cluster.halted(), cluster.upgrades_of("w-1")), (None, 0));
     assert!(!cluster.is_unschedulable("w-1"));
     cluster.unreachable = None;
+    cluster.run_to_the_end();
+    cluster.assert_upgraded_once_each();
+}
+
+#[test]
+fn a_drained_node_that_has_no_room_for_kubeadms_copy_is_given_back_and_comes_again() {
+    let mut cluster = prepared(116);
+    cluster.refusing = Some(("w-1".to_owned(), Reason::DiskTooSmall));
+    while cluster.refusing.is_some() {
+        cluster.turn();
+    }
+    while cluster.is_unschedulable("w-1") {
+        cluster.turn();
+        assert_eq!(cluster.halted(), None);
+    }
+    assert_eq!(cluster.upgrades_of("w-1"), 0);
     cluster.run_to_the_end();
     cluster.assert_upgraded_once_each();
 }

@@ -113,6 +113,8 @@ pub struct Simulated {
     pub prepare_is_in_vain: bool,
     /// What a node says of itself, other than it should be.
     pub odd: Option<(String, MakeOdd)>,
+    /// The node that refuses the next upgrade, and why.
+    pub refusing: Option<(String, Reason)>,
     /// The node that SSH does not reach.
     pub unreachable: Option<String>,
     /// The component whose manifest is away.
@@ -194,6 +196,7 @@ impl Simulated {
             without_patches: None,
             prepare_is_in_vain: false,
             odd: None,
+            refusing: None,
             unreachable: None,
             without_manifest: None,
             own_node: None,
@@ -767,6 +770,7 @@ impl Simulated {
             booted_at: at - SignedDuration::from_hours(100),
             clock_off_seconds: 0,
             disk_free_mib: 100_000,
+            disk_place: "/var/lib".to_owned(),
             ledger_sequence: 0,
             patches_missing: self.without_patches.as_ref() == Some(&node.name.0),
             packages: order
@@ -849,6 +853,10 @@ impl Simulated {
             + SignedDuration::from_secs(self.settings.unit_begin_seconds_max().try_into().unwrap());
         let refused_for = if started_at > not_after {
             Some(Reason::CheckExpired)
+        } else if is_upgrade
+            && let Some((_, why)) = self.refusing.take_if(|(name, _)| *name == order.node.name.0)
+        {
+            Some(why)
         } else {
             is_changed.then_some(Reason::ManifestsUnknown)
         };
