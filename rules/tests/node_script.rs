@@ -105,6 +105,7 @@ done
 "#,
     ),
     ("dpkg", r#"if [ -e "$M/on-dpkg" ]; then . "$M/on-dpkg"; fi"#),
+    ("dpkg-query", r#"if [ -e "$M/cut" ]; then echo "iF |kubeadm"; fi; echo "ii |bash""#),
     ("dpkg-deb", r#"mkdir -p "$3/usr/bin"; cp "$M/bin/kubeadm" "$3/usr/bin/""#),
     ("kubelet", r#"echo "Kubernetes v$(cat "$M/kubelet")""#),
     ("kubectl", r#"echo "kubernetesVersion: v1.36.1""#),
@@ -1048,6 +1049,24 @@ fn packages_that_were_cut_are_mended_without_a_question_once_another_has_let_go_
     }
 }
 
+#[test]
+fn what_somebody_has_left_half_installed_is_not_finished_on_a_node_in_service() {
+    for (on_sleep, code, waits) in [("", 1, 59), ("rm \"$M/cut\"", 0, 1)] {
+        let machine = Machine::new();
+        machine.stand_in("sleep", on_sleep);
+        machine.write("cut", "");
+        machine.write("on-dpkg", "echo ' containerd.io is only half configured'\n");
+        let order = order(UnitKind::Prepare, 1);
+        let settings = ScriptSettings { unit_seconds_max: 600, ..machine.settings() };
+        machine.launch_with(&order, &settings).unwrap();
+        let (found, output) = machine.ended(&order);
+        assert_eq!((found, machine.calls("sleep 5").len()), (code, waits), "{output}");
+        assert_eq!(output.contains("containerd.io is only half configured"), code == 1, "{output}");
+        assert!(machine.calls("dpkg ").iter().all(|call| call == "dpkg --audit"), "nothing is configured");
+        assert_eq!(machine.calls("apt-get").is_empty(), code == 1, "nothing is fetched on what is broken");
+    }
+}
+
 /// Sources of a site that has more than Kubernetes from repositories that are numbered alike: how one is written that
 /// provides kubeadm and three that do not.
 const SOURCES: [(&str, &str); 2] = [
@@ -1374,7 +1393,11 @@ fn a_manifest_that_was_changed_after_the_look_is_not_written_over() {
     assert!(machine.calls("apt-get install").is_empty() && machine.calls("kubeadm upgrade apply").is_empty());
     assert_eq!(machine.read("kubeadm").trim(), "1.36.1");
     // Mending a cut install takes time too; only the kubeadm that is installed yet can say what was changed meanwhile.
-    machine.write("on-dpkg", "echo '# by hand' >>\"$M/etc/kubernetes/manifests/kube-scheduler.yaml\"\n");
+    machine.write("cut", "");
+    machine.write(
+        "on-dpkg",
+        "rm \"$M/cut\"; echo '# by hand' >>\"$M/etc/kubernetes/manifests/kube-scheduler.yaml\"\n",
+    );
     machine.launch(&order(40)).unwrap();
     assert_eq!(machine.ended(&order(40)).0, 1);
     fs::remove_file(machine.path("on-dpkg")).unwrap();

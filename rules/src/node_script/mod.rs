@@ -8,8 +8,8 @@
 //!
 //! The programs are fixed texts; what differs is a head of assignments, each of a checked type and each quoted.
 //! The commands that they use beside coreutils, awk, sed, grep and flock: systemctl (show, daemon-reload, restart),
-//! systemd-run, apt-get, apt-cache, apt-mark, dpkg, dpkg-deb, kubeadm, kubelet, kubectl, etcdctl with etcdutl or crictl, crictl where
-//! more images are fetched ahead, and diff where kubeadm has patches.
+//! systemd-run, apt-get, apt-cache, apt-mark, dpkg, dpkg-query, dpkg-deb, kubeadm, kubelet, kubectl, etcdctl with etcdutl
+//! or crictl, crictl where more images are fetched ahead, and diff where kubeadm has patches.
 
 mod answer;
 

@@ -94,7 +94,7 @@ give_up() {
 work() {
     folder=$(mktemp -d "$directory/prepare.XXXXXX") is_switched=no is_prepared=no
     trap give_up EXIT
-    mend_packages
+    wait_for_packages
     restore_source_of_another_target
     switch_source
     apt_update
