@@ -857,8 +857,24 @@ impl Machine {
             fs::rename(machine.path(&format!("bin/{name}")), machine.path(&format!("container/{name}")))
                 .unwrap();
         }
-        let exec = r#"case $1 in ps) echo c1 ;; exec) shift 2; PATH="$M/container:$PATH" "$@" ;; esac"#;
-        machine.stand_in("crictl", exec);
+        machine.write("containers", "c1 etcd kube-system\n");
+        // As crictl does it: a container has each of the labels.
+        machine.stand_in(
+            "crictl",
+            r#"
+name=. namespace=.
+for word; do
+    case $word in
+        io.kubernetes.container.name=*) name=${word#*=} ;;
+        io.kubernetes.pod.namespace=*) namespace=${word#*=} ;;
+    esac
+done
+case $1 in
+    ps) sed -nE "s/^(\S+) $name $namespace$/\1/p" "$M/containers" ;;
+    exec) [ "$2" = c1 ]; shift 2; PATH="$M/container:$PATH" "$@" ;;
+esac
+"#,
+        );
         machine
     }
 
@@ -875,6 +891,24 @@ impl Machine {
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
+    }
+}
+
+#[test]
+fn a_snapshot_is_of_the_control_planes_etcd_and_of_no_other() {
+    for (sequence, containers, code) in [
+        (1, "c0 etcd somebodys\nc1 etcd kube-system\nc2 kube-apiserver kube-system\n", 0),
+        (2, "c1 etcd kube-system\nc2 etcd kube-system\n", 1),
+        (3, "c0 etcd somebodys\n", 1),
+    ] {
+        let machine = Machine::with_etcd_in_a_container();
+        machine.write("containers", containers);
+        let order = order(UnitKind::Snapshot, sequence);
+        machine.launch(&order).unwrap();
+        let (found, output) = machine.ended(&order);
+        assert_eq!(i32::from(found != 0), code, "{containers}: {output}");
+        assert_eq!(output.contains("one container etcd of kube-system must run here"), code != 0, "{output}");
+        assert_eq!(machine.names("var/lib/lockkeeper/snapshots").len(), if code == 0 { 1 } else { 0 });
     }
 }
 
