@@ -135,6 +135,7 @@ esac
         r#"
 case "$*" in
     *" endpoint status "*) echo '[{"Endpoint":"e","Status":{"version":"3.6.5","dbSize":'$(cat "$M/database" 2>/dev/null || echo 20480)',"leader":1,"dbSizeInUse":3}}]' ;;
+    *" endpoint health") if [ -e "$M/lags" ]; then echo "e is unhealthy: failed to commit proposal" >&2; exit 1; fi ;;
     *) for last; do :; done; (umask 022; echo snapshot >"$last") ;;
 esac
 "#,
@@ -843,6 +844,19 @@ fn a_snapshot_that_cannot_be_verified_is_a_failure() {
         machine.launch(&order).unwrap();
         assert_eq!(machine.ended(&order).0, 1, "{stand_in}");
         assert!(!machine.path(&format!("var/lib/lockkeeper/{}.report", order.token)).exists());
+    }
+}
+
+#[test]
+fn no_snapshot_is_taken_of_a_member_that_cannot_catch_up() {
+    for machine in [Machine::new(), Machine::with_etcd_in_a_container()] {
+        machine.write("lags", "");
+        let order = order(UnitKind::Snapshot, 1);
+        machine.launch(&order).unwrap();
+        let (code, output) = machine.ended(&order);
+        assert!(code == 1 && output.contains("is unhealthy"), "{code}: {output}");
+        assert!(!machine.path(&format!("var/lib/lockkeeper/{}.report", order.token)).exists());
+        assert!(machine.calls("etcdctl").iter().all(|call| !call.contains("snapshot save")));
     }
 }
 

@@ -107,6 +107,9 @@ work() {
     mkdir -p "$snapshots"
     has_room
     trap 'rm -f "$scratch" "$scratch.part"' EXIT
+    # A snapshot is what this one member has, however far it is behind. Its health is a read that the whole cluster agrees on,
+    # for which it catches up first.
+    tool etcdctl "${access[@]}" endpoint health
     tool etcdctl "${access[@]}" snapshot save "$scratch"
     status=$(tool etcdutl snapshot status "$scratch" --write-out=json)
     echo "$status"
