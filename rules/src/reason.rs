@@ -1048,8 +1048,8 @@ impl Reason {
             ),
             Self::NodeNotPrepared => entry(
                 "node_not_prepared",
-                "apt on the node does not know the target, although its prepare is over",
-                "look at the node's package sources, and at what its prepare wrote into its log",
+                "apt on the node does not know the target or has not fetched it, although its prepare is over",
+                "look at the node's package sources, at what clears apt's archives away, and at what its prepare wrote into its log",
             ),
             Self::PackagesBlocked => entry(
                 "packages_blocked",

@@ -1372,6 +1372,20 @@ fn before_a_step_a_survey_tells_whether_apt_would_install_the_target() {
             blocked("E: You have held broken packages."),
         ),
         (KNOWN, "exit 100".to_owned(), blocked("")),
+        // As apt 2.6 says it.
+        (
+            KNOWN,
+            "case \"$*\" in *--print-uris*) echo \"'https://site/k.deb' kubelet_1_amd64.deb 636 SHA256:0\" ;; esac"
+                .to_owned(),
+            Packages::Unfetched,
+        ),
+        (
+            KNOWN,
+            "case \"$*\" in *--print-uris*) echo \"'file:/mirror/k.deb' kubelet_1_amd64.deb 636 SHA256:0\" ;; esac"
+                .to_owned(),
+            Packages::Ready,
+        ),
+        (KNOWN, "case \"$*\" in *--print-uris*) exit 100 ;; esac".to_owned(), Packages::Unfetched),
     ] {
         let machine = Machine::new();
         machine.write(
@@ -1392,7 +1406,8 @@ fn before_a_step_a_survey_tells_whether_apt_would_install_the_target() {
         let answer = said(&String::from_utf8_lossy(&output.stdout)).unwrap();
         assert_eq!(answer.packages, Some(expected), "{known} {says}");
         let calls = machine.calls("apt-get");
-        assert!(calls.iter().all(|call| call.contains("--simulate")), "nothing is installed: {calls:?}");
+        let only_asks = |call: &String| call.contains(" --simulate ") || call.contains(" --print-uris ");
+        assert!(calls.iter().all(only_asks), "nothing is installed: {calls:?}");
     }
 }
 

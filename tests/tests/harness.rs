@@ -207,6 +207,23 @@ async fn machines_refuse_held_and_unknown_packages_and_obey_faults() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_machine_names_what_it_would_have_to_fetch_as_apt_does() {
+    let world = world().await;
+    const NAMES: &str =
+        "apt-get -qq --print-uris install kubeadm=1.36.3-* kubelet=1.36.3-* | cut -d ' ' -f 2";
+    const BOTH: &str = "kubeadm_1.36.3-1.1_amd64.deb\nkubelet_1.36.3-1.1_amd64.deb";
+    for (command, names) in [
+        ("true", BOTH),
+        ("apt-get -y --download-only install kubeadm=1.36.3-* kubelet=1.36.3-*", ""),
+        ("apt-get clean", BOTH),
+        ("apt-mark unhold kubeadm; apt-get -y install kubeadm=1.36.3-*", "kubelet_1.36.3-1.1_amd64.deb"),
+    ] {
+        let (code, said) = ssh(&world, "worker-1", &format!("{command} >/dev/null; {NAMES}")).await;
+        assert_eq!((code, said.as_str()), (0, names), "{command}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_real_control_plane_runs_what_kubeadm_applies() {
     let world = world().await;
     let upgrade = "set -e; apt-mark unhold kubeadm kubelet kubectl; apt-get install -y kubeadm=1.36.3-*; \

@@ -145,6 +145,7 @@ fn packages(lines: &[(&str, &str)]) -> Result<Option<Packages>, String> {
     let said = single(lines, "packages")?;
     match said.split_once(' ').unwrap_or((said, "")) {
         ("ready", "") => Ok(Some(Packages::Ready)),
+        ("unfetched", "") => Ok(Some(Packages::Unfetched)),
         ("missing", "") => Ok(Some(Packages::Missing)),
         ("blocked", why) => Ok(Some(Packages::Blocked(tail(&without_passwords(why), 400)))),
         _ => Err(format!("packages is {said:?}")),

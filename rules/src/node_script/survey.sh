@@ -113,16 +113,17 @@ compare_manifests() {
 }
 
 # Whether the target can be installed: a node that was never prepared does not know it yet, and what somebody holds beside
-# our own packages may stand in its way.
+# our own packages may stand in its way. What was fetched may have been cleared away since: a drained node must not wait for
+# a mirror.
 tell_packages() {
-    local package output code=0 held
+    local package output code=0 held install=(--allow-change-held-packages install "${packages[@]/%/=$target-*}")
     for package in "${packages[@]}"; do
         if ! apt-cache madison "$package" | awk -v v="$target-" 'index($3, v) == 1 { found = 1 } END { exit !found }'; then
             echo "packages missing"
             return
         fi
     done
-    output=$(apt_get --simulate --allow-change-held-packages install "${packages[@]/%/=$target-*}" 2>&1) || code=$?
+    output=$(apt_get --simulate "${install[@]}" 2>&1) || code=$?
     held=$(awk '/^The following held packages will be changed:$/ { on = 1; next } /^[^ ]/ { on = 0 }
         on { for (i = 1; i <= NF; i++) print $i }' <<<"$output" | grep -vxE 'kubeadm|kubelet|kubectl' | tr '\n' ' ') || true
     if [ "$code" -ne 0 ]; then
@@ -130,7 +131,13 @@ tell_packages() {
     elif [ -n "$held" ]; then
         echo "packages blocked held: $held"
     else
-        echo "packages ready"
+        # Names what it would fetch, one in quotes a line, and fetches nothing. What lies in a folder it never fetches.
+        output=$(apt_get -qq --print-uris "${install[@]}") || code=$?
+        if [ "$code" -ne 0 ] || awk "/^'/ && !/^'file:/ { found = 1 } END { exit !found }" <<<"$output"; then
+            echo "packages unfetched"
+        else
+            echo "packages ready"
+        fi
     fi
 }
 

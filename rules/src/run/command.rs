@@ -320,6 +320,8 @@ pub enum Packages {
     Ready,
     /// The node's lists do not know it: it was never prepared.
     Missing,
+    /// It would have to be fetched first: what prepare has fetched is gone.
+    Unfetched,
     /// What stands in the way, as apt says it.
     Blocked(String),
 }

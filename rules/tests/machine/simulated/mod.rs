@@ -113,6 +113,8 @@ pub struct Simulated {
     pub prepare_is_in_vain: bool,
     /// What a node says of itself, other than it should be.
     pub odd: Option<(String, MakeOdd)>,
+    /// The node on which what was fetched is cleared away, until it is prepared again.
+    pub cleared: Option<String>,
     /// The node that refuses the next upgrade, and why.
     pub refusing: Option<(String, Reason)>,
     /// The node that SSH does not reach.
@@ -196,6 +198,7 @@ impl Simulated {
             without_patches: None,
             prepare_is_in_vain: false,
             odd: None,
+            cleared: None,
             refusing: None,
             unreachable: None,
             without_manifest: None,
@@ -773,9 +776,7 @@ impl Simulated {
             disk_place: "/var/lib".to_owned(),
             ledger_sequence: 0,
             patches_missing: self.without_patches.as_ref() == Some(&node.name.0),
-            packages: order
-                .with_packages
-                .then(|| if self.is_prepared(&node.name) { Packages::Ready } else { Packages::Missing }),
+            packages: order.with_packages.then(|| self.packages(&node.name)),
             kubeadm: (order.kubeadm_on.as_ref() == Some(&node.name)).then(agrees),
             manifests: asks(&node.name).then(|| manifests(&node.name)),
         };
@@ -796,11 +797,17 @@ impl Simulated {
         }
     }
 
-    /// The manifests as they lie on a node: what people have changed is in each of them.
-    fn is_prepared(&self, node: &NodeName) -> bool {
-        !self.prepare_is_in_vain && self.prepares_of(&node.0) > 0
+    fn packages(&self, node: &NodeName) -> Packages {
+        if self.prepare_is_in_vain || self.prepares_of(&node.0) == 0 {
+            Packages::Missing
+        } else if self.cleared.as_ref() == Some(&node.0) {
+            Packages::Unfetched
+        } else {
+            Packages::Ready
+        }
     }
 
+    /// The manifests as they lie on a node: what people have changed is in each of them.
     fn manifest_files(&self, node: &NodeName) -> Vec<ManifestFile> {
         let Some(tag) = self.servers.get(&node.0).map(ToString::to_string) else { return Vec::new() };
         let changes = Changes::new(self.changed_by_hand.get(&node.0).cloned().unwrap_or_default());
@@ -843,6 +850,9 @@ impl Simulated {
             self.units.iter().any(|u| u.order.token == order.token && u.order.node.name == order.node.name);
         if is_seen {
             return;
+        }
+        if order.kind == UnitKind::Prepare {
+            self.cleared.take_if(|name| *name == order.node.name.0);
         }
         let is_upgrade = matches!(order.kind, UnitKind::UpgradeFirst | UnitKind::UpgradeNode);
         let is_changed = is_upgrade && self.is_changed_since(order);
