@@ -311,12 +311,55 @@ fn a_node_is_upgraded_once_and_its_holds_are_as_they_were() {
     );
 }
 
-/// Disks of which only the one with this path is small: as many MiB are free there as a file says.
+/// Disks of which only the one with this path is small: files say how many MiB are free there, and what of its inodes.
 fn small_disk(path: &str) -> String {
     format!(
-        "case \"$*\" in *{path}) free=$(cat \"$M/free\") ;; *) free=999999 ;; esac\n\
-         echo Filesystem; echo \"/dev/x 9 1 $((free * 1024)) 1% /\""
+        r#"free=999999 inodes="999999 1 999998"
+case "$*" in *{path}) free=$(cat "$M/free") inodes=$(cat "$M/inodes" 2>/dev/null || echo "$inodes") ;; esac
+echo Filesystem
+case $1 in -Pi) echo "/dev/x $inodes 1% /" ;; *) echo "/dev/x 9 1 $((free * 1024)) 1% /" ;; esac"#
     )
+}
+
+#[test]
+fn prepare_fills_no_place_that_has_no_room_whatever_is_mounted_there() {
+    for place in [
+        "/var/lib",
+        "/var/lib/containerd",
+        "/var/lib/kubelet",
+        "/var/lib/dpkg",
+        "/var/cache/apt",
+        "/usr",
+        "/etc/kubernetes",
+    ] {
+        let machine = Machine::new();
+        fs::create_dir_all(machine.path(&place[1..])).unwrap();
+        machine.stand_in("df", &small_disk(place));
+        let settings = ScriptSettings { disk_free_mib_min: 100, ..machine.settings() };
+        for (sequence, free, inodes, has_room) in [
+            (1, "99", "999999 1 999998", false),
+            (2, "100", "999999 1 999998", true),
+            (3, "100", "999999 999000 999", false),
+            // As a btrfs says it.
+            (4, "100", "0 0 0", true),
+        ] {
+            machine.write("free", free);
+            machine.write("inodes", inodes);
+            let order = order(UnitKind::Prepare, sequence);
+            machine.launch_with(&order, &settings).unwrap();
+            let is_refused = machine.ledger(&order) == LedgerReading::Refused(Reason::DiskTooSmall);
+            assert_eq!(is_refused, !has_room, "{place} {free} {inodes}: {:?}", machine.ledger(&order));
+            // A survey says the same of it, and where.
+            let said = surveyed(&machine);
+            assert_eq!(said.disk_free_mib >= 100, has_room, "{said:?}");
+            let shown = if inodes.ends_with(" 999") {
+                format!("{place}, which has 999 inodes")
+            } else {
+                place.to_owned()
+            };
+            assert!(said.disk_place.starts_with(&shown), "{said:?}");
+        }
+    }
 }
 
 #[test]

@@ -1,6 +1,9 @@
 # Everything that can be fetched ahead. Nothing here disturbs a running pod.
 
-reason_not_to_begin() { :; }
+# Pods run here: what fills a disk evicts them.
+reason_not_to_begin() {
+    has_disk || echo disk_too_small
+}
 
 # Writes a file of sources whole or not at all, as what it is: its mode and its owner stay.
 put_source() {
