@@ -2,7 +2,6 @@
 
 #![expect(clippy::disallowed_methods, reason = "the machine under test is made of files")]
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -18,7 +17,8 @@ use lockkeeper_rules::node_script::{
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::LedgerReading;
 use lockkeeper_rules::run::{
-    LedgerOrder, LookedAt, NodeSurvey, NodeTarget, Packages, Proof, SurveyOrder, UnitKind, UnitOrder,
+    LedgerOrder, LookedAt, ManifestSurvey, NodeSurvey, NodeTarget, Packages, Proof, SurveyOrder, UnitKind,
+    UnitOrder,
 };
 use lockkeeper_rules::settings::Settings;
 
@@ -374,7 +374,7 @@ fn kubeadms_copy_of_etcd_needs_room_beside_what_must_stay_free() {
     machine.write("data/etcd/member/db", &"x".repeat(3 << 20));
     machine.write("on-kubeadm", WRITES_MANIFESTS);
     let settings = ScriptSettings { disk_free_mib_min: 100, ..machine.settings() };
-    let manifests = LookedAt { version: None, files: hashes(&machine) };
+    let manifests = looked_at(&machine);
     machine.stand_in("df", &small_disk("/etc/kubernetes"));
     let launch = |sequence, free: &str| {
         machine.write("free", free);
@@ -415,10 +415,7 @@ fn a_kubeadm_that_ends_well_and_leaves_a_manifest_behind_gets_no_newer_kubelet()
             let text = format!("spec:\n    image: registry.k8s.io/{component}:v1.36.1\n");
             machine.write(&format!("etc/kubernetes/manifests/{component}.yaml"), &text);
         }
-        let order = |sequence| UnitOrder {
-            manifests: LookedAt { version: None, files: hashes(&machine) },
-            ..order(kind, sequence)
-        };
+        let order = |sequence| UnitOrder { manifests: looked_at(&machine), ..order(kind, sequence) };
         machine.write(
             "on-kubeadm",
             &format!("{WRITES_MANIFESTS}sed -i s/1.36.3/1.36.1/ \"$M/etc/kubernetes/manifests/kube-scheduler.yaml\"\n"),
@@ -817,10 +814,8 @@ fn a_control_plane_whose_manifests_went_back_is_applied_again() {
             machine.write(&format!("etc/kubernetes/manifests/{component}.yaml"), &text);
         }
     };
-    let look = |sequence| UnitOrder {
-        manifests: LookedAt { version: None, files: hashes(&machine) },
-        ..order(UnitKind::UpgradeFirst, sequence)
-    };
+    let look =
+        |sequence| UnitOrder { manifests: looked_at(&machine), ..order(UnitKind::UpgradeFirst, sequence) };
     machine.write("on-kubeadm", WRITES_MANIFESTS);
     manifests("v1.36.3");
     machine.launch(&look(1)).unwrap();
@@ -1475,7 +1470,7 @@ fn a_manifest_that_was_changed_after_the_look_is_not_written_over() {
     let files = asked_of_manifests(&machine, &machine.settings()).files;
     assert_eq!(files.iter().map(|file| &*file.component).collect::<Vec<_>>(), all);
     assert!(files.iter().all(|file| file.tag == "v1.36.1"), "{files:?}");
-    let manifests = LookedAt { version: Some("v1.36.1".parse().unwrap()), files: hashes(&machine) };
+    let manifests = LookedAt { version: Some("v1.36.1".parse().unwrap()), ..looked_at(&machine) };
     let order =
         |sequence| UnitOrder { manifests: manifests.clone(), ..order(UnitKind::UpgradeFirst, sequence) };
     let refused = LedgerReading::Refused(Reason::ManifestsUnknown);
@@ -1527,6 +1522,61 @@ fn a_manifest_that_was_changed_after_the_look_is_not_written_over() {
     assert!(launcher(&hostile, &machine.settings()).is_err());
 }
 
+#[test]
+fn patches_that_changed_after_the_look_are_refused() {
+    type Change = fn(&Machine, &mut ScriptSettings);
+    let changes: [(&str, Change); 5] = [
+        ("emptied", |machine, _| {
+            fs::remove_file(machine.path("etc/kubernetes/patches/a+merge.yaml")).unwrap()
+        }),
+        ("renamed", |machine, _| {
+            let path = |name: &str| machine.path(&format!("etc/kubernetes/patches/{name}"));
+            fs::rename(path("a+merge.yaml"), path("b+merge.yaml")).unwrap();
+        }),
+        ("written", |machine, _| machine.write("etc/kubernetes/patches/a+merge.yaml", "other")),
+        ("told of no patches", |_, settings| settings.kubeadm.patches_directory = None),
+        ("another environment", |_, settings| {
+            settings.kubeadm.environment.0.insert("HTTPS_PROXY".to_owned(), "http://other".to_owned());
+        }),
+    ];
+    for (what, change) in changes {
+        let machine = Machine::new();
+        for folder in ["etc/kubernetes/patches", "generated"] {
+            fs::create_dir_all(machine.path(folder)).unwrap();
+        }
+        machine.write("etc/kubernetes/patches/a+merge.yaml", "spec: {}");
+        for name in ["kube-apiserver", "kube-controller-manager", "kube-scheduler"] {
+            for folder in ["generated", "etc/kubernetes/manifests"] {
+                machine.write(&format!("{folder}/{name}.yaml"), &format!("    image: r/{name}:v1.36.1\n"));
+            }
+        }
+        machine.write("on-kubeadm", WRITES_MANIFESTS);
+        let manifests = looked_at_with(&machine, &machine.site());
+        let order = |sequence, manifests: &LookedAt| UnitOrder {
+            manifests: manifests.clone(),
+            ..order(UnitKind::UpgradeFirst, sequence)
+        };
+        let refused = LedgerReading::Refused(Reason::ManifestsUnknown);
+        let mut settings = machine.site();
+        change(&machine, &mut settings);
+        let changed = order(1, &manifests);
+        machine.launch_with(&changed, &settings).unwrap();
+        assert_eq!(machine.ledger(&changed), refused, "{what}");
+        // What was never looked at is not known to be as it was.
+        let unknown = order(2, &LookedAt { inputs: None, ..manifests });
+        machine.launch_with(&unknown, &settings).unwrap();
+        assert_eq!(machine.ledger(&unknown), refused, "{what}");
+        assert!(
+            machine.calls("apt-get install").is_empty()
+                && machine.calls("kubeadm upgrade apply -y").is_empty()
+        );
+        // A look at what is there now does.
+        let anew = order(3, &looked_at_with(&machine, &settings));
+        machine.launch_with(&anew, &settings).unwrap();
+        assert_eq!(machine.ended(&anew).0, 0, "{what}: {:?}", machine.ended(&anew));
+    }
+}
+
 fn said(text: &str) -> Result<NodeSurvey, String> {
     survey_answer(text, jiff::Timestamp::UNIX_EPOCH, jiff::Timestamp::now())
 }
@@ -1547,13 +1597,18 @@ fn surveyed(machine: &Machine) -> NodeSurvey {
 }
 
 /// The manifests as a look finds them.
-fn hashes(machine: &Machine) -> BTreeMap<String, String> {
-    let files = asked_of_manifests(machine, &machine.settings()).files;
-    files.into_iter().map(|file| (file.component, file.sha256)).collect()
+fn looked_at(machine: &Machine) -> LookedAt {
+    looked_at_with(machine, &machine.settings())
+}
+
+fn looked_at_with(machine: &Machine, settings: &ScriptSettings) -> LookedAt {
+    let ManifestSurvey { files, inputs, .. } = asked_of_manifests(machine, settings);
+    let files = files.into_iter().map(|file| (file.component, file.sha256));
+    LookedAt { version: None, files: files.collect(), inputs }
 }
 
 /// What the installed kubeadm of this machine says of its manifests.
-fn asked_of_manifests(machine: &Machine, settings: &ScriptSettings) -> lockkeeper_rules::run::ManifestSurvey {
+fn asked_of_manifests(machine: &Machine, settings: &ScriptSettings) -> ManifestSurvey {
     let node = order(UnitKind::Prepare, 1).node;
     let target = "v1.36.3".parse().unwrap();
     let manifests_on = vec![node.name.clone()];

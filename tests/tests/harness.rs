@@ -1,6 +1,5 @@
 //! The harness keeps its promises: the parts are real, the machines are not, and nothing is left behind.
 
-use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -282,12 +281,7 @@ async fn a_gate_of_the_site_fires_waits_and_clears() {
 }
 
 /// The manifests of a node as a look finds them; a worker has none.
-async fn looked_at(
-    world: &World,
-    node: NodeTarget,
-    run: &RunUid,
-    settings: &ScriptSettings,
-) -> BTreeMap<String, String> {
+async fn looked_at(world: &World, node: NodeTarget, run: &RunUid, settings: &ScriptSettings) -> LookedAt {
     let has_manifests = node.name.0 == CONTROL_PLANE;
     let order = SurveyOrder {
         nodes: vec![node.clone()],
@@ -300,8 +294,9 @@ async fn looked_at(
     let answer = world.machine(&node.name.0).ssh_with_input(&world.keys, "bash -s", &script).await.unwrap();
     let now = jiff::Timestamp::now();
     let said = node_script::survey_answer(&format!("{}\n", text(&answer)), now, now).unwrap();
-    let files = said.manifests.into_iter().flat_map(|said| said.files);
-    files.map(|file| (file.component, file.sha256)).collect()
+    let Some(said) = said.manifests else { return LookedAt::default() };
+    let files = said.files.into_iter().map(|file| (file.component, file.sha256));
+    LookedAt { version: None, files: files.collect(), inputs: said.inputs }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -327,15 +322,15 @@ async fn what_is_sent_to_a_node_does_its_work_on_a_machine() {
         let proof = Proof { token: token.clone(), checked_at: jiff::Timestamp::now() };
         let version = Version::new(1, 36, 3);
         let has_manifests = node == CONTROL_PLANE;
-        let files = looked_at(&world, target.clone(), &run, &settings).await;
-        assert_eq!(files.len(), if has_manifests { 3 } else { 0 });
+        let manifests = looked_at(&world, target.clone(), &run, &settings).await;
+        assert_eq!(manifests.files.len(), if has_manifests { 3 } else { 0 });
         let order = UnitOrder {
             node: target.clone(),
             kind,
             token: token.clone(),
             target: version,
             generation: 1,
-            manifests: LookedAt { version: None, files },
+            manifests,
             proof,
         };
         let launcher = node_script::launcher(&order, &settings).unwrap();

@@ -180,17 +180,26 @@ fn manifests(lines: &[(&str, &str)]) -> Result<Option<ManifestSurvey>, String> {
         installed: single(lines, "installed")?.to_owned(),
         written: single(lines, "written")?.to_owned(),
         files: lines.iter().filter(|(name, _)| *name == "file").filter_map(|(_, line)| file(line)).collect(),
+        inputs: single(&lines, "inputs").ok().filter(|text| is_sha256(text)).map(str::to_owned),
         changes,
     }))
+}
+
+/// Whether this is a SHA-256, in hexadecimal digits.
+pub(crate) fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// A manifest as it lies there; one that is not told whole is not told.
 fn file(line: &str) -> Option<ManifestFile> {
     let mut words = line.split(' ');
     let (component, sha256) = (words.next()?, words.next()?);
-    let is_hash = sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
     let tag = words.next().unwrap_or_default().to_owned();
-    is_hash.then(|| ManifestFile { component: component.to_owned(), sha256: sha256.to_owned(), tag })
+    is_sha256(sha256).then(|| ManifestFile {
+        component: component.to_owned(),
+        sha256: sha256.to_owned(),
+        tag,
+    })
 }
 
 #[cfg(test)]
@@ -261,7 +270,10 @@ mod tests {
         assert!(said.files.is_empty());
         let told =
             format!("file kube-apiserver {HASH} v1.36.1\nfile kube-scheduler {HASH} \nfile etcd cut\n");
-        let files = of(&format!("{told}{ASKED}")).unwrap().manifests.unwrap().files;
+        let said = of(&format!("{told}inputs {HASH}\n{ASKED}")).unwrap().manifests.unwrap();
+        assert_eq!(said.inputs.as_deref(), Some(HASH));
+        assert_eq!(of(&format!("inputs cut\n{ASKED}")).unwrap().manifests.unwrap().inputs, None);
+        let files = said.files;
         let shown: Vec<_> = files.iter().map(|file| (&*file.component, &*file.sha256, &*file.tag)).collect();
         assert_eq!(shown, [("kube-apiserver", HASH, "v1.36.1"), ("kube-scheduler", HASH, "")]);
         for (from, to, told) in [

@@ -51,12 +51,28 @@ was_begun_before() {
     [ "$count" -ne 0 ]
 }
 
-# A person may have changed a manifest after it was looked at: between that and this lie the drain and every hold. One
+# One hash over what kubeadm makes manifests of besides the cluster's own configuration: its environment, and its patches by
+# name and content.
+inputs_hash() {
+    {
+        printf '%s\n' "${environment[@]}"
+        if [ -n "$patches_directory" ]; then
+            cd "$patches_directory" && find -L . -type f -print0 | sort -z | xargs -0 -r sha256sum --
+        fi
+    } | sha256sum | cut -d ' ' -f 1
+}
+
+# A person may have changed a manifest, or what kubeadm makes of it, after it was looked at: between that and this lie the drain and every hold. One
 # that has come to the target since was written by the kubeadm of an attempt that was cut. One that was never looked at
 # is not known to be as it was.
 manifests_are_as_looked_at() {
     local component looked_at found
     if [ "${#manifests_looked_at[@]}" -eq 0 ] && ! is_control_plane; then return 0; fi
+    found=$(inputs_hash) || found=
+    if [ -z "$found" ] || [ "$found" != "$inputs_looked_at" ]; then
+        echo "kubeadm's environment or its patches are not known to be as they were looked at" >&2
+        return 1
+    fi
     for component in kube-apiserver kube-controller-manager kube-scheduler; do
         looked_at=$(printf '%s\n' "${manifests_looked_at[@]}" | sed -n "s/^$component //p")
         if [ -z "$looked_at" ]; then

@@ -140,6 +140,7 @@ pub fn launcher(order: &UnitOrder, settings: &ScriptSettings) -> Result<String, 
     head.set_kubeadm(settings, target);
     let looked_at = manifests.files.iter().map(|(component, sha256)| format!("{component} {sha256}"));
     head.set_list("manifests_looked_at", &looked_at.collect::<Vec<_>>());
+    head.set("inputs_looked_at", manifests.inputs.as_deref().unwrap_or_default());
     head.set("manifests_of", &manifests.version.as_ref().map(ToString::to_string).unwrap_or_default());
     let head = head.text;
     // Every value has been looked at before; what no look has foreseen must still not become the launcher's own lines.

@@ -65,9 +65,12 @@ ask_installed() {
     echo
 }
 
-# Each manifest as it lies there: its hash, and the tag of its image. One that is missing is not told.
+# What kubeadm would make manifests of, and each manifest as it lies there: its hash, and the tag of its image. One that is
+# missing is not told.
 tell_files() {
-    local component file
+    local component file inputs
+    inputs=$(inputs_hash) || inputs=
+    echo "inputs $inputs"
     for component in kube-apiserver kube-controller-manager kube-scheduler; do
         file="$root/etc/kubernetes/manifests/$component.yaml"
         if [ -f "$file" ]; then
@@ -156,7 +159,7 @@ if [ "$with_kubeadm" = yes ] || [ "$with_manifests" = yes ]; then
     # shellcheck disable=SC2064
     trap "rm -rf '$scratch'" EXIT
     # What kubeadm would write goes there too, and not below /etc/kubernetes, where it would stay.
-    environment+=(KUBEADM_UPGRADE_DRYRUN_DIR="$scratch/dry-run")
+    export KUBEADM_UPGRADE_DRYRUN_DIR="$scratch/dry-run"
 fi
 if [ "$with_packages" = yes ]; then tell_packages; fi
 if [ "$with_manifests" = yes ]; then ask_installed "$scratch"; fi

@@ -344,6 +344,8 @@ pub struct ManifestSurvey {
     pub written: String,
     /// The manifests as they lie there, from right before it was asked.
     pub files: Vec<ManifestFile>,
+    /// The SHA-256 of what kubeadm would make them of: its environment and its patches.
+    pub inputs: Option<String>,
     /// In which lines they differ from what it would write, or why nobody knows.
     pub changes: Result<Changes, String>,
 }
@@ -355,6 +357,8 @@ pub struct LookedAt {
     pub version: Option<Version>,
     /// The SHA-256 of each, by component.
     pub files: BTreeMap<String, String>,
+    /// The SHA-256 of kubeadm's environment and patches then.
+    pub inputs: Option<String>,
 }
 
 /// A manifest on a node.

@@ -113,6 +113,8 @@ pub struct Simulated {
     pub prepare_is_in_vain: bool,
     /// What a node says of itself, other than it should be.
     pub odd: Option<(String, MakeOdd)>,
+    /// The hash of what kubeadm makes manifests of.
+    pub inputs: String,
     /// The node on which what was fetched is cleared away, until it is prepared again.
     pub cleared: Option<String>,
     /// The node that refuses the next upgrade, and why.
@@ -198,6 +200,7 @@ impl Simulated {
             without_patches: None,
             prepare_is_in_vain: false,
             odd: None,
+            inputs: "a".repeat(64),
             cleared: None,
             refusing: None,
             unreachable: None,
@@ -765,7 +768,8 @@ impl Simulated {
             let changes = Changes::new(changes);
             let files = self.manifest_files(name);
             let changes = if self.kubeadm_fails { Err("exit code 1".to_owned()) } else { Ok(changes) };
-            ManifestSurvey { written: installed.clone(), installed, files, changes }
+            let inputs = Some(self.inputs.clone());
+            ManifestSurvey { written: installed.clone(), installed, files, inputs, changes }
         };
         let asks = |name: &NodeName| order.manifests_on.contains(name);
         let survey = |node: &NodeTarget| NodeSurvey {
@@ -826,9 +830,12 @@ impl Simulated {
         CONTROL_PLANE.map(file).into_iter().filter(is_there).collect()
     }
 
-    /// Whether the node would refuse to let kubeadm write, as somebody has changed a manifest since it was looked at.
+    /// Whether the node would refuse to let kubeadm write, as somebody has changed a manifest or a patch since it was looked at.
     fn is_changed_since(&self, order: &UnitOrder) -> bool {
         let files = self.manifest_files(&order.node.name);
+        if !files.is_empty() && order.manifests.inputs.as_ref() != Some(&self.inputs) {
+            return true;
+        }
         let is_as_before = |file: &ManifestFile| {
             order.manifests.files.get(&file.component).is_some_and(|looked_at| {
                 *looked_at == file.sha256
