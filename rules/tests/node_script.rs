@@ -709,6 +709,27 @@ fn a_unit_that_is_killed_at_work_is_started_and_dead() {
 }
 
 #[test]
+fn holds_that_a_dead_unit_of_another_run_has_left_are_not_believed() {
+    let machine = Machine::new();
+    machine.write(
+        "on-kubeadm",
+        "work=$PPID; timeout=$(ps -o ppid= -p $work); unit=$(ps -o ppid= -p $timeout); kill -9 $unit $timeout $work $$\n",
+    );
+    machine.launch(&order(UnitKind::UpgradeNode, 1)).unwrap();
+    assert!(machine.path("var/lib/lockkeeper/holds").exists());
+    fs::remove_file(machine.path("on-kubeadm")).unwrap();
+    // A person finishes the node and holds all three.
+    for package in ["kubeadm", "kubelet", "kubectl"] {
+        machine.write(&format!("holds/{package}"), "");
+    }
+    let mut other = order(UnitKind::UpgradeNode, 1);
+    other.token.run.0 = "another-run".to_owned();
+    machine.launch(&other).unwrap();
+    assert_eq!(machine.names("holds"), ["kubeadm", "kubectl", "kubelet"]);
+    assert!(!machine.path("var/lib/lockkeeper/holds").exists());
+}
+
+#[test]
 fn what_units_leave_is_bounded_and_the_ledger_is_never_cut() {
     let machine = Machine::new();
     machine.write(

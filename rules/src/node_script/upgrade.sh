@@ -12,10 +12,14 @@ reason_not_to_begin() {
     fi
 }
 
-# The holds are written down as they were found before the first is changed, and put back whatever happens.
+# The holds are written down as they were found before the first is changed, and put back whatever happens. What another
+# run has left, whose unit died, says nothing of now: people may have finished the node since.
 remember_holds() {
-    if [ ! -e "$directory/holds" ]; then
-        apt-mark showhold "${packages[@]}" >"$directory/holds.new"
+    if [ "$(sed -n 1p "$directory/holds" 2>/dev/null)" != "run $run" ]; then
+        {
+            echo "run $run"
+            apt-mark showhold "${packages[@]}"
+        } >"$directory/holds.new"
         sync "$directory/holds.new"
         mv "$directory/holds.new" "$directory/holds"
         sync "$directory"
