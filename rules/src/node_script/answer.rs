@@ -180,7 +180,7 @@ fn manifests(lines: &[(&str, &str)]) -> Result<Option<ManifestSurvey>, String> {
         installed: single(lines, "installed")?.to_owned(),
         written: single(lines, "written")?.to_owned(),
         files: lines.iter().filter(|(name, _)| *name == "file").filter_map(|(_, line)| file(line)).collect(),
-        inputs: single(&lines, "inputs").ok().filter(|text| is_sha256(text)).map(str::to_owned),
+        inputs: single(lines, "inputs").ok().filter(|text| is_sha256(text)).map(str::to_owned),
         changes,
     }))
 }

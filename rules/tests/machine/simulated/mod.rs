@@ -153,7 +153,6 @@ impl Simulated {
         let pods = nodes.keys().flat_map(|name| (0..3).map(|n| (pod(name, n), None))).collect();
         let servers = nodes.values().filter(|n| n.role == Role::ControlPlane);
         let servers = servers.map(|n| (n.name.0.clone(), FROM.parse().unwrap())).collect();
-        let spec = UpgradeRunSpec { target: TO.to_owned(), ..UpgradeRunSpec::default() };
         let run = UpgradeRun {
             namespace: "k8s-upgrade".to_owned(),
             name: "run".to_owned(),
@@ -163,10 +162,9 @@ impl Simulated {
             created_at: Some(now),
             deleting: false,
             has_finalizer: false,
-            spec,
+            spec: UpgradeRunSpec { target: TO.to_owned(), ..UpgradeRunSpec::default() },
             status: None,
         };
-        let settings = Settings { soak_seconds: 5, quiet_seconds: 0, ..Settings::default() };
         Self {
             run,
             faults,
@@ -215,7 +213,7 @@ impl Simulated {
             memory: Memory::default(),
             gate_is_shut: false,
             cordons_before: BTreeSet::new(),
-            settings,
+            settings: Settings { soak_seconds: 5, quiet_seconds: 0, ..Settings::default() },
         }
     }
 
