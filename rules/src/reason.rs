@@ -1082,13 +1082,15 @@ impl Reason {
                 "the folder of kubeadm's patches is not on the node",
                 "put it on every node, workers too, or take kubeadm.patchesDirectory out of the actuator's file",
             ),
-            Self::DiskTooSmall => {
-                entry("disk_too_small", "too little disk is free on the node", "free some disk")
-            }
+            Self::DiskTooSmall => entry(
+                "disk_too_small",
+                "too little disk is free on the node, for the upgrade or for kubeadm's copy of etcd's data",
+                "free some disk where the detail says; old copies of etcd's data lie in /etc/kubernetes/tmp",
+            ),
             Self::NodeNotPrepared => entry(
                 "node_not_prepared",
-                "apt on the node does not know the target, although its prepare is over",
-                "look at the node's package sources, and at what its prepare wrote into its log",
+                "apt on the node does not know the target or has not fetched it, although its prepare is over",
+                "look at the node's package sources, at what clears apt's archives away, and at what its prepare wrote into its log",
             ),
             Self::SourceNotRestored => entry(
                 "source_not_restored",

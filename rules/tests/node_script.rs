@@ -2,7 +2,6 @@
 
 #![expect(clippy::disallowed_methods, reason = "the machine under test is made of files")]
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -19,7 +18,8 @@ use lockkeeper_rules::node_script::{
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::LedgerReading;
 use lockkeeper_rules::run::{
-    LedgerOrder, LookedAt, NodeSurvey, NodeTarget, Packages, Proof, RestoreOrder, SurveyOrder, UnitKind,
+    LedgerOrder, LookedAt, ManifestSurvey, NodeSurvey, NodeTarget, Packages, Proof, RestoreOrder, SurveyOrder,
+    UnitKind,
     UnitOrder,
 };
 use lockkeeper_rules::settings::Settings;
@@ -107,6 +107,7 @@ done
 "#,
     ),
     ("dpkg", r#"if [ -e "$M/on-dpkg" ]; then . "$M/on-dpkg"; fi"#),
+    ("dpkg-query", r#"if [ -e "$M/cut" ]; then echo "iF |kubeadm"; fi; echo "ii |bash""#),
     ("dpkg-deb", r#"mkdir -p "$3/usr/bin"; cp "$M/bin/kubeadm" "$3/usr/bin/""#),
     ("kubelet", r#"echo "Kubernetes v$(cat "$M/kubelet")""#),
     ("kubectl", r#"echo "kubernetesVersion: v1.36.1""#),
@@ -140,6 +141,7 @@ esac
         r#"
 case "$*" in
     *" endpoint status "*) echo '[{"Endpoint":"e","Status":{"version":"3.6.5","dbSize":'$(cat "$M/database" 2>/dev/null || echo 20480)',"leader":1,"dbSizeInUse":3}}]' ;;
+    *" endpoint health") if [ -e "$M/lags" ]; then echo "e is unhealthy: failed to commit proposal" >&2; exit 1; fi ;;
     *) for last; do :; done; (umask 022; echo snapshot >"$last") ;;
 esac
 "#,
@@ -193,6 +195,7 @@ impl Machine {
         ScriptSettings {
             root: self.folder.path().to_str().unwrap().to_owned(),
             unit_seconds_max: 120,
+            disk_free_mib_min: 1,
             start_seconds_max: 1_000_000_000,
             etcd: EtcdAccess::default(),
             kubeadm: KubeadmSettings::default(),
@@ -314,6 +317,97 @@ fn a_node_is_upgraded_once_and_its_holds_are_as_they_were() {
     );
 }
 
+/// Disks of which only the one with this path is small: files say how many MiB are free there, and what of its inodes.
+fn small_disk(path: &str) -> String {
+    format!(
+        r#"free=999999 inodes="999999 1 999998"
+case "$*" in *{path}) free=$(cat "$M/free") inodes=$(cat "$M/inodes" 2>/dev/null || echo "$inodes") ;; esac
+echo Filesystem
+case $1 in -Pi) echo "/dev/x $inodes 1% /" ;; *) echo "/dev/x 9 1 $((free * 1024)) 1% /" ;; esac"#
+    )
+}
+
+#[test]
+fn prepare_fills_no_place_that_has_no_room_whatever_is_mounted_there() {
+    for place in [
+        "/var/lib",
+        "/var/lib/containerd",
+        "/var/lib/kubelet",
+        "/var/lib/dpkg",
+        "/var/cache/apt",
+        "/usr",
+        "/etc/kubernetes",
+    ] {
+        let machine = Machine::new();
+        fs::create_dir_all(machine.path(&place[1..])).unwrap();
+        machine.stand_in("df", &small_disk(place));
+        let settings = ScriptSettings { disk_free_mib_min: 100, ..machine.settings() };
+        for (sequence, free, inodes, has_room) in [
+            (1, "99", "999999 1 999998", false),
+            (2, "100", "999999 1 999998", true),
+            (3, "100", "999999 999000 999", false),
+            // As a btrfs says it.
+            (4, "100", "0 0 0", true),
+        ] {
+            machine.write("free", free);
+            machine.write("inodes", inodes);
+            let order = order(UnitKind::Prepare, sequence);
+            machine.launch_with(&order, &settings).unwrap();
+            let is_refused = machine.ledger(&order) == LedgerReading::Refused(Reason::DiskTooSmall);
+            assert_eq!(is_refused, !has_room, "{place} {free} {inodes}: {:?}", machine.ledger(&order));
+            // A survey says the same of it, and where.
+            let said = surveyed(&machine);
+            assert_eq!(said.disk_free_mib >= 100, has_room, "{said:?}");
+            let shown = if inodes.ends_with(" 999") {
+                format!("{place}, which has 999 inodes")
+            } else {
+                place.to_owned()
+            };
+            assert!(said.disk_place.starts_with(&shown), "{said:?}");
+        }
+    }
+}
+
+#[test]
+fn kubeadms_copy_of_etcd_needs_room_beside_what_must_stay_free() {
+    let machine = Machine::new();
+    for component in ["kube-apiserver", "kube-controller-manager", "kube-scheduler"] {
+        let text = format!("spec:\n    image: registry.k8s.io/{component}:v1.36.1\n");
+        machine.write(&format!("etc/kubernetes/manifests/{component}.yaml"), &text);
+    }
+    machine.write("etc/kubernetes/manifests/etcd.yaml", "    - etcd\n    - --data-dir=/data/etcd\n");
+    fs::create_dir_all(machine.path("data/etcd/member")).unwrap();
+    machine.write("data/etcd/member/db", &"x".repeat(3 << 20));
+    machine.write("on-kubeadm", WRITES_MANIFESTS);
+    let settings = ScriptSettings { disk_free_mib_min: 100, ..machine.settings() };
+    let manifests = looked_at(&machine);
+    machine.stand_in("df", &small_disk("/etc/kubernetes"));
+    let launch = |sequence, free: &str| {
+        machine.write("free", free);
+        let order = UnitOrder { manifests: manifests.clone(), ..order(UnitKind::UpgradeFirst, sequence) };
+        machine.launch_with(&order, &settings).unwrap();
+        machine.ledger(&order)
+    };
+    for (sequence, free) in [(1, "102"), (2, "")] {
+        assert_eq!(launch(sequence, free), LedgerReading::Refused(Reason::DiskTooSmall), "{free:?}");
+    }
+    assert!(machine.calls("apt-get").is_empty());
+    // So is it told before the node is drained.
+    machine.write("free", "102");
+    let said = surveyed(&machine);
+    assert!(said.disk_free_mib < 100 && said.disk_place.starts_with("/etc/kubernetes, "), "{said:?}");
+    assert!(matches!(launch(3, "104"), LedgerReading::Ended { code: 0, .. }));
+    // What kubeadm has done it does not do again.
+    machine.write("free", "100");
+    assert_eq!(surveyed(&machine).disk_free_mib, 100);
+    // Data that nobody can measure may take all.
+    machine.write("var/lib/lockkeeper/ledger", "");
+    machine.write("etc/kubernetes/manifests/etcd.yaml", "    - --data-dir=/elsewhere\n");
+    assert_eq!(surveyed(&machine).disk_free_mib, 0);
+    fs::remove_file(machine.path("etc/kubernetes/manifests/etcd.yaml")).unwrap();
+    assert_eq!(surveyed(&machine).disk_free_mib, 100, "an etcd elsewhere is not copied");
+}
+
 /// What kubeadm makes of the manifests.
 const WRITES_MANIFESTS: &str = r#"
 case "$2 ${3-}" in "apply -y" | "node "*) sed -i '/image:/ s/:v[^:]*$/:v1.36.3/' "$M"/etc/kubernetes/manifests/*.yaml ;; esac
@@ -327,10 +421,7 @@ fn a_kubeadm_that_ends_well_and_leaves_a_manifest_behind_gets_no_newer_kubelet()
             let text = format!("spec:\n    image: registry.k8s.io/{component}:v1.36.1\n");
             machine.write(&format!("etc/kubernetes/manifests/{component}.yaml"), &text);
         }
-        let order = |sequence| UnitOrder {
-            manifests: LookedAt { version: None, files: hashes(&machine) },
-            ..order(kind, sequence)
-        };
+        let order = |sequence| UnitOrder { manifests: looked_at(&machine), ..order(kind, sequence) };
         machine.write(
             "on-kubeadm",
             &format!("{WRITES_MANIFESTS}sed -i s/1.36.3/1.36.1/ \"$M/etc/kubernetes/manifests/kube-scheduler.yaml\"\n"),
@@ -624,6 +715,27 @@ fn a_unit_that_is_killed_at_work_is_started_and_dead() {
 }
 
 #[test]
+fn holds_that_a_dead_unit_of_another_run_has_left_are_not_believed() {
+    let machine = Machine::new();
+    machine.write(
+        "on-kubeadm",
+        "work=$PPID; timeout=$(ps -o ppid= -p $work); unit=$(ps -o ppid= -p $timeout); kill -9 $unit $timeout $work $$\n",
+    );
+    machine.launch(&order(UnitKind::UpgradeNode, 1)).unwrap();
+    assert!(machine.path("var/lib/lockkeeper/holds").exists());
+    fs::remove_file(machine.path("on-kubeadm")).unwrap();
+    // A person finishes the node and holds all three.
+    for package in ["kubeadm", "kubelet", "kubectl"] {
+        machine.write(&format!("holds/{package}"), "");
+    }
+    let mut other = order(UnitKind::UpgradeNode, 1);
+    other.token.run.0 = "another-run".to_owned();
+    machine.launch(&other).unwrap();
+    assert_eq!(machine.names("holds"), ["kubeadm", "kubectl", "kubelet"]);
+    assert!(!machine.path("var/lib/lockkeeper/holds").exists());
+}
+
+#[test]
 fn what_units_leave_is_bounded_and_the_ledger_is_never_cut() {
     let machine = Machine::new();
     machine.write(
@@ -729,10 +841,8 @@ fn a_control_plane_whose_manifests_went_back_is_applied_again() {
             machine.write(&format!("etc/kubernetes/manifests/{component}.yaml"), &text);
         }
     };
-    let look = |sequence| UnitOrder {
-        manifests: LookedAt { version: None, files: hashes(&machine) },
-        ..order(UnitKind::UpgradeFirst, sequence)
-    };
+    let look =
+        |sequence| UnitOrder { manifests: looked_at(&machine), ..order(UnitKind::UpgradeFirst, sequence) };
     machine.write("on-kubeadm", WRITES_MANIFESTS);
     manifests("v1.36.3");
     machine.launch(&look(1)).unwrap();
@@ -802,6 +912,19 @@ fn a_snapshot_that_cannot_be_verified_is_a_failure() {
     }
 }
 
+#[test]
+fn no_snapshot_is_taken_of_a_member_that_cannot_catch_up() {
+    for machine in [Machine::new(), Machine::with_etcd_in_a_container()] {
+        machine.write("lags", "");
+        let order = order(UnitKind::Snapshot, 1);
+        machine.launch(&order).unwrap();
+        let (code, output) = machine.ended(&order);
+        assert!(code == 1 && output.contains("is unhealthy"), "{code}: {output}");
+        assert!(!machine.path(&format!("var/lib/lockkeeper/{}.report", order.token)).exists());
+        assert!(machine.calls("etcdctl").iter().all(|call| !call.contains("snapshot save")));
+    }
+}
+
 impl Machine {
     /// A machine whose etcd tools are in etcd's container only.
     fn with_etcd_in_a_container() -> Self {
@@ -813,8 +936,24 @@ impl Machine {
             fs::rename(machine.path(&format!("bin/{name}")), machine.path(&format!("container/{name}")))
                 .unwrap();
         }
-        let exec = r#"case $1 in ps) echo c1 ;; exec) shift 2; PATH="$M/container:$PATH" "$@" ;; esac"#;
-        machine.stand_in("crictl", exec);
+        machine.write("containers", "c1 etcd kube-system\n");
+        // As crictl does it: a container has each of the labels.
+        machine.stand_in(
+            "crictl",
+            r#"
+name=. namespace=.
+for word; do
+    case $word in
+        io.kubernetes.container.name=*) name=${word#*=} ;;
+        io.kubernetes.pod.namespace=*) namespace=${word#*=} ;;
+    esac
+done
+case $1 in
+    ps) sed -nE "s/^(\S+) $name $namespace$/\1/p" "$M/containers" ;;
+    exec) [ "$2" = c1 ]; shift 2; PATH="$M/container:$PATH" "$@" ;;
+esac
+"#,
+        );
         machine
     }
 
@@ -831,6 +970,24 @@ impl Machine {
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
+    }
+}
+
+#[test]
+fn a_snapshot_is_of_the_control_planes_etcd_and_of_no_other() {
+    for (sequence, containers, code) in [
+        (1, "c0 etcd somebodys\nc1 etcd kube-system\nc2 kube-apiserver kube-system\n", 0),
+        (2, "c1 etcd kube-system\nc2 etcd kube-system\n", 1),
+        (3, "c0 etcd somebodys\n", 1),
+    ] {
+        let machine = Machine::with_etcd_in_a_container();
+        machine.write("containers", containers);
+        let order = order(UnitKind::Snapshot, sequence);
+        machine.launch(&order).unwrap();
+        let (found, output) = machine.ended(&order);
+        assert_eq!(i32::from(found != 0), code, "{containers}: {output}");
+        assert_eq!(output.contains("one container etcd of kube-system must run here"), code != 0, "{output}");
+        assert_eq!(machine.names("var/lib/lockkeeper/snapshots").len(), if code == 0 { 1 } else { 0 });
     }
 }
 
@@ -1002,6 +1159,24 @@ fn packages_that_were_cut_are_mended_without_a_question_once_another_has_let_go_
         if tries == 60 {
             assert!(output.contains("another process has held dpkg's lock for five minutes"), "{output}");
         }
+    }
+}
+
+#[test]
+fn what_somebody_has_left_half_installed_is_not_finished_on_a_node_in_service() {
+    for (on_sleep, code, waits) in [("", 1, 59), ("rm \"$M/cut\"", 0, 1)] {
+        let machine = Machine::new();
+        machine.stand_in("sleep", on_sleep);
+        machine.write("cut", "");
+        machine.write("on-dpkg", "echo ' containerd.io is only half configured'\n");
+        let order = order(UnitKind::Prepare, 1);
+        let settings = ScriptSettings { unit_seconds_max: 600, ..machine.settings() };
+        machine.launch_with(&order, &settings).unwrap();
+        let (found, output) = machine.ended(&order);
+        assert_eq!((found, machine.calls("sleep 5").len()), (code, waits), "{output}");
+        assert_eq!(output.contains("containerd.io is only half configured"), code == 1, "{output}");
+        assert!(machine.calls("dpkg ").iter().all(|call| call == "dpkg --audit"), "nothing is configured");
+        assert_eq!(machine.calls("apt-get").is_empty(), code == 1, "nothing is fetched on what is broken");
     }
 }
 
@@ -1418,6 +1593,20 @@ fn before_a_step_a_survey_tells_whether_apt_would_install_the_target() {
             blocked("E: You have held broken packages."),
         ),
         (KNOWN, "exit 100".to_owned(), blocked("")),
+        // As apt 2.6 says it.
+        (
+            KNOWN,
+            "case \"$*\" in *--print-uris*) echo \"'https://site/k.deb' kubelet_1_amd64.deb 636 SHA256:0\" ;; esac"
+                .to_owned(),
+            Packages::Unfetched,
+        ),
+        (
+            KNOWN,
+            "case \"$*\" in *--print-uris*) echo \"'file:/mirror/k.deb' kubelet_1_amd64.deb 636 SHA256:0\" ;; esac"
+                .to_owned(),
+            Packages::Ready,
+        ),
+        (KNOWN, "case \"$*\" in *--print-uris*) exit 100 ;; esac".to_owned(), Packages::Unfetched),
     ] {
         let machine = Machine::new();
         machine.write(
@@ -1438,7 +1627,8 @@ fn before_a_step_a_survey_tells_whether_apt_would_install_the_target() {
         let answer = said(&String::from_utf8_lossy(&output.stdout)).unwrap();
         assert_eq!(answer.packages, Some(expected), "{known} {says}");
         let calls = machine.calls("apt-get");
-        assert!(calls.iter().all(|call| call.contains("--simulate")), "nothing is installed: {calls:?}");
+        let only_asks = |call: &String| call.contains(" --simulate ") || call.contains(" --print-uris ");
+        assert!(calls.iter().all(only_asks), "nothing is installed: {calls:?}");
     }
 }
 
@@ -1463,7 +1653,7 @@ fn a_manifest_that_was_changed_after_the_look_is_not_written_over() {
     let files = asked_of_manifests(&machine, &machine.settings()).files;
     assert_eq!(files.iter().map(|file| &*file.component).collect::<Vec<_>>(), all);
     assert!(files.iter().all(|file| file.tag == "v1.36.1"), "{files:?}");
-    let manifests = LookedAt { version: Some("v1.36.1".parse().unwrap()), files: hashes(&machine) };
+    let manifests = LookedAt { version: Some("v1.36.1".parse().unwrap()), ..looked_at(&machine) };
     let order =
         |sequence| UnitOrder { manifests: manifests.clone(), ..order(UnitKind::UpgradeFirst, sequence) };
     let refused = LedgerReading::Refused(Reason::ManifestsUnknown);
@@ -1487,7 +1677,11 @@ fn a_manifest_that_was_changed_after_the_look_is_not_written_over() {
     assert!(machine.calls("apt-get install").is_empty() && machine.calls("kubeadm upgrade apply").is_empty());
     assert_eq!(machine.read("kubeadm").trim(), "1.36.1");
     // Mending a cut install takes time too; only the kubeadm that is installed yet can say what was changed meanwhile.
-    machine.write("on-dpkg", "echo '# by hand' >>\"$M/etc/kubernetes/manifests/kube-scheduler.yaml\"\n");
+    machine.write("cut", "");
+    machine.write(
+        "on-dpkg",
+        "rm \"$M/cut\"; echo '# by hand' >>\"$M/etc/kubernetes/manifests/kube-scheduler.yaml\"\n",
+    );
     machine.launch(&order(40)).unwrap();
     assert_eq!(machine.ended(&order(40)).0, 1);
     fs::remove_file(machine.path("on-dpkg")).unwrap();
@@ -1511,18 +1705,93 @@ fn a_manifest_that_was_changed_after_the_look_is_not_written_over() {
     assert!(launcher(&hostile, &machine.settings()).is_err());
 }
 
+#[test]
+fn patches_that_changed_after_the_look_are_refused() {
+    type Change = fn(&Machine, &mut ScriptSettings);
+    let changes: [(&str, Change); 5] = [
+        ("emptied", |machine, _| {
+            fs::remove_file(machine.path("etc/kubernetes/patches/a+merge.yaml")).unwrap()
+        }),
+        ("renamed", |machine, _| {
+            let path = |name: &str| machine.path(&format!("etc/kubernetes/patches/{name}"));
+            fs::rename(path("a+merge.yaml"), path("b+merge.yaml")).unwrap();
+        }),
+        ("written", |machine, _| machine.write("etc/kubernetes/patches/a+merge.yaml", "other")),
+        ("told of no patches", |_, settings| settings.kubeadm.patches_directory = None),
+        ("another environment", |_, settings| {
+            settings.kubeadm.environment.0.insert("HTTPS_PROXY".to_owned(), "http://other".to_owned());
+        }),
+    ];
+    for (what, change) in changes {
+        let machine = Machine::new();
+        for folder in ["etc/kubernetes/patches", "generated"] {
+            fs::create_dir_all(machine.path(folder)).unwrap();
+        }
+        machine.write("etc/kubernetes/patches/a+merge.yaml", "spec: {}");
+        for name in ["kube-apiserver", "kube-controller-manager", "kube-scheduler"] {
+            for folder in ["generated", "etc/kubernetes/manifests"] {
+                machine.write(&format!("{folder}/{name}.yaml"), &format!("    image: r/{name}:v1.36.1\n"));
+            }
+        }
+        machine.write("on-kubeadm", WRITES_MANIFESTS);
+        let manifests = looked_at_with(&machine, &machine.site());
+        let order = |sequence, manifests: &LookedAt| UnitOrder {
+            manifests: manifests.clone(),
+            ..order(UnitKind::UpgradeFirst, sequence)
+        };
+        let refused = LedgerReading::Refused(Reason::ManifestsUnknown);
+        let mut settings = machine.site();
+        change(&machine, &mut settings);
+        let changed = order(1, &manifests);
+        machine.launch_with(&changed, &settings).unwrap();
+        assert_eq!(machine.ledger(&changed), refused, "{what}");
+        // What was never looked at is not known to be as it was.
+        let unknown = order(2, &LookedAt { inputs: None, ..manifests });
+        machine.launch_with(&unknown, &settings).unwrap();
+        assert_eq!(machine.ledger(&unknown), refused, "{what}");
+        assert!(
+            machine.calls("apt-get install").is_empty()
+                && machine.calls("kubeadm upgrade apply -y").is_empty()
+        );
+        // A look at what is there now does.
+        let anew = order(3, &looked_at_with(&machine, &settings));
+        machine.launch_with(&anew, &settings).unwrap();
+        assert_eq!(machine.ended(&anew).0, 0, "{what}: {:?}", machine.ended(&anew));
+    }
+}
+
 fn said(text: &str) -> Result<NodeSurvey, String> {
     survey_answer(text, jiff::Timestamp::UNIX_EPOCH, jiff::Timestamp::now())
 }
 
+/// What a survey that asks for nothing else says of the machine.
+fn surveyed(machine: &Machine) -> NodeSurvey {
+    let node = order(UnitKind::Prepare, 1).node;
+    let order = SurveyOrder {
+        nodes: vec![node.clone()],
+        target: "v1.36.3".parse().unwrap(),
+        kubeadm_on: None,
+        manifests_on: vec![],
+        with_packages: false,
+    };
+    let run = lockkeeper_rules::name::RunUid(RUN.to_owned());
+    let output = machine.bash(&survey(&order, &node, &run, &machine.settings()).unwrap());
+    said(&String::from_utf8_lossy(&output.stdout)).unwrap()
+}
+
 /// The manifests as a look finds them.
-fn hashes(machine: &Machine) -> BTreeMap<String, String> {
-    let files = asked_of_manifests(machine, &machine.settings()).files;
-    files.into_iter().map(|file| (file.component, file.sha256)).collect()
+fn looked_at(machine: &Machine) -> LookedAt {
+    looked_at_with(machine, &machine.settings())
+}
+
+fn looked_at_with(machine: &Machine, settings: &ScriptSettings) -> LookedAt {
+    let ManifestSurvey { files, inputs, .. } = asked_of_manifests(machine, settings);
+    let files = files.into_iter().map(|file| (file.component, file.sha256));
+    LookedAt { version: None, files: files.collect(), inputs }
 }
 
 /// What the installed kubeadm of this machine says of its manifests.
-fn asked_of_manifests(machine: &Machine, settings: &ScriptSettings) -> lockkeeper_rules::run::ManifestSurvey {
+fn asked_of_manifests(machine: &Machine, settings: &ScriptSettings) -> ManifestSurvey {
     let node = order(UnitKind::Prepare, 1).node;
     let target = "v1.36.3".parse().unwrap();
     let manifests_on = vec![node.name.clone()];

@@ -106,6 +106,12 @@ fn the_replicas_of_the_actuator_are_kept_apart_and_each_knows_its_node() {
 }
 
 #[test]
+fn what_ssh_leaves_behind_is_reaped() {
+    // OpenSSH's master goes into the background, so that it ends as a child of the first process.
+    assert_eq!(deployment("actuator")["spec"]["template"]["spec"]["shareProcessNamespace"], true);
+}
+
+#[test]
 fn the_command_lines_are_understood() {
     for product in PRODUCTS {
         let folder = tempfile::tempdir().unwrap();

@@ -1,6 +1,5 @@
 //! The harness keeps its promises: the parts are real, the machines are not, and nothing is left behind.
 
-use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -207,6 +206,23 @@ async fn machines_refuse_held_and_unknown_packages_and_obey_faults() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_machine_names_what_it_would_have_to_fetch_as_apt_does() {
+    let world = world().await;
+    const NAMES: &str =
+        "apt-get -qq --print-uris install kubeadm=1.36.3-* kubelet=1.36.3-* | cut -d ' ' -f 2";
+    const BOTH: &str = "kubeadm_1.36.3-1.1_amd64.deb\nkubelet_1.36.3-1.1_amd64.deb";
+    for (command, names) in [
+        ("true", BOTH),
+        ("apt-get -y --download-only install kubeadm=1.36.3-* kubelet=1.36.3-*", ""),
+        ("apt-get clean", BOTH),
+        ("apt-mark unhold kubeadm; apt-get -y install kubeadm=1.36.3-*", "kubelet_1.36.3-1.1_amd64.deb"),
+    ] {
+        let (code, said) = ssh(&world, "worker-1", &format!("{command} >/dev/null; {NAMES}")).await;
+        assert_eq!((code, said.as_str()), (0, names), "{command}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_real_control_plane_runs_what_kubeadm_applies() {
     let world = world().await;
     let upgrade = "set -e; apt-mark unhold kubeadm kubelet kubectl; apt-get install -y kubeadm=1.36.3-*; \
@@ -265,12 +281,7 @@ async fn a_gate_of_the_site_fires_waits_and_clears() {
 }
 
 /// The manifests of a node as a look finds them; a worker has none.
-async fn looked_at(
-    world: &World,
-    node: NodeTarget,
-    run: &RunUid,
-    settings: &ScriptSettings,
-) -> BTreeMap<String, String> {
+async fn looked_at(world: &World, node: NodeTarget, run: &RunUid, settings: &ScriptSettings) -> LookedAt {
     let has_manifests = node.name.0 == CONTROL_PLANE;
     let order = SurveyOrder {
         nodes: vec![node.clone()],
@@ -283,8 +294,9 @@ async fn looked_at(
     let answer = world.machine(&node.name.0).ssh_with_input(&world.keys, "bash -s", &script).await.unwrap();
     let now = jiff::Timestamp::now();
     let said = node_script::survey_answer(&format!("{}\n", text(&answer)), now, now).unwrap();
-    let files = said.manifests.into_iter().flat_map(|said| said.files);
-    files.map(|file| (file.component, file.sha256)).collect()
+    let Some(said) = said.manifests else { return LookedAt::default() };
+    let files = said.files.into_iter().map(|file| (file.component, file.sha256));
+    LookedAt { version: None, files: files.collect(), inputs: said.inputs }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -310,15 +322,15 @@ async fn what_is_sent_to_a_node_does_its_work_on_a_machine() {
         let proof = Proof { token: token.clone(), checked_at: jiff::Timestamp::now() };
         let version = Version::new(1, 36, 3);
         let has_manifests = node == CONTROL_PLANE;
-        let files = looked_at(&world, target.clone(), &run, &settings).await;
-        assert_eq!(files.len(), if has_manifests { 3 } else { 0 });
+        let manifests = looked_at(&world, target.clone(), &run, &settings).await;
+        assert_eq!(manifests.files.len(), if has_manifests { 3 } else { 0 });
         let order = UnitOrder {
             node: target.clone(),
             kind,
             token: token.clone(),
             target: version,
             generation: 1,
-            manifests: LookedAt { version: None, files },
+            manifests,
             proof,
         };
         let launcher = node_script::launcher(&order, &settings).unwrap();

@@ -385,6 +385,9 @@ pub struct ManifestRecord {
     /// The SHA-256 of each manifest that it is about, by component.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, String>,
+    /// The SHA-256 of kubeadm's environment and patches at that time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<String>,
     /// When it was asked.
     #[schemars(with = "String")]
     pub at: Timestamp,

@@ -136,17 +136,25 @@ pub fn survey_answer(text: &str, asked: Timestamp, answered: Timestamp) -> Resul
         let value = single(&lines, word)?;
         value.parse::<u64>().map_err(|_| format!("{word} is {value:?}"))
     };
+    let (disk_free_mib, disk_place) = disk(single(&lines, "disk")?)?;
     Ok(NodeSurvey {
         machine_id: single(&lines, "machine")?.to_owned(),
         booted_at: seconds(single(&lines, "btime")?)?,
         clock_off_seconds: off_seconds(seconds(single(&lines, "now")?)?, asked, answered),
-        disk_free_mib: number("disk")?,
+        disk_free_mib,
+        disk_place,
         ledger_sequence: number("sequence")?,
         patches_missing: lines.contains(&("patches", "missing")),
         packages: packages(&lines)?,
         kubeadm: kubeadm(&lines),
         manifests: manifests(&lines)?,
     })
+}
+
+/// How much is free, and where.
+fn disk(said: &str) -> Result<(u64, String), String> {
+    let (free, place) = said.split_once(' ').ok_or_else(|| format!("disk is {said:?}"))?;
+    Ok((free.parse().map_err(|_| format!("disk is {said:?}"))?, place.to_owned()))
 }
 
 fn packages(lines: &[(&str, &str)]) -> Result<Option<Packages>, String> {
@@ -156,6 +164,7 @@ fn packages(lines: &[(&str, &str)]) -> Result<Option<Packages>, String> {
     let said = single(lines, "packages")?;
     match said.split_once(' ').unwrap_or((said, "")) {
         ("ready", "") => Ok(Some(Packages::Ready)),
+        ("unfetched", "") => Ok(Some(Packages::Unfetched)),
         ("missing", "") => Ok(Some(Packages::Missing)),
         ("blocked", why) => Ok(Some(Packages::Blocked(tail(&without_passwords(why), 400)))),
         _ => Err(format!("packages is {said:?}")),
@@ -190,17 +199,26 @@ fn manifests(lines: &[(&str, &str)]) -> Result<Option<ManifestSurvey>, String> {
         installed: single(lines, "installed")?.to_owned(),
         written: single(lines, "written")?.to_owned(),
         files: lines.iter().filter(|(name, _)| *name == "file").filter_map(|(_, line)| file(line)).collect(),
+        inputs: single(lines, "inputs").ok().filter(|text| is_sha256(text)).map(str::to_owned),
         changes,
     }))
+}
+
+/// Whether this is a SHA-256, in hexadecimal digits.
+pub(crate) fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// A manifest as it lies there; one that is not told whole is not told.
 fn file(line: &str) -> Option<ManifestFile> {
     let mut words = line.split(' ');
     let (component, sha256) = (words.next()?, words.next()?);
-    let is_hash = sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
     let tag = words.next().unwrap_or_default().to_owned();
-    is_hash.then(|| ManifestFile { component: component.to_owned(), sha256: sha256.to_owned(), tag })
+    is_sha256(sha256).then(|| ManifestFile {
+        component: component.to_owned(),
+        sha256: sha256.to_owned(),
+        tag,
+    })
 }
 
 #[cfg(test)]
@@ -208,7 +226,7 @@ mod tests {
     use super::*;
 
     const SURVEY: &str =
-        "lockkeeper 1\nmachine abc\nnow 1763717000\nbtime 1763000000\ndisk 5000\nsequence 3\nend\n";
+        "lockkeeper 1\nmachine abc\nnow 1763717000\nbtime 1763000000\ndisk 5000 /var/lib\nsequence 3\nend\n";
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -241,7 +259,7 @@ mod tests {
                 SURVEY.split_inclusive('\n').filter(|line| !line.starts_with(word)).collect();
             assert!(read(&without).is_err(), "without {word}");
         }
-        assert!(read(&SURVEY.replace("disk 5000", "disk ")).is_err());
+        assert!(read(&SURVEY.replace("disk 5000 ", "disk ")).is_err());
     }
 
     fn kubeadm_of(lines: &str) -> KubeadmSurvey {
@@ -271,7 +289,10 @@ mod tests {
         assert!(said.files.is_empty());
         let told =
             format!("file kube-apiserver {HASH} v1.36.1\nfile kube-scheduler {HASH} \nfile etcd cut\n");
-        let files = of(&format!("{told}{ASKED}")).unwrap().manifests.unwrap().files;
+        let said = of(&format!("{told}inputs {HASH}\n{ASKED}")).unwrap().manifests.unwrap();
+        assert_eq!(said.inputs.as_deref(), Some(HASH));
+        assert_eq!(of(&format!("inputs cut\n{ASKED}")).unwrap().manifests.unwrap().inputs, None);
+        let files = said.files;
         let shown: Vec<_> = files.iter().map(|file| (&*file.component, &*file.sha256, &*file.tag)).collect();
         assert_eq!(shown, [("kube-apiserver", HASH, "v1.36.1"), ("kube-scheduler", HASH, "")]);
         for (from, to, told) in [

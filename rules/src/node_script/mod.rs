@@ -9,8 +9,8 @@
 //!
 //! The programs are fixed texts; what differs is a head of assignments, each of a checked type and each quoted.
 //! The commands that they use beside coreutils, awk, sed, grep and flock: systemctl (show, daemon-reload, restart),
-//! systemd-run, apt-get, apt-cache, apt-mark, dpkg, dpkg-deb, kubeadm, kubelet, kubectl, etcdctl with etcdutl or crictl, crictl where
-//! more images are fetched ahead, and diff.
+//! systemd-run, apt-get, apt-cache, apt-mark, dpkg, dpkg-query, dpkg-deb, kubeadm, kubelet, kubectl, etcdctl with etcdutl
+//! or crictl, crictl where more images are fetched ahead, and diff.
 
 mod answer;
 
@@ -32,6 +32,7 @@ const LAUNCH: &str = include_str!("launch.sh");
 const SUPERVISE: &str = include_str!("supervise.sh");
 const PACKAGES: &str = include_str!("packages.sh");
 const KUBEADM: &str = include_str!("kubeadm.sh");
+const DISK: &str = include_str!("disk.sh");
 const SNAPSHOT: &str = include_str!("snapshot.sh");
 const PREPARE: &str = include_str!("prepare.sh");
 const UPGRADE: &str = include_str!("upgrade.sh");
@@ -53,6 +54,8 @@ pub struct ScriptSettings {
     pub root: String,
     /// How long the work of a unit may take.
     pub unit_seconds_max: u64,
+    /// What must stay free wherever an upgrade writes.
+    pub disk_free_mib_min: u64,
     /// How long after its check a unit may be begun, by the node's clock: a script that was under way for longer comes
     /// without a check that is worth anything, and to a node that may have been given back.
     pub start_seconds_max: i64,
@@ -98,6 +101,7 @@ impl ScriptSettings {
         Self {
             root: String::new(),
             unit_seconds_max: settings.unit_seconds_max,
+            disk_free_mib_min: settings.disk_free_mib_min,
             start_seconds_max: i64::try_from(settings.unit_begin_seconds_max()).unwrap_or(i64::MAX),
             etcd,
             kubeadm,
@@ -125,6 +129,7 @@ pub fn launcher(order: &UnitOrder, settings: &ScriptSettings) -> Result<String, 
     head.set("checked_at", &proof.checked_at.to_string());
     head.set_not_after(proof.checked_at, settings);
     head.set("unit_seconds_max", &settings.unit_seconds_max.to_string());
+    head.set("disk_free_mib_min", &settings.disk_free_mib_min.to_string());
     head.set("lock_seconds_max", &LOCK_SECONDS_MAX.to_string());
     let EtcdAccess { endpoints, ca_file, cert_file, key_file, snapshot_directory } = &settings.etcd;
     head.set("etcd_endpoints", endpoints);
@@ -136,6 +141,7 @@ pub fn launcher(order: &UnitOrder, settings: &ScriptSettings) -> Result<String, 
     head.set_kubeadm(settings, target);
     let looked_at = manifests.files.iter().map(|(component, sha256)| format!("{component} {sha256}"));
     head.set_list("manifests_looked_at", &looked_at.collect::<Vec<_>>());
+    head.set("inputs_looked_at", manifests.inputs.as_deref().unwrap_or_default());
     head.set("manifests_of", &manifests.version.as_ref().map(ToString::to_string).unwrap_or_default());
     let head = head.text;
     // Every value has been looked at before; what no look has foreseen must still not become the launcher's own lines.
@@ -144,7 +150,7 @@ pub fn launcher(order: &UnitOrder, settings: &ScriptSettings) -> Result<String, 
         return Err(Finding::new(Reason::StatusMalformed, node.name.0.clone(), detail));
     }
     let work = work(*kind);
-    let unit = format!("{head}{COMMON}{SUPERVISE}{PACKAGES}{KUBEADM}{work}\n\"${{1:-supervise}}\"\n");
+    let unit = format!("{head}{COMMON}{SUPERVISE}{PACKAGES}{KUBEADM}{DISK}{work}\n\"${{1:-supervise}}\"\n");
     Ok(format!("{head}{COMMON}\nunit_script() {{\ncat <<'{DELIMITER}'\n{unit}{DELIMITER}\n}}\n\n{LAUNCH}"))
 }
 
@@ -195,7 +201,7 @@ pub fn survey(
     head.set("kubeadm_seconds_max", &KUBEADM_SECONDS_MAX.to_string());
     head.set_kubeadm(settings, target);
     let head = head.text;
-    Ok(format!("{head}{COMMON}{PACKAGES}{KUBEADM}{SURVEY}"))
+    Ok(format!("{head}{COMMON}{PACKAGES}{KUBEADM}{DISK}{SURVEY}"))
 }
 
 /// How long the survey of a node may take: its questions to kubeadm, and the download before them.

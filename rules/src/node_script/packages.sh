@@ -19,8 +19,23 @@ apt_update() {
     return 1
 }
 
+# The packages that are neither wholly there nor wholly gone. dpkg --audit names whole ones too, for want of checksums.
 packages_are_cut() {
-    [ -n "$(dpkg --audit)" ] || [ -n "$(ls -A "$root/var/lib/dpkg/updates" 2>/dev/null)" ]
+    [ -n "$(dpkg-query -W -f '${db:Status-Abbrev}|${Package}\n' | grep -E '^(.[HUFWt]|..R)')" ] ||
+        [ -n "$(ls -A "$root/var/lib/dpkg/updates" 2>/dev/null)" ]
+}
+
+# What somebody has left half installed is not ours to finish on a node in service: that may restart its container runtime
+# or its kubelet. An install that is under way looks the same, and is waited for as long as apt-get does.
+wait_for_packages() {
+    local try
+    for try in $(seq 60); do
+        packages_are_cut || return 0
+        if [ "$try" -lt 60 ]; then sleep 5; fi
+    done
+    echo "packages are half installed; drain this node and finish them with dpkg --configure -a:"
+    dpkg --audit
+    return 1
 }
 
 # An install that was cut leaves every later one refused until this is done. Somebody else's that is under way looks the

@@ -1,6 +1,9 @@
 # Everything that can be fetched ahead. Nothing here disturbs a running pod.
 
-reason_not_to_begin() { :; }
+# Pods run here: what fills a disk evicts them.
+reason_not_to_begin() {
+    has_disk || echo disk_too_small
+}
 
 # Writes a file of sources whole or not at all, as what it is: its mode and its owner stay.
 put_source() {
@@ -100,7 +103,7 @@ give_up() {
 work() {
     folder=$(mktemp -d "$directory/prepare.XXXXXX") has_switched=no is_prepared=no
     trap give_up EXIT
-    mend_packages
+    wait_for_packages
     restore_source_of_another_target
     switch_source
     apt_update

@@ -8,11 +8,23 @@ else
     scratch="$root/var/lib/etcd/lockkeeper-$token.part"
     tool() {
         local container
-        container=$(crictl ps --name '^etcd$' --state Running --quiet | head -n 1)
+        container=$(etcd_container) || return 1
         timeout --kill-after=10 "$tool_seconds_max" crictl exec "$container" "$@"
     }
 fi
 tool_seconds_max=$unit_seconds_max
+
+# The one of the control plane: anybody's pod may have a container of this name.
+etcd_container() {
+    local found
+    found=$(crictl ps --label io.kubernetes.container.name=etcd --label io.kubernetes.pod.namespace=kube-system \
+        --state Running --quiet)
+    if [ "$(grep -c . <<<"$found")" -ne 1 ]; then
+        echo "one container etcd of kube-system must run here, and these do: ${found//$'\n'/ }" >&2
+        return 1
+    fi
+    echo "$found"
+}
 
 access=(--endpoints="$etcd_endpoints")
 if [ -n "$etcd_ca_file" ]; then access+=(--cacert="$etcd_ca_file"); fi
@@ -95,6 +107,9 @@ work() {
     mkdir -p "$snapshots"
     has_room
     trap 'rm -f "$scratch" "$scratch.part"' EXIT
+    # A snapshot is what this one member has, however far it is behind. Its health is a read that the whole cluster agrees on,
+    # for which it catches up first.
+    tool etcdctl "${access[@]}" endpoint health
     tool etcdctl "${access[@]}" snapshot save "$scratch"
     status=$(tool etcdutl snapshot status "$scratch" --write-out=json)
     echo "$status"

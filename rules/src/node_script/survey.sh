@@ -70,9 +70,12 @@ ask_installed() {
     echo
 }
 
-# Each manifest as it lies there: its hash, and the tag of its image. One that is missing is not told.
+# What kubeadm would make manifests of, and each manifest as it lies there: its hash, and the tag of its image. One that is
+# missing is not told.
 tell_files() {
-    local component file
+    local component file inputs
+    inputs=$(inputs_hash) || inputs=
+    echo "inputs $inputs"
     for component in kube-apiserver kube-controller-manager kube-scheduler; do
         file="$root/etc/kubernetes/manifests/$component.yaml"
         if [ -f "$file" ]; then
@@ -155,16 +158,17 @@ compare_manifest() {
 }
 
 # Whether the target can be installed: a node that was never prepared does not know it yet, and what somebody holds beside
-# our own packages may stand in its way.
+# our own packages may stand in its way. What was fetched may have been cleared away since: a drained node must not wait for
+# a mirror.
 tell_packages() {
-    local package output code=0 held
+    local package output code=0 held install=(--allow-change-held-packages install "${packages[@]/%/=$target-*}")
     for package in "${packages[@]}"; do
         if ! apt-cache madison "$package" | awk -v v="$target-" 'index($3, v) == 1 { found = 1 } END { exit !found }'; then
             echo "packages missing"
             return
         fi
     done
-    output=$(apt_get --simulate --allow-change-held-packages install "${packages[@]/%/=$target-*}" 2>&1) || code=$?
+    output=$(apt_get --simulate "${install[@]}" 2>&1) || code=$?
     held=$(awk '/^The following held packages will be changed:$/ { on = 1; next } /^[^ ]/ { on = 0 }
         on { for (i = 1; i <= NF; i++) print $i }' <<<"$output" | grep -vxE 'kubeadm|kubelet|kubectl' | tr '\n' ' ') || true
     if [ "$code" -ne 0 ]; then
@@ -172,7 +176,13 @@ tell_packages() {
     elif [ -n "$held" ]; then
         echo "packages blocked held: $held"
     else
-        echo "packages ready"
+        # Names what it would fetch, one in quotes a line, and fetches nothing. What lies in a folder it never fetches.
+        output=$(apt_get -qq --print-uris "${install[@]}") || code=$?
+        if [ "$code" -ne 0 ] || awk "/^'/ && !/^'file:/ { found = 1 } END { exit !found }" <<<"$output"; then
+            echo "packages unfetched"
+        else
+            echo "packages ready"
+        fi
     fi
 }
 
@@ -180,10 +190,7 @@ echo "lockkeeper 1"
 echo "machine $(tr -d '[:space:]' <"$root/etc/machine-id")"
 echo "now $(date +%s)"
 echo "btime $(awk '$1 == "btime" { print $2 }' "$root/proc/stat")"
-# The fullest of the places that an upgrade writes to.
-places=("$root/var/lib")
-if [ -d "$root/etc/kubernetes" ]; then places+=("$root/etc/kubernetes"); fi
-echo "disk $(df -Pk "${places[@]}" | awk 'NR > 1 { free = int($4 / 1024); if (NR == 2 || free < min) min = free } END { print min }')"
+echo "disk $(least_disk)"
 echo "sequence $(newest_sequence)"
 # kubeadm takes a folder that is not there for an error, in the middle of the node's upgrade.
 if [ -n "$patches_directory" ] && [ ! -d "$patches_directory" ]; then echo "patches missing"; fi
@@ -194,7 +201,7 @@ if [ "$with_kubeadm" = yes ] || [ "$with_manifests" = yes ]; then
     # shellcheck disable=SC2064
     trap "rm -rf '$scratch'" EXIT
     # What kubeadm would write goes there too, and not below /etc/kubernetes, where it would stay.
-    environment+=(KUBEADM_UPGRADE_DRYRUN_DIR="$scratch/dry-run" KUBEADM_INIT_DRYRUN_DIR="$scratch/init")
+    export KUBEADM_UPGRADE_DRYRUN_DIR="$scratch/dry-run" KUBEADM_INIT_DRYRUN_DIR="$scratch/init"
 fi
 if [ "$with_packages" = yes ]; then tell_packages; fi
 if [ "$with_manifests" = yes ]; then ask_installed "$scratch"; fi

@@ -1,38 +1,25 @@
 # kubeadm first, then what it says, then the kubelet. It stops at the first failure: a kubelet is never restarted past
 # a kubeadm that failed. What is done is written down, so that another attempt of the same run does the rest only.
 
-is_done() {
-    local count
-    count=$(facts | awk -v run="$run" -v part="$1" -v target="v$target" \
-        '$1 == "did" && $4 == part && $5 == target && $NF == "." { split($3, t, "."); if (t[1] == run) n++ }
-         END { print n + 0 }')
-    [ "$count" -ne 0 ]
-}
-
-manifests_are_at_target() {
-    local component
-    is_control_plane || return 0
-    for component in kube-apiserver kube-controller-manager kube-scheduler; do
-        if ! is_at_target "$component"; then
-            echo "the manifest of $component is not at v$target"
-            return 1
-        fi
-    done
-}
-
 # Prints the code of the first reason not to let kubeadm write here, or nothing.
 reason_not_to_begin() {
     if [ -n "$patches_directory" ] && [ ! -d "$patches_directory" ]; then
         echo patches_missing
     elif ! manifests_are_as_looked_at; then
         echo manifests_unknown
+    elif ! has_disk; then
+        echo disk_too_small
     fi
 }
 
-# The holds are written down as they were found before the first is changed, and put back whatever happens.
+# The holds are written down as they were found before the first is changed, and put back whatever happens. What another
+# run has left, whose unit died, says nothing of now: people may have finished the node since.
 remember_holds() {
-    if [ ! -e "$directory/holds" ]; then
-        apt-mark showhold "${packages[@]}" >"$directory/holds.new"
+    if [ "$(sed -n 1p "$directory/holds" 2>/dev/null)" != "run $run" ]; then
+        {
+            echo "run $run"
+            apt-mark showhold "${packages[@]}"
+        } >"$directory/holds.new"
         sync "$directory/holds.new"
         mv "$directory/holds.new" "$directory/holds"
         sync "$directory"

@@ -315,8 +315,10 @@ pub struct NodeSurvey {
     pub booted_at: Timestamp,
     /// How far its clock was ahead of the time in which it was asked; negative if it was behind.
     pub clock_off_seconds: i64,
-    /// Free disk under /var/lib, in MiB.
+    /// How much disk stays free where the least does, in MiB.
     pub disk_free_mib: u64,
+    /// Where that is.
+    pub disk_place: String,
     /// The sequence number of the newest token of this run in its ledger, 0 if there is none.
     pub ledger_sequence: u64,
     /// The folder of kubeadm's patches is set, and not there.
@@ -336,6 +338,8 @@ pub enum Packages {
     Ready,
     /// The node's lists do not know it: it was never prepared.
     Missing,
+    /// It would have to be fetched first: what prepare has fetched is gone.
+    Unfetched,
     /// What stands in the way, as apt says it.
     Blocked(String),
 }
@@ -358,6 +362,8 @@ pub struct ManifestSurvey {
     pub written: String,
     /// The manifests as they lie there, from right before it was asked.
     pub files: Vec<ManifestFile>,
+    /// The SHA-256 of what kubeadm would make them of: its environment and its patches.
+    pub inputs: Option<String>,
     /// In which lines they differ from what it would write, or why nobody knows.
     pub changes: Result<Changes, String>,
 }
@@ -369,6 +375,8 @@ pub struct LookedAt {
     pub version: Option<Version>,
     /// The SHA-256 of each, by component.
     pub files: BTreeMap<String, String>,
+    /// The SHA-256 of kubeadm's environment and patches then.
+    pub inputs: Option<String>,
 }
 
 /// A manifest on a node.

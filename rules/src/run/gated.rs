@@ -241,6 +241,7 @@ pub(super) fn never_begins(refused_for: Reason) -> bool {
             | Reason::GenerationTooOld
             | Reason::PatchesMissing
             | Reason::ManifestsUnknown
+            | Reason::DiskTooSmall
             | Reason::SnapshotDiskTooSmall
     )
 }

@@ -260,7 +260,10 @@ pub(super) fn node_findings(
     if survey.disk_free_mib < settings.disk_free_mib_min {
         found(
             Reason::DiskTooSmall,
-            format!("{} MiB free, {} MiB wanted", survey.disk_free_mib, settings.disk_free_mib_min),
+            format!(
+                "{} MiB free in {}, {} MiB wanted",
+                survey.disk_free_mib, survey.disk_place, settings.disk_free_mib_min
+            ),
         );
     }
     // The token at hand is sent to nobody before this is judged, in preflight and before a node's own step.

@@ -71,12 +71,13 @@ fn found(
     now: Timestamp,
 ) -> Vec<Finding> {
     let mut findings = node_findings(state, survey, node, observed, now);
-    if state.begun_on(&node.name, &node.uid).is_some() {
+    let has_begun = state.begun_on(&node.name, &node.uid).is_some();
+    if has_begun {
         // People restart a node that was left half done; it must not wait for quiet, it must be finished.
         findings.retain(|finding| finding.reason != Reason::NodeRebootedRecently);
     }
     if !observed.is_at_target(node, target) {
-        findings.extend(packages_finding(survey, node, target));
+        findings.extend(packages_finding(survey, node, target, has_begun));
     }
     // Another machine's manifests are not this node's.
     if findings.is_empty() && node.role == Role::ControlPlane {
@@ -85,10 +86,15 @@ fn found(
     findings
 }
 
-fn packages_finding(survey: &NodeSurvey, node: &Node, target: &Version) -> Option<Finding> {
+fn packages_finding(survey: &NodeSurvey, node: &Node, target: &Version, has_begun: bool) -> Option<Finding> {
     let about = |reason, detail| Some(Finding::new(reason, node.name.0.clone(), detail));
     match &survey.packages {
         Some(Packages::Ready) => None,
+        // It is out of service already, and nothing prepares it again.
+        Some(Packages::Unfetched) if has_begun => None,
+        Some(Packages::Unfetched) => {
+            about(Reason::NodeNotPrepared, format!("what was fetched of {target} is not there any more"))
+        }
         Some(Packages::Missing) => {
             about(Reason::NodeNotPrepared, format!("its package lists do not show {target}"))
         }

@@ -27,17 +27,20 @@ pub(super) fn is_judged(node: &Node, target: &Version, observed: &Observed<'_>) 
 }
 
 /// Whether the record is about the manifests that lie there now: each is the same, or the target's kubeadm has written it
-/// since, in an attempt of this run that was cut.
+/// since, in an attempt of this run that was cut. What kubeadm makes them of is the same too.
 fn still_holds(record: &ManifestRecord, said: &ManifestSurvey, has_begun: bool, target: &Version) -> bool {
     // Of manifests that were of the target already there is nothing to tell kubeadm's by.
     let may_be_newer = has_begun && record.version != target.to_string();
-    CONTROL_PLANE.into_iter().all(|component| {
+    // A status from before the inputs were kept has none. A node that is half done cannot be judged anew.
+    let are_inputs_same = record.inputs == said.inputs || has_begun && record.inputs.is_none();
+    let are_files_same = CONTROL_PLANE.into_iter().all(|component| {
         let mut files = said.files.iter().filter(|file| file.component == component);
         files.next().is_some_and(|file| {
             record.files.get(component) == Some(&file.sha256)
                 || may_be_newer && file.tag.parse::<Version>().as_ref() == Ok(target)
         })
-    })
+    });
+    said.inputs.is_some() && are_inputs_same && are_files_same
 }
 
 /// The manifests that were judged, for the unit that lets kubeadm write new ones.
@@ -49,11 +52,16 @@ pub(super) fn looked_at(state: &State, node: &Node, kind: UnitKind) -> LookedAt 
     record.map_or_else(LookedAt::default, |record| LookedAt {
         version: record.version.parse().ok(),
         files: record.files.clone(),
+        inputs: record.inputs.clone(),
     })
 }
 
 fn record_of<'a>(state: &'a State, node: &Node) -> Option<&'a ManifestRecord> {
-    state.manifests.iter().find(|record| record.node == node.name && record.uid == node.uid)
+    state.manifests.iter().find(|record| is_of(record, node))
+}
+
+fn is_of(record: &ManifestRecord, node: &Node) -> bool {
+    record.node == node.name && record.uid == node.uid
 }
 
 /// Notes what the installed kubeadm said, if it is worth anything, and says what stands in the way by what is known now.
@@ -71,11 +79,12 @@ pub(super) fn judge(
         Ok((version, changes)) => note(state, node, version, said, changes, at),
         Err(why) => {
             let has_begun = state.begun_on(&node.name, &node.uid).is_some();
-            let before = record_of(state, node);
-            if !before.is_some_and(|record| still_holds(record, said, has_begun, target)) {
-                let more = "; as its change has begun, put the manifests back as they were, or finish the node with kubeadm by hand";
+            let before = state.manifests.iter_mut().find(|record| is_of(record, node));
+            let Some(record) = before.filter(|record| still_holds(record, said, has_begun, target)) else {
+                let more = "; as its change has begun, put the manifests, and kubeadm's patches and environment, back as they were, or finish the node with kubeadm by hand";
                 return unknown(if has_begun { format!("{why}{more}") } else { why });
-            }
+            };
+            record.inputs.clone_from(&said.inputs);
         }
     }
     let record = record_of(state, node)?;
@@ -94,11 +103,14 @@ fn worth<'a>(
     node: &Node,
     observed: &Observed<'_>,
 ) -> Result<(String, &'a Changes), String> {
-    let ManifestSurvey { installed, written, files, changes } = said;
+    let ManifestSurvey { installed, written, files, inputs, changes } = said;
     // The node holds every manifest against what was read here.
     let is_read = |component: &str| files.iter().any(|file| file.component == component);
     if let Some(component) = CONTROL_PLANE.into_iter().find(|component| !is_read(component)) {
         return Err(format!("the manifest of {component} is not there"));
+    }
+    if inputs.is_none() {
+        return Err("kubeadm's patches cannot be read".to_owned());
     }
     let runs = running(node, observed)?;
     if installed.parse::<Version>().as_ref() != Ok(&runs) {
@@ -157,6 +169,7 @@ fn note(
         digest: changes.digest(),
         lines: changes.shown(),
         files: files.filter(|(component, _)| CONTROL_PLANE.contains(&component.as_str())).collect(),
+        inputs: said.inputs.clone(),
         at,
     });
     let excess = state.manifests.len().saturating_sub(RECORDS_MAX);

@@ -204,7 +204,7 @@ fn not_begun(
 fn prepare_again(mut state: State, it: &Active, node: &Node, now: Timestamp) -> Turn {
     state.prepare_again = Some(UnpreparedNode { name: node.name.clone(), uid: node.uid.clone() });
     state.finished.retain(|finished| finished.step != Step::Prepare);
-    let event = format!("{NOT_BEGUN}it was never prepared, which comes first");
+    let event = format!("{NOT_BEGUN}it is not prepared, which comes first");
     remember(&mut state, now, &it.step.to_string(), &event);
     state.holds.clear();
     state.position = Position::Open;

@@ -10,6 +10,7 @@ use crate::api::{
     UpgradeRunStatus, WaitingStep,
 };
 use crate::name::NodeName;
+use crate::node_script::is_sha256;
 use crate::reason::{Finding, Reason};
 use crate::snapshot::CONTROL_PLANE;
 
@@ -57,14 +58,16 @@ impl State {
 
 /// What is told to a node is of its form.
 fn manifests(record: &ManifestRecord) -> Result<ManifestRecord, Finding> {
-    let is_hash = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     for (component, sha256) in &record.files {
-        if !CONTROL_PLANE.contains(&component.as_str()) || !is_hash(sha256) {
+        if !CONTROL_PLANE.contains(&component.as_str()) || !is_sha256(sha256) {
             return Err(malformed(
                 "status.manifests",
                 format!("{component:?} {sha256:?} is no manifest's hash"),
             ));
         }
+    }
+    if let Some(inputs) = record.inputs.as_ref().filter(|text| !is_sha256(text)) {
+        return Err(malformed("status.manifests", format!("{inputs:?} is no hash")));
     }
     Ok(record.clone())
 }

@@ -1,6 +1,7 @@
 //! What is looked at right before a node is touched.
 
 use jiff::SignedDuration;
+use lockkeeper_rules::reason::Reason;
 use lockkeeper_rules::run::Packages;
 
 use crate::simulated::{Faults, MakeOdd, Simulated};
@@ -84,6 +85,32 @@ fn a_node_whose_own_prepare_was_in_vain_waits_for_people_and_is_not_cordoned() {
 }
 
 #[test]
+fn a_node_whose_archives_were_cleared_away_is_prepared_again_and_not_drained_before() {
+    let mut cluster = prepared(117);
+    cluster.cleared = Some("w-1".to_owned());
+    while cluster.cleared.is_some() {
+        cluster.turn();
+        assert!(!cluster.is_unschedulable("w-1"));
+    }
+    cluster.run_to_the_end();
+    cluster.assert_upgraded_once_each();
+    assert_eq!((cluster.prepares_of("w-1"), cluster.prepares_of("w-2")), (2, 1));
+}
+
+#[test]
+fn a_half_done_node_fetches_what_is_cleared_away_itself() {
+    let mut cluster = prepared(118);
+    cluster.failing_node = Some("w-1".to_owned());
+    while cluster.state().attempted.iter().all(|attempted| !attempted.begun) {
+        cluster.turn();
+    }
+    cluster.failing_node = None;
+    cluster.cleared = Some("w-1".to_owned());
+    cluster.run_to_the_end();
+    cluster.assert_upgraded_once_each();
+}
+
+#[test]
 fn what_apt_would_refuse_keeps_a_node_in_service() {
     let mut cluster = prepared(115);
     cluster.odd = Some(("w-1".to_owned(), |said| {
@@ -111,6 +138,22 @@ fn a_drained_node_to_which_nothing_was_sent_is_given_back_when_ssh_stays_away() 
     assert_eq!((cluster.halted(), cluster.upgrades_of("w-1")), (None, 0));
     assert!(!cluster.is_unschedulable("w-1"));
     cluster.unreachable = None;
+    cluster.run_to_the_end();
+    cluster.assert_upgraded_once_each();
+}
+
+#[test]
+fn a_drained_node_that_has_no_room_for_kubeadms_copy_is_given_back_and_comes_again() {
+    let mut cluster = prepared(116);
+    cluster.refusing = Some(("w-1".to_owned(), Reason::DiskTooSmall));
+    while cluster.refusing.is_some() {
+        cluster.turn();
+    }
+    while cluster.is_unschedulable("w-1") {
+        cluster.turn();
+        assert_eq!(cluster.halted(), None);
+    }
+    assert_eq!(cluster.upgrades_of("w-1"), 0);
     cluster.run_to_the_end();
     cluster.assert_upgraded_once_each();
 }

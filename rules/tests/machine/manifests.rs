@@ -176,6 +176,60 @@ fn what_is_changed_after_the_look_is_not_written_over() {
 }
 
 #[test]
+fn patches_that_changed_after_the_look_are_refused_and_looked_at_anew() {
+    let mut cluster = Simulated::new(1, 1, 75, Faults::default());
+    while !cluster.is_unschedulable("cp-1") {
+        cluster.turn();
+    }
+    cluster.inputs = "b".repeat(64);
+    while cluster.is_unschedulable("cp-1") {
+        cluster.turn();
+    }
+    assert_eq!(cluster.upgrades_of("cp-1"), 0, "it is back in service, and nothing of it was begun");
+    assert!(cluster.state().attempted.iter().all(|attempted| !attempted.begun));
+    cluster.run_to_the_end();
+    assert_eq!(cluster.upgrades_of("cp-1"), 1);
+    assert_eq!(cluster.state().manifests[0].inputs, Some(cluster.inputs.clone()));
+}
+
+#[test]
+fn a_status_that_knows_nothing_of_patches_is_looked_at_anew_and_halts_nothing() {
+    // Drained, and half done.
+    for (seed, has_begun) in [(76, false), (77, true)] {
+        let mut cluster = Simulated::new(1, 1, seed, Faults::default());
+        cluster.failing_node = has_begun.then(|| "cp-1".to_owned());
+        let is_there = |cluster: &Simulated| {
+            if has_begun { !cluster.state().attempted.is_empty() } else { cluster.is_unschedulable("cp-1") }
+        };
+        while !is_there(&cluster) {
+            cluster.turn();
+        }
+        cluster.failing_node = None;
+        // As an older version would have stored it.
+        cluster.run.status.as_mut().unwrap().manifests[0].inputs = None;
+        cluster.run_to_the_end();
+        assert_eq!((cluster.upgrades_of("cp-1"), cluster.halted()), (1, None));
+        assert_eq!(cluster.state().manifests[0].inputs, Some(cluster.inputs.clone()));
+    }
+}
+
+#[test]
+fn a_half_done_node_is_finished_with_the_patches_that_it_was_begun_with_or_by_hand() {
+    let mut cluster = Simulated::new(2, 1, 78, Faults::default());
+    cluster.failing_node = Some("cp-1".to_owned());
+    while cluster.state().attempted.is_empty() {
+        cluster.turn();
+    }
+    cluster.failing_node = None;
+    // Of others nobody can be asked: the kubeadm that has written what runs is replaced.
+    cluster.inputs = "b".repeat(64);
+    cluster.turns(20_000);
+    assert_eq!((cluster.halted().as_deref(), cluster.upgrades_of("cp-1")), (Some("attempts_exhausted"), 0));
+    let told = format!("{:?}", cluster.state().position);
+    assert!(told.contains("kubeadm's patches and environment, back as they were"), "{told}");
+}
+
+#[test]
 fn a_half_done_node_that_cannot_be_looked_at_is_a_failed_attempt_and_halts() {
     let mut cluster = Simulated::new(2, 1, 71, Faults::default());
     cluster.failing_node = Some("cp-1".to_owned());
@@ -188,10 +242,7 @@ fn a_half_done_node_that_cannot_be_looked_at_is_a_failed_attempt_and_halts() {
     assert_eq!(cluster.halted().as_deref(), Some("attempts_exhausted"));
     assert!(cluster.is_unschedulable("cp-1"));
     let told = format!("{:?}", cluster.state().position);
-    assert!(
-        told.contains("put the manifests back as they were, or finish the node with kubeadm by hand"),
-        "{told}"
-    );
+    assert!(told.contains("back as they were, or finish the node with kubeadm by hand"), "{told}");
 }
 
 #[test]
@@ -239,6 +290,9 @@ fn a_status_whose_hashes_are_none_is_no_state() {
         let error = State::parse(Some(&status), &cluster.run.uid).unwrap_err().to_string();
         assert!(error.contains("status.manifests"), "{error}");
     }
+    let mut status = status.clone();
+    status.manifests[0].inputs = Some("abc\nid\n".to_owned());
+    assert!(State::parse(Some(&status), &cluster.run.uid).is_err());
 }
 
 #[test]

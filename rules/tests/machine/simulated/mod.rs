@@ -130,6 +130,12 @@ pub struct Simulated {
     pub prepare_is_in_vain: bool,
     /// What a node says of itself, other than it should be.
     pub odd: Option<(String, MakeOdd)>,
+    /// The hash of what kubeadm makes manifests of.
+    pub inputs: String,
+    /// The node on which what was fetched is cleared away, until it is prepared again.
+    pub cleared: Option<String>,
+    /// The node that refuses the next upgrade, and why.
+    pub refusing: Option<(String, Reason)>,
     /// The node that SSH does not reach.
     pub unreachable: Option<String>,
     /// The sources of packages.
@@ -168,7 +174,6 @@ impl Simulated {
         let pods = nodes.keys().flat_map(|name| (0..3).map(|n| (pod(name, n), None))).collect();
         let servers = nodes.values().filter(|n| n.role == Role::ControlPlane);
         let servers = servers.map(|n| (n.name.0.clone(), FROM.parse().unwrap())).collect();
-        let spec = UpgradeRunSpec { target: TO.to_owned(), ..UpgradeRunSpec::default() };
         let run = UpgradeRun {
             namespace: "k8s-upgrade".to_owned(),
             name: "run".to_owned(),
@@ -178,10 +183,9 @@ impl Simulated {
             created_at: Some(now),
             deleting: false,
             has_finalizer: false,
-            spec,
+            spec: UpgradeRunSpec { target: TO.to_owned(), ..UpgradeRunSpec::default() },
             status: None,
         };
-        let settings = Settings { soak_seconds: 5, quiet_seconds: 0, ..Settings::default() };
         Self {
             run,
             faults,
@@ -216,6 +220,9 @@ impl Simulated {
             without_patches: None,
             prepare_is_in_vain: false,
             odd: None,
+            inputs: "a".repeat(64),
+            cleared: None,
+            refusing: None,
             unreachable: None,
             sources: Sources::default(),
             without_manifest: None,
@@ -230,7 +237,7 @@ impl Simulated {
             memory: Memory::default(),
             gate_is_shut: false,
             cordons_before: BTreeSet::new(),
-            settings,
+            settings: Settings { soak_seconds: 5, quiet_seconds: 0, ..Settings::default() },
         }
     }
 
@@ -844,7 +851,8 @@ impl Simulated {
             let changes = Changes::new(changes);
             let files = self.manifest_files(name);
             let changes = if self.kubeadm_fails { Err("exit code 1".to_owned()) } else { Ok(changes) };
-            ManifestSurvey { written: installed.clone(), installed, files, changes }
+            let inputs = Some(self.inputs.clone());
+            ManifestSurvey { written: installed.clone(), installed, files, inputs, changes }
         };
         let asks = |name: &NodeName| order.manifests_on.contains(name);
         let survey = |node: &NodeTarget| NodeSurvey {
@@ -852,11 +860,10 @@ impl Simulated {
             booted_at: at - SignedDuration::from_hours(100),
             clock_off_seconds: 0,
             disk_free_mib: 100_000,
+            disk_place: "/var/lib".to_owned(),
             ledger_sequence: self.newest_sequence(&node.name),
             patches_missing: self.without_patches.as_ref() == Some(&node.name.0),
-            packages: order
-                .with_packages
-                .then(|| if self.is_prepared(&node.name) { Packages::Ready } else { Packages::Missing }),
+            packages: order.with_packages.then(|| self.packages(&node.name)),
             kubeadm: (order.kubeadm_on.as_ref() == Some(&node.name)).then(agrees),
             manifests: asks(&node.name).then(|| manifests(&node.name)),
         };
@@ -882,11 +889,17 @@ impl Simulated {
         of_node.map(|unit| unit.order.token.sequence).max().unwrap_or(0)
     }
 
-    /// The manifests as they lie on a node: what people have changed is in each of them.
-    fn is_prepared(&self, node: &NodeName) -> bool {
-        !self.prepare_is_in_vain && self.prepares_of(&node.0) > 0
+    fn packages(&self, node: &NodeName) -> Packages {
+        if self.prepare_is_in_vain || self.prepares_of(&node.0) == 0 {
+            Packages::Missing
+        } else if self.cleared.as_ref() == Some(&node.0) {
+            Packages::Unfetched
+        } else {
+            Packages::Ready
+        }
     }
 
+    /// The manifests as they lie on a node: what people have changed is in each of them.
     fn manifest_files(&self, node: &NodeName) -> Vec<ManifestFile> {
         let Some(tag) = self.servers.get(&node.0).map(ToString::to_string) else { return Vec::new() };
         let changes = Changes::new(self.changed_by_hand.get(&node.0).cloned().unwrap_or_default());
@@ -905,9 +918,12 @@ impl Simulated {
         CONTROL_PLANE.map(file).into_iter().filter(is_there).collect()
     }
 
-    /// Whether the node would refuse to let kubeadm write, as somebody has changed a manifest since it was looked at.
+    /// Whether the node would refuse to let kubeadm write, as somebody has changed a manifest or a patch since it was looked at.
     fn is_changed_since(&self, order: &UnitOrder) -> bool {
         let files = self.manifest_files(&order.node.name);
+        if !files.is_empty() && order.manifests.inputs.as_ref() != Some(&self.inputs) {
+            return true;
+        }
         let is_as_before = |file: &ManifestFile| {
             order.manifests.files.get(&file.component).is_some_and(|looked_at| {
                 *looked_at == file.sha256
@@ -930,6 +946,9 @@ impl Simulated {
         if is_seen {
             return;
         }
+        if order.kind == UnitKind::Prepare {
+            self.cleared.take_if(|name| *name == order.node.name.0);
+        }
         let is_upgrade = matches!(order.kind, UnitKind::UpgradeFirst | UnitKind::UpgradeNode);
         assert!(!is_upgrade || self.pods_on(&order.node.name.0) == 0, "a unit went to a node with pods");
         let is_changed = is_upgrade && self.is_changed_since(order);
@@ -940,6 +959,10 @@ impl Simulated {
             + SignedDuration::from_secs(self.settings.unit_begin_seconds_max().try_into().unwrap());
         let refused_for = if started_at > not_after {
             Some(Reason::CheckExpired)
+        } else if is_upgrade
+            && let Some((_, why)) = self.refusing.take_if(|(name, _)| *name == order.node.name.0)
+        {
+            Some(why)
         } else {
             is_changed.then_some(Reason::ManifestsUnknown)
         };

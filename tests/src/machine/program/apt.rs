@@ -107,21 +107,51 @@ pub(super) fn get(folder: &Folder, arguments: &[&str]) -> Result<ExitCode> {
             }
             Ok(ExitCode::SUCCESS)
         }
+        Some("clean") => {
+            folder.names(ARCHIVES).iter().for_each(|name| folder.remove(&format!("{ARCHIVES}/{name}")));
+            Ok(ExitCode::SUCCESS)
+        }
         Some("download") => match wanted(folder, arguments) {
             Err(Problem::NotFound(text)) => Ok(fail(100, &text)),
             Ok(packages) => download(folder, &packages),
         },
         Some("install") => match wanted(folder, arguments) {
             Err(Problem::NotFound(text)) => Ok(fail(100, &text)),
+            Ok(packages) if has(&["--print-uris"]) => {
+                for archive in changes(folder, &packages).into_iter().map(archive) {
+                    if !folder.has(&format!("{ARCHIVES}/{archive}")) {
+                        println!("'https://pkgs.k8s.io/{archive}' {archive} 1 ");
+                    }
+                }
+                Ok(ExitCode::SUCCESS)
+            }
             Ok(packages) if has(&["-d", "--download-only"]) => {
                 pace(folder, 5);
-                packages.iter().for_each(|wanted| println!("Get:1 {} {:?}", wanted.package, wanted.version));
+                for archive in changes(folder, &packages).into_iter().map(archive) {
+                    folder.write(&format!("{ARCHIVES}/{archive}"), "")?;
+                    println!("Get:1 {archive}");
+                }
                 Ok(ExitCode::SUCCESS)
             }
             Ok(packages) => install(folder, &packages, &has),
         },
         _ => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// Where what was fetched lies.
+const ARCHIVES: &str = "archives";
+
+fn archive((package, version): (&str, &String)) -> String {
+    format!("{package}_{version}_amd64.deb")
+}
+
+/// What an install would bring that is not there yet.
+fn changes<'a>(folder: &Folder, packages: &'a [Wanted<'_>]) -> Vec<(&'a str, &'a String)> {
+    let wanted = packages.iter().filter_map(|wanted| Some((wanted.package, wanted.version.as_ref()?)));
+    wanted
+        .filter(|(package, version)| folder.read(&format!("packages/{package}")).as_ref() != Some(version))
+        .collect()
 }
 
 fn download(folder: &Folder, packages: &[Wanted<'_>]) -> Result<ExitCode> {
@@ -137,11 +167,7 @@ fn download(folder: &Folder, packages: &[Wanted<'_>]) -> Result<ExitCode> {
 }
 
 fn install(folder: &Folder, packages: &[Wanted<'_>], has: &dyn Fn(&[&str]) -> bool) -> Result<ExitCode> {
-    let changes: Vec<(&str, &String)> = packages
-        .iter()
-        .filter_map(|wanted| Some((wanted.package, wanted.version.as_ref()?)))
-        .filter(|(package, version)| folder.read(&format!("packages/{package}")).as_ref() != Some(version))
-        .collect();
+    let changes = changes(folder, packages);
     let number = |version: &str| upstream(version).parse::<Version>().ok();
     for (package, version) in &changes {
         if folder.has(&format!("holds/{package}")) && !has(&["--allow-change-held-packages"]) {
