@@ -131,7 +131,9 @@ impl Questions {
             let matchers: Vec<String> = matchers.iter().cloned().chain(settings.selector.own()).collect();
             format!("{metric}{{{}}}", matchers.join(","))
         };
-        let echo = selected(echo_metric(order.form), &[token_matcher(&order.token)]);
+        // As in the rules: whatever else is scraped may show series of the same name.
+        let exporter = alert::job_matcher(&settings.exporter_job);
+        let echo = selected(echo_metric(order.form), &[token_matcher(&order.token), exporter.clone()]);
         let watchdog = [format!("alertname=\"{WATCHDOG_ALERT}\""), "alertstate=\"firing\"".to_owned()];
         Self {
             gates: gates.map(|rule| (rule.name.to_owned(), rule.expr.clone())).collect(),
@@ -139,7 +141,7 @@ impl Questions {
             // Not of a comparison: `timestamp` of anything but a plain selector is the time of the query.
             echo_time: format!("timestamp({echo})"),
             echo,
-            nodes: format!("count by (node) ({})", selected("k8s_upgrade_node_info", &[])),
+            nodes: format!("count by (node) ({})", selected("k8s_upgrade_node_info", &[exporter])),
         }
     }
 

@@ -207,6 +207,7 @@ pub const REASONS: &[Reason] = &[
     Reason::CheckExpired,
     Reason::ApiUnreachable,
     Reason::NodeNotReady,
+    Reason::NodePressure,
     Reason::NodeLeaseStale,
     Reason::NoNodes,
     Reason::ControllerLeaseStale,
