@@ -13,6 +13,9 @@ use lockkeeper_rules::gate::{self, Answers, Held, Questions, Report};
 use lockkeeper_rules::run::{CheckOrder, Checked, LockView};
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::Source;
+use tokio::sync::watch;
+
+use crate::permits::Rings;
 
 /// Who is asked.
 #[derive(Debug, Clone)]
@@ -25,6 +28,8 @@ pub struct LiveCheck {
     pub cluster: Arc<Cluster>,
     /// The thresholds.
     pub settings: Arc<Settings>,
+    /// How often somebody has said that a gate fires.
+    pub rings: watch::Receiver<Rings>,
 }
 
 /// What a live check found, and when it was begun by the clock that nobody sets.
@@ -34,6 +39,8 @@ pub struct Asked {
     pub report: Report,
     /// When the first request was sent.
     pub began: Instant,
+    /// How often permits had been revoked by then.
+    pub revocations: u64,
 }
 
 impl Asked {
@@ -49,7 +56,7 @@ impl LiveCheck {
     /// Asks everything. `ownership` reads our Lease and the cluster lock; it is awaited beside the other questions.
     pub async fn ask(&self, order: &CheckOrder, ownership: impl Future<Output = (Held, LockView)>) -> Asked {
         let questions = Questions::of(order, &self.settings);
-        let (began, started_at) = (Instant::now(), Timestamp::now());
+        let (began, started_at, revocations) = (Instant::now(), Timestamp::now(), self.revocations());
         let (prometheus, alertmanager, cluster, (lease, lock)) = tokio::join!(
             prometheus::ask_all(&self.prometheus, &questions),
             alertmanager::ask_all(&self.alertmanager),
@@ -60,7 +67,13 @@ impl LiveCheck {
         let answers = Answers { started_at, prometheus, alertmanager, cluster, lease, lock };
         let findings = gate::check(order, &answers, &self.settings, Timestamp::now());
         let report = Report { token: order.token.clone(), form: order.form, started_at, findings };
-        Asked { report, began }
+        Asked { report, began, revocations }
+    }
+
+    /// How often permits have been revoked: a check that began under another count is worth nothing.
+    #[must_use]
+    pub fn revocations(&self) -> u64 {
+        self.rings.borrow().revocations
     }
 }
 

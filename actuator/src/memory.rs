@@ -41,10 +41,10 @@ impl Memory {
         self.check = Some(asked);
     }
 
-    /// When the first request of the last live check was sent.
+    /// The last live check.
     #[must_use]
-    pub fn check_began(&self) -> Option<Instant> {
-        self.check.as_ref().map(|asked| asked.began)
+    pub fn check(&self) -> Option<&Asked> {
+        self.check.as_ref()
     }
 
     /// Forgets the live check: somebody said that a gate fires, so it is worth nothing.
