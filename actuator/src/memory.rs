@@ -93,8 +93,8 @@ impl Memory {
     }
 
     /// Whether nobody was told yet why nothing is done for the run as it is now.
-    pub fn is_news(&mut self, resource_version: &str) -> bool {
-        self.told_of.replace(resource_version.to_owned()).as_deref() != Some(resource_version)
+    pub fn is_news(&mut self, version: &str) -> bool {
+        self.told_of.replace(version.to_owned()).as_deref() != Some(version)
     }
 
     /// Everything, with its age now.

@@ -154,7 +154,7 @@ impl Hands {
                 self.leader.hand_over().await;
                 Vec::new()
             }
-            Command::TakeLock => one(lock::take(client, run).await),
+            Command::TakeLock => one(lock::take(client, run, &self.settings.namespaces).await),
             Command::ReleaseLock => one(lock::release(client, run).await),
             Command::AddFinalizer => stored(store::add_finalizer(client, run).await),
             Command::RemoveFinalizer => stored(store::remove_finalizer(client, run).await),

@@ -101,6 +101,7 @@ impl Service {
             metrics: Arc::clone(&metrics),
             leading_since: None,
             memories: BTreeMap::new(),
+            looked_elsewhere: None,
         };
         let receiver = Receiver { doorbell, token, metrics };
         let packages_pause = Duration::from_secs(config.packages.interval_seconds);

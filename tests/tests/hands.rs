@@ -616,7 +616,9 @@ async fn a_control_plane_node_is_surveyed_and_its_etcd_is_saved() {
 }
 
 async fn the_run(world: &World) -> UpgradeRun {
-    let runs = now::runs(&world.kube, Duration::from_secs(5)).await.unwrap_or_else(|error| panic!("{error}"));
+    let namespaces = &["k8s-upgrade".to_owned()];
+    let runs = now::runs(&world.kube, namespaces, Duration::from_secs(5)).await;
+    let runs = runs.unwrap_or_else(|error| panic!("{error}"));
     runs.into_iter().next().expect("the run was created")
 }
 

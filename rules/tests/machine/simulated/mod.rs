@@ -498,6 +498,7 @@ impl Simulated {
             nodes: Source::read(self.nodes.values().cloned().collect(), self.now),
             static_pods: Source::read(pods.collect(), self.now),
             api_servers: Source::read(servers.collect(), self.now),
+            runs: Source::read(vec![self.run.clone()], self.now),
             ..Snapshot::unread()
         }
     }
