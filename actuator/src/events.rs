@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 const QUEUE_LENGTH_MAX: usize = 100;
 /// How long one may take to be sent.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// The longest note that the API server takes.
+/// The longest note, in bytes: the API server takes 1,024, and counts them so.
 const NOTE_LENGTH_MAX: usize = 1_000;
 
 /// How an event is shown.
@@ -65,7 +65,7 @@ impl Events {
             },
             action: Some(action.chars().take(128).collect()),
             event_time: Some(MicroTime(jiff::Timestamp::now())),
-            note: Some(note.chars().take(NOTE_LENGTH_MAX).collect()),
+            note: Some(cut(note).to_owned()),
             reason: Some(reason.chars().take(128).collect()),
             regarding: Some(ObjectReference {
                 api_version: Some(format!("{GROUP}/{VERSION}")),
@@ -86,5 +86,22 @@ impl Events {
         if self.queue.try_send(event).is_err() {
             tracing::debug!("an event was dropped: too many wait");
         }
+    }
+}
+
+/// As much of a note as is stored.
+fn cut(note: &str) -> &str {
+    &note[..note.floor_char_boundary(NOTE_LENGTH_MAX)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_cut_by_bytes_and_never_within_a_character() {
+        assert_eq!(cut("all of it"), "all of it");
+        assert_eq!(cut(&"a".repeat(2_000)).len(), 1_000);
+        assert_eq!(cut(&"€".repeat(600)).len(), 999);
     }
 }

@@ -14,6 +14,9 @@ use lockkeeper_rules::gate::{self, Answers, Held, Questions, Report};
 use lockkeeper_rules::run::{CheckOrder, Checked, LockView};
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::Source;
+use tokio::sync::watch;
+
+use crate::permits::Rings;
 
 /// Who is asked.
 #[derive(Debug, Clone)]
@@ -26,6 +29,8 @@ pub struct LiveCheck {
     pub cluster: Arc<Cluster>,
     /// The thresholds.
     pub settings: Arc<Settings>,
+    /// How often somebody has said that a gate fires.
+    pub rings: watch::Receiver<Rings>,
 }
 
 /// What a live check found, and when it was begun by the clock that nobody sets.
@@ -35,6 +40,8 @@ pub struct Asked {
     pub report: Report,
     /// When the first request was sent.
     pub began: Instant,
+    /// How often permits had been revoked by then.
+    pub revocations: u64,
 }
 
 impl Asked {
@@ -55,7 +62,7 @@ impl LiveCheck {
         ownership: impl Future<Output = (Held, LockView)>,
     ) -> (Asked, Option<Vec<SilenceRecord>>) {
         let questions = Questions::of(order, &self.settings);
-        let (began, started_at) = (Instant::now(), Timestamp::now());
+        let (began, started_at, revocations) = (Instant::now(), Timestamp::now(), self.revocations());
         let (prometheus, alertmanager, cluster, (lease, lock)) = tokio::join!(
             prometheus::ask_all(&self.prometheus, &questions),
             alertmanager::ask_all(&self.alertmanager),
@@ -68,7 +75,13 @@ impl LiveCheck {
         let findings = gate::check(order, &answers, &self.settings, now);
         let silences = gate::silences(order, &answers, &self.settings, now);
         let report = Report { token: order.token.clone(), form: order.form, started_at, findings };
-        (Asked { report, began }, silences)
+        (Asked { report, began, revocations }, silences)
+    }
+
+    /// How often permits have been revoked: a check that began under another count is worth nothing.
+    #[must_use]
+    pub fn revocations(&self) -> u64 {
+        self.rings.borrow().revocations
     }
 }
 

@@ -28,6 +28,13 @@ impl Holder {
         Self(read(client).await.map(|lease| lease.as_ref().and_then(holder).map(str::to_owned)))
     }
 
+    /// Whether the holder is none of these runs, so that only the runs elsewhere tell whether it still exists.
+    #[must_use]
+    pub fn is_none_of(&self, runs: &[UpgradeRun]) -> bool {
+        let holder = self.0.as_ref().ok().and_then(Option::as_deref).filter(|holder| !holder.is_empty());
+        holder.is_some_and(|holder| runs.iter().all(|run| run.uid != holder))
+    }
+
     /// Whose the lock is, seen from this run.
     #[must_use]
     pub fn seen_from(&self, uid: &str, snapshot: &Snapshot) -> LockView {
@@ -42,15 +49,18 @@ impl Holder {
 ///
 /// # Errors
 /// It is another run's, was changed meanwhile, or could not be reached.
-pub async fn take(client: &Client, run: &UpgradeRun) -> Result<(), Finding> {
+pub async fn take(client: &Client, run: &UpgradeRun, namespaces: &[String]) -> Result<(), Finding> {
     let lease = read(client).await.map_err(|why| unreadable(&why))?;
     // Read after the Lease: a holder that is younger than an older list would pass for gone.
-    let every_run = match now::runs(client, DEADLINE).await {
+    let (served, elsewhere) = tokio::join!(
+        now::runs(client, namespaces, DEADLINE),
+        now::runs_elsewhere(client, namespaces, DEADLINE),
+    );
+    let served = match served {
         Ok(runs) => Source::read(runs, jiff::Timestamp::now()),
         Err(error) => Source::failed(error.to_string()),
     };
-    let no_other = Source::read(Vec::new(), jiff::Timestamp::now());
-    match lock_view(lease.as_ref().and_then(holder), &run.uid, &every_run, &no_other) {
+    match lock_view(lease.as_ref().and_then(holder), &run.uid, &served, &elsewhere) {
         LockView::Ours => return Ok(()),
         LockView::Free => {}
         LockView::Other { holder } => return Err(Finding::new(Reason::QueuedBehindRun, holder, "")),

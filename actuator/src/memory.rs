@@ -45,10 +45,10 @@ impl Memory {
         self.silences = silences.or(self.silences.take());
     }
 
-    /// When the first request of the last live check was sent.
+    /// The last live check.
     #[must_use]
-    pub fn check_began(&self) -> Option<Instant> {
-        self.check.as_ref().map(|asked| asked.began)
+    pub fn check(&self) -> Option<&Asked> {
+        self.check.as_ref()
     }
 
     /// Forgets the live check: somebody said that a gate fires, so it is worth nothing.
@@ -97,8 +97,8 @@ impl Memory {
     }
 
     /// Whether nobody was told yet why nothing is done for the run as it is now.
-    pub fn is_news(&mut self, resource_version: &str) -> bool {
-        self.told_of.replace(resource_version.to_owned()).as_deref() != Some(resource_version)
+    pub fn is_news(&mut self, version: &str) -> bool {
+        self.told_of.replace(version.to_owned()).as_deref() != Some(version)
     }
 
     /// Everything, with its age now.

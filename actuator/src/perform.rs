@@ -132,9 +132,19 @@ impl Hands {
     ) -> Vec<Finding> {
         let client = &self.cluster.client;
         let leads = || self.leader.generation() == Some(generation);
+        let check = memory.check();
         // A proof whose check is not remembered is as old as anything can be.
-        let began = memory.check_began().unwrap_or(self.started);
-        let warrant = |proof| Warrant { proof, began, settings: &self.settings, leads: &leads };
+        let began = check.map_or(self.started, |asked| asked.began);
+        let revocations = check.map(|asked| asked.revocations);
+        // A pass may last for seconds, and a check is forgotten only between two of them.
+        let is_revoked = || revocations != Some(self.live_check.revocations());
+        let warrant = |proof| Warrant {
+            proof,
+            began,
+            settings: &self.settings,
+            leads: &leads,
+            is_revoked: &is_revoked,
+        };
         let one = |result: Result<(), Finding>| result.err().into_iter().collect();
         let stored = |result: Result<(), store::StoreError>| {
             one(result.map_err(|error| Finding::new(Reason::ApiUnreachable, "finalizers", error.to_string())))
@@ -145,7 +155,7 @@ impl Hands {
                 self.leader.hand_over().await;
                 Vec::new()
             }
-            Command::TakeLock => one(lock::take(client, run).await),
+            Command::TakeLock => one(lock::take(client, run, &self.settings.namespaces).await),
             Command::ReleaseLock => one(lock::release(client, run).await),
             Command::AddFinalizer => stored(store::add_finalizer(client, run).await),
             Command::RemoveFinalizer => stored(store::remove_finalizer(client, run).await),

@@ -80,7 +80,8 @@ impl Service {
         let metrics = Arc::new(Metrics::new());
         let doorbell = Doorbell::new(Arc::clone(&settings));
         let leader = Leader::new(cluster.client.clone(), LEASE_NAMESPACE, &identity, settings.lease_seconds);
-        let hands = hands(config, &settings, &cluster, &leader, &metrics, identity, own_node)?;
+        let live_check = live_check(config, &settings, &cluster, &doorbell)?;
+        let hands = hands(config, live_check, &leader, &metrics, identity, own_node)?;
         let (sender, packages) = watch::channel(Source::unread());
         let witness_config = WitnessConfig {
             prometheus: witnesses(config)?,
@@ -100,6 +101,7 @@ impl Service {
             metrics: Arc::clone(&metrics),
             leading_since: None,
             memories: BTreeMap::new(),
+            looked_elsewhere: None,
         };
         let receiver = Receiver { doorbell, token, metrics };
         let packages_pause = Duration::from_secs(config.packages.interval_seconds);
@@ -183,30 +185,40 @@ impl Service {
     }
 }
 
-fn hands(
+fn live_check(
     config: &Config,
     settings: &Arc<Settings>,
     cluster: &Arc<Cluster>,
+    doorbell: &Doorbell,
+) -> anyhow::Result<LiveCheck> {
+    Ok(LiveCheck {
+        prometheus: Prometheus::all(&config.prometheus).context("prometheus.urls")?,
+        alertmanager: Alertmanager::all(&config.alertmanager).context("alertmanager.urls")?,
+        cluster: Arc::clone(cluster),
+        settings: Arc::clone(settings),
+        rings: doorbell.rings(),
+    })
+}
+
+fn hands(
+    config: &Config,
+    live_check: LiveCheck,
     leader: &Leader,
     metrics: &Arc<Metrics>,
     identity: String,
     own_node: Option<NodeName>,
 ) -> anyhow::Result<Hands> {
+    let cluster = Arc::clone(&live_check.cluster);
     Ok(Hands {
-        cluster: Arc::clone(cluster),
-        live_check: LiveCheck {
-            prometheus: Prometheus::all(&config.prometheus).context("prometheus.urls")?,
-            alertmanager: Alertmanager::all(&config.alertmanager).context("alertmanager.urls")?,
-            cluster: Arc::clone(cluster),
-            settings: Arc::clone(settings),
-        },
         ssh: ssh(config),
         started: Instant::now(),
         leader: leader.clone(),
         log: DecisionLog::open(config.decision_log.as_deref()).context("decisionLog")?,
         metrics: Arc::clone(metrics),
         events: Events::start(cluster.client.clone(), identity),
-        settings: Arc::clone(settings),
+        settings: Arc::clone(&live_check.settings),
+        cluster,
+        live_check,
         own_node,
     })
 }

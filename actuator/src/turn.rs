@@ -1,14 +1,16 @@
 //! The turn: look, let the rules decide, store what they decided, do the one thing they asked for, look again. A
 //! restart is no other path.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use kube::Client;
 use lockkeeper_exporter::kube_client::Cluster;
 use lockkeeper_exporter::read::inventory::Inventories;
-use lockkeeper_exporter::read::now::snapshot_now;
+use lockkeeper_exporter::read::now::{self, snapshot_now};
 use lockkeeper_rules::api::UpgradeRun;
 use lockkeeper_rules::gate::{self, Pending};
 use lockkeeper_rules::matrix::reload::InForce;
@@ -17,7 +19,7 @@ use lockkeeper_rules::run::{
     status, told_not_served,
 };
 use lockkeeper_rules::settings::Settings;
-use lockkeeper_rules::snapshot::{Packages, Snapshot, Source};
+use lockkeeper_rules::snapshot::{Packages, RunElsewhere, Snapshot, Source};
 use lockkeeper_rules::verdict::{self, Case, Verdict};
 use tokio::sync::watch;
 
@@ -33,6 +35,10 @@ use crate::tell;
 
 /// How long one read of the cluster may take.
 const READ_DEADLINE: Duration = Duration::from_secs(3);
+/// How often the runs that are not served are looked at, to tell one of them so: there may be any number of them.
+const ELSEWHERE_PAUSE: Duration = Duration::from_secs(5);
+/// How long that may take: as long as it lasts, no run that is served has its turn.
+const ELSEWHERE_DEADLINE: Duration = Duration::from_secs(2);
 /// The pause after something that did not work, and while another replica leads.
 const PAUSE: Duration = Duration::from_millis(500);
 /// The pause while there is no run.
@@ -63,6 +69,8 @@ pub struct Actuator {
     pub leading_since: Option<Timestamp>,
     /// What is remembered of each run, by uid.
     pub memories: BTreeMap<String, Memory>,
+    /// When the runs that are not served were last looked at.
+    pub looked_elsewhere: Option<Instant>,
 }
 
 /// What a run was seen to be, beside the snapshot.
@@ -137,7 +145,7 @@ impl Actuator {
         // Read before the runs, or a holder that is younger than their list would pass for gone.
         let holder = Holder::read(&self.cluster.client).await;
         let namespaces = &self.settings.namespaces;
-        let snapshot = snapshot_now(&self.cluster, packages, namespaces, READ_DEADLINE).await;
+        let mut snapshot = snapshot_now(&self.cluster, packages, namespaces, READ_DEADLINE).await;
         let runs = match snapshot.runs.fresh(Timestamp::now(), self.settings.check_seconds_max) {
             Ok(runs) => runs.clone(),
             Err(error) => {
@@ -145,9 +153,12 @@ impl Actuator {
                 return PAUSE;
             }
         };
-        let elsewhere = snapshot.runs_elsewhere.value.as_deref().unwrap_or_default();
-        let alive: BTreeSet<&str> = runs.iter().chain(elsewhere).map(|run| run.uid.as_str()).collect();
-        self.memories.retain(|uid, _| alive.contains(uid.as_str()));
+        snapshot.runs_elsewhere = self.runs_elsewhere(&holder, &runs).await;
+        if let Some(elsewhere) = &snapshot.runs_elsewhere.value {
+            let elsewhere = elsewhere.iter().map(|run| run.uid.as_str());
+            let alive: BTreeSet<&str> = runs.iter().map(|run| run.uid.as_str()).chain(elsewhere).collect();
+            self.memories.retain(|uid, _| alive.contains(uid.as_str()));
+        }
         // All of them at once: whom to ask must not change from run to run.
         let targets: Vec<_> = runs.iter().filter_map(|run| run.spec.target.parse().ok()).collect();
         self.inventories.want_kubelets(snapshot.nodes.value.as_deref().unwrap_or_default(), &targets);
@@ -164,26 +175,38 @@ impl Actuator {
         if all_kept {
             self.metrics.turned(Timestamp::now());
         }
-        self.tell_one_not_served(elsewhere).await;
+        self.tell_one_not_served(snapshot.runs_elsewhere.value.as_deref().unwrap_or_default()).await;
         pause
     }
 
-    /// Tells a run of a namespace that is not served that nothing is done for it. One in a pass, and each version of it
-    /// once: anybody who may make such runs may make thousands, and none of them may hold up a run that is served.
-    async fn tell_one_not_served(&mut self, elsewhere: &[UpgradeRun]) {
-        for run in elsewhere {
-            if !self.memories.entry(run.uid.clone()).or_default().is_news(&run.resource_version) {
-                continue;
+    /// The runs that are not served, where it is time to tell them so or where one of them may hold the cluster lock.
+    /// Anybody who may make such runs may make thousands, and none of them may hold up a run that is served.
+    async fn runs_elsewhere(&mut self, holder: &Holder, served: &[UpgradeRun]) -> Source<Vec<RunElsewhere>> {
+        let is_due = self.looked_elsewhere.is_none_or(|at| at.elapsed() >= ELSEWHERE_PAUSE);
+        if !is_due && !holder.is_none_of(served) {
+            return Source::unread();
+        }
+        self.looked_elsewhere = Some(Instant::now());
+        let namespaces = &self.settings.namespaces;
+        now::runs_elsewhere(&self.cluster.client, namespaces, ELSEWHERE_DEADLINE).await
+    }
+
+    /// Tells a run of a namespace that is not served that nothing is done for it: one at a time, each version of it once,
+    /// the newest first, since whoever has made that one waits for an answer.
+    async fn tell_one_not_served(&mut self, elsewhere: &[RunElsewhere]) {
+        let mut newest_first: Vec<_> = elsewhere.iter().collect();
+        newest_first.sort_by_key(|run| Reverse(run.created_at));
+        let memories = &mut self.memories;
+        let mut is_news = |run: &RunElsewhere| {
+            memories.entry(run.uid.clone()).or_default().is_news(&run.generation.to_string())
+        };
+        let Some(run) = newest_first.into_iter().find(|&run| is_news(run)) else { return };
+        if let Err(error) = tell_not_served(&self.cluster.client, run).await {
+            let (name, namespace) = (&run.name, &run.namespace);
+            tracing::warn!(run = name, namespace, %error, "the run was not told that it is not served");
+            if matches!(error, StoreError::Conflict) {
+                self.memories.remove(&run.uid);
             }
-            let Some(status) = told_not_served(run, Timestamp::now()) else { continue };
-            match store::keep(&self.cluster.client, run, &status).await {
-                Ok(()) => tracing::info!(run = run.name, namespace = run.namespace, "the run is not served"),
-                Err(error) => {
-                    let namespace = &run.namespace;
-                    tracing::warn!(run = run.name, namespace, %error, "the run was not told that it is not served");
-                }
-            }
-            return;
         }
     }
 
@@ -334,6 +357,17 @@ impl Actuator {
             }
         }
     }
+}
+
+/// Reads the run whole and writes into its status that it is not served, unless that says so.
+async fn tell_not_served(client: &Client, run: &RunElsewhere) -> Result<(), StoreError> {
+    let run = now::run(client, &run.namespace, &run.name, ELSEWHERE_DEADLINE).await;
+    let run = run.map_err(|error| StoreError::Unknown(error.to_string()))?;
+    let Some(run) = run else { return Ok(()) };
+    let Some(status) = told_not_served(&run, Timestamp::now()) else { return Ok(()) };
+    store::keep(client, &run, &status).await?;
+    tracing::info!(run = run.name, namespace = run.namespace, "the run is not served");
+    Ok(())
 }
 
 /// Sixteen hexadecimal digits that nobody can guess.

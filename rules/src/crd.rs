@@ -85,6 +85,8 @@ fn schema() -> Value {
 const VERSION_LENGTH_MAX: u64 = 64;
 const NODE_NAME_LENGTH_MAX: u64 = 253;
 const STEP_LENGTH_MAX: u64 = 300;
+/// How many nodes and reasons a person may name. A run is read whole, again and again.
+const NAMED_MAX: u64 = 1_000;
 /// The largest attempt of a step that can be named; at the longest pause it takes years to get there. What is far
 /// larger could not be read.
 const ATTEMPT_MAX: u64 = 1_000_000;
@@ -115,7 +117,10 @@ fn guard_spec(properties: &mut Value) {
     properties["retry"]["properties"]["step"]["maxLength"] = json!(STEP_LENGTH_MAX);
     properties["retry"]["properties"]["attempt"]["minimum"] = json!(1);
     properties["retry"]["properties"]["attempt"]["maximum"] = json!(ATTEMPT_MAX);
-    properties["skip"]["items"]["maxLength"] = json!(NODE_NAME_LENGTH_MAX);
+    for names in ["skip", "acceptRisks"] {
+        properties[names]["maxItems"] = json!(NAMED_MAX);
+        properties[names]["items"]["maxLength"] = json!(NODE_NAME_LENGTH_MAX);
+    }
 }
 
 fn schema_of<T: schemars::JsonSchema>() -> Value {
@@ -216,7 +221,7 @@ mod tests {
 
     #[test]
     fn the_schema_is_structural() {
-        const ALLOWED: [&str; 15] = [
+        const ALLOWED: [&str; 16] = [
             "type",
             "description",
             "properties",
@@ -229,6 +234,7 @@ mod tests {
             "minimum",
             "maximum",
             "maxLength",
+            "maxItems",
             "x-kubernetes-validations",
             "x-kubernetes-list-type",
             "x-kubernetes-list-map-keys",

@@ -1033,8 +1033,8 @@ impl Reason {
             ),
             Self::MachineIdMismatch => entry(
                 "machine_id_mismatch",
-                "the machine behind the address is not the node",
-                "correct the node's address",
+                "the machine behind the address is not the node, or not this node alone",
+                "correct the node's address; give a cloned machine an id of its own; delete a Node that is no more",
             ),
             Self::LedgerUnreadable => entry(
                 "ledger_unreadable",

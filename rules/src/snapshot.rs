@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::api::UpgradeRun;
+use crate::api::{RunPhase, UpgradeRun};
 use crate::name::NodeName;
 use crate::version::Version;
 
@@ -156,10 +156,43 @@ pub struct Snapshot {
     pub packages: Source<Packages>,
     /// The upgrade runs of the namespaces that are served.
     pub runs: Source<Vec<UpgradeRun>>,
-    /// Those of all other namespaces, of the same list. Nothing is decided on them but whether the holder of the cluster
-    /// lock still exists.
+    /// Those of all other namespaces. Nothing is decided on them but whether the holder of the cluster lock still exists.
     #[serde(default = "Source::unread")]
-    pub runs_elsewhere: Source<Vec<UpgradeRun>>,
+    pub runs_elsewhere: Source<Vec<RunElsewhere>>,
+}
+
+/// A run of a namespace that is not served. Anybody who may make one may make thousands, each as large as an object may
+/// be: whoever only needs to know which there are reads no more than their metadata.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunElsewhere {
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.uid`.
+    pub uid: String,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// `metadata.creationTimestamp`.
+    pub created_at: Option<Timestamp>,
+    /// Where it goes, as written; empty if only the metadata was read.
+    pub target: String,
+    /// Where it stands; nothing before the actuator has seen it, or if only the metadata was read.
+    pub phase: Option<RunPhase>,
+}
+
+impl From<&UpgradeRun> for RunElsewhere {
+    fn from(run: &UpgradeRun) -> Self {
+        Self {
+            namespace: run.namespace.clone(),
+            name: run.name.clone(),
+            uid: run.uid.clone(),
+            generation: run.generation,
+            created_at: run.created_at,
+            target: run.spec.target.clone(),
+            phase: run.status.as_ref().map(|status| status.phase),
+        }
+    }
 }
 
 /// Puts the runs of the namespaces that are served apart from all others.
@@ -167,10 +200,12 @@ pub struct Snapshot {
 pub fn served_apart(
     runs: Source<Vec<UpgradeRun>>,
     namespaces: &[String],
-) -> (Source<Vec<UpgradeRun>>, Source<Vec<UpgradeRun>>) {
+) -> (Source<Vec<UpgradeRun>>, Source<Vec<RunElsewhere>>) {
     let Source { value, proven_at, error } = runs;
     let is_served = |run: &UpgradeRun| namespaces.contains(&run.namespace);
-    let (served, elsewhere) = value.map(|runs| runs.into_iter().partition(is_served)).unzip();
+    let apart = value.map(|runs| runs.into_iter().partition::<Vec<_>, _>(is_served));
+    let apart = apart.map(|(served, others)| (served, others.iter().map(RunElsewhere::from).collect()));
+    let (served, elsewhere) = apart.unzip();
     (Source { value: served, proven_at, error: error.clone() }, Source { value: elsewhere, proven_at, error })
 }
 

@@ -7,6 +7,7 @@ use lockkeeper_rules::alert::{
     watchdog_count_min, watchdog_intervals,
 };
 use lockkeeper_rules::gate::{Class, Form, GATE_LABEL, Questions};
+use lockkeeper_rules::metric::{Program, TABLE};
 use lockkeeper_rules::run::{CheckOrder, Step};
 use lockkeeper_rules::settings::Settings;
 use promql_parser::parser::{Expr, MatrixSelector, VectorSelector, parse};
@@ -70,6 +71,27 @@ fn every_selector_of_every_rule_tells_the_cluster() {
             let of_anybody = selector.matchers.find_matchers(GATE_LABEL).is_empty();
             let expected = if of_anybody { "a" } else { "|a" };
             assert_eq!(values, [expected], "{}: {selector}", rule.name);
+        }
+    }
+}
+
+#[test]
+fn every_scraped_series_is_of_the_program_that_has_it() {
+    let settings = with_everything();
+    let Settings { exporter_job, actuator_job, prometheus_job, .. } = &settings;
+    for rule in rules_of(&settings) {
+        for selector in selectors(&parse(&rule.expr).unwrap()) {
+            let name = selector.name.as_deref().unwrap_or_default();
+            let metric = TABLE.iter().find(|metric| metric.name == name);
+            let job = match (name, metric.map(|metric| metric.program)) {
+                ("ALERTS", _) => continue,
+                ("up", _) | (_, Some(Program::Exporter)) => exporter_job,
+                (_, Some(Program::Actuator)) => actuator_job,
+                (_, None) => prometheus_job,
+            };
+            let matchers = selector.matchers.find_matchers("job");
+            let jobs: Vec<_> = matchers.iter().map(|matcher| matcher.value.as_str()).collect();
+            assert_eq!(jobs, [job.as_str()], "{}: {selector}", rule.name);
         }
     }
 }

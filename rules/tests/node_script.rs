@@ -18,9 +18,8 @@ use lockkeeper_rules::node_script::{
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::LedgerReading;
 use lockkeeper_rules::run::{
-    LedgerOrder, LookedAt, ManifestSurvey, NodeSurvey, NodeTarget, Packages, Proof, RestoreOrder, SurveyOrder,
-    UnitKind,
-    UnitOrder,
+    LedgerOrder, LookedAt, ManifestSurvey, NodeSurvey, NodeTarget, Packages, Proof, RestoreOrder,
+    SurveyOrder, UnitKind, UnitOrder,
 };
 use lockkeeper_rules::settings::Settings;
 

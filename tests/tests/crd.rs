@@ -100,6 +100,16 @@ async fn the_definition_refuses_what_can_never_become_right_and_says_what_to_do(
             "greater than or equal to 1",
         ),
         (json!({ "target": "v1.36.3", "cordonedNodes": "ignore" }), "spec.cordonedNodes", "\"upgrade\""),
+        (
+            json!({ "target": "v1.36.3", "skip": vec!["w"; 1_001] }),
+            "spec.skip",
+            "must have at most 1000 items",
+        ),
+        (
+            json!({ "target": "v1.36.3", "acceptRisks": ["r".repeat(254)] }),
+            "spec.acceptRisks[0]",
+            "may not be more than 253",
+        ),
     ] {
         let message = refusal(create("refused", spec.clone()).await);
         assert!(message.contains(field) && message.contains(remedy), "{spec}: {message}");

@@ -14,11 +14,13 @@ use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use lockkeeper_actuator::execute::{self, Warrant};
 use lockkeeper_actuator::kubeadm::{Ssh, read_ledger, start_unit, survey};
 use lockkeeper_actuator::leader::Leader;
+use lockkeeper_actuator::permits::Doorbell;
 use lockkeeper_actuator::store::{self, StoreError};
 use lockkeeper_exporter::read::now;
+use lockkeeper_rules::alertmanager::webhook;
 use lockkeeper_rules::api::{CORDONED_BY_ANNOTATION, UpgradeRun, UpgradeRunStatus};
 use lockkeeper_rules::drain::AttachedVolume;
-use lockkeeper_rules::gate::Held;
+use lockkeeper_rules::gate::{Decision, Held, Route};
 use lockkeeper_rules::kubeadm::KubeadmSettings;
 use lockkeeper_rules::name::{NodeName, RunUid, Token};
 use lockkeeper_rules::node_script::{EtcdAccess, ScriptSettings};
@@ -107,7 +109,13 @@ impl Bench {
     async fn start(&self, order: &UnitOrder) -> Result<(), Finding> {
         let began = Instant::now();
         let order = &UnitOrder { proof: proof(order.token.sequence), ..order.clone() };
-        let warrant = Warrant { proof: Some(&order.proof), began, settings: &self.settings, leads: &|| true };
+        let warrant = Warrant {
+            proof: Some(&order.proof),
+            began,
+            settings: &self.settings,
+            leads: &|| true,
+            is_revoked: &|| false,
+        };
         start_unit(&self.ssh, order, warrant).await
     }
 
@@ -244,15 +252,33 @@ async fn a_node_whose_host_key_changed_or_is_not_known_is_not_spoken_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_unit_is_not_sent_on_a_stale_check_or_without_leadership() {
+async fn a_unit_is_not_sent_on_a_stale_or_revoked_check_or_without_leadership() {
     let bench = Bench::new().await;
     let order = bench.order(1);
     let mut stale = order.clone();
     stale.proof.checked_at -= Duration::from_secs(6);
-    let warrant = |proof, leads| Warrant { proof, began: Instant::now(), settings: &bench.settings, leads };
+    let doorbell = Doorbell::new(Arc::new(bench.settings.clone()));
+    doorbell.set_leader(true);
+    let rings = doorbell.rings();
+    let is_revoked = || rings.borrow().revocations > 0;
+    let warrant = |proof, leads| Warrant {
+        proof,
+        began: Instant::now(),
+        settings: &bench.settings,
+        leads,
+        is_revoked: &is_revoked,
+    };
     let refused = start_unit(&bench.ssh, &order, warrant(Some(&order.proof), &|| false)).await;
     assert_eq!(reason(refused), Reason::LeadershipLost);
     let refused = start_unit(&bench.ssh, &stale, warrant(Some(&stale.proof), &|| true)).await;
+    assert_eq!(reason(refused), Reason::CheckExpired);
+    // Whether we lead is asked once the connection stands: just before, somebody says that a gate fires.
+    let young = UnitOrder { proof: proof(1), ..order.clone() };
+    let firing = r#"{"version":"4","truncatedAlerts":0,"status":"firing","alerts":[{"status":"firing","labels":
+        {"alertname":"G","k8s_upgrade_gate":"all"},"startsAt":"2026-01-01T00:00:00Z"}]}"#;
+    let firing = webhook(firing.as_bytes()).unwrap();
+    let says_so = || doorbell.hear(Route::Gates, &firing, Timestamp::now()) == Decision::Revoke;
+    let refused = start_unit(&bench.ssh, &young, warrant(Some(&young.proof), &says_so)).await;
     assert_eq!(reason(refused), Reason::CheckExpired);
     assert_eq!(bench.read(&order).await, Ok(LedgerReading::Unseen));
 }
@@ -306,7 +332,13 @@ async fn cordon_newest(world: &World, name: &str, sequence: u64) -> Node {
     let settings = &Settings::default();
     wait_for("the cordon", Duration::from_secs(20), || async move {
         let order = cordon_order(&node(world, name).await, sequence);
-        let warrant = Warrant { proof: Some(&order.proof), began: Instant::now(), settings, leads: &|| true };
+        let warrant = Warrant {
+            proof: Some(&order.proof),
+            began: Instant::now(),
+            settings,
+            leads: &|| true,
+            is_revoked: &|| false,
+        };
         match execute::cordon(&world.kube, &order, warrant).await {
             Ok(()) => Ok(Some(node(world, name).await)),
             Err(finding) if finding.reason == Reason::NodeChanged => Ok(None),
@@ -321,7 +353,13 @@ async fn cordon_newest(world: &World, name: &str, sequence: u64) -> Node {
 async fn a_node_is_cordoned_and_given_back_only_as_it_was_read() {
     let world = small_world().await;
     let settings = Settings::default();
-    let warrant = |proof| Warrant { proof, began: Instant::now(), settings: &settings, leads: &|| true };
+    let warrant = |proof| Warrant {
+        proof,
+        began: Instant::now(),
+        settings: &settings,
+        leads: &|| true,
+        is_revoked: &|| false,
+    };
     let free = (false, None);
 
     let order = cordon_order(&node(&world, "worker-1").await, 1);
@@ -391,6 +429,7 @@ async fn an_eviction_goes_by_uid_and_under_its_budget() {
             began: Instant::now(),
             settings: &settings,
             leads: &|| true,
+            is_revoked: &|| false,
         };
         execute::evict(&world.kube, &order, warrant).await
     };
@@ -541,7 +580,13 @@ async fn a_control_plane_node_is_surveyed_and_its_etcd_is_saved() {
         // The unit before has written its end and may not have let the node go yet.
         let start = || async move {
             let began = Instant::now();
-            let warrant = Warrant { proof: Some(&asked.proof), began, settings, leads: &|| true };
+            let warrant = Warrant {
+                proof: Some(&asked.proof),
+                began,
+                settings,
+                leads: &|| true,
+                is_revoked: &|| false,
+            };
             let started = start_unit(ssh, asked, warrant).await;
             let is_busy = started.as_ref().is_err_and(|finding| finding.reason == Reason::NodeBusy);
             Ok((!is_busy).then_some(started))
@@ -571,7 +616,9 @@ async fn a_control_plane_node_is_surveyed_and_its_etcd_is_saved() {
 }
 
 async fn the_run(world: &World) -> UpgradeRun {
-    let runs = now::runs(&world.kube, Duration::from_secs(5)).await.unwrap_or_else(|error| panic!("{error}"));
+    let namespaces = &["k8s-upgrade".to_owned()];
+    let runs = now::runs(&world.kube, namespaces, Duration::from_secs(5)).await;
+    let runs = runs.unwrap_or_else(|error| panic!("{error}"));
     runs.into_iter().next().expect("the run was created")
 }
 

@@ -8,6 +8,8 @@ use serde_json::json;
 
 const RUN: &str = "to-1-36-3";
 const ELSEWHERE: &str = "default";
+/// Where there are many runs, and large ones.
+const CROWDED: &str = "kube-public";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_of_a_namespace_that_is_not_served_is_told_so_and_holds_up_nobody() {
@@ -15,6 +17,17 @@ async fn a_run_of_a_namespace_that_is_not_served_is_told_so_and_holds_up_nobody(
     let kind = GroupVersionKind::gvk(GROUP, VERSION, "UpgradeRun");
     let resource = ApiResource::from_gvk_with_plural(&kind, "upgraderuns");
     let elsewhere: &Api<DynamicObject> = &Api::namespaced_with(world.kube.clone(), ELSEWHERE, &resource);
+    let crowded: &Api<DynamicObject> = &Api::namespaced_with(world.kube.clone(), CROWDED, &resource);
+    for n in 0..40 {
+        // As much as the definition lets one name.
+        let skip: Vec<_> = (0..1_000).map(|node| format!("{node:0>250}")).collect();
+        let run = json!({
+            "apiVersion": format!("{GROUP}/{VERSION}"), "kind": "UpgradeRun",
+            "metadata": {"name": format!("fat-{n}"), "namespace": CROWDED},
+            "spec": {"target": "v1.36.2", "skip": skip},
+        });
+        crowded.create(&PostParams::default(), &serde_json::from_value(run).unwrap()).await.unwrap();
+    }
     // Older than the one that is served, and to a version that nobody may go to without a look.
     let names = ["first", "second"];
     for name in names {
@@ -42,6 +55,11 @@ async fn a_run_of_a_namespace_that_is_not_served_is_told_so_and_holds_up_nobody(
     assert_eq!(page.matches("waits for not_served default").count(), names.len(), "{page}");
 
     world.wait_until_succeeded(RUN, 240).await;
+    let [whole, metadata] = [lists(&world, "namespace").await, lists(&world, "cluster").await];
+    assert!(
+        whole > metadata && metadata > 0.0,
+        "{whole} lists of what is served, {metadata} of all there is"
+    );
     let series = world.exporter.series().await.unwrap();
     for name in names {
         let of_it = |series: &&String| series.contains(&format!("run=\"{name}\""));
@@ -55,4 +73,13 @@ async fn a_run_of_a_namespace_that_is_not_served_is_told_so_and_holds_up_nobody(
     let others: Vec<_> = writes.filter(|entry| entry.resource == "upgraderuns").collect();
     assert!(others.iter().all(|entry| entry.subresource == "status"), "{others:?}");
     assert!((names.len()..=4 * names.len()).contains(&others.len()), "told once, or nearly: {others:?}");
+}
+
+/// How often runs were listed, of one namespace or of the whole cluster: the exporter's watch and the looks at what is
+/// not served, the former by one object.
+async fn lists(world: &World, scope: &str) -> f64 {
+    let metric =
+        format!("sum(apiserver_request_total{{resource=\"upgraderuns\",verb=\"LIST\",scope=\"{scope}\"}})");
+    let answer = world.prometheus.query(&metric).await.unwrap();
+    answer.first().and_then(|sample| sample["value"][1].as_str()?.parse().ok()).unwrap_or(0.0)
 }

@@ -18,6 +18,8 @@ pub struct Warrant<'a> {
     pub settings: &'a Settings,
     /// Whether we lead at this moment.
     pub leads: &'a (dyn Fn() -> bool + Send + Sync),
+    /// Whether somebody has said since that check began that a gate fires.
+    pub is_revoked: &'a (dyn Fn() -> bool + Send + Sync),
 }
 
 impl std::fmt::Debug for Warrant<'_> {
@@ -33,12 +35,35 @@ impl Warrant<'_> {
     /// Whether a request may be sent now.
     ///
     /// # Errors
-    /// The check is too old, or we do not lead any more.
+    /// The check is too old or worth nothing any more, or we do not lead any more.
     pub fn still_holds(&self) -> Result<(), Finding> {
         if !(self.leads)() {
             return Err(Finding::new(Reason::LeadershipLost, "", "before the request was sent"));
         }
-        self.proof
-            .map_or(Ok(()), |proof| proof.still_holds(Timestamp::now(), self.began.elapsed(), self.settings))
+        let Some(proof) = self.proof else { return Ok(()) };
+        if (self.is_revoked)() {
+            let detail = "a gate is said to fire since the check began";
+            return Err(Finding::new(Reason::CheckExpired, proof.token.to_string(), detail));
+        }
+        proof.still_holds(Timestamp::now(), self.began.elapsed(), self.settings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gate_that_is_said_to_fire_ends_a_warrant_but_not_what_is_given_back() {
+        let settings = Settings::default();
+        let proof = Proof { token: "u.1.1.ff".parse().unwrap(), checked_at: Timestamp::now() };
+        let holds = |proof, leads, is_revoked| {
+            let warrant = Warrant { proof, began: Instant::now(), settings: &settings, leads, is_revoked };
+            warrant.still_holds().map_err(|finding| finding.reason)
+        };
+        assert_eq!(holds(Some(&proof), &|| true, &|| false), Ok(()));
+        assert_eq!(holds(Some(&proof), &|| true, &|| true), Err(Reason::CheckExpired));
+        assert_eq!(holds(None, &|| true, &|| true), Ok(()));
+        assert_eq!(holds(None, &|| false, &|| false), Err(Reason::LeadershipLost));
     }
 }

@@ -1,6 +1,7 @@
 //! One fresh and consistent read of everything, with the same eyes as the watch: what the actuator does right
 //! before it acts.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -8,16 +9,16 @@ use http::Request;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1 as core;
-use kube::api::ListParams;
+use kube::api::{ApiResource, ListParams};
 use kube::{Api, Client};
 use lockkeeper_rules::api::UpgradeRun;
 use lockkeeper_rules::snapshot::{
-    ApiServer, ControllerLease, Node, Packages, Role, Snapshot, Source, StaticPod, served_apart,
+    ApiServer, ControllerLease, Node, Packages, Role, RunElsewhere, Snapshot, Source, StaticPod,
 };
 
 use super::convert;
-use super::list::{ListError, list_all};
-use super::upgrade_run::RawUpgradeRun;
+use super::list::{ListError, Listed, list_all, list_all_metadata};
+use super::upgrade_run::{RawUpgradeRun, run_elsewhere};
 use crate::kube_client::{Cluster, explain};
 
 /// The port of an API server at its node's address, as kubeadm sets it.
@@ -25,7 +26,7 @@ pub const API_SERVER_PORT: u16 = 6443;
 
 /// Reads nodes with their Leases, API servers, static pods, controllers' Leases and runs, all at once, each within
 /// `deadline`. Each source succeeds or fails by itself. Packages change by the day: the caller passes what it has.
-/// `namespaces` are those whose runs are served.
+/// `namespaces` are those whose runs are served; the runs of others are not read, see [`runs_elsewhere`].
 pub async fn snapshot_now(
     cluster: &Cluster,
     packages: Source<Packages>,
@@ -39,7 +40,7 @@ pub async fn snapshot_now(
         nodes(client, deadline),
         static_pods(client, deadline),
         controller_leases(client, deadline),
-        runs(client, deadline),
+        runs(client, namespaces, deadline),
         own_api_server(cluster, deadline),
     );
     let api_servers = match own {
@@ -49,15 +50,14 @@ pub async fn snapshot_now(
         },
         Err(error) => Err(error),
     };
-    let (runs, runs_elsewhere) = served_apart(source(runs, now), namespaces);
     Snapshot {
         nodes: source(nodes, now),
         api_servers: source(api_servers, now),
         static_pods: source(static_pods, now),
         controller_leases: source(controller_leases, now),
         packages,
-        runs,
-        runs_elsewhere,
+        runs: source(runs, now),
+        runs_elsewhere: Source::unread(),
     }
 }
 
@@ -96,15 +96,63 @@ async fn controller_leases(client: &Client, deadline: Duration) -> Result<Vec<Co
     Ok(listed.items.iter().filter_map(convert::controller_lease).collect())
 }
 
-/// The runs of every namespace. A missing resource is an error and not an empty list: an API server that is
+/// The runs of these namespaces. A missing resource is an error and not an empty list: an API server that is
 /// starting answers 404 for custom resources until it has loaded them.
 ///
 /// # Errors
 /// The runs cannot be listed.
-pub async fn runs(client: &Client, deadline: Duration) -> Result<Vec<UpgradeRun>, ListError> {
-    let runs: Api<RawUpgradeRun> = Api::all(client.clone());
-    let listed = list_all(&runs, &ListParams::default(), deadline).await?;
+pub async fn runs(
+    client: &Client,
+    namespaces: &[String],
+    deadline: Duration,
+) -> Result<Vec<UpgradeRun>, ListError> {
+    // In order, and each once even where it is named twice.
+    let namespaces: BTreeSet<&String> = namespaces.iter().collect();
+    let all = ListParams::default;
+    let lists = namespaces.into_iter().map(|namespace| runs_of(client, namespace, all(), deadline));
+    Ok(futures::future::try_join_all(lists).await?.concat())
+}
+
+/// One run, whole; nothing if it is gone.
+///
+/// # Errors
+/// It cannot be read.
+pub async fn run(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    deadline: Duration,
+) -> Result<Option<UpgradeRun>, ListError> {
+    // Listed, which is the right that the actuator has everywhere.
+    let params = ListParams::default().fields(&format!("metadata.name={name}"));
+    Ok(runs_of(client, namespace, params, deadline).await?.pop())
+}
+
+async fn runs_of(
+    client: &Client,
+    namespace: &str,
+    params: ListParams,
+    deadline: Duration,
+) -> Result<Vec<UpgradeRun>, ListError> {
+    let runs: Api<RawUpgradeRun> = Api::namespaced(client.clone(), namespace);
+    let listed = list_all(&runs, &params, deadline).await?;
     Ok(listed.items.into_iter().map(UpgradeRun::from).collect())
+}
+
+/// The runs of all other namespaces, by their metadata.
+pub async fn runs_elsewhere(
+    client: &Client,
+    namespaces: &[String],
+    deadline: Duration,
+) -> Source<Vec<RunElsewhere>> {
+    let now = Timestamp::now();
+    let resource = ApiResource::erase::<RawUpgradeRun>(&());
+    let listed = list_all_metadata(&Api::all_with(client.clone(), &resource), deadline).await;
+    let elsewhere = |listed: Listed<_>| {
+        let runs = listed.items.into_iter().map(run_elsewhere);
+        runs.filter(|run| !namespaces.contains(&run.namespace)).collect()
+    };
+    source(listed.map(elsewhere), now)
 }
 
 /// The API servers: the configured address, and with more than one control-plane node each at its own address.

@@ -4,12 +4,14 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{DynamicObject, PartialObjectMeta};
 use kube::core::NamespaceResourceScope;
 use lockkeeper_rules::api::{
     FINALIZER, GROUP, Halt, Hold, RunPhase, StoredFinding, UpgradeRun, UpgradeRunSpec, UpgradeRunStatus,
     VERSION,
 };
 use lockkeeper_rules::reason::{Finding, Reason};
+use lockkeeper_rules::snapshot::RunElsewhere;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -135,6 +137,20 @@ fn run(metadata: ObjectMeta, spec: UpgradeRunSpec, status: Option<UpgradeRunStat
         has_finalizer: metadata.finalizers.is_some_and(|all| all.iter().any(|one| one == FINALIZER)),
         spec,
         status,
+    }
+}
+
+/// A run of which only the metadata was read.
+pub(super) fn run_elsewhere(listed: PartialObjectMeta<DynamicObject>) -> RunElsewhere {
+    let metadata = listed.metadata;
+    RunElsewhere {
+        namespace: metadata.namespace.unwrap_or_default(),
+        name: metadata.name.unwrap_or_default(),
+        uid: metadata.uid.unwrap_or_default(),
+        generation: metadata.generation.unwrap_or(0),
+        created_at: metadata.creation_timestamp.map(|time| time.0),
+        target: String::new(),
+        phase: None,
     }
 }
 

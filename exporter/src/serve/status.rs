@@ -6,7 +6,7 @@ use lockkeeper_rules::inventory::Inventory;
 use lockkeeper_rules::metric::is_open;
 use lockkeeper_rules::reason::Finding;
 use lockkeeper_rules::run::{not_served, unreadable};
-use lockkeeper_rules::snapshot::{Reading, Snapshot, Source};
+use lockkeeper_rules::snapshot::{Reading, RunElsewhere, Snapshot};
 use serde::Serialize;
 
 /// One source as it is now.
@@ -60,17 +60,15 @@ const NOT_SERVED_SHOWN_MAX: usize = 20;
 /// Every run that is open, and some of those that nothing is done for.
 #[must_use]
 pub fn runs(snapshot: &Snapshot) -> Vec<RunStatus> {
-    let elsewhere = open(&snapshot.runs_elsewhere).take(NOT_SERVED_SHOWN_MAX).map(run_not_served);
-    open(&snapshot.runs).map(run_status).chain(elsewhere).collect()
-}
-
-fn open(runs: &Source<Vec<UpgradeRun>>) -> impl Iterator<Item = &UpgradeRun> {
-    runs.value.iter().flatten().filter(|run| is_open(run))
+    let served = snapshot.runs.value.iter().flatten().filter(|run| is_open(run));
+    let elsewhere = snapshot.runs_elsewhere.value.iter().flatten();
+    let elsewhere = elsewhere.filter(|run| run.phase != Some(RunPhase::Succeeded)).take(NOT_SERVED_SHOWN_MAX);
+    served.map(run_status).chain(elsewhere.map(run_not_served)).collect()
 }
 
 /// Of what its status says, only where it stood: a run that was served before may hold a node.
-fn run_not_served(run: &UpgradeRun) -> RunStatus {
-    let Finding { reason, subject, detail } = not_served(run);
+fn run_not_served(run: &RunElsewhere) -> RunStatus {
+    let Finding { reason, subject, detail } = not_served(&run.namespace);
     let hold = Hold {
         reason: reason.code().to_owned(),
         subject,
@@ -80,8 +78,8 @@ fn run_not_served(run: &UpgradeRun) -> RunStatus {
     };
     RunStatus {
         run: format!("{}/{}", run.namespace, run.name),
-        target: run.spec.target.clone(),
-        phase: run.status.as_ref().map(|status| status.phase),
+        target: run.target.clone(),
+        phase: run.phase,
         step: String::new(),
         since: None,
         progress: String::new(),
@@ -115,7 +113,7 @@ fn run_status(run: &UpgradeRun) -> RunStatus {
 mod tests {
     use super::*;
     use crate::read::upgrade_run::RawUpgradeRun;
-    use lockkeeper_rules::snapshot::served_apart;
+    use lockkeeper_rules::snapshot::{Source, served_apart};
     use serde_json::json;
 
     #[test]

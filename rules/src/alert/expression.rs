@@ -15,14 +15,15 @@ impl<'a> Select<'a> {
         Self { settings }
     }
 
-    /// A metric of this cluster, without further matchers.
+    /// A metric of the exporter, without further matchers.
     pub(super) fn all(&self, metric: &str) -> String {
         self.matching(metric, &[])
     }
 
-    /// A metric of this cluster, with matchers.
+    /// A metric of the exporter, with matchers. Whatever else is scraped may show series of the same name, and must
+    /// have no say.
     pub(super) fn matching(&self, metric: &str, matchers: &[&str]) -> String {
-        braces(metric, matchers.iter().map(|&matcher| matcher.to_owned()).chain(self.settings.selector.own()))
+        self.of(&self.settings.exporter_job, metric, matchers)
     }
 
     /// The alerts that may be about this cluster and close the gate. An alert that names no cluster closes the
@@ -34,17 +35,29 @@ impl<'a> Select<'a> {
 
     /// `up` of a job.
     pub(super) fn up(&self, job: &str) -> String {
-        self.matching("up", &[&format!("job={}", quoted(job))])
+        self.of(job, "up", &[])
     }
 
     /// A metric of the actuator, of the job by which it is scraped.
     pub(super) fn of_actuator(&self, metric: &str) -> String {
-        self.matching(metric, &[&format!("job={}", quoted(&self.settings.actuator_job))])
+        self.of(&self.settings.actuator_job, metric, &[])
+    }
+
+    /// A metric of Prometheus itself.
+    pub(super) fn of_prometheus(&self, metric: &str) -> String {
+        self.of(&self.settings.prometheus_job, metric, &[])
+    }
+
+    /// A metric of this cluster, of the job by which it is scraped.
+    fn of(&self, job: &str, metric: &str, matchers: &[&str]) -> String {
+        let matchers = matchers.iter().map(|&matcher| matcher.to_owned());
+        braces(metric, matchers.chain([job_matcher(job)]).chain(self.settings.selector.own()))
     }
 
     /// The firing alerts of one name.
     pub(super) fn firing(&self, alert: &str) -> String {
-        self.matching("ALERTS", &[&format!("alertname=\"{alert}\""), "alertstate=\"firing\""])
+        let matchers = [format!("alertname=\"{alert}\""), "alertstate=\"firing\"".to_owned()];
+        braces("ALERTS", matchers.into_iter().chain(self.settings.selector.own()))
     }
 
     /// True while this Prometheus evaluates without a gap. The count is of the whole window; the newest sample
@@ -106,7 +119,12 @@ fn braces(metric: &str, matchers: impl Iterator<Item = String>) -> String {
     if matchers.is_empty() { metric.to_owned() } else { format!("{metric}{{{}}}", matchers.join(",")) }
 }
 
+/// The matcher of what is scraped by a job.
+pub(crate) fn job_matcher(job: &str) -> String {
+    format!("job={}", quoted(job))
+}
+
 /// A string of PromQL.
-pub(super) fn quoted(text: &str) -> String {
+fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
 }

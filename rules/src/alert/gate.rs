@@ -1,6 +1,6 @@
 //! The rules that decide: what closes the gate, what says that a step may start, and the positive control.
 
-use super::expression::{Select, failure_scrapes, quoted, range};
+use super::expression::{Select, failure_scrapes, range};
 use super::{AlertRule, READY_ALERT, Severity, WATCHDOG_ALERT, Words, rule};
 use crate::gate::{Class, GATE_LABEL};
 use crate::settings::Settings;
@@ -135,8 +135,7 @@ fn rule_evaluation_failing(settings: &Settings) -> Option<AlertRule> {
         description: "No step starts: rules of {{ $labels.rule_group }} fail, so a gate may be blind."
             .to_owned(),
     };
-    let job = format!("job={}", quoted(&settings.prometheus_job));
-    let failures = Select::new(settings).matching("prometheus_rule_evaluation_failures_total", &[&job]);
+    let failures = Select::new(settings).of_prometheus("prometheus_rule_evaluation_failures_total");
     let window = range(failure_scrapes(settings), settings.scrape_interval_seconds);
     let expr = format!(
         "max by (rule_group) (increase({failures}[{window}])) > 0\n\

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 
 use crate::settings::Settings;
 
+pub(crate) use expression::job_matcher;
 pub use expression::{look_back_seconds, watchdog_count_min, watchdog_intervals};
 pub use yaml::{to_prometheus_rule, to_yaml};
 

@@ -185,7 +185,7 @@ fn pipeline_silent(settings: &Settings) -> AlertRule {
     };
     let select = Select::new(settings);
     let leads = select.of_actuator("k8s_upgrade_leader");
-    let heard = select.all("k8s_upgrade_pipeline_heartbeat_timestamp_seconds");
+    let heard = select.of_actuator("k8s_upgrade_pipeline_heartbeat_timestamp_seconds");
     let age_seconds = settings.heartbeat_seconds_max;
     let expr = format!("max({leads}) == 1\nunless on () (max({heard}) > time() - {age_seconds})");
     rule(settings, words, expr, settings.alerts.gone_seconds)

@@ -132,7 +132,10 @@ impl Questions {
     ) -> Self {
         let class = order.step.gate_class();
         let gates = rules.filter(|rule| rule.gate().is_some_and(|gate| class.is_closed_by(gate)));
-        let echo = selected(echo_metric(order.form), &[token_matcher(&order.token)], settings);
+        // As in the rules: whatever else is scraped may show series of the same name.
+        let exporter = alert::job_matcher(&settings.exporter_job);
+        let echo_matchers = [token_matcher(&order.token), exporter.clone()];
+        let echo = selected(echo_metric(order.form), &echo_matchers, settings);
         let watchdog = [format!("alertname=\"{WATCHDOG_ALERT}\""), "alertstate=\"firing\"".to_owned()];
         Self {
             gates: gates.map(|rule| (rule.name.to_owned(), rule.expr.clone())).collect(),
@@ -140,7 +143,7 @@ impl Questions {
             // Not of a comparison: `timestamp` of anything but a plain selector is the time of the query.
             echo_time: format!("timestamp({echo})"),
             echo,
-            nodes: format!("count by (node) ({})", selected("k8s_upgrade_node_info", &[], settings)),
+            nodes: format!("count by (node) ({})", selected("k8s_upgrade_node_info", &[exporter], settings)),
             history: history::question(&selected("up", &[], settings), settings),
             etcd: measures(&order.step, settings),
         }
@@ -151,8 +154,10 @@ impl Questions {
     pub fn all(&self) -> Vec<&str> {
         let gates = self.gates.iter().map(|(_, expr)| expr.as_str());
         let etcd = self.etcd.iter().map(|measure| measure.expr.as_str());
-        let mut all: Vec<_> =
-            gates.chain(etcd).chain([&*self.control, &self.echo, &self.echo_time, &self.nodes, &self.history]).collect();
+        let mut all: Vec<_> = gates
+            .chain(etcd)
+            .chain([&*self.control, &self.echo, &self.echo_time, &self.nodes, &self.history])
+            .collect();
         all.sort_unstable();
         all.dedup();
         all

@@ -212,6 +212,7 @@ pub const REASONS: &[Reason] = &[
     Reason::CheckExpired,
     Reason::ApiUnreachable,
     Reason::NodeNotReady,
+    Reason::NodePressure,
     Reason::NodeLeaseStale,
     Reason::NoNodes,
     Reason::ControllerLeaseStale,

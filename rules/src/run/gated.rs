@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::command::LedgerReading;
 use super::command::{CheckOrder, Checked, Command, Proof};
-use super::moves::{fail, holds, linger};
+use super::moves::{bounded, fail, holds, linger};
 use super::observed::{Observed, Turn};
 use super::state::{Action, Active, Intended, NodeWork, Position, State, Work};
 use super::step::{Stage, Step};
@@ -196,7 +196,11 @@ pub(super) fn put_back(
         return fail(state, it, finding, observed, now);
     }
     state.position = Position::active(Active {
-        work: Work::OneNode(NodeWork { stage: Stage::Uncordon, returning: Some(finding), ..work.clone() }),
+        work: Work::OneNode(NodeWork {
+            stage: Stage::Uncordon,
+            returning: Some(bounded(finding)),
+            ..work.clone()
+        }),
         stage_since: now,
         intent: None,
         held_since: None,

@@ -1,7 +1,7 @@
 //! The cluster lock: one run in the whole cluster, whatever namespace it lives in.
 
 use crate::api::UpgradeRun;
-use crate::snapshot::Source;
+use crate::snapshot::{RunElsewhere, Source};
 
 /// The name of its Lease, in `kube-system`.
 pub const LOCK_NAME: &str = "lockkeeper-cluster-lock";
@@ -32,28 +32,41 @@ pub fn lock_view(
     holder: Option<&str>,
     uid: &str,
     served: &Source<Vec<UpgradeRun>>,
-    elsewhere: &Source<Vec<UpgradeRun>>,
+    elsewhere: &Source<Vec<RunElsewhere>>,
 ) -> LockView {
     let holder = match holder {
         None | Some("") => return LockView::Free,
         Some(holder) if holder == uid => return LockView::Ours,
         Some(holder) => holder,
     };
-    for (runs, note) in [(served, ""), (elsewhere, ", whose namespace is not served")] {
-        let runs = match (&runs.value, &runs.error) {
-            (Some(runs), None) => runs,
-            (_, error) => {
-                let why = error.clone().unwrap_or_else(|| "not read".to_owned());
-                return LockView::Unknown(format!(
-                    "held by run {holder}, and the runs could not be read: {why}"
-                ));
+    let unknown = |why: String| {
+        LockView::Unknown(format!("held by run {holder}, and the runs could not be read: {why}"))
+    };
+    let other = |namespace: &str, name: &str, note: &str| LockView::Other {
+        holder: format!("{namespace}/{name}{note}"),
+    };
+    match whole(served) {
+        Err(why) => return unknown(why),
+        Ok(runs) => {
+            if let Some(run) = runs.iter().find(|run| run.uid == holder) {
+                return other(&run.namespace, &run.name, "");
             }
-        };
-        if let Some(run) = runs.iter().find(|run| run.uid == holder) {
-            return LockView::Other { holder: format!("{}/{}{note}", run.namespace, run.name) };
         }
     }
-    LockView::Free
+    match whole(elsewhere) {
+        Err(why) => unknown(why),
+        Ok(runs) => runs.iter().find(|run| run.uid == holder).map_or(LockView::Free, |run| {
+            other(&run.namespace, &run.name, ", whose namespace is not served")
+        }),
+    }
+}
+
+/// A list, unless its newest reading failed.
+fn whole<T>(list: &Source<Vec<T>>) -> Result<&[T], String> {
+    match (&list.value, &list.error) {
+        (Some(list), None) => Ok(list),
+        (_, error) => Err(error.clone().unwrap_or_else(|| "not read".to_owned())),
+    }
 }
 
 #[cfg(test)]
@@ -91,18 +104,21 @@ mod tests {
             let (served, none) = (Source::read(runs(&known), now), Source::read(Vec::new(), now));
             assert_eq!(lock_view(holder, "us", &served, &none), expected, "{holder:?}");
         }
-        let (served, elsewhere) = (Source::read(runs(&["us"]), now), Source::read(runs(&["them"]), now));
+        let elsewhere =
+            |uids: &[&str]| Source::read(runs(uids).iter().map(RunElsewhere::from).collect(), now);
+        let (served, theirs) = (Source::read(runs(&["us"]), now), elsewhere(&["them"]));
         let other = LockView::Other { holder: "a/b, whose namespace is not served".to_owned() };
-        assert_eq!(lock_view(Some("them"), "us", &served, &elsewhere), other, "it may hold a node");
-        for unread in [
-            Source::failed("403"),
-            Source { error: Some("500".to_owned()), ..Source::read(runs(&["us"]), now) },
+        assert_eq!(lock_view(Some("them"), "us", &served, &theirs), other, "it may hold a node");
+        let failed = Some("500".to_owned());
+        for (served, elsewhere) in [
+            (Source::failed("403"), elsewhere(&[])),
+            (Source { error: failed.clone(), ..served.clone() }, elsewhere(&[])),
+            (served.clone(), Source::unread()),
+            (served, Source { error: failed, ..elsewhere(&[]) }),
         ] {
-            let none = Source::read(Vec::new(), now);
-            for (served, elsewhere) in [(&unread, &none), (&none, &unread)] {
-                let view = lock_view(Some("them"), "us", served, elsewhere);
-                assert!(matches!(view, LockView::Unknown(_)), "{view:?}");
-            }
+            let view = lock_view(Some("them"), "us", &served, &elsewhere);
+            assert!(matches!(view, LockView::Unknown(_)), "{view:?}");
+            assert_eq!(lock_view(Some("us"), "us", &served, &elsewhere), LockView::Ours);
         }
     }
 }

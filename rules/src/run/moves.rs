@@ -15,7 +15,9 @@ pub(super) const IDLE_SECONDS: u64 = 2;
 const HISTORY_LENGTH_MAX: usize = 50;
 /// How many steps are kept that were tried without success; people must have skipped all but one of them.
 const ATTEMPTED_LENGTH_MAX: usize = 50;
-/// The longest detail that is kept, in characters: room for some lines of a manifest.
+/// The longest subject that is kept, in bytes: it may be a name that anybody has given to an alert.
+const SUBJECT_LENGTH_MAX: usize = 300;
+/// The longest detail that is kept, in bytes: room for some lines of a manifest.
 const DETAIL_LENGTH_MAX: usize = 1_000;
 /// How many holds are kept; more than these nobody reads.
 const HOLDS_LENGTH_MAX: usize = 40;
@@ -167,6 +169,7 @@ pub(super) fn halt(mut state: State, it: &Active, finding: Finding, now: Timesta
     remember(&mut state, now, &it.step.to_string(), &format!("halted: {}", finding.reason));
     attempted(&mut state, it, now);
     state.holds.clear();
+    let finding = bounded(finding);
     state.position =
         Position::Halted(Halted { step: it.step.clone(), attempt: it.token.attempt, at: now, finding });
     Turn::wait(state, IDLE_SECONDS)
@@ -246,16 +249,23 @@ pub(super) fn remember_once(state: &mut State, now: Timestamp, step: &str, event
 
 /// Keeps findings to what people can read and an object can hold: 5,000 nodes that fail are one outage.
 fn bound(findings: &mut Vec<Finding>) {
+    *findings = std::mem::take(findings).into_iter().map(bounded).collect();
     findings.sort();
     findings.dedup_by(|a, b| a.reason == b.reason && a.subject == b.subject);
     findings.truncate(HOLDS_LENGTH_MAX);
-    for finding in findings.iter_mut().filter(|finding| finding.detail.len() > DETAIL_LENGTH_MAX) {
-        finding.detail = finding.detail.chars().take(DETAIL_LENGTH_MAX).collect();
-    }
+}
+
+/// Keeps one finding to that.
+pub(super) fn bounded(mut finding: Finding) -> Finding {
+    let cut = |text: &mut String, length_max| text.truncate(text.floor_char_boundary(length_max));
+    cut(&mut finding.subject, SUBJECT_LENGTH_MAX);
+    cut(&mut finding.detail, DETAIL_LENGTH_MAX);
+    finding
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::status::{Shown, status};
     use super::*;
 
     #[test]
@@ -267,5 +277,42 @@ mod tests {
         assert_eq!(counted, first, "a number alone is no news");
         let other = holds(&counted, vec![finding("the index is empty")], at(3));
         assert_eq!(other, [(finding("the index is empty"), at(1))]);
+    }
+
+    #[test]
+    fn what_others_have_named_as_long_as_they_may_fits_into_a_status_and_keeps_its_time() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let long = "\u{1f512}".repeat(20_000);
+        let worst = |n: usize| Finding::new(Reason::GateFiring, format!("{n} {long}"), long.clone());
+        let worst: Vec<_> = (0..60).map(worst).collect();
+        let mut state = State::new();
+        state.holds = holds(&[], worst.clone(), at(1));
+        assert_eq!(state.holds.len(), HOLDS_LENGTH_MAX);
+        assert_eq!(holds(&state.holds, worst.clone(), at(2)), state.holds);
+        let token: Token = "u.1.1.00ff".parse().unwrap();
+        let mut because = worst.clone();
+        bound(&mut because);
+        state.position = Position::Waiting(Waiting {
+            step: Step::Preflight,
+            token: token.clone(),
+            minted_at: at(1),
+            not_before: at(1),
+            because,
+        });
+        let shown = Shown { previous: None, generation: 1, next: "", progress: "", ending: false };
+        let length = |state: &State| serde_json::to_vec(&status(state, &shown, at(1))).unwrap().len();
+        assert!(length(&state) < 500_000, "{}", length(&state));
+
+        let it = Active {
+            step: Step::Preflight,
+            token,
+            started_at: at(1),
+            work: Work::Whole,
+            stage_since: at(1),
+            intent: None,
+            held_since: None,
+        };
+        let halted = halt(State::new(), &it, worst[0].clone(), at(1)).state;
+        assert!(length(&halted) < 10_000, "{}", length(&halted));
     }
 }

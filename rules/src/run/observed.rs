@@ -157,10 +157,19 @@ impl<'a> Observed<'a> {
             .collect()
     }
 
-    /// How a node is reached over SSH.
+    /// How a node is reached over SSH. Each kubelet says by itself which machine it is and where: of two that say the same,
+    /// one would be drained and the other changed.
     pub(super) fn reach(&self, node: &Node) -> Result<NodeTarget, Finding> {
-        let missing = |why: String| Finding::new(Reason::NodeAddressMissing, node.name.0.clone(), why);
-        let address = node.address().map_err(missing)?.to_string();
+        let found = |reason, why: String| Finding::new(reason, node.name.0.clone(), why);
+        let address = node.address().map_err(|why| found(Reason::NodeAddressMissing, why))?.to_string();
+        let is_twin = |other: &&Node| {
+            let has_its_id = !node.machine_id.is_empty() && other.machine_id == node.machine_id;
+            other.name != node.name && (has_its_id || other.internal_ip == node.internal_ip)
+        };
+        if let Some(other) = self.snapshot.nodes.value.iter().flatten().find(is_twin) {
+            let why = format!("{} has the same machine id or the same InternalIP", other.name);
+            return Err(found(Reason::MachineIdMismatch, why));
+        }
         Ok(NodeTarget { name: node.name.clone(), address, machine_id: node.machine_id.clone() })
     }
 

@@ -10,8 +10,8 @@ use crate::reason::{Finding, Reason};
 
 /// Why nothing is done for a run of such a namespace.
 #[must_use]
-pub fn not_served(run: &UpgradeRun) -> Finding {
-    Finding::new(Reason::NotServed, run.namespace.clone(), "")
+pub fn not_served(namespace: &str) -> Finding {
+    Finding::new(Reason::NotServed, namespace, "")
 }
 
 /// The status that tells the run so; nothing if it says so already, is over, or cannot be read. Where the run stands is
@@ -30,7 +30,7 @@ pub fn told_not_served(run: &UpgradeRun, now: Timestamp) -> Option<UpgradeRunSta
         progress: before.map_or("", |summary| &summary.progress),
         ending: run.deleting,
     };
-    let told = status(&hold(state, vec![not_served(run)], now).state, &shown, now);
+    let told = status(&hold(state, vec![not_served(&run.namespace)], now).state, &shown, now);
     (run.status.as_ref() != Some(&told)).then_some(told)
 }
 

@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 use lockkeeper_rules::reason::Reason;
 use lockkeeper_rules::run::Packages;
+use lockkeeper_rules::snapshot::Node;
 
 use crate::simulated::{Faults, MakeOdd, Simulated};
 
@@ -43,6 +44,26 @@ fn a_node_that_is_not_as_it_must_be_is_not_cordoned_until_it_is() {
         assert!(!cluster.is_unschedulable("w-1") && cluster.pods_on("w-1") == 3, "{reason}");
         assert!(cluster.state().attempted.is_empty(), "it uses up no attempt: {reason}");
         cluster.odd = None;
+        cluster.run_to_the_end();
+        cluster.assert_upgraded_once_each();
+    }
+}
+
+#[test]
+fn a_node_that_another_claims_to_be_is_not_cordoned() {
+    let claims: [fn(&mut Node); 2] = [
+        |node| node.machine_id = "machine-w-1".to_owned(),
+        |node| node.internal_ip = Some("127.0.2.1".to_owned()),
+    ];
+    for (seed, claim) in (120..).zip(claims) {
+        let mut cluster = prepared(seed);
+        cluster.change_node("w-2", claim);
+        until_held(&mut cluster, "machine_id_mismatch", "w-1");
+        assert!(!cluster.is_unschedulable("w-1") && cluster.pods_on("w-1") == 3);
+        cluster.change_node("w-2", |node| {
+            node.machine_id = "machine-w-2".to_owned();
+            node.internal_ip = Some("127.0.2.2".to_owned());
+        });
         cluster.run_to_the_end();
         cluster.assert_upgraded_once_each();
     }

@@ -18,6 +18,11 @@ pub(crate) fn series(metric: &str, labels: &str) -> String {
     format!("{metric}{{instance=\"e:1\",job=\"k8s-upgrade-exporter\"{comma}{labels}}}")
 }
 
+/// The same series of a pod that Prometheus scrapes, too.
+fn of_another_job(series: &str) -> String {
+    series.replace("e:1", "pod:1").replace("k8s-upgrade-exporter", "pods")
+}
+
 /// A cluster of two nodes that are well, and a step of this class that may start.
 pub(crate) fn well(name: &str, class: &str) -> Case {
     let steady = |value: u64| format!("{value}+0x{LENGTH}");
@@ -78,6 +83,11 @@ fn telemetry() -> Vec<Case> {
                 .with(&series("k8s_upgrade_state_timestamp_seconds", ""), "0+5x60 300+0x100"),
         ),
         closed(
+            well("a series of another job does not stand for a state that no longer moves", "all")
+                .with(&series("k8s_upgrade_state_timestamp_seconds", ""), "0+5x60 300+0x100")
+                .with(&of_another_job(&series("k8s_upgrade_state_timestamp_seconds", "")), "0+5x200"),
+        ),
+        closed(
             well("the state is from the future", "all")
                 .with(&series("k8s_upgrade_state_timestamp_seconds", ""), "4+5x79 1000000+5x100"),
         )
@@ -123,6 +133,13 @@ fn nodes() -> Vec<Case> {
             .silent(395, PRESSURE)
             .fires(400, PRESSURE)
             .silent(400, READY_ALERT),
+        well("a series of another job excuses no node", "mutating")
+            .with(&ready, "0+0x200")
+            .with(&pressed, "1+0x200")
+            .with(&of_another_job(&state("skipped")), "1+0x200")
+            .with(&of_another_job(&fresh), "0+5x200")
+            .fires(400, NOT_READY)
+            .fires(400, PRESSURE),
     ];
     for excused in ["upgrading", "failed", "skipped"] {
         let case = well(&format!("a node that is {excused} is excused"), "mutating");

@@ -33,10 +33,11 @@ pub(super) fn must_be_noticed(
 
 #[test]
 fn no_guard_of_the_ready_rule_can_be_lost_unnoticed() {
-    const PENDING: &str = "k8s_upgrade_step_pending{gate_class=~\"all|start|mutating\"}";
-    const NOT_BEFORE: &str = "k8s_upgrade_step_not_before_timestamp_seconds";
-    const FRESH: &str =
-        "and on (instance, job) (k8s_upgrade_state_timestamp_seconds > time() - 60 < time() + 5)";
+    const PENDING: &str =
+        "k8s_upgrade_step_pending{gate_class=~\"all|start|mutating\",job=\"k8s-upgrade-exporter\"}";
+    const NOT_BEFORE: &str = "k8s_upgrade_step_not_before_timestamp_seconds{job=\"k8s-upgrade-exporter\"}";
+    const FRESH: &str = "and on (instance, job) (k8s_upgrade_state_timestamp_seconds{job=\"k8s-upgrade-exporter\"} > time() - \
+                         60 < time() + 5)";
     const UP: &str = "and on (instance, job) (up{job=\"k8s-upgrade-exporter\"} == 1)";
     const COUNTED: &str = "and on () (count_over_time(ALERTS{alertname=\"K8sUpgradeWatchdog\",alertstate=\"firing\"}[302500ms]) >= 58)";
     const NEWEST: &str =
@@ -130,12 +131,16 @@ fn no_part_of_a_gate_alert_can_be_lost_unnoticed() {
     }
     let [not_ready, pressure] = ["K8sUpgradeNodeNotReady", "K8sUpgradeNodePressure"];
     let excused = "state=~\"upgrading|failed|skipped\"";
-    let fresh = "and on (instance, job) (k8s_upgrade_state_timestamp_seconds > time() - 60 < time() + 5)";
+    let exporters = "job=\"k8s-upgrade-exporter\"";
+    let state = format!("k8s_upgrade_state_timestamp_seconds{{{exporters}}}");
+    let fresh = &*format!("and on (instance, job) ({state} > time() - 60 < time() + 5)");
     for (alert, part, instead, by) in [
         (not_ready, excused, "state=~\".+\"", "a node that is pending is not excused"),
         (not_ready, excused, "state=~\"upgrading|failed\"", "a node that is skipped is excused"),
         (not_ready, fresh, "", "an old word of a node being upgraded excuses nothing"),
         (telemetry, " < time() + 5", "", "the state is from the future"),
+        (telemetry, exporters, "", "a series of another job does not stand for a state that no longer moves"),
+        (pressure, exporters, "", "a series of another job excuses no node"),
         (
             not_ready,
             "min by (node)",

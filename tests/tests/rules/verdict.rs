@@ -227,8 +227,13 @@ fn accepted(subject: &str) -> String {
 fn no_part_of_an_alert_on_the_verdict_can_be_lost_unnoticed() {
     let mut groups: Vec<RuleGroup> = default_groups();
     groups.retain(|group| group.name == PEOPLE_GROUP);
-    let end = "\nunless on () (min(k8s_upgrade_running_minor_eol_timestamp_seconds) > time() + 5184000)";
-    let minor = "{kind=\"minor\"}";
+    let job = "job=\"k8s-upgrade-exporter\"";
+    let end = format!(
+        "\nunless on () (min(k8s_upgrade_running_minor_eol_timestamp_seconds{{{job}}}) > time() + 5184000)"
+    );
+    let is_true = |what: &str| format!("k8s_upgrade_{what}{{kind=\"minor\",{job}}} == 1");
+    let [held, blocked, blind] = ["held", "blocked", "blind"].map(is_true);
+    let minor = "kind=\"minor\",";
     for (alert, part, instead, by) in [
         (
             BLOCKED,
@@ -239,17 +244,17 @@ fn no_part_of_an_alert_on_the_verdict_can_be_lost_unnoticed() {
         (BLOCKED, "k8s_upgrade_blocked", "k8s_upgrade_held", "a version that the cluster is not fit for"),
         (
             BLOCKED,
-            "k8s_upgrade_blocked",
-            "k8s_upgrade_blocked{kind=\"minor\"}",
+            "k8s_upgrade_blocked{",
+            "k8s_upgrade_blocked{kind=\"minor\",",
             "a version that the cluster is not fit for",
         ),
         (BLOCKED, " == 1", "", "a version that is only held is quiet while the running minor lives"),
-        (BLIND, "{kind=\"patch\"}", "", "a next minor of which little is known yet"),
-        (BLIND, "{kind=\"patch\"}", "{kind=\"minor\"}", "a verdict that is blind for an hour"),
+        (BLIND, "kind=\"patch\",", "", "a next minor of which little is known yet"),
+        (BLIND, "kind=\"patch\"", "kind=\"minor\"", "a verdict that is blind for an hour"),
         (BLIND, " == 1", "", "a verdict that is blind again and again, and sees between"),
-        (IN_FLIGHT_AND_HELD, "{kind=\"run\"}", "", "a hold of the next minor is not one of the open run"),
+        (IN_FLIGHT_AND_HELD, "kind=\"run\",", "", "a hold of the next minor is not one of the open run"),
         (IN_FLIGHT_AND_HELD, " == 1", "", "a hold of the next minor is not one of the open run"),
-        (IN_FLIGHT_AND_BLIND, "{kind=\"run\"}", "", "a verdict that is blind for an hour"),
+        (IN_FLIGHT_AND_BLIND, "kind=\"run\",", "", "a verdict that is blind for an hour"),
         (
             IN_FLIGHT_AND_BLIND,
             "k8s_upgrade_blind",
@@ -257,20 +262,10 @@ fn no_part_of_an_alert_on_the_verdict_can_be_lost_unnoticed() {
             "an open run that is blind for an hour",
         ),
         (HELD_PAST_EOL, minor, "", "a patch that is held does not bar the way to the next minor"),
-        (HELD_PAST_EOL, " or k8s_upgrade_blocked{kind=\"minor\"} == 1", "", "so does a block"),
-        (
-            HELD_PAST_EOL,
-            "k8s_upgrade_held{kind=\"minor\"} == 1 or ",
-            "",
-            "an end that nobody knows may be near",
-        ),
-        (
-            HELD_PAST_EOL,
-            " or k8s_upgrade_blind{kind=\"minor\"} == 1",
-            "",
-            "and so does a next minor of which too little is known",
-        ),
-        (HELD_PAST_EOL, end, "", "a hold becomes loud when the running minor ends soon"),
+        (HELD_PAST_EOL, &format!(" or {blocked}"), "", "so does a block"),
+        (HELD_PAST_EOL, &format!("{held} or "), "", "an end that nobody knows may be near"),
+        (HELD_PAST_EOL, &format!(" or {blind}"), "", "and so does a next minor of which too little is known"),
+        (HELD_PAST_EOL, &end, "", "a hold becomes loud when the running minor ends soon"),
         (HELD_PAST_EOL, " + 5184000", "", "a hold becomes loud when the running minor ends soon"),
         (HELD_PAST_EOL, "unless on () (min(", "and on () (max(", "an end that nobody knows may be near"),
         (STALE, "unless on (section)", "unless on ()", "facts that nobody has"),

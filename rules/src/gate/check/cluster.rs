@@ -74,6 +74,9 @@ impl<'a> Check<'a> {
         if !node.ready {
             self.found(Reason::NodeNotReady, &node.name.0, "its Ready condition is not True");
         }
+        if !node.pressures.is_empty() {
+            self.found(Reason::NodePressure, &node.name.0, format!("it reports {:?}", node.pressures));
+        }
         self.lease(Reason::NodeLeaseStale, &node.name.0, node.lease_renewed_at);
     }
 

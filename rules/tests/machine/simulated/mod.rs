@@ -392,6 +392,10 @@ impl Simulated {
         self.nodes.get_mut(name).unwrap().internal_ip = Some(address.to_owned());
     }
 
+    pub fn change_node(&mut self, name: &str, change: impl FnOnce(&mut Node)) {
+        change(self.nodes.get_mut(name).unwrap());
+    }
+
     pub fn set_ready(&mut self, name: &str, ready: bool) {
         self.nodes.get_mut(name).unwrap().ready = ready;
     }
@@ -1018,11 +1022,17 @@ fn is_mutation(command: &Command) -> bool {
     )
 }
 
+/// The address of cp-1 is 127.0.1.1, that of w-1 127.0.2.1.
+fn address_of(name: &str) -> String {
+    let (kind, number) = name.split_once('-').expect("a name such as w-1");
+    format!("127.0.{}.{number}", if kind == "cp" { 1 } else { 2 })
+}
+
 fn node(name: &str, role: Role, now: Timestamp) -> Node {
     Node {
         uid: format!("uid-{name}"),
         resource_version: "1".to_owned(),
-        internal_ip: Some("127.0.0.1".to_owned()),
+        internal_ip: Some(address_of(name)),
         machine_id: format!("machine-{name}"),
         kubelet_version: Ok(FROM.parse().unwrap()),
         ready: true,

@@ -2,9 +2,11 @@
 
 use super::world::*;
 use super::*;
+use crate::snapshot::Pressure;
 
 static THE_CLUSTER_ROWS: &[Row] = &[
     ("not ready", |w| w.nodes()[2].ready = false, Reason::NodeNotReady, "w-2"),
+    ("short of a resource", |w| w.nodes()[2].pressures = vec![Pressure::Memory], Reason::NodePressure, "w-2"),
     ("no lease", |w| w.nodes()[2].lease_renewed_at = None, Reason::NodeLeaseStale, "w-2"),
     ("an old lease", |w| w.nodes()[0].lease_renewed_at = Some(at(-41)), Reason::NodeLeaseStale, "cp-1"),
     (

@@ -290,8 +290,9 @@ fn a_step_is_asked_about_the_gates_of_its_class_with_the_selector() {
     assert_eq!(gates(Step::Snapshot), ["GateAll"]);
     assert_eq!(gates(Step::Worker(NodeName("w".into()))), ["GateAll", "GateMutating"]);
     let questions = Questions::with(rules(), &world.order, &world.settings);
-    assert_eq!(questions.echo, format!("k8s_upgrade_step_pending{{token=\"{TOKEN}\",cluster=\"a\"}}"));
-    assert_eq!(questions.nodes, "count by (node) (k8s_upgrade_node_info{cluster=\"a\"})");
+    let exporters = "job=\"k8s-upgrade-exporter\",cluster=\"a\"";
+    assert_eq!(questions.echo, format!("k8s_upgrade_step_pending{{token=\"{TOKEN}\",{exporters}}}"));
+    assert_eq!(questions.nodes, format!("count by (node) (k8s_upgrade_node_info{{{exporters}}})"));
     assert_eq!(questions.echo_time, format!("timestamp({})", questions.echo));
 }
 
