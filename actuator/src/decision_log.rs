@@ -176,6 +176,7 @@ fn is_look(command: &Command) -> bool {
         | Command::ReleaseLock
         | Command::HandOver
         | Command::StartUnit(_)
+        | Command::RestoreSource(_)
         | Command::Cordon(_)
         | Command::Evict(_)
         | Command::Uncordon(_)

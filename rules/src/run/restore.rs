@@ -61,7 +61,7 @@ pub(super) fn restore(state: &State, observed: &Observed<'_>, now: Timestamp) ->
 
 /// Whether the node's own change has begun or is whole: then the source belongs to it.
 fn has_changed(state: &State, node: &Node, observed: &Observed<'_>) -> bool {
-    state.begun_on(&node.name).is_some()
+    state.begun_on(&node.name, &node.uid).is_some()
         || observed.target().is_ok_and(|target| observed.is_at_target(node, &target))
 }
 

@@ -174,20 +174,8 @@ impl Simulated {
         let pods = nodes.keys().flat_map(|name| (0..3).map(|n| (pod(name, n), None))).collect();
         let servers = nodes.values().filter(|n| n.role == Role::ControlPlane);
         let servers = servers.map(|n| (n.name.0.clone(), FROM.parse().unwrap())).collect();
-        let run = UpgradeRun {
-            namespace: "k8s-upgrade".to_owned(),
-            name: "run".to_owned(),
-            uid: "11111111-2222-4333-8444-555555555555".to_owned(),
-            resource_version: "1".to_owned(),
-            generation: 1,
-            created_at: Some(now),
-            deleting: false,
-            has_finalizer: false,
-            spec: UpgradeRunSpec { target: TO.to_owned(), ..UpgradeRunSpec::default() },
-            status: None,
-        };
         Self {
-            run,
+            run: new_run(now),
             faults,
             started: Vec::new(),
             permits_consumed: 0,
@@ -1020,6 +1008,21 @@ fn is_mutation(command: &Command) -> bool {
             | Command::Uncordon(_)
             | Command::Evict(_)
     )
+}
+
+fn new_run(now: Timestamp) -> UpgradeRun {
+    UpgradeRun {
+        namespace: "k8s-upgrade".to_owned(),
+        name: "run".to_owned(),
+        uid: "11111111-2222-4333-8444-555555555555".to_owned(),
+        resource_version: "1".to_owned(),
+        generation: 1,
+        created_at: Some(now),
+        deleting: false,
+        has_finalizer: false,
+        spec: UpgradeRunSpec { target: TO.to_owned(), ..UpgradeRunSpec::default() },
+        status: None,
+    }
 }
 
 /// The address of cp-1 is 127.0.1.1, that of w-1 127.0.2.1.
