@@ -575,24 +575,8 @@ async fn a_control_plane_node_is_surveyed_and_its_etcd_is_saved() {
             manifests: LookedAt::default(),
             proof: proof(sequence),
         };
-        let settings = &world.settings;
-        let (ssh, asked) = (&ssh, &order);
-        // The unit before has written its end and may not have let the node go yet.
-        let start = || async move {
-            let began = Instant::now();
-            let warrant = Warrant {
-                proof: Some(&asked.proof),
-                began,
-                settings,
-                leads: &|| true,
-                is_revoked: &|| false,
-            };
-            let started = start_unit(ssh, asked, warrant).await;
-            let is_busy = started.as_ref().is_err_and(|finding| finding.reason == Reason::NodeBusy);
-            Ok((!is_busy).then_some(started))
-        };
-        let started = world.wait_for("the node to be free", 10, start).await;
-        started.unwrap_or_else(|finding| panic!("{finding}"));
+        let ssh = &ssh;
+        start_once_free(&world, ssh, &order).await;
         let ledger = &LedgerOrder { node: order.node.clone(), token: order.token.clone() };
         let (code, report, output) = world
             .wait_for("the unit to end", 60, || async move {
@@ -613,6 +597,24 @@ async fn a_control_plane_node_is_surveyed_and_its_etcd_is_saved() {
         }
     }
     assert_eq!(plane.folder.read("kubelet-version"), before, "nothing was disturbed");
+}
+
+/// Sends a unit. The one before has written its end and may not have let the node go yet.
+async fn start_once_free(world: &World, ssh: &Ssh, order: &UnitOrder) {
+    let start = || async move {
+        let warrant = Warrant {
+            proof: Some(&order.proof),
+            began: Instant::now(),
+            settings: &world.settings,
+            leads: &|| true,
+            is_revoked: &|| false,
+        };
+        let started = start_unit(ssh, order, warrant).await;
+        let is_busy = started.as_ref().is_err_and(|finding| finding.reason == Reason::NodeBusy);
+        Ok((!is_busy).then_some(started))
+    };
+    let started = world.wait_for("the node to be free", 10, start).await;
+    started.unwrap_or_else(|finding| panic!("{finding}"));
 }
 
 async fn the_run(world: &World) -> UpgradeRun {
