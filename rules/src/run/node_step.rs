@@ -91,16 +91,14 @@ fn was_left_alone(
     observed: &Observed<'_>,
     now: Timestamp,
 ) -> bool {
-    match work.stage {
+    let not_in_this_attempt = match work.stage {
         Stage::Cordon | Stage::Drain => true,
-        Stage::Mutate => {
-            cannot_have_begun(it, observed, now)
-                && state.begun_on(&work.before.name, &work.before.uid).is_none()
-        }
+        Stage::Mutate => cannot_have_begun(it, observed, now),
         Stage::Verify => false,
         // Only a node whose change cannot have begun is put back.
         Stage::Uncordon => work.returning.is_some(),
-    }
+    };
+    not_in_this_attempt && state.begun_on(&work.before.name, &work.before.uid).is_none()
 }
 
 fn enter(mut state: State, it: &Active, work: &NodeWork, stage: Stage, now: Timestamp) -> Turn {

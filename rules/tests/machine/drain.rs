@@ -167,14 +167,19 @@ fn a_node_that_is_deleted_after_its_unit_may_have_been_sent_halts_the_run() {
     while !sent.is_sent("w-1") {
         sent.turn();
     }
-    let mut before = at("cordon", 68);
-    before.failing_node = Some("w-1".to_owned());
-    while !(before.stage() == Some("mutate") && before.state().token().unwrap().attempt == 2) {
-        before.turn();
-    }
-    assert!(is_intended(&sent) && !is_intended(&before));
+    let in_the_second_attempt = |stage: &str| {
+        let mut cluster = at("cordon", 68);
+        cluster.failing_node = Some("w-1".to_owned());
+        while !(cluster.stage() == Some(stage) && cluster.state().token().unwrap().attempt == 2) {
+            cluster.turn();
+        }
+        assert!(!is_intended(&cluster));
+        cluster
+    };
+    let before = ["drain", "mutate"].map(in_the_second_attempt);
+    assert!(is_intended(&sent));
     sent.crash_now();
-    for mut cluster in [sent, before] {
+    for mut cluster in [sent].into_iter().chain(before) {
         cluster.delete_node("w-1");
         cluster.turns(100);
         assert_eq!(cluster.halted(), Some("node_missing".to_owned()));
