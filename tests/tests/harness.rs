@@ -217,7 +217,7 @@ async fn a_machine_names_what_it_would_have_to_fetch_as_apt_does() {
         ("apt-get clean", BOTH),
         ("apt-mark unhold kubeadm; apt-get -y install kubeadm=1.36.3-*", "kubelet_1.36.3-1.1_amd64.deb"),
     ] {
-        let (code, said) = ssh(&world, "worker-1", &format!("{command} >/dev/null; {NAMES}")).await;
+        let (code, said) = ssh(&world, "worker-1", &format!("{{ {command}; }} >/dev/null; {NAMES}")).await;
         assert_eq!((code, said.as_str()), (0, names), "{command}");
     }
 }

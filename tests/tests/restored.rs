@@ -48,7 +48,7 @@ async fn a_run_whose_etcd_was_restored_halts_and_touches_no_node_any_more() {
     assert_eq!(halted.finding.reason, Reason::StateWentBackwards.code(), "{halted:?}");
     assert_eq!(halted.finding.subject, CONTROL_PLANE);
     let newest = sent_to(&world, CONTROL_PLANE);
-    let detail = format!("its ledger has token {newest}, the run has given out {}", after.sequence);
+    let detail = format!("its ledger has token {newest}, the run has sent none after {}", after.sequence);
     assert_eq!(halted.finding.detail, detail);
 
     // Nothing else keeps the run from going on.
