@@ -69,6 +69,7 @@ fn pod(pod: core::Pod) -> Pod {
         namespace: metadata.namespace.unwrap_or_default(),
         name: pod_name,
         uid: metadata.uid.unwrap_or_default(),
+        created_at: metadata.creation_timestamp.map(|at| at.0),
         node: spec.node_name.filter(|name| !name.is_empty()).map(NodeName),
         phase: PodPhase::from_name(status.phase.as_deref().unwrap_or_default()),
         deleting: metadata.deletion_timestamp.is_some(),

@@ -78,6 +78,19 @@ impl Place {
     }
 }
 
+impl Placement {
+    /// Whether a cordon does not keep the pod away: its taint is the one that the API server adds to a cordoned node.
+    #[must_use]
+    pub fn bears_a_cordon(&self) -> bool {
+        let cordon = Taint {
+            key: "node.kubernetes.io/unschedulable".to_owned(),
+            value: String::new(),
+            effect: "NoSchedule".to_owned(),
+        };
+        self.tolerations.iter().any(|it| it.bears(&cordon))
+    }
+}
+
 impl Toleration {
     fn bears(&self, taint: &Taint) -> bool {
         (self.effect.is_empty() || self.effect == taint.effect)

@@ -1,5 +1,6 @@
 //! The next batch of evictions of one node, or why there is none.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Pod, PodPhase};
@@ -45,6 +46,8 @@ pub struct Leave {
     pub mirror: usize,
     /// They have ended.
     pub finished: usize,
+    /// They came to the cordoned node, and would again.
+    pub returned: usize,
 }
 
 impl DrainPlan {
@@ -74,14 +77,14 @@ enum Fate {
 /// Plans the next batch for the pods of one node.
 ///
 /// `after` is the last pod of the batch before: the next one begins behind it, so that pods which a budget holds
-/// back never keep the others from being asked.
+/// back never keep the others from being asked. `since` is when the node's step began.
 #[must_use]
-pub fn plan(pods: &[Pod], policy: DrainPolicy, after: Option<&PodRef>) -> DrainPlan {
+pub fn plan(pods: &[Pod], policy: DrainPolicy, after: Option<&PodRef>, since: Timestamp) -> DrainPlan {
     let mut plan = DrainPlan { evict: vec![], waiting: vec![], leave: Leave::default(), blocked: vec![] };
     let mut candidates = Vec::new();
     let mut first_turn = None;
     for pod in pods {
-        match fate(pod, policy) {
+        match fate(pod, policy, since) {
             Fate::Leave(count) => *count(&mut plan.leave) += 1,
             Fate::Wait => {
                 plan.waiting.push(leaving(pod));
@@ -115,7 +118,7 @@ fn next_batch(mut pods: Vec<PodRef>, after: Option<&PodRef>) -> Vec<PodRef> {
     pods
 }
 
-fn fate(pod: &Pod, policy: DrainPolicy) -> Fate {
+fn fate(pod: &Pod, policy: DrainPolicy, since: Timestamp) -> Fate {
     let Pod { phase, deleting, mirror, controller, .. } = pod;
     if *mirror {
         return Fate::Leave(|leave| &mut leave.mirror);
@@ -126,6 +129,7 @@ fn fate(pod: &Pod, policy: DrainPolicy) -> Fate {
     match controller {
         Some(controller) if controller.kind == "DaemonSet" => Fate::Leave(|leave| &mut leave.daemon_set),
         _ if *deleting => Fate::Wait,
+        Some(_) if pod.has_returned(since) => Fate::Leave(|leave| &mut leave.returned),
         Some(_) => Fate::Evict(turn(pod)),
         None => match policy.unmanaged_pods {
             UnmanagedPods::Hold => Fate::Block,
@@ -178,7 +182,7 @@ pub(super) fn unmanaged(pod: &Pod) -> Finding {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::drain::Controller;
+    use crate::drain::{Controller, Placement, Toleration};
     use std::collections::BTreeMap;
 
     pub(crate) fn pod(name: &str) -> Pod {
@@ -196,6 +200,7 @@ pub(super) mod tests {
         pods.iter().map(|pod| pod.name.as_str()).collect()
     }
 
+    const BEGAN: Timestamp = Timestamp::UNIX_EPOCH;
     const HOLD: DrainPolicy = DrainPolicy { unmanaged_pods: UnmanagedPods::Hold };
     const EVICT: DrainPolicy = DrainPolicy { unmanaged_pods: UnmanagedPods::Evict };
 
@@ -210,6 +215,17 @@ pub(super) mod tests {
     fn each_pod_meets_its_fate() {
         // (claim, pod, evicted, waited for, stays, blocks)
         let alone = |name| Pod { controller: None, ..pod(name) };
+        let everything = Toleration {
+            key: String::new(),
+            operator: "Exists".to_owned(),
+            value: String::new(),
+            effect: String::new(),
+        };
+        let bears = |second: i64, name| Pod {
+            created_at: Some(Timestamp::from_second(second).unwrap()),
+            placement: Placement { tolerations: vec![everything.clone()], ..Placement::default() },
+            ..pod(name)
+        };
         for (claim, policy, pod, expected) in [
             ("a managed pod is evicted", HOLD, pod("a"), (1, 0, 0, 0)),
             ("a pending pod is evicted", HOLD, Pod { phase: PodPhase::Pending, ..pod("a") }, (1, 0, 0, 0)),
@@ -231,17 +247,32 @@ pub(super) mod tests {
             ("a mirror pod stays", HOLD, Pod { mirror: true, ..alone("a") }, (0, 0, 1, 0)),
             ("a pod that ended stays", HOLD, Pod { phase: PodPhase::Succeeded, ..alone("a") }, (0, 0, 1, 0)),
             ("a pod that failed stays", HOLD, Pod { phase: PodPhase::Failed, ..pod("a") }, (0, 0, 1, 0)),
+            ("a pod that came to the cordoned node would again", HOLD, bears(1, "a"), (0, 0, 1, 0)),
+            ("one that was there before is asked once", HOLD, bears(-1, "a"), (1, 0, 0, 0)),
+            ("one that leaves is waited for", HOLD, Pod { deleting: true, ..bears(1, "a") }, (0, 1, 0, 0)),
+            (
+                "a new one that no cordon lets in is evicted",
+                HOLD,
+                Pod { placement: Placement::default(), ..bears(1, "a") },
+                (1, 0, 0, 0),
+            ),
+            (
+                "one of nobody is not made again, and blocks",
+                HOLD,
+                Pod { controller: None, ..bears(1, "a") },
+                (0, 0, 0, 1),
+            ),
             ("a pod of nobody blocks", HOLD, alone("a"), (0, 0, 0, 1)),
             ("unless it may be lost", EVICT, alone("a"), (1, 0, 0, 0)),
         ] {
-            let plan = plan(&[pod], policy, None);
-            let Leave { daemon_set, mirror, finished } = plan.leave;
-            let got =
-                (plan.evict.len(), plan.waiting.len(), daemon_set + mirror + finished, plan.blocked.len());
+            let plan = plan(&[pod], policy, None, BEGAN);
+            let Leave { daemon_set, mirror, finished, returned } = plan.leave;
+            let stay = daemon_set + mirror + finished + returned;
+            let got = (plan.evict.len(), plan.waiting.len(), stay, plan.blocked.len());
             assert_eq!(got, expected, "{claim}");
             assert_eq!(plan.is_done(), expected.2 == 1, "{claim}");
         }
-        assert!(plan(&[], HOLD, None).is_done());
+        assert!(plan(&[], HOLD, None, BEGAN).is_done());
     }
 
     #[test]
@@ -250,12 +281,12 @@ pub(super) mod tests {
         let kept = Pod { deleting: true, finalizers, ..pod("a") };
         let why = "kept by the finalizer example.com/a, example.com/b";
         let expected = [Finding::new(Reason::PodTerminating, "default/a", why)];
-        assert_eq!(plan(&[kept], HOLD, None).waiting, expected);
+        assert_eq!(plan(&[kept], HOLD, None, BEGAN).waiting, expected);
     }
 
     #[test]
     fn nothing_is_evicted_while_something_blocks() {
-        let plan = plan(&[pod("a"), Pod { controller: None, ..pod("b") }], HOLD, None);
+        let plan = plan(&[pod("a"), Pod { controller: None, ..pod("b") }], HOLD, None, BEGAN);
         assert!(plan.evict.is_empty() && !plan.is_done());
         assert_eq!(plan.blocked, [Finding::new(Reason::PodWithoutController, "default/b", "")]);
     }
@@ -269,15 +300,15 @@ pub(super) mod tests {
             Pod { priority: 2_000_000_000, ..pod("c") },
             pod("d"),
         ];
-        assert_eq!(names(&plan(&pods, HOLD, None).evict), ["d"]);
+        assert_eq!(names(&plan(&pods, HOLD, None, BEGAN).evict), ["d"]);
         pods[3].deleting = true;
-        let waits = plan(&pods, HOLD, None);
+        let waits = plan(&pods, HOLD, None, BEGAN);
         assert!(waits.evict.is_empty(), "the next turn comes when the one before is gone");
         assert_eq!(waits.waiting, [Finding::new(Reason::PodTerminating, "default/d", "")]);
         pods.pop();
-        assert_eq!(names(&plan(&pods, HOLD, None).evict), ["c"]);
+        assert_eq!(names(&plan(&pods, HOLD, None, BEGAN).evict), ["c"]);
         pods.pop();
-        assert_eq!(names(&plan(&pods, HOLD, None).evict), ["a", "b"]);
+        assert_eq!(names(&plan(&pods, HOLD, None, BEGAN).evict), ["a", "b"]);
     }
 
     #[test]
@@ -286,7 +317,7 @@ pub(super) mod tests {
         let mut asked = std::collections::BTreeSet::new();
         let mut after = None;
         for _ in 0..3 {
-            let plan = plan(&pods, HOLD, after.as_ref());
+            let plan = plan(&pods, HOLD, after.as_ref(), BEGAN);
             assert_eq!(plan.evict.len(), BATCH_PODS_MAX);
             after = plan.evict.last().cloned();
             asked.extend(plan.evict);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Placement;
@@ -17,6 +18,8 @@ pub struct Pod {
     pub name: String,
     /// Its uid.
     pub uid: String,
+    /// When it was made.
+    pub created_at: Option<Timestamp>,
     /// The node it is bound to.
     pub node: Option<NodeName>,
     /// How far it is in its life.
@@ -98,6 +101,7 @@ impl Pod {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
             uid: String::new(),
+            created_at: None,
             node: None,
             phase: PodPhase::Unknown,
             deleting: false,
@@ -111,6 +115,13 @@ impl Pod {
             has_empty_dir: false,
             claims: Vec::new(),
         }
+    }
+
+    /// Whether it came to a node after the node's step had begun, though the node is cordoned: however often it is evicted,
+    /// its owner and the scheduler may put it there again, the more so as the node is the emptiest. It is as a DaemonSet's.
+    #[must_use]
+    pub fn has_returned(&self, since: Timestamp) -> bool {
+        self.placement.bears_a_cordon() && self.created_at.is_some_and(|at| at > since)
     }
 
     /// The pod, by uid.

@@ -1,5 +1,6 @@
 //! Volumes that a drained node still holds.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Pod;
@@ -19,11 +20,11 @@ pub struct AttachedVolume {
 /// The volumes that must leave a node after its pods: all that are attached, but for those of pods that stay. A volume of
 /// which nobody knows the claim belongs to no pod that stays.
 #[must_use]
-pub fn still_attached(volumes: &[AttachedVolume], pods: &[Pod]) -> Vec<Finding> {
+pub fn still_attached(volumes: &[AttachedVolume], pods: &[Pod], since: Timestamp) -> Vec<Finding> {
     let uses =
         |pod: &Pod, claim: &(String, String)| pod.namespace == claim.0 && pod.claims.contains(&claim.1);
     // Also one that is deleted: its DaemonSet starts another one with the same claim.
-    let stays = |pod: &&Pod| pod.mirror || pod.is_daemon();
+    let stays = |pod: &&Pod| pod.mirror || pod.is_daemon() || pod.has_returned(since);
     let is_kept = |volume: &&AttachedVolume| {
         volume.claim.as_ref().is_some_and(|claim| pods.iter().filter(stays).any(|pod| uses(pod, claim)))
     };
@@ -64,12 +65,12 @@ mod tests {
             volume("d", None),
             AttachedVolume { volume: String::new(), ..volume("e", None) },
         ];
-        let found = still_attached(&volumes, &pods);
+        let found = still_attached(&volumes, &pods, Timestamp::UNIX_EPOCH);
         let subjects: Vec<&str> = found.iter().map(|it| it.subject.as_str()).collect();
         assert_eq!(subjects, ["b", "c", "d", "csi-e"]);
         assert_eq!(found[0].detail, "VolumeAttachment csi-b of the claim default/moved");
         assert_eq!(found[2].detail, "VolumeAttachment csi-d");
         assert!(found.iter().all(|it| it.reason == Reason::VolumeAttached));
-        assert!(still_attached(&[], &pods).is_empty());
+        assert!(still_attached(&[], &pods, Timestamp::UNIX_EPOCH).is_empty());
     }
 }

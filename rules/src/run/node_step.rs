@@ -262,7 +262,7 @@ fn emptied(
         Command::Evict(order) if order.node == node.name => order.pods.last(),
         _ => None,
     });
-    let plan = drain::plan(pods, observed.run.spec.drain, after);
+    let plan = drain::plan(pods, observed.run.spec.drain, after, it.started_at);
     if !plan.blocked.is_empty() {
         return held(state, it, plan.blocked, observed, now);
     }
@@ -305,7 +305,7 @@ fn detached(
     });
     let Some(read) = read else { return Turn::run(state, Command::ReadVolumes(node.name.clone())) };
     let findings = match &read.result {
-        Ok(volumes) => drain::still_attached(volumes, pods),
+        Ok(volumes) => drain::still_attached(volumes, pods, it.started_at),
         Err(finding) => vec![finding.clone()],
     };
     if findings.is_empty() {
