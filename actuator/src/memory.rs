@@ -36,6 +36,8 @@ pub struct Memory {
     node_finished: Option<Instant>,
     /// The version of the run that people were told of: that it cannot be read, or is not served.
     told_of: Option<String>,
+    /// It could not be told once, and is told after the others.
+    told_in_vain: bool,
 }
 
 impl Memory {
@@ -99,6 +101,18 @@ impl Memory {
     /// Whether nobody was told yet why nothing is done for the run as it is now.
     pub fn is_news(&mut self, version: &str) -> bool {
         self.told_of.replace(version.to_owned()).as_deref() != Some(version)
+    }
+
+    /// People were not told after all.
+    pub fn was_not_told(&mut self) {
+        self.told_of = None;
+        self.told_in_vain = true;
+    }
+
+    /// Whether people could not be told once.
+    #[must_use]
+    pub fn is_told_in_vain(&self) -> bool {
+        self.told_in_vain
     }
 
     /// Everything, with its age now.

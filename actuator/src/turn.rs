@@ -192,11 +192,13 @@ impl Actuator {
     }
 
     /// Tells a run of a namespace that is not served that nothing is done for it: one at a time, each version of it once,
-    /// the newest first, since whoever has made that one waits for an answer.
+    /// the newest first, since whoever has made that one waits for an answer. One that could not be told comes after them.
     async fn tell_one_not_served(&mut self, elsewhere: &[RunElsewhere]) {
         let mut newest_first: Vec<_> = elsewhere.iter().collect();
-        newest_first.sort_by_key(|run| Reverse(run.created_at));
         let memories = &mut self.memories;
+        newest_first.sort_by_key(|run| {
+            (memories.get(&run.uid).is_some_and(Memory::is_told_in_vain), Reverse(run.created_at))
+        });
         let mut is_news = |run: &RunElsewhere| {
             memories.entry(run.uid.clone()).or_default().is_news(&run.generation.to_string())
         };
@@ -204,8 +206,8 @@ impl Actuator {
         if let Err(error) = tell_not_served(&self.cluster.client, run).await {
             let (name, namespace) = (&run.name, &run.namespace);
             tracing::warn!(run = name, namespace, %error, "the run was not told that it is not served");
-            if matches!(error, StoreError::Conflict) {
-                self.memories.remove(&run.uid);
+            if matches!(error, StoreError::Conflict | StoreError::Unknown(_)) {
+                self.memories.entry(run.uid.clone()).or_default().was_not_told();
             }
         }
     }

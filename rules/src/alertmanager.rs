@@ -75,6 +75,8 @@ pub struct Silence {
     pub comment: String,
     /// When it is over by itself.
     pub ends_at: Timestamp,
+    /// When it was last changed. That it is over by itself changes nothing of it.
+    pub updated_at: Timestamp,
 }
 
 /// Whether a silence is in force.
@@ -270,6 +272,7 @@ pub fn silences(body: &[u8]) -> Result<Vec<Silence>, ParseError> {
         #[serde(default)]
         comment: String,
         ends_at: Timestamp,
+        updated_at: Timestamp,
     }
     #[derive(Deserialize)]
     struct State {
@@ -283,6 +286,7 @@ pub fn silences(body: &[u8]) -> Result<Vec<Silence>, ParseError> {
         created_by: shortened(&data.created_by),
         comment: shortened(&data.comment),
         ends_at: data.ends_at,
+        updated_at: data.updated_at,
     };
     Ok(data.into_iter().map(silence).collect())
 }
@@ -357,6 +361,7 @@ mod tests {
             (r#""matchers""#, r#""matcher""#),
             (r#""id":"s-1","#, ""),
             (r#""endsAt":"2026-11-21T12:00:00.000Z","#, ""),
+            (r#""updatedAt":"2026-11-21T10:00:00.000Z","comment""#, r#""comment""#),
             ("2026-11-21T12:00:00.000Z", "never"),
         ] {
             assert!(silences(SILENCES.replacen(from, to, 1).as_bytes()).is_err(), "{from} -> {to}");

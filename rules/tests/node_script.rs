@@ -319,10 +319,11 @@ fn a_node_is_upgraded_once_and_its_holds_are_as_they_were() {
 /// Disks of which only the one with this path is small: files say how many MiB are free there, and what of its inodes.
 fn small_disk(path: &str) -> String {
     format!(
-        r#"free=999999 inodes="999999 1 999998"
+        r#"free=999999 inodes="999999 999998"
 case "$*" in *{path}) free=$(cat "$M/free") inodes=$(cat "$M/inodes" 2>/dev/null || echo "$inodes") ;; esac
-echo Filesystem
-case $1 in -Pi) echo "/dev/x $inodes 1% /" ;; *) echo "/dev/x 9 1 $((free * 1024)) 1% /" ;; esac"#
+[ "$free" != broken ] || exit 1
+echo Avail
+case $* in *--output=avail*) echo "$((free * 1024))" ;; *) echo "$inodes" ;; esac"#
     )
 }
 
@@ -342,11 +343,13 @@ fn prepare_fills_no_place_that_has_no_room_whatever_is_mounted_there() {
         machine.stand_in("df", &small_disk(place));
         let settings = ScriptSettings { disk_free_mib_min: 100, ..machine.settings() };
         for (sequence, free, inodes, has_room) in [
-            (1, "99", "999999 1 999998", false),
-            (2, "100", "999999 1 999998", true),
-            (3, "100", "999999 999000 999", false),
+            (1, "99", "999999 999998", false),
+            (2, "100", "999999 999998", true),
+            (3, "100", "999999 999", false),
             // As a btrfs says it.
-            (4, "100", "0 0 0", true),
+            (4, "100", "0 0", true),
+            // One that cannot be measured is no good one, and hides no other.
+            (5, "broken", "999999 999998", false),
         ] {
             machine.write("free", free);
             machine.write("inodes", inodes);
@@ -365,6 +368,37 @@ fn prepare_fills_no_place_that_has_no_room_whatever_is_mounted_there() {
             assert!(said.disk_place.starts_with(&shown), "{said:?}");
         }
     }
+}
+
+#[test]
+fn etcds_own_volume_needs_room_for_its_data_twice() {
+    let machine = Machine::new();
+    machine.write("etc/kubernetes/manifests/etcd.yaml", "    - etcd\n    - --data-dir=/data/etcd\n");
+    fs::create_dir_all(machine.path("data/etcd/member")).unwrap();
+    machine.write("data/etcd/member/db", &"x".repeat(3 << 20));
+    machine.stand_in("df", &small_disk("/data/etcd"));
+    // It is counted in whole MiB, of which the folders take a part.
+    for (free, has_room) in [("7", false), ("8", true), ("broken", false)] {
+        machine.write("free", free);
+        let said = surveyed(&machine);
+        assert_eq!(said.disk_free_mib > 0, has_room, "{free} {said:?}");
+        assert!(has_room || said.disk_place.contains("etcd"), "{said:?}");
+    }
+}
+
+#[test]
+fn prepare_pulls_no_image_where_the_one_before_has_left_no_room() {
+    let machine = Machine::new();
+    fs::create_dir_all(machine.path("var/lib/containerd")).unwrap();
+    machine.stand_in("df", &small_disk("/var/lib/containerd"));
+    machine.write("free", "100");
+    machine.stand_in("crictl", "echo 99 >\"$M/free\"");
+    let settings = ScriptSettings { disk_free_mib_min: 100, ..machine.site() };
+    let order = order(UnitKind::Prepare, 1);
+    machine.launch_with(&order, &settings).unwrap();
+    let (code, output) = machine.ended(&order);
+    assert!(code != 0 && output.contains("99 MiB would be free in /var/lib/containerd"), "{output}");
+    assert_eq!(machine.calls("crictl"), ["crictl pull registry.example/agent:v1"]);
 }
 
 #[test]
@@ -990,6 +1024,12 @@ fn a_snapshot_is_of_the_control_planes_etcd_and_of_no_other() {
     }
 }
 
+/// Each place is a device of its own.
+const EACH_A_DEVICE: &str = r#"case $2 in
+    %d) shift 2; for place; do cksum <<<"${place#$M/}" | cut -d ' ' -f 1; done ;;
+    *) exec /usr/bin/stat "$@" ;;
+esac"#;
+
 #[test]
 fn a_snapshot_begins_only_where_twice_the_database_is_free() {
     // The volume that is too small: etcd's, that of the snapshots, that of the copies.
@@ -999,12 +1039,12 @@ fn a_snapshot_begins_only_where_twice_the_database_is_free() {
         machine.stand_in(
             "df",
             &format!(
-                "for place; do :; done; free={two}; [ \"$place\" != \"$M/{small}\" ] || free=$(cat \"$M/free\")\n\
-                 echo Filesystem; echo \"/dev/x 99999 1 $free 1% /\""
+                "shift 2; echo Avail; for place; do free=$(({two} + ${{#place}}))\n\
+                 [ \"$place\" != \"$M/{small}\" ] || free=$(cat \"$M/free\"); echo \"$free\"; done"
             ),
         );
         // Each place is a filesystem of its own.
-        machine.stand_in("stat", "case $2 in %d) shift 2; for place; do cksum <<<\"${place#$M/}\" | cut -d ' ' -f 1; done ;; *) exec /usr/bin/stat \"$@\" ;; esac");
+        machine.stand_in("stat", EACH_A_DEVICE);
         let snapshots = "var/lib/lockkeeper/snapshots";
         for (sequence, free) in [(1, (two - 1).to_string()), (2, String::new())] {
             machine.write("free", &free);
@@ -1041,12 +1081,20 @@ fn a_unit_whose_measuring_took_too_long_does_not_begin() {
 #[test]
 fn what_shares_a_filesystem_needs_room_for_each_copy() {
     let machine = Machine::with_etcd_in_a_container();
-    machine.stand_in("df", "echo Filesystem; echo \"/dev/x 99999 1 $(cat \"$M/free\") 1% /\"");
+    machine.stand_in("df", "shift 2; echo Avail; for place; do cat \"$M/free\"; echo; done");
     for (sequence, free, settings, is_enough) in [
         (1, 2 * 20_480, machine.settings(), true),
         (2, 3 * 20_480 - 1, machine.copying(), false),
         (3, 3 * 20_480, machine.copying(), true),
+        // From here on, filesystems of one pool: etcd's and that of the snapshots are two.
+        (4, 3 * 20_480 - 1, machine.settings(), false),
+        (5, 3 * 20_480, machine.settings(), true),
+        (6, 4 * 20_480 - 1, machine.copying(), false),
+        (7, 4 * 20_480, machine.copying(), true),
     ] {
+        if sequence == 4 {
+            machine.stand_in("stat", EACH_A_DEVICE);
+        }
         machine.write("free", &free.to_string());
         let order = order(UnitKind::Snapshot, sequence);
         machine.launch_with(&order, &settings).unwrap();

@@ -285,7 +285,7 @@ fn full_status() -> Value {
         }],
         "finished": [{ "step": "preflight", "token": "u.1.1.00ff", "startedAt": at, "finishedAt": at }],
         "snapshot": { "node": "cp-1", "path": "/var/lib/x", "sizeBytes": 12345678901_u64, "hash": "abc", "takenAt": at },
-        "silences": [{ "id": "s", "matchers": "alertname=\"X\"", "createdBy": "ada", "comment": "wait", "endsAt": at }],
+        "silences": [{ "id": "s", "matchers": "alertname=\"X\"", "createdBy": "ada", "comment": "wait", "endsAt": at, "updatedAt": at }],
         "halted": { "step": "worker/w-1", "attempt": 3, "at": at, "finding": finding },
         "holds": [{ "reason": "gate_firing", "subject": "X", "detail": "d", "remedy": "r", "since": at }],
         "summary": { "step": "worker/w-1", "node": "w-1", "waitingFor": "gate_firing", "since": at,

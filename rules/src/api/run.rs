@@ -262,6 +262,10 @@ pub struct ActiveStep {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub held_since: Option<Timestamp>,
+    /// Since when the node is drained: pods that came later are not those that were there before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub drain_since: Option<Timestamp>,
     /// Why the node is being put back instead of upgraded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub returning: Option<StoredFinding>,
@@ -410,6 +414,9 @@ pub struct SilenceRecord {
     /// When it is over by itself.
     #[schemars(with = "String")]
     pub ends_at: Timestamp,
+    /// When it was last changed.
+    #[schemars(with = "String")]
+    pub updated_at: Timestamp,
 }
 
 /// Why the run stands still until a person has looked.

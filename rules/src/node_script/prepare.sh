@@ -81,6 +81,7 @@ pull_images() {
 pull_extra_images() {
     local image
     for image in "${extra_images[@]}"; do
+        has_disk
         crictl pull "$image"
     done
 }
@@ -115,6 +116,8 @@ work() {
     # Downloading touches no hold.
     apt_get --download-only --allow-change-held-packages install "${packages[@]/%/=$target-*}"
     prune_scratch
+    # What has been fetched by now has taken its room, and nobody knows how large an image is.
+    has_disk
     if is_control_plane; then pull_images "$folder"; fi
     pull_extra_images
     # What the end of the run has to put back, if this node is not changed by then.

@@ -33,7 +33,7 @@ if [ -n "$etcd_cert_file" ]; then access+=(--cert="$etcd_cert_file" --key="$etcd
 # A snapshot is as large as the database. As much again must stay free wherever one is written: etcd goes on writing beside
 # it, and a full volume stops etcd.
 has_room() {
-    local size place free needed places=("${scratch%/*}")
+    local size n other needed shares free=() devices=() places=("${scratch%/*}")
     size=$(tool etcdctl "${access[@]}" endpoint status --write-out=json |
         sed -n 's/.*"dbSize":\([0-9][0-9]*\)[,}].*/\1/p')
     if [ -z "$size" ]; then
@@ -42,12 +42,20 @@ has_room() {
     fi
     if ! is_one_filesystem "${scratch%/*}" "$snapshots"; then places+=("$snapshots"); fi
     if [ -n "$snapshot_directory" ]; then places+=("$snapshot_directory"); fi
-    for place in "${places[@]}"; do
-        needed=$(((1 + $(stat -c %d "${places[@]}" | grep -cx "$(stat -c %d "$place")")) * size))
-        free=$(df -P -B1 "$place" | awk 'NR == 2 { print $4 }')
+    mapfile -t free < <(df -B1 --output=avail "${places[@]}" | tail -n +2 | tr -d ' ')
+    mapfile -t devices < <(stat -c %d "${places[@]}")
+    for n in "${!places[@]}"; do
+        shares=0
+        for other in "${!places[@]}"; do
+            # Filesystems of one pool, such as btrfs' and ZFS's, are different devices with the same room.
+            if [ "${devices[n]:-}" = "${devices[other]:-}" ] || [ "${free[n]:-}" = "${free[other]:-}" ]; then
+                shares=$((shares + 1))
+            fi
+        done
+        needed=$(((1 + shares) * size))
         # What is no number is not enough.
-        if ! [ "$free" -ge "$needed" ]; then
-            echo "$place has $free bytes free, and $needed are needed: etcd's database has $size" >&2
+        if ! [ "${free[n]:-}" -ge "$needed" ]; then
+            echo "${places[n]} has ${free[n]:-no known} bytes free, and $needed are needed: etcd's database has $size" >&2
             return 1
         fi
     done

@@ -221,7 +221,12 @@ fn start(mut state: State, it: &Waiting, nodes: &[Node], observed: &Observed<'_>
             let Some(node) = nodes.iter().find(|node| node.name == *name) else {
                 return Turn::again(State { position: Position::Open, ..state });
             };
-            Work::OneNode(NodeWork { stage: Stage::Cordon, before: before(node, observed), returning: None })
+            Work::OneNode(NodeWork {
+                stage: Stage::Cordon,
+                before: before(node, observed),
+                drain_since: None,
+                returning: None,
+            })
         }
     };
     state.position = Position::active(Active {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::command::LedgerReading;
 use super::command::{CheckOrder, Checked, Command, Proof};
+use super::in_hand::is_in_hand;
 use super::moves::{bounded, fail, holds, linger};
 use super::observed::{Observed, Turn};
 use super::state::{Action, Active, Intended, NodeWork, Position, State, Work};
@@ -134,13 +135,21 @@ fn failed_act<'a>(it: &Active, observed: &Observed<'a>) -> Option<(&'a [Finding]
     is_of_this_step.then_some((&acted.findings, acted.age))
 }
 
+/// A node that is in service yet must be well itself, however long ago it was when its step started.
 fn continue_check(it: &Active, observed: &Observed<'_>) -> Command {
+    let at_work = it.step.node().filter(|name| match &it.work {
+        Work::OneNode(work) if work.stage == Stage::Cordon => {
+            let nodes = observed.snapshot.nodes.value.as_deref().unwrap_or_default();
+            nodes.iter().any(|node| node.name == **name && is_in_hand(observed.run, &it.token, node))
+        }
+        Work::OneNode(_) | Work::EveryNode { .. } | Work::Whole => true,
+    });
     Command::Check(CheckOrder {
         step: it.step.clone(),
         token: it.token.clone(),
         form: Form::Continue,
         minted_at: it.started_at,
-        exempt: exempt(it.step.node(), observed),
+        exempt: exempt(at_work, observed),
     })
 }
 

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::command::{Command, CordonOrder, EvictOrder, UncordonOrder, UnitKind};
+use super::command::{Command, CordonOrder, EvictOrder, LedgerReading, UncordonOrder, UnitKind};
 use super::gated::{cannot_have_begun, gated, held, held_too_long, put_back, run_deleted};
 use super::look::{Look, look};
 use super::moves::{NOT_BEGUN, fail, finish, halt, linger, put_off, remember, retry_later};
+use super::next::next_step;
 use super::observed::{Observed, Turn};
 use super::state::{Action, Active, Intended, NodeWork, Position, State, Work};
 use super::step::{Stage, Step};
-use super::visit::{Followed, follow, unit_failed, unit_vanished};
+use super::visit::{Followed, follow, unit_failed, unit_vanished, was_sent};
 use crate::api::{CordonedNodes, NodeBefore, UnpreparedNode};
 use crate::drain;
 use crate::reason::{Finding, Reason};
@@ -21,6 +22,8 @@ use crate::version::Version;
 
 /// How much of what remains on a node is named when its drain is given up.
 const NAMED_MAX: usize = 5;
+/// How old a reading of a node's volumes may be.
+const VOLUMES_SECONDS_MAX: u64 = 10;
 
 pub(super) fn node_step(
     state: State,
@@ -103,8 +106,9 @@ fn was_left_alone(
 
 fn enter(mut state: State, it: &Active, work: &NodeWork, stage: Stage, now: Timestamp) -> Turn {
     state.holds.clear();
+    let drain_since = if stage == Stage::Drain { Some(now) } else { work.drain_since };
     state.position = Position::active(Active {
-        work: Work::OneNode(NodeWork { stage, ..work.clone() }),
+        work: Work::OneNode(NodeWork { stage, drain_since, ..work.clone() }),
         stage_since: now,
         intent: None,
         held_since: None,
@@ -134,6 +138,14 @@ fn cordon(
     observed: &Observed<'_>,
     now: Timestamp,
 ) -> Turn {
+    let has_begun = state.begun_on(&node.name, &node.uid).is_some();
+    if !has_begun && !observed.is_ours(node) && is_too_late(&state, target, observed, now) {
+        let event = format!("{NOT_BEGUN}preflight and snapshot are too old by now");
+        remember(&mut state, now, &it.step.to_string(), &event);
+        state.holds.clear();
+        state.position = Position::Open;
+        return Turn::again(state);
+    }
     // Also of a cordon that is written down or carried out: whoever did that may have been away since, for hours.
     match look(&mut state, it, node, target, observed, now) {
         Look::Good => {}
@@ -162,6 +174,12 @@ fn cordon(
             proof,
         })
     })
+}
+
+/// Whether what a run begins with is to be done again before its first node is touched: the step was left for long.
+fn is_too_late(state: &State, target: &Version, observed: &Observed<'_>, now: Timestamp) -> bool {
+    let nodes = observed.snapshot.nodes.value.as_deref().unwrap_or_default();
+    matches!(next_step(state, observed, nodes, target, now), Some(Step::Preflight | Step::Snapshot))
 }
 
 /// What was found before the node is touched keeps its step from beginning. A node that an attempt before has left out of
@@ -238,13 +256,14 @@ fn drain_node(
         let finding = Finding::new(Reason::DrainDeadline, node.name.0.clone(), what);
         return put_back(state, it, finding, observed, now);
     }
-    emptied(state, it, node, observed, now, |state| enter(state, it, work, Stage::Mutate, now))
+    emptied(state, it, work, node, observed, now, |state| enter(state, it, work, Stage::Mutate, now))
 }
 
 /// Makes the pods leave that a drain makes leave, and goes on when they and their volumes are gone.
 fn emptied(
     state: State,
     it: &Active,
+    work: &NodeWork,
     node: &Node,
     observed: &Observed<'_>,
     now: Timestamp,
@@ -262,12 +281,13 @@ fn emptied(
         Command::Evict(order) if order.node == node.name => order.pods.last(),
         _ => None,
     });
-    let plan = drain::plan(pods, observed.run.spec.drain, after, it.started_at);
+    let since = work.drain_since.unwrap_or(it.started_at);
+    let plan = drain::plan(pods, observed.run.spec.drain, after, since);
     if !plan.blocked.is_empty() {
         return held(state, it, plan.blocked, observed, now);
     }
     if plan.is_done() {
-        return detached(state, it, node, pods, observed, now, go_on);
+        return detached(state, it, node, Placed { pods, since }, observed, now, go_on);
     }
     if plan.evict.is_empty() {
         return linger(state, plan.waiting, now);
@@ -286,26 +306,34 @@ fn emptied(
     })
 }
 
+/// What is on a node whose drain began then.
+struct Placed<'a> {
+    pods: &'a [drain::Pod],
+    since: Timestamp,
+}
+
 /// Waits until the volumes of the pods that have left are detached: a change that restarts the kubelet, or fails, would
 /// keep them here while the pods wait for them elsewhere. The deadline of the stage goes on.
 fn detached(
     state: State,
     it: &Active,
     node: &Node,
-    pods: &[drain::Pod],
+    placed: Placed<'_>,
     observed: &Observed<'_>,
     now: Timestamp,
     go_on: impl FnOnce(State) -> Turn,
 ) -> Turn {
-    // One from an attempt before, or from before the last eviction, says nothing of now.
+    // One from an attempt before, or from before the last eviction, says nothing of now. Nor does an old one: while a gate
+    // holds the change, pods come and go by themselves.
     let in_stage = Duration::try_from(now.duration_since(it.stage_since)).unwrap_or_default();
+    let age_max = in_stage.min(Duration::from_secs(VOLUMES_SECONDS_MAX));
     let acted = observed.known.act.as_ref().map(|acted| acted.age);
     let read = observed.known.volumes.as_ref().filter(|read| {
-        read.node == node.name && read.age <= in_stage && acted.is_none_or(|age| read.age < age)
+        read.node == node.name && read.age <= age_max && acted.is_none_or(|age| read.age < age)
     });
     let Some(read) = read else { return Turn::run(state, Command::ReadVolumes(node.name.clone())) };
     let findings = match &read.result {
-        Ok(volumes) => drain::still_attached(volumes, pods, it.started_at),
+        Ok(volumes) => drain::still_attached(volumes, placed.pods, placed.since),
         Err(finding) => vec![finding.clone()],
     };
     if findings.is_empty() {
@@ -339,6 +367,11 @@ fn mutate(
             fail(state, it, finding, observed, now)
         }
     };
+    if is_lost(it, observed, now) {
+        let intent = it.intent.clone().map(|intent| Intended { unsent: true, ..intent });
+        let state = State { position: Position::active(Active { intent, ..it.clone() }), ..state };
+        return Turn::again(state);
+    }
     let barred = barred(&state, it, node, observed, now);
     let may_have_come = barred.is_none() && it.sent().is_none();
     let go_on = |state: State| match follow(state.clone(), it, kind, node, barred, observed, now) {
@@ -353,7 +386,16 @@ fn mutate(
         Followed::NotBegun(finding) => put_back(state, it, finding, observed, now),
     };
     // Pods come to a cordoned node too: some put up with it, and somebody may have uncordoned it for a while.
-    if may_have_come { emptied(state, it, node, observed, now, go_on) } else { go_on(state) }
+    if may_have_come { emptied(state, it, work, node, observed, now, go_on) } else { go_on(state) }
+}
+
+/// Whether whoever led before us wrote down that the unit was sent, and it is certain that the node never gets it: then it was
+/// not sent, and what came to the node since must leave before it is.
+fn is_lost(it: &Active, observed: &Observed<'_>, now: Timestamp) -> bool {
+    let is_unseen = observed.known.ledger.as_ref().is_some_and(|read| {
+        read.token == it.token && read.result.as_ref().is_ok_and(|it| *it == LedgerReading::Unseen)
+    });
+    it.sent().is_some() && is_unseen && !was_sent(it, observed) && cannot_have_begun(it, observed, now)
 }
 
 /// Why the unit of a node is not to be sent any more. A gate may have held it for long: the run or the node was given up, or

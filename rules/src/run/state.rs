@@ -140,6 +140,8 @@ pub struct NodeWork {
     pub stage: Stage,
     /// The node as it was when the step began.
     pub before: NodeBefore,
+    /// Since when it is drained.
+    pub drain_since: Option<Timestamp>,
     /// Why the node is being put back instead of upgraded.
     pub returning: Option<Finding>,
 }

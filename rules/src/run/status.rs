@@ -96,13 +96,14 @@ fn store_waiting(it: &Waiting) -> WaitingStep {
 }
 
 fn store_active(it: &Active) -> ActiveStep {
-    let (stage, node, cursor, returning) = match &it.work {
-        Work::Whole => (None, None, None, None),
-        Work::EveryNode { cursor } => (None, None, cursor.clone(), None),
+    let (stage, node, cursor, drain_since, returning) = match &it.work {
+        Work::Whole => (None, None, None, None, None),
+        Work::EveryNode { cursor } => (None, None, cursor.clone(), None, None),
         Work::OneNode(work) => (
             Some(work.stage.name().to_owned()),
             Some(work.before.clone()),
             None,
+            work.drain_since,
             work.returning.as_ref().map(StoredFinding::from),
         ),
     };
@@ -116,6 +117,7 @@ fn store_active(it: &Active) -> ActiveStep {
         node,
         cursor,
         held_since: it.held_since,
+        drain_since,
         returning,
     }
 }

@@ -173,6 +173,7 @@ fn active(it: &ActiveStep) -> Result<Active, Finding> {
             stage: Stage::from_name(stage)
                 .ok_or_else(|| malformed("status.active.stage", format!("{stage:?} is no stage")))?,
             before: before.clone(),
+            drain_since: it.drain_since,
             returning: it.returning.as_ref().map(|f| stored("status.active.returning", f)).transpose()?,
         }),
         (Step::ControlPlane(_) | Step::Worker(_), _, _) => {

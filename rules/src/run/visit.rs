@@ -100,8 +100,10 @@ pub(super) fn follow(
             }
         }
         // A unit is sent once: while it may be on its way the node is asked again, after that another attempt has
-        // another token, which is bounded.
-        Ok(LedgerReading::Unseen) if was_sent(it, observed) => {
+        // another token, which is bounded. One that another process has sent was for a node that was empty then.
+        Ok(LedgerReading::Unseen)
+            if was_sent(it, observed) || matches!(it.work, Work::OneNode(_)) && it.sent().is_some() =>
+        {
             if cannot_have_begun(it, observed, now) {
                 Followed::NotBegun(unit_not_begun(&node.name, observed))
             } else {
@@ -143,7 +145,7 @@ fn unread(
 }
 
 /// Whether this process sent the unit of this token.
-fn was_sent(it: &Active, observed: &Observed<'_>) -> bool {
+pub(super) fn was_sent(it: &Active, observed: &Observed<'_>) -> bool {
     let node = it.intent.as_ref().map(|intent| &intent.node);
     observed.known.act.as_ref().is_some_and(|acted| {
         matches!(&acted.command, Command::StartUnit(order) if order.token == it.token && Some(&order.node.name) == node)

@@ -1,6 +1,8 @@
 //! What a drain waits for, and what it does not.
 
-use lockkeeper_rules::drain::{Amount, AttachedVolume, Budget, Demand, Taint};
+use std::time::Duration;
+
+use lockkeeper_rules::drain::{Amount, AttachedVolume, Budget, Demand, Taint, Toleration};
 use lockkeeper_rules::labels::Selector;
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::{Action, Position};
@@ -354,4 +356,42 @@ fn what_was_read_of_volumes_before_an_attempt_says_nothing_of_it() {
     assert_eq!(cluster.holds(), ["volume_attached"]);
     cluster.attached.clear();
     cluster.run_to_the_end();
+}
+
+#[test]
+fn volumes_of_pods_that_came_and_went_while_the_gate_held_the_unit_are_waited_for() {
+    let mut cluster = at("mutate", 77);
+    cluster.gate_is_shut = true;
+    cluster.turns(30);
+    cluster.attached.insert("w-1".to_owned(), vec![attached("pv-1")]);
+    cluster.pass(Duration::from_secs(11));
+    cluster.gate_is_shut = false;
+    for _ in 0..100 {
+        cluster.turn();
+        assert!(!cluster.is_sent("w-1"), "{:?}", held(&cluster));
+    }
+    assert_eq!(cluster.holds(), ["volume_attached"]);
+    cluster.attached.clear();
+    cluster.run_to_the_end();
+    cluster.assert_upgraded_once_each();
+}
+
+#[test]
+fn a_pod_that_came_while_the_cordon_waited_was_there_before_and_must_leave() {
+    let mut cluster = at("cordon", 78);
+    cluster.pass(Duration::from_secs(10));
+    cluster.bind_pod("w-1");
+    let now = cluster.now();
+    let pod = cluster.pods_mut().last().unwrap();
+    let any = Toleration {
+        key: String::new(),
+        operator: "Exists".to_owned(),
+        value: String::new(),
+        effect: String::new(),
+    };
+    (pod.created_at, pod.placement.tolerations) = (Some(now), vec![any]);
+    cluster.pass(Duration::from_secs(2));
+    // The simulation refuses a unit for a node with pods.
+    cluster.run_to_the_end();
+    cluster.assert_upgraded_once_each();
 }

@@ -43,6 +43,7 @@ fn a_silence_is_kept_by_the_run_through_a_crash_until_a_check_says_that_it_is_ov
         created_by: "ada".to_owned(),
         comment: String::new(),
         ends_at: "2026-01-02T00:00:00Z".parse().unwrap(),
+        updated_at: "2026-01-01T00:00:00Z".parse().unwrap(),
     };
     cluster.silences = Some(vec![silence.clone()]);
     cluster.turns(50);

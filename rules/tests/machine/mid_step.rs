@@ -165,6 +165,78 @@ fn a_cordon_that_was_carried_out_hours_ago_is_no_look() {
 }
 
 #[test]
+fn a_control_plane_that_was_left_for_hours_gets_another_preflight_and_snapshot_first() {
+    for crashes in [false, true] {
+        for turns in 0..4 {
+            let mut cluster = at("cp-1", "cordon", 154);
+            for _ in 0..turns {
+                cluster.turn();
+            }
+            assert!(cluster.stage() == Some("cordon") && !cluster.is_unschedulable("cp-1"));
+            if crashes {
+                cluster.crash_now();
+            }
+            cluster.pass(HOURS);
+            let since = cluster.now();
+            while !cluster.is_unschedulable("cp-1") {
+                cluster.turn();
+            }
+            let steps = cluster.state().history.into_iter().filter(|line| line.at >= since);
+            let finished = steps.filter(|line| line.event == "finished").map(|line| line.step);
+            assert_eq!(finished.collect::<Vec<_>>(), ["preflight", "snapshot"], "{crashes} {turns}");
+            assert!(cluster.state().snapshot.unwrap().taken_at >= since);
+            cluster.run_to_the_end();
+            cluster.assert_upgraded_once_each();
+        }
+    }
+}
+
+#[test]
+fn a_node_that_went_away_before_its_cordon_stays_in_service() {
+    // One turn later it was checked a moment ago.
+    for turns in 0..3 {
+        let mut cluster = at("w-1", "cordon", 155);
+        for _ in 0..turns {
+            cluster.turn();
+        }
+        assert!(!cluster.is_unschedulable("w-1"));
+        cluster.set_ready("w-1", false);
+        for _ in 0..200 {
+            cluster.turn();
+            assert!(!cluster.is_unschedulable("w-1"), "{turns}");
+        }
+        assert!(cluster.holds().contains(&"node_not_ready".to_owned()), "{:?}", cluster.holds());
+        cluster.set_ready("w-1", true);
+        cluster.run_to_the_end();
+        cluster.assert_upgraded_once_each();
+    }
+}
+
+#[test]
+fn a_unit_that_went_nowhere_is_sent_by_another_leader_to_an_empty_node_only() {
+    for pods in 0..2 {
+        let mut cluster = at("w-1", "mutate", 156);
+        cluster.units_never_start = true;
+        let is_sent = |cluster: &Simulated| match cluster.state().position {
+            Position::Active(it) => it.sent().is_some(),
+            _ => false,
+        };
+        while !is_sent(&cluster) {
+            cluster.turn();
+        }
+        cluster.units_never_start = false;
+        cluster.crash_now();
+        for _ in 0..pods {
+            cluster.bind_pod("w-1");
+        }
+        // The simulation refuses a unit for a node with pods.
+        cluster.run_to_the_end();
+        cluster.assert_upgraded_once_each();
+        assert_eq!(cluster.started.iter().filter(|step| *step == "worker/w-1").count(), 1);
+    }
+}
+
+#[test]
 fn a_unit_that_was_never_sent_is_not_sent_hours_after_the_drain() {
     for turns in 0..4 {
         let mut cluster = at("w-1", "mutate", 152);

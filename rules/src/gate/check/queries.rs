@@ -6,6 +6,7 @@ use super::{Check, seconds, told};
 use crate::alert::WATCHDOG_ALERT;
 use crate::gate::ask::has;
 use crate::gate::{Measure, PrometheusAnswers, history};
+use crate::name::NodeName;
 use crate::prometheus::{Sample, timestamp};
 use crate::reason::Reason;
 use crate::snapshot::ETCD;
@@ -127,10 +128,11 @@ impl<'a> Check<'a> {
             }
             let cluster = &self.answers.cluster;
             let pods = self.fresh(&cluster.static_pods, "static pods").map_or(&[][..], Vec::as_slice);
-            let pods = pods.iter().filter(|pod| pod.component == ETCD && !self.is_exempt(&pod.node));
-            let members = pods.count();
-            if samples.len() < members {
-                let detail = format!("{what}: shown of {}, and there are {members} members", samples.len());
+            let others = pods.iter().filter(|pod| pod.component == ETCD && !self.is_at_work(&pod.node));
+            let others = others.count();
+            let shown = samples.iter().filter(|sample| !self.is_on_node_at_work(instance(sample))).count();
+            if shown < others {
+                let detail = format!("{what}: shown of {shown}, and {others} members are to go on");
                 self.found(Reason::EtcdUnmeasured, &prometheus.url, detail);
             }
         }
@@ -138,12 +140,12 @@ impl<'a> Check<'a> {
 
     fn member(&mut self, measure: &Measure, sample: &Sample) {
         let Measure { what, max, reason, .. } = measure;
-        let instance = sample.labels.get("instance").map_or("", String::as_str);
+        let instance = instance(sample);
         #[expect(clippy::cast_precision_loss, reason = "the settings' bounds are small")]
         let max_value = *max as f64;
         if sample.value.is_nan() {
             // The member of a node that is half changed may be down: the change is what brings it back.
-            if !self.is_on_exempt_node(instance) {
+            if !self.is_on_node_at_work(instance) {
                 self.found(Reason::EtcdUnmeasured, instance, format!("{what}: not known any more"));
             }
             return;
@@ -154,12 +156,22 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Whether a target of Prometheus is at an exempt node, by its address or its name. One that does not tell is at none.
-    fn is_on_exempt_node(&self, instance: &str) -> bool {
+    /// Whether this is the node that the step changes. One that people have asked to leave is none: its member is missed as
+    /// any other when the next one goes.
+    fn is_at_work(&self, node: &NodeName) -> bool {
+        self.order.step.node() == Some(node) && self.is_exempt(node)
+    }
+
+    /// Whether a target of Prometheus is at that node, by its address or its name. One that does not tell is not.
+    fn is_on_node_at_work(&self, instance: &str) -> bool {
         let host = instance.rsplit_once(':').map_or(instance, |(host, _port)| host).trim_matches(['[', ']']);
         let nodes = self.answers.cluster.nodes.value.iter().flatten();
         nodes
-            .filter(|node| self.is_exempt(&node.name))
+            .filter(|node| self.is_at_work(&node.name))
             .any(|node| node.name.0 == host || node.internal_ip.as_deref() == Some(host))
     }
+}
+
+fn instance(sample: &Sample) -> &str {
+    sample.labels.get("instance").map_or("", String::as_str)
 }

@@ -31,9 +31,11 @@ pub fn silences(
 ) -> Option<Vec<SilenceRecord>> {
     let run = run_of(order, answers)?;
     let seen = pausing(order, answers, settings).into_iter().map(record);
-    // One that is seen again takes the place of what was known of it: people give a silence another end.
-    let all = kept(run, answers, now).cloned().chain(seen).map(|record| (record.id.clone(), record));
-    let mut all: Vec<_> = all.collect::<BTreeMap<_, _>>().into_values().collect();
+    let mut newest: Vec<_> = kept(run, answers, now).cloned().chain(seen).collect();
+    // People give a silence another end, and an Alertmanager that was killed shows the one before: the last change counts.
+    newest.sort_by_key(|record| record.updated_at);
+    let newest = newest.into_iter().map(|record| (record.id.clone(), record));
+    let mut all: Vec<_> = newest.collect::<BTreeMap<_, _>>().into_values().collect();
     all.sort_by_key(|record| std::cmp::Reverse(record.ends_at));
     all.truncate(KEPT_MAX);
     Some(all)
@@ -51,8 +53,8 @@ impl Check<'_> {
         }
         let Some(run) = run_of(self.order, self.answers) else { return };
         for record in kept(run, self.answers, self.now) {
-            if !shown(self.answers).any(|silence| silence.id == record.id) {
-                let SilenceRecord { id, matchers, created_by, comment, ends_at } = record;
+            if known(record, self.answers).next().is_none() {
+                let SilenceRecord { id, matchers, created_by, comment, ends_at, .. } = record;
                 let detail =
                     format!("{} accepts: {matchers} by {created_by} until {ends_at}: {comment}", word(id));
                 self.found(Reason::SilenceForgotten, id, detail);
@@ -68,6 +70,11 @@ fn run_of<'a>(order: &CheckOrder, answers: &'a Answers) -> Option<&'a UpgradeRun
 /// What every Alertmanager that answers knows, what has expired included.
 fn shown(answers: &Answers) -> impl Iterator<Item = &Silence> {
     answers.alertmanager.iter().filter_map(|it| it.silences.result.as_ref().ok()).flatten()
+}
+
+/// A silence that the run has kept, as Alertmanagers know it that have not lost its last change.
+fn known<'a>(record: &'a SilenceRecord, answers: &'a Answers) -> impl Iterator<Item = &'a Silence> {
+    shown(answers).filter(|silence| silence.id == record.id && silence.updated_at >= record.updated_at)
 }
 
 /// The silences in force that are about our ready alert.
@@ -90,9 +97,8 @@ fn kept<'a>(
 /// Whether an Alertmanager shows that it has expired, its own end is past by our clock and by an Alertmanager's, or a
 /// person lets it go. An expired silence never comes into force again: people get another one.
 fn is_over(record: &SilenceRecord, run: &UpgradeRun, answers: &Answers, now: Timestamp) -> bool {
-    let mut same = shown(answers).filter(|silence| silence.id == record.id);
     let dates = || answers.alertmanager.iter().filter_map(|it| it.silences.date);
-    same.any(|silence| silence.state == SilenceState::Expired)
+    known(record, answers).any(|silence| silence.state == SilenceState::Expired)
         || (record.ends_at <= now && dates().any(|date| record.ends_at <= date))
         || run.spec.accept_risks.contains(&word(&record.id))
 }
@@ -110,6 +116,7 @@ fn record(silence: &Silence) -> SilenceRecord {
         created_by: silence.created_by.clone(),
         comment: silence.comment.clone(),
         ends_at: silence.ends_at,
+        updated_at: silence.updated_at,
     }
 }
 

@@ -131,4 +131,22 @@ fn the_node_at_work_may_have_no_member_of_etcd() {
     assert_eq!(other, [(Reason::EtcdUnmeasured, MEMBERS[1].to_owned())]);
     let slow = judged(|samples| samples[0].value = 501.0);
     assert_eq!(slow, [(Reason::EtcdSlow, MEMBERS[0].to_owned())]);
+    // Its own member does not stand for another that was never scraped.
+    assert_eq!(judged(|samples| drop(samples.pop())), [(Reason::EtcdUnmeasured, PROMETHEUS.to_owned())]);
+}
+
+/// When the node at work goes, the member of a node that people have asked to leave is one of those that must go on.
+#[test]
+fn a_node_that_is_left_out_must_have_its_member_of_etcd() {
+    let judged = |break_it: fn(&mut Vec<Sample>)| {
+        let mut etcd = Etcd::well();
+        etcd.world.order.exempt = vec!["cp-1".into(), "cp-2".into()];
+        etcd.world.nodes()[1].internal_ip = Some("10.0.0.2".to_owned());
+        break_it(etcd.samples(0));
+        etcd.world.judged()
+    };
+    assert_eq!(judged(|_| ()), []);
+    let unknown = judged(|samples| samples[1].value = f64::NAN);
+    assert_eq!(unknown, [(Reason::EtcdUnmeasured, MEMBERS[1].to_owned())]);
+    assert_eq!(judged(|samples| drop(samples.remove(1))), [(Reason::EtcdUnmeasured, PROMETHEUS.to_owned())]);
 }

@@ -13,6 +13,7 @@ fn record(id: &str, ends_at: Timestamp) -> SilenceRecord {
         created_by: "ada".to_owned(),
         comment: "wait".to_owned(),
         ends_at,
+        updated_at: at(-60),
     }
 }
 
@@ -37,6 +38,17 @@ static FORGOTTEN_ROWS: &[Row] = &[
         |w| {
             keep(w, "s", at(1));
             w.alertmanager().silences.date = Some(at(2));
+        },
+        Reason::SilenceForgotten,
+        "s",
+    ),
+    (
+        "expired in a version from before its end was put off",
+        |w| {
+            keep(w, "s", at(3600));
+            let mut before = silence("s", "alertname", READY_ALERT, am::SilenceState::Expired);
+            (before.ends_at, before.updated_at) = (at(-1), at(-61));
+            w.silences().push(before);
         },
         Reason::SilenceForgotten,
         "s",
@@ -159,6 +171,21 @@ fn a_new_end_is_kept_and_of_many_those_that_end_last() {
     it.ends_at = at(1000);
     world.silences().push(it);
     assert_eq!(kept(&world).unwrap()[0], record("s", at(1000)));
+}
+
+#[test]
+fn an_end_that_was_put_off_outlives_an_alertmanager_that_has_lost_that() {
+    let mut world = World::well(Form::Start);
+    keep(&mut world, "s", at(3600));
+    let mut before = silence("s", "alertname", READY_ALERT, am::SilenceState::Active);
+    (before.ends_at, before.updated_at) = (at(60), at(-61));
+    world.silences().push(before);
+    assert_eq!(kept(&world), Some(vec![record("s", at(3600))]));
+    let mut newer = silence("s", "alertname", READY_ALERT, am::SilenceState::Active);
+    (newer.ends_at, newer.updated_at) = (at(30), at(-1));
+    world.silences().push(newer);
+    let expected = SilenceRecord { updated_at: at(-1), ..record("s", at(30)) };
+    assert_eq!(kept(&world), Some(vec![expected]), "people bring an end forward too");
 }
 
 #[test]

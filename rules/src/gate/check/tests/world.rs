@@ -232,6 +232,7 @@ pub(super) fn silence(id: &str, name: &str, value: &str, state: am::SilenceState
         created_by: "ada".into(),
         comment: "wait".into(),
         ends_at: at(3600),
+        updated_at: at(-60),
     }
 }
 
