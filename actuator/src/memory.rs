@@ -37,7 +37,7 @@ pub struct Memory {
     /// The version of the run that people were told of: that it cannot be read, or is not served.
     told_of: Option<String>,
     /// It could not be told once, and is told after the others.
-    told_in_vain: bool,
+    failed_to_tell: bool,
 }
 
 impl Memory {
@@ -106,13 +106,13 @@ impl Memory {
     /// People were not told after all.
     pub fn was_not_told(&mut self) {
         self.told_of = None;
-        self.told_in_vain = true;
+        self.failed_to_tell = true;
     }
 
-    /// Whether people could not be told once.
+    /// Whether telling people has failed before.
     #[must_use]
-    pub fn is_told_in_vain(&self) -> bool {
-        self.told_in_vain
+    pub fn has_failed_to_tell(&self) -> bool {
+        self.failed_to_tell
     }
 
     /// Everything, with its age now.

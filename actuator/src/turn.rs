@@ -197,7 +197,7 @@ impl Actuator {
         let mut newest_first: Vec<_> = elsewhere.iter().collect();
         let memories = &mut self.memories;
         newest_first.sort_by_key(|run| {
-            (memories.get(&run.uid).is_some_and(Memory::is_told_in_vain), Reverse(run.created_at))
+            (memories.get(&run.uid).is_some_and(Memory::has_failed_to_tell), Reverse(run.created_at))
         });
         let mut is_news = |run: &RunElsewhere| {
             memories.entry(run.uid.clone()).or_default().is_news(&run.generation.to_string())

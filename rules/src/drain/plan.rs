@@ -77,7 +77,7 @@ enum Fate {
 /// Plans the next batch for the pods of one node.
 ///
 /// `after` is the last pod of the batch before: the next one begins behind it, so that pods which a budget holds
-/// back never keep the others from being asked. `since` is when the node's step began.
+/// back never keep the others from being asked. `since` is when the drain began.
 #[must_use]
 pub fn plan(pods: &[Pod], policy: DrainPolicy, after: Option<&PodRef>, since: Timestamp) -> DrainPlan {
     let mut plan = DrainPlan { evict: vec![], waiting: vec![], leave: Leave::default(), blocked: vec![] };

@@ -117,7 +117,7 @@ impl Pod {
         }
     }
 
-    /// Whether it came to a node after the node's step had begun, though the node is cordoned: however often it is evicted,
+    /// Whether it came to a node after its drain had begun, though the node is cordoned: however often it is evicted,
     /// its owner and the scheduler may put it there again, the more so as the node is the emptiest. It is as a DaemonSet's.
     #[must_use]
     pub fn has_returned(&self, since: Timestamp) -> bool {

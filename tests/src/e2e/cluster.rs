@@ -33,6 +33,10 @@ const JOIN_TOKEN: &str = "e2e000.e2e0000000000000";
 const CERTIFICATE_KEY: &str = "e2e0000000000000000000000000000000000000000000000000000000000000";
 /// Where a site keeps its patches of kubeadm's manifests.
 pub(super) const PATCHES: &str = "/etc/kubernetes/patches";
+/// Where it wants a copy of each snapshot.
+pub(super) const BACKUP: &str = "/mnt/backup";
+/// What another vendor's repository is called, which is numbered like ours: it is on the machine itself, and offers nothing.
+const VENDOR: &str = "/srv/isv:/cri-o:/stable:/v1.35/deb";
 /// Such a patch: a lone API server is away for as long as it takes to end, which is 30 s otherwise.
 const PATCH: (&str, &str) =
     ("/etc/kubernetes/patches/kube-apiserver+strategic.yaml", "spec:\n  terminationGracePeriodSeconds: 3\n");
@@ -265,6 +269,9 @@ SystemdCgroup = false
         ("/etc/crictl.yaml", "runtime-endpoint: unix:///run/containerd/containerd.sock\n".to_owned()),
         ("/etc/hosts", format!("127.0.0.1 localhost\n{hosts}")),
         ("/etc/apt/sources.list.d/kubernetes.list", list),
+        ("/etc/apt/sources.list.d/cri-o.list", format!("deb [trusted=yes] file:{VENDOR}/ /\n")),
+        (&format!("{VENDOR}/Packages"), String::new()),
+        (&format!("{BACKUP}/README"), "copies of snapshots\n".to_owned()),
         (PATCH.0, PATCH.1.to_owned()),
     ]
     .map(|(path, text): (&str, String)| (path.to_owned(), text))

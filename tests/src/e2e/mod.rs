@@ -14,8 +14,10 @@
 
 mod cgroup;
 mod cluster;
+mod given_up;
 mod host;
 mod network;
+mod outcome;
 mod outside;
 mod probe;
 mod products;
@@ -128,6 +130,9 @@ async fn go(args: &Args, run: &Arc<RunFolder>) -> Result<u8> {
     let keep = |recording: &record::Recording| if record { record::write(recording) } else { Ok(()) };
     let mut recording = record::ask(&cluster, from, Some(to)).await?;
     keep(&recording)?;
+    if from.minor() != to.minor() {
+        given_up::give_up(&cluster, to, &mut report, &say).await?;
+    }
     upgrade::upgrade(&cluster, &mut products, to, probes, &mut report, &say).await?;
     if report.failed() == 0 && from.minor() != to.minor() {
         recording.extend(record::ask(&cluster, to, None).await?);

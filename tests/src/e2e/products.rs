@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use lockkeeper_rules::settings::{AlertSettings, Settings};
 use serde_json::json;
 
-use super::cluster::{Cluster, OUTSIDE, PATCHES, packages_url};
+use super::cluster::{BACKUP, Cluster, OUTSIDE, PATCHES, packages_url};
 use super::supplies::REPOSITORY;
 use crate::part::{Alertmanager, Prometheus, ScrapeAuth, ScrapeJob};
 use crate::product::Product;
@@ -47,6 +47,7 @@ fn settings() -> Settings {
         // The machines have just been booted.
         quiet_seconds: 0,
         soak_seconds: 10,
+        attempt_pause_seconds: 10,
         drain_seconds_max: 300,
         prometheus_job: "prometheus".to_owned(),
         alerts: AlertSettings { interval_seconds: 10, ..AlertSettings::default() },
@@ -93,6 +94,7 @@ impl Products {
                 },
                 "extraImages": [format!("{REPOSITORY}/busybox:1")],
             },
+            "etcd": {"snapshotDirectory": BACKUP},
         });
         let reached = Reached { packages: &url, kubeconfig: &kubeconfig };
         let mut actuator = wiring.actuator(&prometheus, &alertmanager, &reached, more);

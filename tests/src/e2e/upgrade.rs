@@ -10,6 +10,7 @@ use lockkeeper_rules::version::Version;
 use serde_json::json;
 
 use super::cluster::Cluster;
+use super::outcome::Before;
 use super::probe::{Counted, Probe};
 use super::products::Products;
 use super::report::Report;
@@ -23,6 +24,8 @@ const UPGRADE: Duration = Duration::from_secs(40 * 60);
 const STANDSTILL: Duration = Duration::from_secs(10 * 60);
 /// How long a killed actuator stays dead.
 const DEAD: Duration = Duration::from_secs(3);
+/// How long a service of a machine may take to stop or to start.
+const SERVICE: Duration = Duration::from_secs(30);
 /// How far `kubeadm upgrade apply` has got when the actuator is killed.
 const INTO_APPLY: Duration = Duration::from_secs(15);
 
@@ -40,12 +43,16 @@ enum Fault {
     KillInApply,
     /// Every SSH connection to the first worker is cut in its mutation.
     CutInMutate,
+    /// The last worker is not reached, and has not what prepare has fetched for it, when its turn comes.
+    Absent,
     /// The actuator is killed in the last worker's mutation.
     KillInMutate,
 }
 
 impl Fault {
     const ALL: [Self; 4] = [Self::KillInDrain, Self::KillInApply, Self::CutInMutate, Self::KillInMutate];
+    /// Where another worker comes before it.
+    const OF_SEVERAL_WORKERS: [Self; 1] = [Self::Absent];
 
     fn name(self) -> String {
         match self {
@@ -54,6 +61,7 @@ impl Fault {
                 format!("the actuator was killed {} s into kubeadm upgrade apply", INTO_APPLY.as_secs())
             }
             Self::CutInMutate => "SSH was cut in a worker's mutate".to_owned(),
+            Self::Absent => "the last worker had no sshd and nothing that was fetched when its turn came, and stayed in service".to_owned(),
             Self::KillInMutate => "the actuator was killed in a worker's mutate".to_owned(),
         }
     }
@@ -85,6 +93,7 @@ pub(super) async fn upgrade(
         steps: Steps::default(),
         faults: BTreeMap::new(),
         apply_since: None,
+        is_absent: false,
         shown: String::new(),
         moved_at: Instant::now(),
     };
@@ -98,7 +107,18 @@ pub(super) async fn upgrade(
     }
     report.figure("API", counted(api.counted()));
     report.claim(status.phase == RunPhase::Succeeded, "the run succeeds", format!("{:?}", status.phase));
-    for fault in Fault::ALL {
+    let mut faults_due = Fault::ALL.to_vec();
+    if cluster.shape.workers > 1 {
+        faults_due.extend(Fault::OF_SEVERAL_WORKERS);
+        let prepared = status.history.iter().filter(|it| it.step == "prepare" && it.event == "finished");
+        let prepared = prepared.count();
+        report.claim(
+            prepared == 2,
+            "a worker whose packages were gone was prepared again",
+            format!("{prepared} times"),
+        );
+    }
+    for fault in faults_due {
         let seen = faults.get(&fault).cloned();
         report.claim(seen.is_some(), fault.name(), seen.unwrap_or_else(|| "it never came to it".to_owned()));
     }
@@ -122,16 +142,18 @@ fn counted(it: Counted) -> String {
     )
 }
 
-/// When each step began and when it was last seen.
+/// When each step, and each stage of one, began and was last seen; once more for each time that it was begun.
 #[derive(Debug, Default)]
 struct Steps(Vec<(String, (Instant, Instant))>);
 
 impl Steps {
     fn see(&mut self, step: &str) {
         let now = Instant::now();
-        match self.0.iter_mut().find(|(name, _)| name == step) {
-            Some((_, (_, until))) => *until = now,
-            None => self.0.push((step.to_owned(), (now, now))),
+        let is_stage = |name: &str| name.starts_with(' ');
+        let before = self.0.iter_mut().rfind(|(name, _)| is_stage(name) == is_stage(step));
+        match before {
+            Some((name, (_, until))) if name == step => *until = now,
+            Some(_) | None => self.0.push((step.to_owned(), (now, now))),
         }
     }
 }
@@ -143,6 +165,7 @@ struct Follower<'a> {
     steps: Steps,
     faults: BTreeMap<Fault, String>,
     apply_since: Option<Instant>,
+    is_absent: bool,
     shown: String,
     moved_at: Instant,
 }
@@ -167,6 +190,7 @@ impl Follower<'_> {
                     return Ok(status.clone());
                 }
                 self.spoil(status).await?;
+                self.take_away(status).await?;
             }
             if begun.elapsed() > UPGRADE || self.moved_at.elapsed() > STANDSTILL {
                 let status = last.map(|status| serde_json::to_string_pretty(&status)).transpose()?;
@@ -226,6 +250,37 @@ impl Follower<'_> {
         }
     }
 
+    /// Takes the last worker away while the first is changed, until it is seen that its turn has come in vain.
+    async fn take_away(&mut self, status: &UpgradeRunStatus) -> Result<()> {
+        let workers = self.cluster.workers();
+        let (Some(first), Some(last)) = (workers.first(), workers.last()) else { return Ok(()) };
+        if workers.len() == 1 || self.faults.contains_key(&Fault::Absent) {
+            return Ok(());
+        }
+        let is_first = status.active.iter().any(|it| it.step == format!("worker/{}", first.name));
+        if is_first && !self.is_absent {
+            last.run("systemctl stop ssh && apt-get clean", SERVICE).await?;
+            // Connections that stand outlive their server.
+            let _none = last.cut_connections();
+            self.is_absent = true;
+        }
+        let is_waiting = status.waiting.as_ref().is_some_and(|it| {
+            it.step == format!("worker/{}", last.name)
+                && it.because.iter().any(|it| it.reason == "ssh_unreachable" && it.subject == last.name)
+        });
+        if self.is_absent && is_waiting {
+            let nodes = self.cluster.get(&["nodes"]).await?;
+            let is_cordoned = |node: &serde_json::Value| {
+                node["metadata"]["name"] == last.name.as_str() && node["spec"]["unschedulable"] == json!(true)
+            };
+            last.run("systemctl start ssh", SERVICE).await?;
+            if !nodes.iter().any(is_cordoned) {
+                self.came(Fault::Absent, last.name.clone());
+            }
+        }
+        Ok(())
+    }
+
     /// A worker may be done within two connections, each of them short: what is looked at now and then misses both.
     async fn spoil_mutate(&mut self, node: &str, is_last: bool) -> Result<()> {
         let begun = Instant::now();
@@ -259,138 +314,4 @@ impl Follower<'_> {
         (self.say)(&format!("ordered: {} ({seen})", fault.name()));
         self.faults.insert(fault, seen);
     }
-}
-
-/// What must be the same afterwards.
-struct Before {
-    holds: BTreeMap<String, String>,
-    cordons: BTreeMap<String, bool>,
-    coredns: String,
-}
-
-impl Before {
-    async fn look(cluster: &Cluster) -> Result<Self> {
-        let mut holds = BTreeMap::new();
-        for host in &cluster.hosts {
-            holds.insert(host.name.clone(), host.run("apt-mark showhold", Duration::from_secs(20)).await?);
-        }
-        Ok(Self { holds, cordons: cordons(cluster).await?, coredns: coredns(cluster).await? })
-    }
-
-    async fn compare(&self, cluster: &Cluster, to: &Version, report: &mut Report) -> Result<()> {
-        let after = Self::look(cluster).await?;
-        // An empty answer, before or after, is no proof of anything.
-        let machines = cluster.hosts.len();
-        let is_held = self.holds.values().all(|held| held.contains("kubeadm"));
-        report.claim(is_held && after.holds == self.holds, "the holds on packages are as they were", "");
-        report.claim(
-            after.cordons.len() == machines && after.cordons == self.cordons,
-            "no node is left cordoned",
-            format!("{:?}", after.cordons),
-        );
-        if cluster.shape.control_planes == 1 {
-            report.claim(
-                !after.coredns.is_empty() && after.coredns == self.coredns,
-                "CoreDNS is left alone, as its phase is skipped",
-                after.coredns.clone(),
-            );
-        }
-        let nodes = cluster.get(&["nodes"]).await?;
-        let versions: Vec<String> = nodes
-            .iter()
-            .map(|node| node["status"]["nodeInfo"]["kubeletVersion"].as_str().unwrap_or_default().to_owned())
-            .collect();
-        let target = to.to_string();
-        report.claim(
-            versions.len() == machines && versions.iter().all(|version| *version == target),
-            format!("every kubelet runs {target}"),
-            versions.join(", "),
-        );
-        for host in &cluster.hosts {
-            let ledger = host.read("/var/lib/lockkeeper/ledger").await?;
-            let count = |word: &str, about: &str| {
-                ledger.lines().filter(|line| line.starts_with(word) && line.contains(about)).count()
-            };
-            let name = &host.name;
-            let upgraded = count("did ", "kubeadm ");
-            report.claim(upgraded == 1, format!("kubeadm changed {name} once"), format!("{upgraded} times"));
-            let begun = count("start ", " upgrade-");
-            report.claim(begun == 1, format!("the unit of {name} was begun once"), format!("{begun} times"));
-        }
-        for host in cluster.control_planes() {
-            let manifest = host.read("/etc/kubernetes/manifests/kube-apiserver.yaml").await?;
-            report.claim(
-                manifest.contains("terminationGracePeriodSeconds: 3\n"),
-                format!("the site's own patch of the API server on {} is kept", host.name),
-                "",
-            );
-            // kubeadm's own trace: it keeps the manifests of before, in a new folder each time.
-            let folders =
-                "shopt -s nullglob; all=(/etc/kubernetes/tmp/kubeadm-backup-manifests-*); echo ${#all[@]}";
-            let folders = host.run(folders, Duration::from_secs(10)).await?;
-            let claim = format!("kubeadm put the manifests of {} aside once", host.name);
-            report.claim(folders.trim() == "1", claim, format!("{} times", folders.trim()));
-        }
-        servers_run(cluster, &target, report).await?;
-        pods_run(cluster, &target, report).await
-    }
-}
-
-/// Each API server is asked at its own machine: a balancer would hide one that stayed behind.
-async fn servers_run(cluster: &Cluster, target: &str, report: &mut Report) -> Result<()> {
-    for host in cluster.control_planes() {
-        let server = format!("--server=https://{}:6443", host.address);
-        let answer = cluster.kubectl(&["get", "--raw=/version", &server], "").await?;
-        let answer: serde_json::Value = serde_json::from_str(&answer)?;
-        let version = answer["gitVersion"].as_str().unwrap_or_default();
-        report.claim(
-            version == target,
-            format!("the API server of {} answers as {target}", host.name),
-            version,
-        );
-    }
-    Ok(())
-}
-
-/// What every machine runs in pods is of the target.
-async fn pods_run(cluster: &Cluster, target: &str, report: &mut Report) -> Result<()> {
-    // Its pods are replaced one after another, and nobody waits for that but us.
-    let rollout = ["rollout", "status", "daemonset/kube-proxy", "--namespace=kube-system", "--timeout=50s"];
-    let rollout = cluster.kubectl(&rollout, "").await;
-    let seen = rollout.as_ref().map_or_else(|error| format!("{error:#}"), |_| String::new());
-    report.claim(rollout.is_ok(), "kube-proxy is rolled out", seen);
-    let control_planes = cluster.control_planes().len();
-    for (label, name, count) in [
-        ("component", "kube-apiserver", control_planes),
-        ("component", "kube-controller-manager", control_planes),
-        ("component", "kube-scheduler", control_planes),
-        ("k8s-app", "kube-proxy", cluster.hosts.len()),
-    ] {
-        let selector = format!("--selector={label}={name}");
-        let pods = cluster.get(&["pods", "--namespace=kube-system", &selector]).await?;
-        let image = |pod: &serde_json::Value| {
-            pod["spec"]["containers"][0]["image"].as_str().unwrap_or_default().to_owned()
-        };
-        let images: Vec<String> = pods.iter().map(image).collect();
-        report.claim(
-            images.len() == count && images.iter().all(|image| image.ends_with(&format!(":{target}"))),
-            format!("each of {count} {name} is of {target}"),
-            images.join(", "),
-        );
-    }
-    Ok(())
-}
-
-async fn cordons(cluster: &Cluster) -> Result<BTreeMap<String, bool>> {
-    let nodes = cluster.get(&["nodes"]).await?;
-    let of = |node: &serde_json::Value| {
-        let name = node["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        (name, node["spec"]["unschedulable"] == json!(true))
-    };
-    Ok(nodes.iter().map(of).collect())
-}
-
-async fn coredns(cluster: &Cluster) -> Result<String> {
-    let words = ["get", "deployment/coredns", "--namespace=kube-system", "--output=jsonpath={..image}"];
-    cluster.kubectl(&words, "").await
 }
