@@ -11,12 +11,40 @@ use crate::reason::{Finding, Reason};
 
 /// How many findings may be accepted; whoever accepts more does not look any more.
 const ACCEPTS_MAX: usize = 100;
-/// The checks of which something may be accepted: what goes wrong there is seen afterwards and can be mended. Why
-/// the others are not here stands in docs/decisions/0013.
-pub const ACCEPTABLE_CHECKS: [&str; 7] =
-    ["addons", "cloud_controller_skew", "kernel", "removed_apis", "risks", "runtime", "stored_versions"];
-/// What may not be accepted of these checks either: it is no risk, but certain.
-pub const NEVER_ACCEPTED: [Reason; 1] = [Reason::RuntimeTooOld];
+/// The checks of which something may be accepted, and what of each: what goes wrong there is seen afterwards and can be
+/// mended. Why the others are not here stands in docs/decisions/0013.
+pub const ACCEPTABLE: [(&str, Of); 7] = [
+    ("addons", Of::Any),
+    ("cloud_controller_skew", Of::Any),
+    ("kernel", Of::Any),
+    ("removed_apis", Of::Any),
+    ("risks", Of::Any),
+    // That a kubelet does not start is no risk, but certain.
+    ("runtime", Of::AnyBut(&[Reason::RuntimeTooOld])),
+    ("stored_versions", Of::Any),
+];
+
+/// Which findings of a check may be accepted.
+#[derive(Debug, Clone, Copy)]
+pub enum Of {
+    /// Whatever blocks or holds.
+    Any,
+    /// The same without these.
+    AnyBut(&'static [Reason]),
+    /// These alone.
+    Only(&'static [Reason]),
+}
+
+/// Whether a finding of a check may be accepted, if it is known for certain.
+#[must_use]
+pub fn is_acceptable(check: &str, reason: Reason) -> bool {
+    let of = ACCEPTABLE.iter().find(|(name, _)| *name == check).map(|(_, of)| of);
+    of.is_some_and(|of| match of {
+        Of::Any => true,
+        Of::AnyBut(never) => !never.contains(&reason),
+        Of::Only(these) => these.contains(&reason),
+    })
+}
 
 /// One finding that a person accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,9 +71,10 @@ impl Accept {
     /// Whether a finding of a check is meant.
     #[must_use]
     pub fn means(&self, check: &str, finding: &Finding) -> bool {
-        let is_acceptable = ACCEPTABLE_CHECKS.contains(&check) && !NEVER_ACCEPTED.contains(&finding.reason);
         let is_meant = self.check == check && self.subject == finding.subject;
-        is_acceptable && is_meant && self.reason.is_none_or(|reason| reason == finding.reason)
+        is_acceptable(check, finding.reason)
+            && is_meant
+            && self.reason.is_none_or(|reason| reason == finding.reason)
     }
 
     /// When it ends: with its last day, in UTC.
@@ -107,7 +136,7 @@ impl Section for Accepts {
     fn schema() -> serde_json::Value {
         use schema::{day, filled, list, object, optional, required, words};
         let row = [
-            required("check", words("The check that finds it.", &ACCEPTABLE_CHECKS.map(|check| (check, ())))),
+            required("check", words("The check that finds it.", &ACCEPTABLE.map(|(check, _)| (check, ())))),
             required("subject", filled("What the finding is about, exactly as it is told.", "calico")),
             optional(
                 "reason",
@@ -130,11 +159,15 @@ impl Section for Accepts {
 fn accept(hand: &Hand<'_>) -> Option<Accept> {
     let fields = hand.fields()?;
     let check =
-        fields.required("check").and_then(|hand| hand.one_of(&ACCEPTABLE_CHECKS.map(|check| (check, check))));
+        fields.required("check").and_then(|hand| hand.one_of(&ACCEPTABLE.map(|(check, _)| (check, check))));
     let filled = |name: &str| fields.required(name).and_then(|hand| hand.filled());
     let subject = filled("subject");
     let reason = match fields.optional("reason") {
-        Some(hand) => hand.parsed("the code of a finding that may be accepted", code).map(Some),
+        Some(hand) => {
+            let may_be = |reason: &Reason| check.is_some_and(|check| is_acceptable(check, *reason));
+            let code = |text: &str| Reason::from_code(text).filter(may_be);
+            hand.parsed("the code of a finding of its check that may be accepted", code).map(Some)
+        }
         None => Some(None),
     };
     let (why, by) = (filled("why"), filled("by"));
@@ -142,10 +175,6 @@ fn accept(hand: &Hand<'_>) -> Option<Accept> {
     fields.finish();
     let check = check?.to_owned();
     Some(Accept { check, subject: subject?, reason: reason?, why: why?, by: by?, until: until? })
-}
-
-fn code(text: &str) -> Option<Reason> {
-    Reason::from_code(text).filter(|reason| !NEVER_ACCEPTED.contains(reason))
 }
 
 #[cfg(test)]
@@ -175,7 +204,7 @@ mod tests {
             (ROW.replace("by: ops, ", ""), "no by"),
             (ROW.replace("2026-09-30", "never"), "accept[0].until"),
             (format!("{ROW}, reason: nonsense"), "accept[0].reason"),
-            (format!("{ROW}, reason: runtime_too_old"), "accept[0].reason"),
+            (ROW.replace("addons", "runtime") + ", reason: runtime_too_old", "accept[0].reason"),
             (format!("{ROW}}}, {{{ROW}"), "expected one of addons calico"),
         ] {
             let said = load(&format!("{{{row}}}")).unwrap_err();
@@ -207,7 +236,6 @@ mod tests {
             ("addons", "calico", Reason::AddonRetired, false, true),
             ("addons", "calico-typha", Reason::AddonPinned, false, false),
             ("kernel", "calico", Reason::AddonPinned, false, false),
-            ("addons", "calico", Reason::RuntimeTooOld, false, false),
         ] {
             let finding = Finding::new(reason, subject, "");
             assert_eq!(
@@ -216,6 +244,9 @@ mod tests {
                 "{finding}"
             );
         }
+        let of_runtime = Accept { check: "runtime".to_owned(), ..any.clone() };
+        assert!(!of_runtime.means("runtime", &Finding::new(Reason::RuntimeTooOld, "calico", "")));
+        assert!(of_runtime.means("runtime", &Finding::new(Reason::RuntimeNotRecommended, "calico", "")));
         let never = Accept { check: "path".to_owned(), subject: "cp-1".to_owned(), ..any.clone() };
         assert!(!never.means("path", &Finding::new(Reason::TargetDowngrade, "cp-1", "")));
     }

@@ -33,7 +33,7 @@ use self::tree::Tree;
 use crate::reason::{Finding, Reason};
 use crate::version::Minor;
 
-pub use accept::{ACCEPTABLE_CHECKS, Accept, Accepts, NEVER_ACCEPTED};
+pub use accept::{ACCEPTABLE, Accept, Accepts, is_acceptable};
 pub(crate) use addon::last_part;
 pub use addon::{
     Addon, AddonVersion, Addons, Agree, CeilingRaisedBy, Claim, Coverage, Detection, Fit, Floors, IfAbsent,

@@ -25,7 +25,7 @@ fn without(check: Check, accepts: &[&Accept], used: &mut [bool]) -> Check {
     if check.is_final {
         return check;
     }
-    let Check { id, status, scope, source, evidence, findings, classes, mut notes, is_final } = check;
+    let Check { id, status, findings, classes, mut notes, .. } = check;
     let found = findings.len();
     let (mut left, mut left_classes) = (Vec::new(), Vec::new());
     for (class, finding) in classes.into_iter().zip(findings) {
@@ -44,7 +44,7 @@ fn without(check: Check, accepts: &[&Accept], used: &mut [bool]) -> Check {
     }
     let is_changed = left.len() < found;
     let status = if is_changed { left_classes.iter().copied().max().unwrap_or(Status::Pass) } else { status };
-    Check { id, status, scope, source, evidence, findings: left, classes: left_classes, notes, is_final }
+    Check { status, findings: left, classes: left_classes, notes, ..check }
 }
 
 /// The first row that means a finding; each that does is used.

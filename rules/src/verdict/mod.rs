@@ -128,6 +128,17 @@ pub struct Evidence {
     pub age_seconds: u64,
 }
 
+/// One thing that a check has recognised and that is in nobody's way: what its pass is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Recognised {
+    /// What it is, such as an add-on, a webhook or a budget.
+    pub subject: String,
+    /// What is known of it.
+    pub detail: String,
+    /// The page that tells so; empty where the cluster itself does.
+    pub source: String,
+}
+
 /// One check with what it found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
@@ -148,6 +159,9 @@ pub struct Check {
     pub classes: Vec<Status>,
     /// What is good to know and in nobody's way.
     pub notes: Vec<Finding>,
+    /// What it has recognised, by subject, so that a pass can be held against what a person knows to be there.
+    #[serde(skip)]
+    pub recognised: Vec<Recognised>,
     /// A block of this check stands whatever an unread source would say.
     #[serde(rename = "final")]
     pub is_final: bool,

@@ -14,6 +14,7 @@ fn check(status: Status, is_final: bool) -> Check {
         findings: Vec::new(),
         classes: Vec::new(),
         notes: Vec::new(),
+        recognised: Vec::new(),
         is_final,
     }
 }

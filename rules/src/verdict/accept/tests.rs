@@ -1,6 +1,6 @@
 use super::super::{Answer, CHECK_IDS, Evidence, Scope, Verdict};
 use super::*;
-use crate::matrix::{ACCEPTABLE_CHECKS, NEVER_ACCEPTED};
+use crate::matrix::is_acceptable;
 
 fn row(check: &str, subject: &str, reason: Option<Reason>, until: &str) -> Accept {
     let until = until.parse().unwrap();
@@ -18,6 +18,7 @@ fn check(id: &'static str, found: &[(Status, Reason, &str)]) -> Check {
         findings: found.iter().map(|(_, reason, subject)| Finding::new(*reason, *subject, "seen")).collect(),
         classes: found.iter().map(|(class, ..)| *class).collect(),
         notes: Vec::new(),
+        recognised: Vec::new(),
         is_final: id == "path",
     }
 }
@@ -124,9 +125,5 @@ pub(in super::super) fn of_everything(verdict: &Verdict) -> Vec<Accept> {
 pub(in super::super) fn is_beyond_accepting(check: &Check) -> bool {
     assert!(CHECK_IDS.contains(&check.id));
     let mut classed = check.classes.iter().zip(&check.findings);
-    classed.any(|(class, finding)| {
-        *class == Status::Unknown
-            || !ACCEPTABLE_CHECKS.contains(&check.id)
-            || NEVER_ACCEPTED.contains(&finding.reason)
-    })
+    classed.any(|(class, finding)| *class == Status::Unknown || !is_acceptable(check.id, finding.reason))
 }

@@ -28,7 +28,7 @@ pub use addons::{Way, addon_workloads, not_covered, way};
 
 use std::collections::BTreeMap;
 
-use super::{Case, Check, Evidence, Scope, Status};
+use super::{Case, Check, Evidence, Recognised, Scope, Status};
 use crate::matrix::Part;
 use crate::reason::{Finding, Reason};
 use crate::snapshot::{ApiServer, Node, Source, Unusable};
@@ -62,6 +62,7 @@ pub(super) struct Outcome {
     /// The class of each finding.
     classes: Vec<Status>,
     notes: Vec<Finding>,
+    recognised: Vec<Recognised>,
 }
 
 impl Outcome {
@@ -74,6 +75,12 @@ impl Outcome {
     /// With what is good to know and in nobody's way.
     fn noting(self, notes: Vec<Finding>) -> Self {
         Self { notes, ..self }
+    }
+
+    /// With what was recognised.
+    fn recognising(self, mut recognised: Vec<Recognised>) -> Self {
+        recognised.sort_unstable();
+        Self { recognised, ..self }
     }
 
     /// Something could not be read.
@@ -104,13 +111,13 @@ impl Outcome {
         let each =
             classes.zip(by_class).flat_map(|(class, found)| found.into_iter().map(move |it| (class, it)));
         let (classes, findings) = each.unzip();
-        Self { status, evidence, findings, classes, notes: Vec::new() }
+        Self { status, evidence, findings, classes, notes: Vec::new(), recognised: Vec::new() }
     }
 
     fn into_check(self, of: &Definition) -> Check {
-        let Self { status, evidence, findings, classes, notes } = self;
+        let Self { status, evidence, findings, classes, notes, recognised } = self;
         let Definition { id, scope, is_final, source, check: _ } = *of;
-        Check { id, status, scope, source, evidence, findings, classes, notes, is_final }
+        Check { id, status, scope, source, evidence, findings, classes, notes, recognised, is_final }
     }
 
     /// A block stands, whatever else could not be read: for a check that is final.
