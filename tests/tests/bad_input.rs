@@ -367,7 +367,7 @@ async fn exporter_says(world: &World, up: bool, words: &str) {
     } else {
         assert!(verdict.starts_with("v1.36.3: UNKNOWN"), "{verdict}");
         assert!(
-            verdict.contains("source_unreadable packages") && verdict.contains("packages.url"),
+            verdict.contains("offered: source_unreadable (1)") && verdict.contains("packages.url"),
             "{verdict}"
         );
     }

@@ -109,7 +109,7 @@ impl Cluster {
     /// What the command says of flags, with the exporter's rights.
     fn says(&self, target: &str) -> Said {
         let child = Command::new(parts::own("lockkeeper-exporter").unwrap())
-            .args(["verdict", target, "--output=json"])
+            .args(["verdict", target, "--output=json", "--verbose"])
             .arg(format!("--kubeconfig={}", self.api.kubeconfig(User::Exporter).display()))
             .arg(format!("--matrix={}", self.facts.display()))
             .stdin(Stdio::null())

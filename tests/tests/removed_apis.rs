@@ -43,7 +43,7 @@ async fn checks(world: &World, target: &str) -> Result<Vec<Value>> {
     let kubeconfig = world.control_plane.lock().await.apiserver.kubeconfig(User::Exporter);
     let config = world.folder.write("removed-apis.json", world.exporter.config.to_string())?;
     let output = Command::new(parts::own("lockkeeper-exporter")?)
-        .args(["verdict", target, "--output=json"])
+        .args(["verdict", target, "--output=json", "--verbose"])
         .arg(format!("--kubeconfig={}", kubeconfig.display()))
         .arg(format!("--config.file={}", config.display()))
         .output()
@@ -104,7 +104,7 @@ async fn a_call_of_what_goes_blocks_the_minor_and_an_api_server_that_forgets_it_
     // The exporter has asked, too.
     let asked = || async {
         let page = world.exporter.get(&format!("/verdict?target={MINOR}")).await?;
-        Ok(page.contains("note: api_proof_short cp-1").then_some(()))
+        Ok(page.contains("note removed_apis: api_proof_short (1)").then_some(()))
     };
     world.wait_for("the exporter to note the proof", 90, asked).await;
 

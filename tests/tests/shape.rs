@@ -45,7 +45,7 @@ async fn a_budget_that_is_never_satisfied_blocks_until_it_is_gone() {
     tells(&world, "v1.36.3: SAFE", &["disruption_budgets", "webhooks", "volume_plugins"]).await;
 
     world.deploy(&Workload::new("guarded", 2).min_available(2)).await.unwrap();
-    let words = ["pdb_blocked default/guarded", "wants 2 of 2 pods healthy", "relax the budget"];
+    let words = ["pdb_blocked (1)", "default/guarded: wants 2 of 2 pods healthy", "relax the budget"];
     tells(&world, "v1.36.3: BLOCKED", &words).await;
     let budgets: Api<PodDisruptionBudget> = Api::namespaced(world.kube.clone(), "default");
     let patch = |spec: Value| Patch::Merge(json!({"spec": spec}));
@@ -55,7 +55,8 @@ async fn a_budget_that_is_never_satisfied_blocks_until_it_is_gone() {
     let twice = json!({"metadata": {"name": "again"},
         "spec": {"maxUnavailable": "50%", "selector": {"matchLabels": {"app": "guarded"}}}});
     budgets.create(&PostParams::default(), &serde_json::from_value(twice).unwrap()).await.unwrap();
-    tells(&world, "v1.36.3: BLOCKED", &["pdb_blocked Deployment default/guarded", "again, guarded"]).await;
+    tells(&world, "v1.36.3: BLOCKED", &["pdb_blocked (1)", "Deployment default/guarded: ", "again, guarded"])
+        .await;
     budgets.delete("guarded", &DeleteParams::default()).await.unwrap();
     tells(&world, "v1.36.3: SAFE", &[]).await;
 }
@@ -70,7 +71,12 @@ async fn a_volume_of_a_plugin_that_is_gone_is_named() {
         "capacity": {"storage": "1Gi"}, "rbd": {"image": "i", "monitors": ["10.0.0.1"]}}});
     volumes.create(&PostParams::default(), &serde_json::from_value(old).unwrap()).await.unwrap();
     // The cluster runs a minor that does not have it: nothing is lost that is not lost already.
-    tells(&world, "v1.36.3: SAFE", &["volume_plugin_gone PersistentVolume old", "is gone since 1.31"]).await;
+    tells(
+        &world,
+        "v1.36.3: SAFE",
+        &["volume_plugin_gone (1)", "PersistentVolume old: ", "is gone since 1.31"],
+    )
+    .await;
 }
 
 /// A custom resource with two versions, of which v1 is stored if asked for.
@@ -99,10 +105,13 @@ async fn a_version_that_is_stored_and_not_served_blocks_until_it_is_no_longer_st
     tells(&world, "v1.36.3: SAFE", &["stored_versions"]).await;
     // The API server itself writes down that both are stored.
     lay(widgets(true, true)).await;
-    let old = "note: stored_version_old widgets.example.com: objects may still be stored as v1beta1, the storage version is v1";
-    tells(&world, "v1.36.3: SAFE", &[old]).await;
+    let old = "widgets.example.com: objects may still be stored as v1beta1, the storage version is v1";
+    tells(&world, "v1.36.3: SAFE", &["note stored_versions: stored_version_old (1)", old]).await;
     lay(widgets(true, false)).await;
-    let words = ["block: stored_version_unserved widgets.example.com: objects may be stored as v1beta1"];
+    let words = [
+        "block stored_versions: stored_version_unserved (1)",
+        "widgets.example.com: objects may be stored as v1beta1",
+    ];
     tells(&world, "v1.36.3: BLOCKED", &words).await;
     let migrated = Patch::Merge(json!({"status": {"storedVersions": ["v1"]}}));
     definitions.patch_status("widgets.example.com", &PatchParams::default(), &migrated).await.unwrap();
@@ -316,6 +325,7 @@ fn asked(kubeconfig: &Path, config: &Path) -> Result<(String, Vec<Check>)> {
             "verdict",
             TARGET,
             "--output=json",
+            "--verbose",
             &flag("kubeconfig", kubeconfig),
             &flag("config.file", config),
         ])

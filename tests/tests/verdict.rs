@@ -97,13 +97,13 @@ async fn the_exit_code_is_the_verdict_and_a_saved_cluster_gives_the_same() {
     );
     ends(&none, 3, "", "$KUBECONFIG: cannot use the kubeconfig /nonexistent/first");
     let unasked = ask("v1.36.3", &[&kubeconfig, &alone]);
-    ends(&unasked, 3, "source_unreadable api_requests: no Prometheus", "");
+    ends(&unasked, 3, "api_requests: no Prometheus", "");
     until_safe(&world, || ask("v1.36.3", &[&kubeconfig, &alone, &prometheus])).await;
     ends(&ask("v1.36.3", &[&from, &config, &prometheus]), 3, "", "--prometheus");
 
     ends(&ask("v1.36.0", &[&kubeconfig, &config]), 2, "v1.36.0: BLOCKED, exit code 2", "");
     let blind = ask("v1.36.3", &[&kubeconfig]);
-    ends(&blind, 3, "source_unreadable packages", "");
+    ends(&blind, 3, "packages: ", "");
     ends(&ask("nonsense", &[&kubeconfig]), 3, "", "nonsense");
     s34_the_variable_of_the_first_gate_is_ignored_and_a_warning_says_so(&[&kubeconfig, &config]);
     ends(&ask("v1.36.3", &["--from=/nonexistent/saved"]), 3, "", "/nonexistent/saved");

@@ -31,7 +31,7 @@ use crate::read::prometheus::Prometheus;
 use crate::read::witness::WitnessConfig;
 use crate::saved::Saved;
 use crate::serve::judged::Judgement;
-use crate::serve::verdict::{Report, uncovered};
+use crate::serve::verdict::{Detail, Report, uncovered};
 use crate::telemetry::chain;
 
 /// How long all of it may take.
@@ -49,6 +49,9 @@ pub(super) struct VerdictArgs {
     /// How the answer is written.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
+    /// Tells everything: every subject, what each check has read and recognised, and how old all of it is.
+    #[arg(long)]
+    verbose: bool,
     /// The kubeconfig; without it those of $KUBECONFIG, as kubectl reads them, and else the pod's service account.
     #[arg(long, value_name = "FILE", conflicts_with = "from")]
     kubeconfig: Option<PathBuf>,
@@ -137,7 +140,8 @@ fn told(args: &VerdictArgs, matrix: &Matrix, saved: &Saved, settings: &Settings)
     let case = Case { snapshot, inventory, matrix, settings, now: *now };
     let judgements = [Arc::new(Judgement::of(&args.target, &case))];
     let uncovered = uncovered(inventory, matrix);
-    let report = Report::new(&judgements, &uncovered, &case);
+    let detail = if args.verbose { Detail::Verbose } else { Detail::Short };
+    let report = Report::new(&judgements, &uncovered, &case, detail);
     let text = match args.output {
         Output::Text => report.text(),
         Output::Json => report.json(),
@@ -257,7 +261,7 @@ mod tests {
         };
         let (text, exit) = tell(&saved, &["v1.36.3"]);
         assert_eq!(exit, Exit::Unknown);
-        assert!(text.contains("source_unreadable packages"), "{text}");
+        assert!(text.contains("offered: source_unreadable (1)"), "{text}");
         let (json, exit) = tell(&saved, &["v1.36.3", "--output=json"]);
         let document: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!((exit, document["verdicts"][0]["exit_code"].as_u64()), (Exit::Unknown, Some(3)));

@@ -9,7 +9,7 @@ use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::Snapshot;
 
 use super::http::{reply, text};
-use super::verdict::Report;
+use super::verdict::{Detail, Report};
 use super::view::View;
 use super::words::html;
 use super::{metrics, status};
@@ -96,13 +96,13 @@ fn judged(request: &Parts, view: &View, site: &Site, now: Timestamp) -> Response
     if !view.is_complete() {
         return text(StatusCode::SERVICE_UNAVAILABLE, unread(view));
     }
-    let asked = match target(request.uri.query().unwrap_or_default()) {
+    let (asked, detail) = match asked(request.uri.query().unwrap_or_default()) {
         Ok(asked) => asked,
         Err(why) => return text(StatusCode::BAD_REQUEST, why),
     };
     let case = view.case(&site.settings, now);
     let judgements = view.judge(asked.as_deref(), &case);
-    let report = Report::new(&judgements, view.uncovered(), &case);
+    let report = Report::new(&judgements, view.uncovered(), &case, detail);
     if accepts(&request.headers, "application/json") {
         reply(StatusCode::OK, "application/json", report.json())
     } else if accepts(&request.headers, "text/html") {
@@ -115,22 +115,24 @@ fn judged(request: &Parts, view: &View, site: &Site, now: Timestamp) -> Response
 /// The longest query that is looked at.
 const QUERY_BYTES_MAX: usize = 1_024;
 
-fn target(query: &str) -> Result<Option<String>, &'static str> {
+/// The target, if one is named, and how much is wanted.
+fn asked(query: &str) -> Result<(Option<String>, Detail), &'static str> {
     if query.len() > QUERY_BYTES_MAX {
         return Err("the query is too long\n");
     }
     let url = reqwest::Url::parse(&format!("http://exporter/?{query}"))
         .map_err(|_error| "the query cannot be read\n")?;
-    let mut target = None;
+    let (mut target, mut detail) = (None, Detail::Short);
     for (key, value) in url.query_pairs() {
-        if key != "target" {
-            return Err("the only parameter is target, such as ?target=v1.36.3\n");
-        }
-        if target.replace(value.into_owned()).is_some() {
-            return Err("target is given twice\n");
+        match key.as_ref() {
+            "target" if target.is_some() => return Err("target is given twice\n"),
+            "target" => target = Some(value.into_owned()),
+            "verbose" if value.is_empty() => detail = Detail::Verbose,
+            "verbose" => return Err("verbose has no value: ?verbose\n"),
+            _ => return Err("the parameters are target and verbose, such as ?target=v1.36.3&verbose\n"),
         }
     }
-    Ok(target)
+    Ok((target, detail))
 }
 
 /// Ready once everything has been read; afterwards it stays so, or a Service would drop the exporter just when it
@@ -153,7 +155,7 @@ fn unread(view: &View) -> String {
 fn landing(headers: &HeaderMap, view: &View, site: &Site, now: Timestamp) -> Response<Full<Bytes>> {
     let case = view.case(&site.settings, now);
     let judgements = view.judge(None, &case);
-    let report = Report::new(&judgements, view.uncovered(), &case);
+    let report = Report::new(&judgements, view.uncovered(), &case, Detail::Short);
     if !accepts(headers, "text/html") {
         return text(
             StatusCode::OK,
@@ -162,7 +164,8 @@ fn landing(headers: &HeaderMap, view: &View, site: &Site, now: Timestamp) -> Res
     }
     let metrics = html(&site.telemetry_path);
     let head = format!(
-        "<p><a href=\"{metrics}\">metrics</a> <a href=\"/verdict\">verdict</a> <a href=\"/rules\">rules</a> \
+        "<p><a href=\"{metrics}\">metrics</a> <a href=\"/verdict\">verdict</a> \
+         <a href=\"/verdict?verbose\">everything</a> <a href=\"/rules\">rules</a> \
          <a href=\"/livez\">livez</a> <a href=\"/readyz\">readyz</a></p>\n<p>{}</p>\n{}",
         html(&running(&view.snapshot)),
         report.html(),
@@ -336,14 +339,16 @@ mod tests {
                 "GET",
                 "/verdict",
                 200,
-                "\nv1.36.3  safe     0         0     0        0\nv1.37.0  unknown ",
+                "nothing is in the way: open an UpgradeRun to v1.36.3\n\nv1.37.0: UNKNOWN",
             ),
+            (true, "GET", "/verdict?verbose&target=v1.36.3", 200, "\nsources\n"),
+            (true, "GET", "/verdict?verbose=1", 400, "verbose has no value"),
             (true, "GET", "/verdict?target=1.36.3", 200, "1.36.3: SAFE"),
             (true, "GET", "/verdict?target=1.35.0", 200, "BLOCKED"),
             (true, "GET", "/verdict?target=v1.36.3%2Bx", 200, "v1.36.3+x"),
-            (true, "GET", "/verdict?target=nonsense", 200, "checks could not be made)"),
+            (true, "GET", "/verdict?target=nonsense", 200, "checks could not be made"),
             (true, "GET", "/verdict", 200, "waits for watchdog_missing (60 s)\n    -> look at the path"),
-            (true, "GET", "/verdict?goal=1.36.3", 400, "only parameter is target"),
+            (true, "GET", "/verdict?goal=1.36.3", 400, "parameters are target and verbose"),
             (true, "GET", "/verdict?target=1.36.3&target=1.37.0", 400, "twice"),
             (false, "GET", "/verdict", 503, "nodes: not read yet"),
             (false, "GET", "/verdict?target=nonsense", 503, "not everything"),
@@ -388,7 +393,7 @@ mod tests {
         let browser = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
         let page = get(true, "GET", "/verdict?target=1.36.3", &browser);
         assert_eq!(page.headers[header::CONTENT_TYPE], "text/html; charset=utf-8");
-        assert!(page.text().contains("<h2>1.36.3: SAFE, exit code 0</h2>"), "{}", page.text());
+        assert!(page.text().contains("<h2>1.36.3: SAFE, exit code 0, judged 0 s ago at "), "{}", page.text());
         let page = get(true, "GET", "/", &browser);
         assert_eq!(page.headers[header::CONTENT_TYPE], "text/html; charset=utf-8");
         assert!(page.text().contains("<a href=\"/verdict\">"));

@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use lockkeeper_rules::api::Hold;
 use lockkeeper_rules::bridge::{Bridge, BridgeStep};
-use lockkeeper_rules::verdict::{Answer, Check, Evidence, Way};
+use lockkeeper_rules::verdict::{Answer, Evidence, Recognised, Way};
 
-use super::{DataAge, Report, Shown};
+use super::group::{Group, Subject};
+use super::{CheckShown, DataAge, Detail, Report, Shown};
 use crate::serve::status::{RunStatus, SourceStatus};
 use crate::serve::words::ago;
 
@@ -23,44 +24,39 @@ pub(super) enum Block {
 }
 
 impl Report<'_> {
+    /// The heads of all answers first, then what each of them is made of.
     pub(super) fn blocks(&self) -> Vec<Block> {
-        let mut blocks: Vec<Block> = self.summary().into_iter().collect();
-        for one in &self.verdicts {
-            one.tell(&mut blocks);
+        let is_verbose = self.detail == Detail::Verbose;
+        let mut blocks: Vec<Block> = self.verdicts.iter().flat_map(|one| one.head(self.at)).collect();
+        if self.verdicts.is_empty() {
+            blocks.push(Block::Line(0, self.no_target()));
         }
-        self.tell_uncovered(&mut blocks);
+        for one in &self.verdicts {
+            one.tell(self.verdicts.len() > 1, is_verbose, &mut blocks);
+        }
         for run in &self.runs {
             tell_run(run, self.at, &mut blocks);
         }
-        blocks.push(Block::Title("data".to_owned()));
-        blocks.push(Block::Table(ages(&self.data)));
-        blocks.push(Block::Prose(1, format!("from {}", self.matrix.files.join(", "))));
+        if is_verbose {
+            self.tell_uncovered(&mut blocks);
+            blocks.push(Block::Title("data".to_owned()));
+            blocks.push(Block::Table(ages(&self.data)));
+            blocks.push(Block::Prose(1, format!("from {}", self.matrix.files.join(", "))));
+            blocks.push(Block::Title("sources".to_owned()));
+            blocks.extend(self.sources.iter().map(|source| tell_source(source, self.at)));
+        }
         let refused = self.matrix.refused.iter();
         blocks.extend(refused.map(|mistake| Block::Prose(1, format!("newer files REFUSED: {mistake}"))));
-        blocks.push(Block::Title("sources".to_owned()));
-        blocks.extend(self.sources.iter().map(|source| tell_source(source, self.at)));
         blocks
     }
 
-    /// Several answers side by side; a single one speaks for itself.
-    fn summary(&self) -> Option<Block> {
-        match self.verdicts.len() {
-            0 => {
-                let why = if self.is_offer_known {
-                    "no newer version is published"
-                } else {
-                    "what is published is not known"
-                };
-                Some(Block::Line(0, format!("no target: {why}; ask with ?target=v1.36.3")))
-            }
-            1 => None,
-            _ => {
-                let head = row(["TARGET", "VERDICT", "BLOCKING", "HELD", "UNKNOWN", "EXIT CODE"]);
-                Some(Block::Table(
-                    std::iter::once(head).chain(self.verdicts.iter().map(Shown::row)).collect(),
-                ))
-            }
-        }
+    fn no_target(&self) -> String {
+        let why = if self.is_offer_known {
+            "no newer version is published"
+        } else {
+            "what is published is not known"
+        };
+        format!("no target: {why}; ask with ?target=v1.36.3")
     }
 
     fn tell_uncovered(&self, blocks: &mut Vec<Block>) {
@@ -75,58 +71,82 @@ impl Report<'_> {
 }
 
 impl Shown<'_> {
-    fn row(&self) -> Vec<String> {
-        use lockkeeper_rules::verdict::Status::{Block, Hold, Unknown};
-        let count = |class| self.verdict.checks.iter().filter(|check| check.has(class)).count().to_string();
-        vec![
-            self.verdict.target.clone(),
-            self.verdict.verdict.name().to_owned(),
-            count(Block),
-            count(Hold),
-            count(Unknown),
-            self.exit_code.to_string(),
-        ]
+    /// The answer, and what to do first.
+    fn head(&self, now: Timestamp) -> [Block; 2] {
+        let Self { target, verdict, exit_code, computed_at, next_step, blind, .. } = self;
+        let blind = match (verdict, blind.len()) {
+            (Answer::Unknown, _) | (_, 0) => String::new(),
+            (_, 1) => ", 1 check could not be made".to_owned(),
+            (_, many) => format!(", {many} checks could not be made"),
+        };
+        let word = verdict.name().to_uppercase();
+        let age = ago(*computed_at, now);
+        let head =
+            format!("{target}: {word}, exit code {exit_code}, judged {age} ago at {computed_at:.0}{blind}");
+        [Block::Title(head), Block::Prose(1, format!("next: {next_step}"))]
     }
 
-    fn tell(&self, blocks: &mut Vec<Block>) {
-        let (verdict, blind) = (self.verdict, self.blind.len());
-        let note = if blind > 0 && verdict.verdict != Answer::Unknown {
-            format!(" ({blind} checks could not be made)")
-        } else {
-            String::new()
-        };
-        let word = verdict.verdict.name().to_uppercase();
-        blocks.push(Block::Title(format!("{}: {word}, exit code {}{note}", verdict.target, self.exit_code)));
-        // The ages below are counted from then.
-        blocks.push(Block::Line(1, format!("judged at {:.0}", verdict.computed_at)));
-        let width = verdict.checks.iter().map(|check| check.id.len()).max().unwrap_or(0);
-        for check in &verdict.checks {
-            tell_check(check, width, blocks);
+    fn tell(&self, is_one_of_many: bool, is_verbose: bool, blocks: &mut Vec<Block>) {
+        if is_one_of_many {
+            blocks.push(Block::Title(format!("{}: {}", self.target, self.verdict.name().to_uppercase())));
+        }
+        for group in &self.in_the_way {
+            tell_group(group, blocks);
         }
         if let Some(way) = self.way {
             tell_way(way, blocks);
         }
         let why = self.way_error.as_ref();
         blocks.extend(why.map(|why| Block::Prose(1, format!("plan: not known: {why}"))));
+        for group in &self.notes {
+            tell_group(group, blocks);
+        }
+        if !self.passed.is_empty() {
+            let (passed, all) = (self.passed.len(), self.checks.len());
+            let names = self.passed.join(", ");
+            blocks.push(Block::Prose(1, format!("passed, {passed} of {all}: {names}")));
+        }
+        if is_verbose {
+            let width = self.checks.iter().map(|check| check.id.len()).max().unwrap_or(0);
+            blocks.push(Block::Prose(1, "checks, with what each has read".to_owned()));
+            for check in &self.checks {
+                tell_check(check, width, blocks);
+            }
+        }
+    }
+}
+
+/// One reason with its subjects.
+fn tell_group(group: &Group<'_>, blocks: &mut Vec<Block>) {
+    let Group { check, class, reason, meaning, remedy, source, count, subjects } = group;
+    let class = class.map_or("note", |class| class.name());
+    blocks.push(Block::Prose(1, format!("{class} {check}: {} ({count}): {meaning}", reason.code())));
+    for Subject { subject, detail } in subjects {
+        let words = [*subject, *detail].into_iter().filter(|word| !word.is_empty());
+        blocks.push(Block::Prose(2, words.collect::<Vec<_>>().join(": ")));
+    }
+    if group.more() > 0 {
+        blocks.push(Block::Prose(2, format!("and {} more: ask with ?verbose, or --verbose", group.more())));
+    }
+    if group.class.is_some() {
+        blocks.push(Block::Prose(2, format!("-> {remedy}")));
+        if !source.is_empty() {
+            blocks.push(Block::Prose(2, format!("the rule: {source}")));
+        }
     }
 }
 
 /// The width is that of the longest name of a check.
-fn tell_check(check: &Check, width: usize, blocks: &mut Vec<Block>) {
+fn tell_check(check: &CheckShown<'_>, width: usize, blocks: &mut Vec<Block>) {
     let evidence: Vec<String> = check.evidence.iter().map(read).collect();
     blocks.push(Block::Prose(
-        1,
+        2,
         format!("{:<8} {:<width$} {}", check.status.name(), check.id, evidence.join(", ")),
     ));
-    for (class, finding) in check.classed() {
-        // One check may find several things, and its status is only the most careful of them.
-        blocks.push(Block::Prose(2, format!("{}: {finding}", class.name())));
-        blocks.push(Block::Prose(3, format!("-> {}", finding.reason.entry().remedy)));
+    for Recognised { subject, detail, source } in check.rest.iter().flat_map(|rest| rest.recognised) {
+        let words = [subject, detail, source].into_iter().filter(|word| !word.is_empty());
+        blocks.push(Block::Prose(3, words.map(String::as_str).collect::<Vec<_>>().join(": ")));
     }
-    if !check.findings.is_empty() && !check.source.is_empty() {
-        blocks.push(Block::Prose(2, format!("the rule: {}", check.source)));
-    }
-    blocks.extend(check.notes.iter().map(|note| Block::Prose(2, format!("note: {note}"))));
 }
 
 fn read(evidence: &Evidence) -> String {

@@ -10,6 +10,7 @@
 
 mod blocks;
 mod draw;
+mod group;
 
 use std::sync::Arc;
 
@@ -18,9 +19,12 @@ use jiff::civil::Date;
 use lockkeeper_rules::inventory::{Inventory, Workload};
 use lockkeeper_rules::matrix::Matrix;
 use lockkeeper_rules::reason::Finding;
-use lockkeeper_rules::verdict::{Case, Check, Status, Verdict, Way, not_covered};
+use lockkeeper_rules::verdict::{
+    Answer, Case, Check, Evidence, Recognised, Scope, Status, Verdict, Way, not_covered,
+};
 use serde::Serialize;
 
+use self::group::Group;
 use super::judged::Judgement;
 use super::status::{self, RunStatus, SourceStatus};
 use crate::exit::Exit;
@@ -39,36 +43,67 @@ pub struct Report<'a> {
     /// Whether it is known what is published.
     #[serde(skip)]
     is_offer_known: bool,
+    #[serde(skip)]
+    detail: Detail,
+}
+
+/// How much is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// What stands in the way, what is noted, and which checks have passed.
+    Short,
+    /// Everything: every subject, what each check has read and recognised, and how old all of it is.
+    Verbose,
 }
 
 /// A verdict with what makes it easy to act on.
 #[derive(Debug, Serialize)]
 struct Shown<'a> {
-    #[serde(flatten)]
-    verdict: &'a Verdict,
+    target: &'a str,
+    verdict: Answer,
     /// What the command line ends with.
     exit_code: u8,
+    computed_at: Timestamp,
+    age_seconds: u64,
+    /// What to do first.
+    next_step: String,
+    in_the_way: Vec<Group<'a>>,
+    notes: Vec<Group<'a>>,
+    /// The checks that have passed.
+    passed: Vec<&'a str>,
     /// The checks that could not be made, so that a block does not hide them.
     blind: Vec<&'a str>,
-    /// Every finding with all that a person needs to clear it.
-    in_the_way: Vec<InTheWay<'a>>,
+    checks: Vec<CheckShown<'a>>,
     /// The steps to the target; nothing if it is no version, or if they are not known.
     way: Option<&'a Way>,
     /// Why they are not known.
     way_error: Option<String>,
 }
 
-/// A finding, from which check it is, what clears it, and which page tells the rule.
+/// What a check says, and what it has read.
 #[derive(Debug, Serialize)]
-struct InTheWay<'a> {
-    check: &'a str,
-    /// `block`, `hold` or `unknown`.
-    class: Status,
-    #[serde(flatten)]
-    finding: &'a Finding,
-    remedy: &'static str,
-    /// Empty where the detail names its own.
+struct CheckShown<'a> {
+    id: &'a str,
+    status: Status,
+    scope: Scope,
+    #[serde(rename = "final")]
+    is_final: bool,
+    /// The page that tells the rule; empty where each finding names its own.
     source: &'a str,
+    evidence: &'a [Evidence],
+    /// The rest, where everything is asked for.
+    #[serde(flatten)]
+    rest: Option<Rest<'a>>,
+}
+
+/// What a check has found, one by one, and what it has recognised.
+#[derive(Debug, Serialize)]
+struct Rest<'a> {
+    findings: &'a [Finding],
+    /// What each finding is, in their order.
+    classes: &'a [Status],
+    notes: &'a [Finding],
+    recognised: &'a [Recognised],
 }
 
 /// The workloads that look like add-ons and that no row judges.
@@ -100,11 +135,16 @@ struct DataAge {
 impl<'a> Report<'a> {
     /// Tells these verdicts on a case, and the workloads of it that are [`uncovered`].
     #[must_use]
-    pub fn new(judgements: &'a [Arc<Judgement>], uncovered: &'a [String], case: &Case<'a>) -> Self {
+    pub fn new(
+        judgements: &'a [Arc<Judgement>],
+        uncovered: &'a [String],
+        case: &Case<'a>,
+        detail: Detail,
+    ) -> Self {
         let packages = &case.snapshot.packages;
         Self {
             at: case.now,
-            verdicts: judgements.iter().map(|judgement| shown(judgement, case)).collect(),
+            verdicts: judgements.iter().map(|judgement| shown(judgement, case, detail)).collect(),
             not_covered: NotCovered::of(uncovered, case),
             matrix: Files {
                 files: &case.matrix.files,
@@ -114,6 +154,7 @@ impl<'a> Report<'a> {
             runs: status::runs(case.snapshot),
             sources: status::sources(case.snapshot, case.inventory),
             is_offer_known: packages.value.is_some() && packages.error.is_none(),
+            detail,
         }
     }
 
@@ -138,28 +179,53 @@ impl<'a> Report<'a> {
     }
 }
 
-fn shown<'a>(judgement: &'a Judgement, case: &Case<'_>) -> Shown<'a> {
+fn shown<'a>(judgement: &'a Judgement, case: &Case<'_>, detail: Detail) -> Shown<'a> {
     let verdict = &judgement.verdict;
     let (way, way_error) = match judgement.way(case) {
         Some(Ok(way)) => (Some(way), None),
         Some(Err(finding)) => (None, Some(finding.to_string())),
         None => (None, None),
     };
+    let is_verbose = detail == Detail::Verbose;
+    let in_the_way = group::in_the_way(verdict, is_verbose);
+    let check = |check: &'a Check| {
+        let Check { id, status, scope, source, evidence, findings, classes, notes, recognised, is_final } =
+            check;
+        let rest = is_verbose.then_some(Rest { findings, classes, notes, recognised });
+        CheckShown { id, status: *status, scope: *scope, is_final: *is_final, source, evidence, rest }
+    };
+    let passed = verdict.checks.iter().filter(|check| check.status == Status::Pass);
     Shown {
-        verdict,
+        target: &verdict.target,
+        verdict: verdict.verdict,
         exit_code: Exit::from(verdict.verdict).code(),
+        computed_at: verdict.computed_at,
+        age_seconds: u64::try_from(case.now.duration_since(verdict.computed_at).as_secs()).unwrap_or(0),
+        next_step: next_step(verdict, &in_the_way),
+        notes: group::notes(verdict, is_verbose),
+        passed: passed.map(|check| check.id).collect(),
         blind: verdict.blind().map(|check| check.id).collect(),
-        in_the_way: verdict.checks.iter().flat_map(in_the_way).collect(),
+        checks: verdict.checks.iter().map(check).collect(),
+        in_the_way,
         way,
         way_error,
     }
 }
 
-fn in_the_way(check: &Check) -> impl Iterator<Item = InTheWay<'_>> {
-    check.classed().map(|(class, finding)| {
-        let remedy = finding.reason.entry().remedy;
-        InTheWay { check: check.id, class, finding, remedy, source: check.source }
-    })
+/// What to do first, in one line.
+fn next_step(verdict: &Verdict, in_the_way: &[Group<'_>]) -> String {
+    let Some(first) = in_the_way.first() else {
+        return match verdict.verdict {
+            Answer::Safe => format!("nothing is in the way: open an UpgradeRun to {}", verdict.target),
+            Answer::Blocked | Answer::Held | Answer::Unknown => {
+                "no check says what is in the way: report it as a fault".to_owned()
+            }
+        };
+    };
+    let subject = first.subjects.first().map_or("", |it| it.subject);
+    let subject = if subject.is_empty() { first.check } else { subject };
+    let beside = if first.count > 1 { format!(" and {} more", first.count - 1) } else { String::new() };
+    format!("{subject}{beside}: {}", first.remedy)
 }
 
 impl<'a> NotCovered<'a> {

@@ -46,46 +46,80 @@ fn cluster() -> Cluster {
 }
 
 fn told<T>(targets: &[&str], tell: impl FnOnce(&Report<'_>) -> T) -> T {
-    told_of(&cluster(), targets, tell)
+    told_of(&cluster(), targets, Detail::Short, tell)
 }
 
-fn told_of<T>(cluster: &Cluster, targets: &[&str], tell: impl FnOnce(&Report<'_>) -> T) -> T {
+fn told_of<T>(cluster: &Cluster, targets: &[&str], detail: Detail, tell: impl FnOnce(&Report<'_>) -> T) -> T {
     let Cluster { snapshot, inventory, matrix, settings, now } = cluster;
     let case = Case { snapshot, inventory, matrix, settings, now: *now };
     let judgements: Vec<_> = targets.iter().map(|target| Arc::new(Judgement::of(target, &case))).collect();
-    tell(&Report::new(&judgements, &uncovered(inventory, matrix), &case))
+    tell(&Report::new(&judgements, &uncovered(inventory, matrix), &case, detail))
 }
 
 #[test]
-fn one_target_is_told_with_checks_plan_gaps_and_the_age_of_the_data() {
+fn the_answer_and_the_next_step_come_first_and_what_passed_in_one_line() {
     let text = told(&["v1.37.0"], |report| report.text());
-    let head = "v1.37.0: UNKNOWN, exit code 3\n  judged at 2026-11-22T03:04:05Z\n";
+    let head = "v1.37.0: UNKNOWN, exit code 3, judged 0 s ago at 2026-11-22T03:04:05Z\n  next: ";
     assert!(text.starts_with(head), "{text}");
-    for words in [
-        "  unknown  kubelet_skew",
-        "  pass     offered               3 packages (0 s old)",
-        "    unknown: source_unreadable",
-        "    block: addon_upgrade_needed net: 1.1.0 fits up to 1.36",
-        "      -> ",
-        "    the rule: https://kubernetes.io/releases/version-skew-policy/\n",
+    let places = [
+        "  unknown path: source_unreadable (1): ",
+        "  block addons: addon_upgrade_needed (1): ",
+        "    net: 1.1.0 fits up to 1.36",
+        "    -> ",
         "  plan\n    1. upgrade net from 1.1.0 to at least 1.2.0\n    2. upgrade Kubernetes from 1.36 to 1.37\n",
+        "  note addons: addon_not_covered (1): ",
+        "    DaemonSet kube-system/own<b>",
+        "  passed, ",
+    ]
+    .map(|words| text.find(words).unwrap_or_else(|| panic!("{words:?} is not in\n{text}")));
+    assert!(places.is_sorted(), "{text}");
+    assert!(text.contains("    the rule: https://kubernetes.io/releases/version-skew-policy/\n"), "{text}");
+    assert!(!text.contains('\u{1b}') && !text.contains("\nsources\n"), "{text}");
+    let passed = text.lines().find(|line| line.starts_with("  passed, ")).unwrap();
+    assert!(passed.contains("target") && passed.contains("offered"), "{passed}");
+}
+
+#[test]
+fn everything_is_told_where_it_is_asked_for() {
+    let text = told_of(&cluster(), &["v1.37.0"], Detail::Verbose, |report| report.text());
+    for words in [
+        "  checks, with what each has read\n",
+        "    unknown  kubelet_skew",
+        "    pass     offered               3 packages (0 s old)",
         "\nnot covered: they look like add-ons, and no row judges them\n  DaemonSet kube-system/own<b>",
         "\ndata\nSECTION ",
         "\nsources\n  nodes              never proven; FAILS: not read yet\n",
     ] {
         assert!(text.contains(words), "{words:?} in\n{text}");
     }
-    assert!(!text.contains('\u{1b}'));
 }
 
 #[test]
-fn several_targets_are_laid_side_by_side_first() {
+fn many_subjects_of_one_reason_are_one_group_that_counts_those_it_does_not_name() {
+    let mut cluster = cluster();
+    let more = (0..30).map(|number| workload("kube-system", &format!("own-{number:02}"), "own/thing:v7"));
+    cluster.inventory.workloads.value.as_mut().unwrap().extend(more);
+    let of = |detail| {
+        let json = told_of(&cluster, &["v1.37.0"], detail, |report| report.json());
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let notes = json["verdicts"][0]["notes"].as_array().unwrap().clone();
+        notes.into_iter().find(|group| group["reason"] == "addon_not_covered").unwrap()
+    };
+    let counted =
+        |group: &serde_json::Value| (group["count"].as_u64(), group["subjects"].as_array().unwrap().len());
+    assert_eq!(counted(&of(Detail::Short)), (Some(31), 20));
+    assert_eq!(counted(&of(Detail::Verbose)), (Some(31), 31));
+    let text = told_of(&cluster, &["v1.37.0"], Detail::Short, |report| report.text());
+    assert!(text.contains("    and 11 more: ask with ?verbose, or --verbose\n"), "{text}");
+}
+
+#[test]
+fn the_heads_of_several_answers_come_before_what_they_are_made_of() {
     let text = told(&["v1.36.3", "v1.37.0"], |report| report.text());
-    assert!(
-        text.starts_with("TARGET   VERDICT  BLOCKING  HELD  UNKNOWN  EXIT CODE\nv1.36.3  unknown  "),
-        "{text}"
-    );
-    assert!(text.contains("\nv1.36.3: UNKNOWN") && text.contains("\nv1.37.0: UNKNOWN"), "{text}");
+    let places =
+        ["v1.36.3: UNKNOWN, exit", "v1.37.0: UNKNOWN, exit", "\nv1.36.3: UNKNOWN\n", "\nv1.37.0: UNKNOWN\n"]
+            .map(|words| text.find(words).unwrap_or_else(|| panic!("{words:?} is not in\n{text}")));
+    assert!(places.is_sorted(), "{text}");
     assert!(told(&[], |report| report.text()).starts_with("no target: no newer version is published"));
 }
 
@@ -108,8 +142,12 @@ fn programs_are_told_all_of_it() {
     assert_eq!(first["way"]["bridge"]["plan"][0]["addon"]["to"], "1.2.0");
     assert_eq!(first["blind"].as_array().unwrap()[0], "path", "{first:#}");
     let row = first["in_the_way"].as_array().unwrap().iter().find(|row| row["check"] == "addons").unwrap();
-    assert_eq!([&row["class"], &row["reason"], &row["subject"]], ["block", "addon_upgrade_needed", "net"]);
-    let detail = row["detail"].as_str().unwrap();
+    assert_eq!([&row["class"], &row["reason"]], ["block", "addon_upgrade_needed"]);
+    assert_eq!((row["count"].as_u64(), &row["subjects"][0]["subject"]), (Some(1), &"net".into()));
+    let detail = row["subjects"][0]["detail"].as_str().unwrap();
+    assert!(!first["next_step"].as_str().unwrap().is_empty() && first["age_seconds"] == 0, "{first:#}");
+    assert_eq!(first["checks"][0]["status"], "pass");
+    assert!(first["checks"][0].get("recognised").is_none());
     let words =
         ["1.1.0 fits up to 1.36", "1.37 is asked for", "upgrade it to >= 1.2.0", "https://example.com/net"];
     assert!(words.iter().all(|word| detail.contains(word)), "{detail}");
@@ -125,15 +163,17 @@ fn programs_are_told_all_of_it() {
 #[test]
 fn newer_files_that_were_refused_are_told_also_where_nothing_is_asked() {
     let mut cluster = cluster();
-    assert!(!told_of(&cluster, &[], |report| report.text()).contains("REFUSED"));
+    assert!(!told_of(&cluster, &[], Detail::Short, |report| report.text()).contains("REFUSED"));
     cluster.matrix.refused = Matrix::load(&[("mine.yaml", "schema: 2\n")]).unwrap_err();
-    let text = told_of(&cluster, &[], |report| report.text());
+    let text = told_of(&cluster, &[], Detail::Short, |report| report.text());
     let words =
         "\n  newer files REFUSED: mine.yaml:1:1: the file: found no as_of, expected the field as_of\n";
     assert!(text.contains(words), "{text}");
     let json: serde_json::Value =
-        serde_json::from_str(&told_of(&cluster, &["v1.36.3"], |report| report.json())).unwrap();
+        serde_json::from_str(&told_of(&cluster, &["v1.36.3"], Detail::Short, |report| report.json()))
+            .unwrap();
     assert_eq!(json["matrix"]["files"].as_array().unwrap().last().unwrap(), "mine.yaml");
     assert_eq!(json["matrix"]["refused"].as_array().unwrap().len(), 1);
-    assert_eq!(json["verdicts"][0]["checks"][2]["findings"][0]["reason"], "matrix_refused");
+    let groups = json["verdicts"][0]["in_the_way"].as_array().unwrap();
+    assert!(groups.iter().any(|group| group["check"] == "matrix" && group["reason"] == "matrix_refused"));
 }
