@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use crate::snapshot::ETCD;
 
 /// The flags whose values are kept.
-pub const KEPT: [&str; 6] = [
+pub const KEPT: [&str; 7] = [
     "feature-gates",
+    "enable-aggregator-routing",
     "enable-admission-plugins",
     "disable-admission-plugins",
     "admission-control",

@@ -53,4 +53,5 @@ pub mod skew;
 pub mod snapshot;
 pub mod verdict;
 pub mod version;
+pub mod webhook_calls;
 pub mod yaml;

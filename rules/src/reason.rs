@@ -118,6 +118,7 @@ pub enum Reason {
     WebhookOnOneNode,
     WebhookUnseen,
     WebhookOutside,
+    WebhookUnproven,
     WebhookExact,
     VolumePluginGone,
     VolumesNotRead,
@@ -704,8 +705,8 @@ impl Reason {
             ),
             Self::WebhookDead => entry(
                 "webhook_dead",
-                "nobody answers a webhook, and what it is asked about is refused",
-                "start its pods, or delete the configuration",
+                "nobody answers a webhook where it is asked, and what it is asked about is refused",
+                "start its pods or mend the port of its Service, or delete the configuration",
             ),
             Self::WebhookOnOneNode => entry(
                 "webhook_on_one_node",
@@ -715,13 +716,19 @@ impl Reason {
             ),
             Self::WebhookUnseen => entry(
                 "webhook_unseen",
-                "the Service of a webhook was not looked at yet",
+                "nobody knows who answers a webhook",
                 "wait a moment; then look at the exporter's right to get Services and list EndpointSlices",
             ),
             Self::WebhookOutside => entry(
                 "webhook_outside",
-                "a webhook is answered outside the cluster, where nobody here can look",
+                "a webhook is answered where nobody here can look, and its calls prove that it answers",
                 "look whether it answers while nodes are drained",
+            ),
+            Self::WebhookUnproven => entry(
+                "webhook_unproven",
+                "nobody here can see whether a webhook answers, and its calls do not prove it",
+                "let it be asked, such as by kubectl run --dry-run=server where it is asked about pods, with every API server \
+                 scraped; name the port in its container; or look at it yourself, and accept it by name until a day",
             ),
             Self::WebhookExact => entry(
                 "webhook_exact",
@@ -1276,6 +1283,7 @@ impl Reason {
         Self::WebhookOnOneNode,
         Self::WebhookUnseen,
         Self::WebhookOutside,
+        Self::WebhookUnproven,
         Self::WebhookExact,
         Self::VolumePluginGone,
         Self::VolumesNotRead,

@@ -4,7 +4,7 @@ use lockkeeper_rules::api_requests::{self, ForEach};
 use lockkeeper_rules::matrix::Matrix;
 use lockkeeper_rules::version::{Minor, Version};
 use lockkeeper_rules::{
-    alertmanager, command_line, helm, kubelet, manifests, packages, prometheus, risk, yaml,
+    alertmanager, command_line, helm, kubelet, manifests, packages, prometheus, risk, webhook_calls, yaml,
 };
 use peak_alloc::PeakAlloc;
 use proptest::prelude::*;
@@ -121,6 +121,10 @@ proptest! {
             let [scraped, proven, now, window, requests] = [(); 5].map(|()| samples.clone());
             let answers = ForEach { scraped, proven, now, window, requests };
             let _said = (api_requests::read(86_400, &answers).is_ok(), risk::is_present(samples).is_ok());
+            let two = || [samples.clone(), samples.clone()];
+            let answers =
+                webhook_calls::ForEach { scraped: samples.clone(), answered: two(), failed: two() };
+            let _said = webhook_calls::read(&answers).is_ok();
         }
         let _said = prometheus::rules(&bytes).is_ok();
         let _said = (prometheus::runtime_info(&bytes).is_ok(), prometheus::error_text(&bytes));

@@ -137,7 +137,7 @@ async fn a_webhook_without_somebody_who_stays_blocks_and_each_lost_source_blinds
     world.deploy(&Workload::new("spare", 1)).await.unwrap();
     let deployments: Api<Deployment> = Api::namespaced(world.kube.clone(), "default");
     deployments.create(&PostParams::default(), &serde_json::from_value(hook()).unwrap()).await.unwrap();
-    let words = ["webhook_on_one_node", "Deployment default/hook with 1 replicas", "different nodes"];
+    let words = ["webhook_on_one_node", "Deployment default/hook with 1 replica", "different nodes"];
     tells(&world, "v1.36.3: BLOCKED", &words).await;
     let two = Patch::Merge(json!({"spec": {"replicas": 2}}));
     deployments.patch("hook", &PatchParams::default(), &two).await.unwrap();
@@ -147,6 +147,63 @@ async fn a_webhook_without_somebody_who_stays_blocks_and_each_lost_source_blinds
     let one = Patch::Merge(json!({"spec": {"replicas": 0}}));
     deployments.patch("hook", &PatchParams::default(), &one).await.unwrap();
     tells(&world, "v1.36.3: BLOCKED", &["webhook_dead"]).await;
+    configurations.delete("guard", &DeleteParams::default()).await.unwrap();
+    tells(&world, "v1.36.3: SAFE", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_blocks_unless_somebody_answers_where_it_is_asked() {
+    let mut world =
+        World::builder().without_products().start().await.unwrap_or_else(|error| panic!("{error:#}"));
+    world.exporter.start().await.unwrap_or_else(|error| panic!("{error:#}"));
+    let services: Api<Service> = Api::namespaced(world.kube.clone(), "default");
+    let service = json!({"metadata": {"name": "hook"}, "spec": {"selector": {"app": "hook"},
+        "ports": [{"port": 443, "targetPort": "webhook"}]}});
+    services.create(&PostParams::default(), &serde_json::from_value(service).unwrap()).await.unwrap();
+    let mut deployment = hook();
+    deployment["spec"]["replicas"] = json!(2);
+    deployment["spec"]["template"]["spec"]["containers"][0]["ports"] =
+        json!([{"name": "webhook", "containerPort": 9443}]);
+    let deployments: Api<Deployment> = Api::namespaced(world.kube.clone(), "default");
+    deployments.create(&PostParams::default(), &serde_json::from_value(deployment).unwrap()).await.unwrap();
+    let configurations: Api<ValidatingWebhookConfiguration> = Api::all(world.kube.clone());
+    configurations.create(&PostParams::default(), &serde_json::from_value(webhook()).unwrap()).await.unwrap();
+    tells(&world, "v1.36.3: SAFE", &[]).await;
+
+    let asked_at = async |client: Value| {
+        let mut changed = webhook();
+        changed["webhooks"][0]["clientConfig"] = client;
+        let patch = Patch::Merge(json!({"webhooks": changed["webhooks"]}));
+        configurations.patch("guard", &PatchParams::default(), &patch).await.unwrap();
+    };
+    let at_port = |port: u16| json!({"service": {"namespace": "default", "name": "hook", "port": port}});
+    asked_at(at_port(8443)).await;
+    let words = ["webhook_dead", "Service default/hook has no port 8443/TCP, only 443/TCP", "mend the port"];
+    tells(&world, "v1.36.3: BLOCKED", &words).await;
+    asked_at(at_port(443)).await;
+    tells(&world, "v1.36.3: SAFE", &[]).await;
+
+    let leads_to = async |target: Value| {
+        let ports = json!([{"port": 443, "protocol": "TCP", "targetPort": target}]);
+        let patch = Patch::Merge(json!({"spec": {"ports": ports}}));
+        services.patch("hook", &PatchParams::default(), &patch).await.unwrap();
+    };
+    leads_to(json!("https")).await;
+    let words = ["webhook_dead", "leads to targetPort https, which none of its 2 ready endpoints has"];
+    tells(&world, "v1.36.3: BLOCKED", &words).await;
+    leads_to(json!(9444)).await;
+    let words = ["webhook_unproven", "targetPort 9444, which no container of Deployment default/hook names"];
+    tells(&world, "v1.36.3: BLOCKED", &words).await;
+    leads_to(json!(9443)).await;
+    tells(&world, "v1.36.3: SAFE", &[]).await;
+
+    asked_at(json!({"url": "https://hooks.example/"})).await;
+    let words = [
+        "webhook_unproven ValidatingWebhookConfiguration guard/evictions.guard.example",
+        "it is asked at https://hooks.example/; it has answered no call within an hour",
+        "pods/eviction in kube-system, default",
+    ];
+    tells(&world, "v1.36.3: BLOCKED", &words).await;
     configurations.delete("guard", &DeleteParams::default()).await.unwrap();
     tells(&world, "v1.36.3: SAFE", &[]).await;
 }

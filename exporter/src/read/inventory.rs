@@ -281,7 +281,7 @@ mod tests {
             "metadata": {"name": "widgets.example.com"},
             "spec": {"group": "example.com", "scope": "Namespaced", "names": {"kind": "Widget", "plural": "widgets"},
                 "conversion": {"strategy": "Webhook", "webhook": {"conversionReviewVersions": ["v1"],
-                    "clientConfig": {"service": {"namespace": "n", "name": "s"}}}},
+                    "clientConfig": {"service": {"namespace": "n", "name": "s", "port": 9443}}}},
                 "versions": [{"name": "v1beta1", "served": false, "storage": false}, {"name": "v1", "served": true, "storage": true}]},
             "status": {"storedVersions": ["v1beta1", "v1"]}});
         let definition = convert(&serde_json::from_value(object).unwrap());
@@ -292,6 +292,6 @@ mod tests {
         );
         assert_eq!(definition.stored, ["v1beta1", "v1"]);
         let service = ServiceName { namespace: "n".to_owned(), name: "s".to_owned() };
-        assert_eq!(definition.converter, Some(Backend::Service(service)));
+        assert_eq!(definition.converter, Some(Backend::Service { service, port: Some(9443) }));
     }
 }

@@ -9,23 +9,23 @@ use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use k8s_openapi::api::admissionregistration::v1 as admission;
 use k8s_openapi::api::core::v1 as core;
-use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as extensions;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use lockkeeper_rules::inventory::{
-    Backend, Definition, LeadsTo, Namespace, ServiceName, Webhook, WebhookBackend, WebhookConfiguration,
-    WebhookKind, WebhookRule, webhook_services,
+    Backend, Definition, Namespace, ServiceName, Webhook, WebhookBackend, WebhookConfiguration, WebhookKind,
+    WebhookRule, webhook_services,
 };
 use lockkeeper_rules::labels::Selector;
-use lockkeeper_rules::name::NodeName;
 use lockkeeper_rules::snapshot::Source;
 use tokio::sync::Notify;
 
 use super::budget::selector;
 use super::list::list_all;
 use super::polled::Polled;
+use super::service::leads_to;
 use super::shown::shown_url;
 use super::watch::{Watched, values};
 use super::workload::joined;
@@ -39,6 +39,8 @@ const PAUSE_UNKNOWN: Duration = Duration::from_millis(200);
 const DEADLINE: Duration = Duration::from_secs(10);
 /// How many Services are asked for. A cluster has a handful of webhooks; each costs two small requests.
 const SERVICES_MAX: usize = 200;
+/// The port of a Service that is asked where nothing is said.
+const PORT: i32 = 443;
 /// How many are asked for at the same time.
 const AT_ONCE: usize = 8;
 
@@ -80,21 +82,22 @@ pub(super) fn namespace(object: &core::Namespace) -> Option<Namespace> {
 pub(super) fn converter(object: &extensions::CustomResourceDefinition) -> Option<Backend> {
     let conversion = object.spec.conversion.as_ref().filter(|it| it.strategy == "Webhook")?;
     let client = conversion.webhook.as_ref()?.client_config.as_ref()?;
-    let service = client.service.as_ref().map(|it| (it.namespace.as_str(), it.name.as_str()));
+    let service = client.service.as_ref().map(|it| (it.namespace.as_str(), it.name.as_str(), it.port));
     Some(answers(service, client.url.as_deref()))
 }
 
 fn backend(client: &admission::WebhookClientConfig) -> Backend {
-    let service = client.service.as_ref().map(|it| (it.namespace.as_str(), it.name.as_str()));
+    let service = client.service.as_ref().map(|it| (it.namespace.as_str(), it.name.as_str(), it.port));
     answers(service, client.url.as_deref())
 }
 
 /// The API server takes one of the two.
-fn answers(service: Option<(&str, &str)>, url: Option<&str>) -> Backend {
+fn answers(service: Option<(&str, &str, Option<i32>)>, url: Option<&str>) -> Backend {
     match service {
-        Some((namespace, name)) => {
-            Backend::Service(ServiceName { namespace: namespace.to_owned(), name: name.to_owned() })
-        }
+        Some((namespace, name, port)) => Backend::Service {
+            service: ServiceName { namespace: namespace.to_owned(), name: name.to_owned() },
+            port: port.unwrap_or(PORT).try_into().ok(),
+        },
         None => Backend::Url(shown_url(url.unwrap_or_default())),
     }
 }
@@ -205,22 +208,6 @@ async fn one(client: &Client, service: ServiceName, deadline: Duration) -> Resul
     Ok(WebhookBackend { leads_to: leads_to(object.as_ref(), &slices), service })
 }
 
-fn leads_to(service: Option<&core::Service>, slices: &[EndpointSlice]) -> LeadsTo {
-    let Some(service) = service else { return LeadsTo::Nowhere };
-    let spec = service.spec.as_ref();
-    if spec.and_then(|spec| spec.type_.as_deref()) == Some("ExternalName") {
-        return LeadsTo::Outside;
-    }
-    // What does not say counts as ready, as for whoever routes to it.
-    let is_ready =
-        |it: &&Endpoint| it.conditions.as_ref().is_none_or(|conditions| conditions.ready != Some(false));
-    let ready = slices.iter().flat_map(|slice| &slice.endpoints).filter(is_ready);
-    LeadsTo::Endpoints {
-        selector: spec.and_then(|spec| spec.selector.clone()).unwrap_or_default(),
-        ready: ready.map(|it| it.node_name.clone().map(NodeName)).collect(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -246,8 +233,14 @@ mod tests {
         let plain = read(&json!({}));
         assert!(plain.fails_closed && !plain.is_exact && !plain.has_conditions, "as where nothing is said");
         assert_eq!(plain.namespaces, Selector::Every(vec![]));
-        let service = ServiceName { namespace: "n".to_owned(), name: "s".to_owned() };
-        assert_eq!(plain.backend, Backend::Service(service));
+        let service = || ServiceName { namespace: "n".to_owned(), name: "s".to_owned() };
+        assert_eq!(plain.backend, Backend::Service { service: service(), port: Some(443) });
+        for port in [9443, 0, 70_000] {
+            let client = json!({"service": {"namespace": "n", "name": "s", "port": port}});
+            let backend = read(&json!({"clientConfig": client})).backend;
+            let port = (port < 65_536).then_some(port).and_then(|port| port.try_into().ok());
+            assert_eq!(backend, Backend::Service { service: service(), port });
+        }
         let full = read(&json!({"failurePolicy": "Ignore", "matchPolicy": "Exact",
             "matchConditions": [{"name": "c", "expression": "true"}],
             "clientConfig": {"url": "https://user:secret@hooks.example/path?token=secret"},
@@ -258,28 +251,12 @@ mod tests {
     }
 
     #[test]
-    fn a_service_leads_to_its_ready_endpoints() {
-        let service = |spec: Value| serde_json::from_value(json!({"metadata": {}, "spec": spec})).unwrap();
-        let slices: Vec<EndpointSlice> = serde_json::from_value(json!([
-            {"addressType": "IPv4", "metadata": {}, "endpoints": [
-                {"addresses": ["10.0.0.1"], "nodeName": "a", "conditions": {"ready": true}},
-                {"addresses": ["10.0.0.2"], "nodeName": "b", "conditions": {"ready": false}}]},
-            {"addressType": "IPv4", "metadata": {}, "endpoints": [
-                {"addresses": ["10.0.0.3"], "nodeName": "c"}, {"addresses": ["10.0.0.4"], "conditions": {}}]},
-        ]))
-        .unwrap();
-        assert_eq!(leads_to(None, &slices), LeadsTo::Nowhere);
-        assert_eq!(leads_to(Some(&service(json!({"type": "ExternalName"}))), &[]), LeadsTo::Outside);
-        let found = leads_to(Some(&service(json!({"selector": {"app": "w"}}))), &slices);
-        let LeadsTo::Endpoints { selector, ready } = found else { panic!("{found:?}") };
-        assert_eq!(selector.into_iter().collect::<Vec<_>>(), [("app".to_owned(), "w".to_owned())]);
-        assert_eq!(ready, [Some("a".into()), Some("c".into()), None]);
-    }
-
-    #[test]
     fn too_many_services_are_an_error_and_unknown_ones_are_not_asked_for() {
         let webhook = |name: usize| Webhook {
-            backend: Backend::Service(ServiceName { namespace: "n".to_owned(), name: name.to_string() }),
+            backend: Backend::Service {
+                service: ServiceName { namespace: "n".to_owned(), name: name.to_string() },
+                port: Some(443),
+            },
             ..read(&json!({}))
         };
         let named = |count: usize| {

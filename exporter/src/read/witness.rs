@@ -1,13 +1,15 @@
-//! The witnesses that the verdict hears, asked once a minute: who uses APIs that go, and which risks are there.
+//! The witnesses that the verdict hears, asked once a minute: who uses APIs that go, which risks are there, and which
+//! webhooks answer.
 //!
 //! ```text
 //!   Prometheus ──▶ api_requests ─┐
-//!              └─▶ risk_answers ─┤
+//!              ├─▶ risk_answers ─┤
+//!              └─▶ webhook_calls ┤
 //!   managedFields ▶ api_writes ──┼─▶ Inventory      each by itself: one that hangs holds up no other
 //!   Helm's Secrets ▶ manifests ──┘
 //! ```
 //!
-//! They speak of weeks, so the actuator acts on what was polled, too: a minute more or less changes nothing, and
+//! They speak of weeks, or of an hour, so the actuator acts on what was polled, too: a minute more or less changes nothing, and
 //! each of them costs the cluster too much to be asked right before every change.
 
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use jiff::Timestamp;
 use kube::Client;
-use lockkeeper_rules::inventory::{ApiRequests, ApiWrites, HelmRelease, Inventory, RiskAnswer};
+use lockkeeper_rules::inventory::{ApiRequests, ApiWrites, HelmRelease, Inventory, RiskAnswer, WebhookCalls};
 use lockkeeper_rules::matrix::reload::InForce;
 use lockkeeper_rules::matrix::{HelmManifests, Matrix};
 use lockkeeper_rules::risk;
@@ -31,6 +33,7 @@ use super::api_writes::api_writes;
 use super::helm;
 use super::polled::Polled;
 use super::prometheus::Prometheus;
+use super::webhook_calls::webhook_calls;
 
 /// How often each witness is asked.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -74,6 +77,10 @@ impl WitnessConfig {
         api_writes(client, &self.matrix().removed_apis.value, deadline).await
     }
 
+    async fn webhook_calls(&self) -> Result<WebhookCalls, String> {
+        webhook_calls(&self.prometheus, &self.selector).await
+    }
+
     fn has_risks_to_ask(&self) -> bool {
         !self.matrix().risks.value.expressions().is_empty()
     }
@@ -100,14 +107,16 @@ impl WitnessConfig {
                 false => None,
             }
         };
-        let (requests, writes, manifests, risks) = tokio::join!(
+        let (requests, writes, webhook_calls, manifests, risks) = tokio::join!(
             asked(deadline, self.requests()),
             asked(deadline, self.writes(client, deadline)),
+            asked(deadline, self.webhook_calls()),
             manifests,
             risks,
         );
         inventory.api_requests = requests;
         inventory.api_writes = writes;
+        inventory.webhook_calls = webhook_calls;
         inventory.manifests = manifests;
         inventory.risk_answers = risks;
     }
@@ -142,6 +151,7 @@ pub(super) struct Witnesses {
     ask: WitnessConfig,
     requests: Polled<ApiRequests>,
     writes: Polled<ApiWrites>,
+    webhook_calls: Polled<WebhookCalls>,
     manifests: Polled<Vec<HelmRelease>>,
     risks: Polled<Vec<RiskAnswer>>,
     changed: Arc<Notify>,
@@ -150,14 +160,22 @@ pub(super) struct Witnesses {
 impl Witnesses {
     /// None has been heard yet. `changed` is told of every answer.
     pub(super) fn new(ask: WitnessConfig, changed: Arc<Notify>) -> Self {
-        let (requests, writes) = (Polled::new(), Polled::new());
-        Self { ask, requests, writes, manifests: Polled::new(), risks: Polled::new(), changed }
+        Self {
+            ask,
+            requests: Polled::new(),
+            writes: Polled::new(),
+            webhook_calls: Polled::new(),
+            manifests: Polled::new(),
+            risks: Polled::new(),
+            changed,
+        }
     }
 
     /// Begins to ask. The tasks end when the set is dropped.
     pub(super) fn open(self: &Arc<Self>, client: &Client, tasks: &mut JoinSet<()>) {
         tasks.spawn(Arc::clone(self).poll_requests());
         tasks.spawn(Arc::clone(self).poll_writes(client.clone()));
+        tasks.spawn(Arc::clone(self).poll_webhook_calls());
         tasks.spawn(Arc::clone(self).poll_manifests(client.clone()));
         tasks.spawn(Arc::clone(self).poll_risks());
     }
@@ -166,15 +184,17 @@ impl Witnesses {
     pub(super) fn tell(&self, inventory: &mut Inventory) {
         inventory.api_requests = self.requests.source();
         inventory.api_writes = self.writes.source();
+        inventory.webhook_calls = self.webhook_calls.source();
         inventory.manifests = self.ask.wants_manifests().then(|| self.manifests.source());
         inventory.risk_answers = self.ask.has_risks_to_ask().then(|| self.risks.source());
     }
 
     /// How often each has failed.
-    pub(super) fn polls(&self) -> [(&'static str, u64); 4] {
+    pub(super) fn polls(&self) -> [(&'static str, u64); 5] {
         [
             ("api_requests", self.requests.errors()),
             ("api_writes", self.writes.errors()),
+            ("webhook_calls", self.webhook_calls.errors()),
             ("manifests", self.manifests.errors()),
             ("risk_answers", self.risks.errors()),
         ]
@@ -191,6 +211,14 @@ impl Witnesses {
         loop {
             let read = self.ask.writes(&client, WITNESS_DEADLINE);
             let pause = self.hear("api_writes", &self.writes, read).await;
+            sleep(pause).await;
+        }
+    }
+
+    async fn poll_webhook_calls(self: Arc<Self>) {
+        loop {
+            let read = self.ask.webhook_calls();
+            let pause = self.hear("webhook_calls", &self.webhook_calls, read).await;
             sleep(pause).await;
         }
     }

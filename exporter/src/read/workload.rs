@@ -3,7 +3,7 @@
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use lockkeeper_rules::inventory::{Container, Rollout, Workload, WorkloadKind};
+use lockkeeper_rules::inventory::{Container, Rollout, TCP, Workload, WorkloadKind};
 use lockkeeper_rules::snapshot::Source;
 
 use super::volume;
@@ -80,7 +80,14 @@ fn workload(
         containers: containers.iter().map(container).collect(),
         init_containers: inits.iter().map(container).collect(),
         rollout,
+        container_ports: containers.iter().chain(inits).flat_map(tcp_ports).collect(),
     }
+}
+
+fn tcp_ports(container: &core::Container) -> impl Iterator<Item = u16> {
+    let ports = container.ports.iter().flatten();
+    let by_tcp = ports.filter(|it| it.protocol.as_deref().is_none_or(|protocol| protocol == TCP));
+    by_tcp.filter_map(|it| it.container_port.try_into().ok())
 }
 
 fn container(container: &core::Container) -> Container {
@@ -96,7 +103,8 @@ mod tests {
 
     fn object(spec: &Value, status: &Value) -> Value {
         let template = json!({"metadata": {"labels": {"app": "o"}}, "spec": {"priorityClassName": "system-node-critical",
-            "containers": [{"name": "main", "image": "net/node:v1"}],
+            "containers": [{"name": "main", "image": "net/node:v1", "ports": [{"containerPort": 9443},
+                {"containerPort": 8080, "protocol": "TCP"}, {"containerPort": 53, "protocol": "UDP"}]}],
             "initContainers": [{"name": "install", "image": "net/cni:v1"}]}});
         let mut spec = spec.clone();
         spec["template"] = template;
@@ -126,6 +134,7 @@ mod tests {
             );
             assert_eq!(workload.labels.into_keys().collect::<Vec<_>>(), ["app.kubernetes.io/version"]);
             assert_eq!(workload.priority_class, "system-node-critical");
+            assert_eq!(workload.container_ports, [8080, 9443].into());
             assert_eq!(
                 workload.pod_labels.into_iter().collect::<Vec<_>>(),
                 [("app".to_owned(), "o".to_owned())]

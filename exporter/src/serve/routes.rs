@@ -215,7 +215,9 @@ mod tests {
     use http_body_util::BodyExt;
     use std::sync::Arc;
 
-    use lockkeeper_rules::inventory::{ApiRequests, ApiWrites, Inventory, Namespace, ScrapedServer};
+    use lockkeeper_rules::inventory::{
+        ApiRequests, ApiWrites, Inventory, Namespace, ScrapedServer, WebhookCalls,
+    };
     use lockkeeper_rules::matrix::Matrix;
     use lockkeeper_rules::metric::Memory;
     use lockkeeper_rules::snapshot::{ApiServer, CONTROL_PLANE, Packages, Source, StaticPod};
@@ -283,6 +285,7 @@ mod tests {
             namespaces: Source::read(vec![system], now()),
             webhooks: Source::read(Vec::new(), now()),
             webhook_backends: Source::read(Vec::new(), now()),
+            webhook_calls: Source::read(WebhookCalls { scraped: Vec::new(), called: Vec::new() }, now()),
             persistent_volumes: Source::read(Vec::new(), now()),
             storage_classes: Source::read(Vec::new(), now()),
             csi_drivers: Source::read(Vec::new(), now()),

@@ -7,6 +7,7 @@ mod image;
 mod kubelet;
 mod pod_images;
 mod risk;
+mod service;
 mod volume;
 mod webhook;
 mod workload;
@@ -24,10 +25,13 @@ pub use image::ImageReference;
 pub use kubelet::{KubeProxyConfig, KubeletConfig, KubeletUnread, RunningKubelet};
 pub use pod_images::{PodImages, RunningImage};
 pub use risk::RiskAnswer;
+pub use service::{
+    LeadsTo, ReadyEndpoint, ServiceName, ServicePort, ServicePorts, Slice, SlicePort, TCP, WebhookBackend,
+};
 pub use volume::{PersistentVolume, StorageClass};
 pub use webhook::{
-    Backend, LeadsTo, Namespace, ServiceName, Webhook, WebhookBackend, WebhookConfiguration, WebhookKind,
-    WebhookRule, webhook_services,
+    Backend, CalledWebhook, Namespace, Webhook, WebhookCalls, WebhookConfiguration, WebhookKind, WebhookRule,
+    webhook_services,
 };
 pub use workload::{Container, Rollout, Workload, WorkloadKind};
 
@@ -52,6 +56,9 @@ pub struct Inventory {
     pub webhooks: Source<Vec<WebhookConfiguration>>,
     /// The Services of webhooks that must answer.
     pub webhook_backends: Source<Vec<WebhookBackend>>,
+    /// How webhooks have answered lately. Files that were saved before anybody asked do not tell.
+    #[serde(default = "Source::unread")]
+    pub webhook_calls: Source<WebhookCalls>,
     /// The PersistentVolumes.
     pub persistent_volumes: Source<Vec<PersistentVolume>>,
     /// The StorageClasses.
@@ -84,6 +91,7 @@ impl Inventory {
             namespaces: Source::unread(),
             webhooks: Source::unread(),
             webhook_backends: Source::unread(),
+            webhook_calls: Source::unread(),
             persistent_volumes: Source::unread(),
             storage_classes: Source::unread(),
             csi_drivers: Source::unread(),
@@ -108,6 +116,7 @@ impl Inventory {
             namespaces,
             webhooks,
             webhook_backends,
+            webhook_calls,
             persistent_volumes,
             storage_classes,
             csi_drivers,
@@ -127,6 +136,7 @@ impl Inventory {
             Reading::of("namespaces", namespaces),
             Reading::of("webhooks", webhooks),
             Reading::of("webhook_backends", webhook_backends),
+            Reading::of("webhook_calls", webhook_calls),
             Reading::of("persistent_volumes", persistent_volumes),
             Reading::of("storage_classes", storage_classes),
             Reading::of("csi_drivers", csi_drivers),

@@ -3,9 +3,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Definition;
+use super::{Definition, ServiceName};
 use crate::labels::Selector;
-use crate::name::NodeName;
 
 /// A ValidatingWebhookConfiguration or a MutatingWebhookConfiguration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,45 +67,17 @@ pub struct WebhookRule {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Backend {
-    /// A Service of the cluster.
-    Service(ServiceName),
+    /// A port of a Service of the cluster.
+    Service {
+        /// The Service.
+        #[serde(flatten)]
+        service: ServiceName,
+        /// The port, 443 where nothing is written. Files that were saved before it was read do not tell.
+        #[serde(default)]
+        port: Option<u16>,
+    },
     /// Somebody outside, by a URL that may be shown.
     Url(String),
-}
-
-/// A Service.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct ServiceName {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-}
-
-/// A Service behind a webhook, with who answers for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WebhookBackend {
-    /// The Service.
-    pub service: ServiceName,
-    /// What it leads to.
-    pub leads_to: LeadsTo,
-}
-
-/// What a Service leads to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LeadsTo {
-    /// There is no such Service.
-    Nowhere,
-    /// A name outside the cluster: `type: ExternalName`.
-    Outside,
-    /// Endpoints.
-    Endpoints {
-        /// `spec.selector`: whose pods they are.
-        selector: BTreeMap<String, String>,
-        /// The node of each ready endpoint, where it has one.
-        ready: Vec<Option<NodeName>>,
-    },
 }
 
 /// A namespace.
@@ -116,6 +87,30 @@ pub struct Namespace {
     pub name: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+}
+
+/// What API servers have counted of their calls of webhooks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebhookCalls {
+    /// The label `instance` of each API server that is scraped now.
+    pub scraped: Vec<String>,
+    /// The webhooks that were called.
+    pub called: Vec<CalledWebhook>,
+}
+
+/// A webhook that was called lately. API servers count by its name, whatever configuration it is of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CalledWebhook {
+    /// What it does.
+    pub kind: WebhookKind,
+    /// Its name.
+    pub name: String,
+    /// Within how many seconds it was called.
+    pub within_seconds: u64,
+    /// It has answered a call, and let the request pass.
+    pub has_answered: bool,
+    /// A call of it has failed.
+    pub has_failed: bool,
 }
 
 /// The Services that must answer: those of webhooks that fail closed, and of conversions.
@@ -135,7 +130,7 @@ impl Backend {
     #[must_use]
     pub fn service(&self) -> Option<&ServiceName> {
         match self {
-            Self::Service(service) => Some(service),
+            Self::Service { service, port: _ } => Some(service),
             Self::Url(_) => None,
         }
     }
@@ -148,11 +143,5 @@ impl fmt::Display for WebhookConfiguration {
             WebhookKind::Mutating => "MutatingWebhookConfiguration",
         };
         write!(f, "{kind} {}", self.name)
-    }
-}
-
-impl fmt::Display for ServiceName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
     }
 }

@@ -26,6 +26,10 @@ pub struct Workload {
     pub init_containers: Vec<Container>,
     /// How far its pods follow its template.
     pub rollout: Rollout,
+    /// The TCP ports that its containers name. They bind nobody, and most of what is listed is all there is; where
+    /// nothing is listed, as in files that were saved before it was read, nothing is known.
+    #[serde(default)]
+    pub container_ports: BTreeSet<u16>,
 }
 
 /// What a workload is.
@@ -93,6 +97,7 @@ impl Workload {
             containers: Vec::new(),
             init_containers: Vec::new(),
             rollout: Rollout::default(),
+            container_ports: BTreeSet::new(),
         }
     }
 

@@ -21,7 +21,7 @@ use crate::snapshot::{Node, Role};
 type Harm = fn(&mut Healthy);
 
 /// Things that are wrong, each by itself.
-const HARMS: [(&str, Harm); 23] = [
+const HARMS: [(&str, Harm); 24] = [
     ("a kubelet that is too old", |it| add_node(it, node("w-old", Role::Worker, "v1.32.9"))),
     ("a kubelet that is too new", |it| add_node(it, node("w-new", Role::Worker, "v1.38.0"))),
     ("a kubelet of no version", |it| add_node(it, node("w-odd", Role::Worker, "latest"))),
@@ -82,6 +82,12 @@ const HARMS: [(&str, Harm); 23] = [
         let nobody = WebhookBackend { service: hook(), leads_to: LeadsTo::Nowhere };
         it.inventory.webhook_backends.value.iter_mut().for_each(|all| all.push(nobody.clone()))
     }),
+    ("a webhook by URL of which nothing proves that it answers", |it| {
+        let mut by_url = webhook_of_nodes();
+        by_url.name = "elsewhere".to_owned();
+        by_url.webhooks[0].backend = Backend::Url("https://hooks.example/".to_owned());
+        it.inventory.webhooks.value.iter_mut().for_each(|all| all.push(by_url.clone()))
+    }),
     ("an API server that nobody watches", |it| {
         it.inventory.api_requests.value.iter_mut().for_each(|seen| seen.servers.clear())
     }),
@@ -138,7 +144,7 @@ fn webhook_of_nodes() -> WebhookConfiguration {
     };
     let webhook = Webhook {
         name: "nodes.guard.example".to_owned(),
-        backend: Backend::Service(hook()),
+        backend: Backend::Service { service: hook(), port: Some(443) },
         fails_closed: true,
         is_exact: true,
         has_conditions: false,

@@ -11,3 +11,4 @@ mod ready;
 mod route;
 mod table;
 mod verdict;
+mod webhook_calls;

@@ -82,7 +82,7 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
             let kept = by_node.get(&node.name).and_then(|kubelet| kept(kubelet, node, fact.fails_from));
             let Some(cgroup_version) = kept.filter(|_| !keeps(written.as_ref())) else { continue };
             let detail = format!(
-                "its kubelet runs with failCgroupV1: false, and {KUBELET_CONFIG_MAP}, which kubeadm writes anew, has it not"
+                "its kubelet runs with failCgroupV1: false, and {KUBELET_CONFIG_MAP}, which kubeadm gives every kubelet, does not say so"
             );
             match cgroup_version {
                 Some(2) => {}

@@ -97,10 +97,10 @@ fn refusal(controller: Minor, oldest: Option<Minor>, target: Minor) -> Option<St
     if let Some(oldest) = oldest
         && matches!(skew::controller(controller, oldest), Skew::Ahead | Skew::OtherMajor)
     {
-        return Some(format!("it runs {controller}, an API server {oldest}"));
+        return Some(format!("it runs {controller}, and the oldest API server {oldest}"));
     }
     let does_fit = skew::controller(controller, target) == Skew::Supported;
-    (!does_fit).then(|| format!("it runs {controller}, the target is {target}"))
+    (!does_fit).then(|| format!("it runs {controller}, and the target is {target}"))
 }
 
 #[cfg(test)]

@@ -112,7 +112,7 @@ fn refusal(pod: &StaticPod, controller: Minor, own: Minor, newest: Minor) -> Opt
     Some(Finding::new(
         Reason::ControlPlaneSkewed,
         subject,
-        format!("it runs {controller}, its API server {own}, the newest {newest}"),
+        format!("it runs {controller}, its own API server {own}, and the newest API server {newest}"),
     ))
 }
 

@@ -92,17 +92,18 @@ fn refusals(proxy: Minor, target: Minor, oldest: Option<Minor>, kubelets: &[(&st
     let mut refused = Vec::new();
     match oldest.map(|oldest| (oldest, skew::kube_proxy(proxy, oldest))) {
         Some((oldest, Skew::Ahead | Skew::OtherMajor)) => {
-            refused.push(format!("it runs {proxy}, an API server {oldest}"));
+            refused.push(format!("it runs {proxy}, and the oldest API server {oldest}"));
         }
         // Being too old is judged at the target, which is at least as new.
         Some((_, Skew::Supported | Skew::TooOld)) | None => {}
     }
     if skew::kube_proxy(proxy, target) == Skew::TooOld {
-        refused.push(format!("it runs {proxy}, the target is {target}"));
+        refused.push(format!("it runs {proxy}, and the target is {target}"));
     }
     let apart =
         kubelets.iter().filter(|(_, kubelet)| skew::beside_kubelet(proxy, *kubelet) != Skew::Supported);
-    refused.extend(apart.map(|(node, kubelet)| format!("it runs {proxy}, the kubelet of {node} {kubelet}")));
+    refused
+        .extend(apart.map(|(node, kubelet)| format!("it runs {proxy}, and the kubelet of {node} {kubelet}")));
     refused
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::api::{UpgradeRun, UpgradeRunSpec};
 use crate::inventory::{
-    ApiRequests, ApiWrites, Inventory, KubeletConfig, Namespace, RunningKubelet, ScrapedServer,
+    ApiRequests, ApiWrites, Inventory, KubeletConfig, Namespace, RunningKubelet, ScrapedServer, WebhookCalls,
 };
 use crate::matrix::Matrix;
 use crate::settings::Settings;
@@ -108,6 +108,10 @@ pub(crate) fn healthy() -> Healthy {
         namespaces: Source::read(vec![namespace("kube-system")], now),
         webhooks: Source::read(Vec::new(), now),
         webhook_backends: Source::read(Vec::new(), now),
+        webhook_calls: Source::read(
+            WebhookCalls { scraped: vec!["cp-1:6443".to_owned()], called: Vec::new() },
+            now,
+        ),
         persistent_volumes: Source::read(Vec::new(), now),
         storage_classes: Source::read(Vec::new(), now),
         csi_drivers: Source::read(Vec::new(), now),

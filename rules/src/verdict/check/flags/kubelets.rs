@@ -56,7 +56,10 @@ pub(super) fn judge(facts: &Facts<'_>, table: &Components, going: &[(&NodeName, 
     }
     // One missing right is one finding, however many nodes there are.
     if let Some((first, why)) = forbidden.first() {
-        let detail = format!("{} kubelets cannot be asked, {first} for one: {why}", forbidden.len());
+        let detail = match forbidden.len() {
+            1 => format!("the kubelet of {first} cannot be asked: {why}"),
+            many => format!("{many} kubelets cannot be asked, that of {first} for one: {why}"),
+        };
         found.unknown(Finding::new(Reason::KubeletForbidden, "nodes/proxy", detail));
     }
 }

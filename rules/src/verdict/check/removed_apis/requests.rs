@@ -62,7 +62,7 @@ fn proven_for(node: &Node, seconds: u64, question: &Question<'_>, said: &mut Tes
 
 /// Whether an instance such as `10.0.0.1:6443` or `[fd00::1]:6443` is at the node's address or name. Since version 3
 /// Prometheus adds no port to a target that has none.
-fn runs_on(node: &Node, instance: &str) -> bool {
+pub(in super::super) fn runs_on(node: &Node, instance: &str) -> bool {
     let (host, _port) =
         instance.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).unwrap_or((instance, ""));
     let address = |text: &str| text.trim_matches(['[', ']']).parse::<IpAddr>().ok();

@@ -1,15 +1,17 @@
 //! No webhook that refuses what an upgrade needs loses the last who answers for it.
 //!
 //! ```text
-//!   configurations ──▶ failurePolicy: Fail, and asked about pods, nodes, leases, … ──▶ its Service
-//!   definitions    ──▶ conversion by a webhook ──────────────────────────────────▶ its Service
+//!   configurations ──▶ failurePolicy: Fail, and asked about pods, nodes, leases, … ──▶ a port of its Service, or a URL
+//!   definitions    ──▶ conversion by a webhook ──────────────────────────────────▶ the same
 //!                                                                                     │
-//!        no ready endpoint                  ─▶ block                                  ▼
+//!        nobody ready at that port          ─▶ block                                  ▼
 //!        all on one node that is drained    ─▶ block where the webhook is asked about its own namespace, the system's
 //!                                              or nodes, or about that of another on that node which is asked about
 //!                                              its own: then nothing can start them again; or about what kubeadm
 //!                                              writes, on the only control-plane node; elsewhere a note
-//!        outside the cluster                ─▶ note: nobody here can look at it
+//!        at a port that no container names,
+//!        or where nobody here can look      ─▶ note where the calls of API servers prove that it answers, else a block
+//!                                              that a person may accept
 //! ```
 //!
 //! While a run has a node in hand, only that node counts: what its drain leaves on one other node is no reason to stop in
@@ -19,30 +21,35 @@
 //! what would block is unknown then. Its own pods have no such labels, so that it comes back from one node all the same.
 //!
 //! A conversion is asked only about its own objects. While its pod moves these cannot be read for a moment, and nothing
-//! that it needs itself is refused: one node is a note.
+//! that it needs itself is refused: one node is a note. Its calls prove nothing: an API server counts as converted what it
+//! had not to ask for.
 
+mod calls;
 mod needs;
+mod route;
+mod stands;
 mod stuck;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::calls::Calls;
 use self::needs::{Asked, SYSTEM, asked};
+use self::route::Ways;
+use self::stands::{Scene, Stands, shown};
 use self::stuck::stuck;
+use self::told::{NAMED_MAX, about, count};
 use super::{Facts, NOTES_MAX, Outcome};
-use crate::inventory::{
-    Backend, LeadsTo, Namespace, ServiceName, WebhookBackend, WebhookConfiguration, Workload, WorkloadKind,
-};
+use crate::inventory::{Backend, WebhookConfiguration};
 use crate::metric::is_open;
 use crate::name::NodeName;
 use crate::reason::{Finding, Reason};
 use crate::run::Step;
 use crate::snapshot::{Node, Role, Snapshot};
+use crate::verdict::Recognised;
 use crate::version::Version;
-
-/// How many resources are named in a finding.
-const NAMED_MAX: usize = 6;
 
 /// What was found out, by what it means.
 #[derive(Default)]
@@ -52,12 +59,18 @@ struct Tally {
     notes: Vec<Finding>,
     /// Those that may come back by themselves, or may wait for each other.
     alone: Vec<Alone>,
+    /// Each webhook with where it leads.
+    recognised: Vec<Recognised>,
 }
 
 impl Tally {
     /// What is in the way, if it is certain that the webhook is asked.
     fn against(&mut self, finding: Finding, is_sure: bool) {
         if is_sure { &mut self.blockers } else { &mut self.unknowns }.push(finding);
+    }
+
+    fn recognise(&mut self, subject: &str, detail: String) {
+        self.recognised.push(Recognised { subject: subject.to_owned(), detail, source: String::new() });
     }
 }
 
@@ -73,28 +86,11 @@ struct Alone {
     finding: Finding,
 }
 
-/// What a backend is looked at with.
-struct Scene<'a> {
-    backends: BTreeMap<&'a ServiceName, &'a WebhookBackend>,
-    namespaces: &'a [Namespace],
-    workloads: &'a [Workload],
-    /// The nodes that are drained.
-    leaving: Vec<&'a NodeName>,
-    /// Those of the control plane.
-    control_plane: Vec<&'a NodeName>,
-}
-
-/// How a backend stands.
-enum Stands {
-    Well,
-    /// It is not among those that were looked at.
-    Unseen,
-    /// It is outside the cluster.
-    Outside(String),
-    /// Nobody answers.
-    Dead(&'static str),
-    /// Everybody who answers is on this node, which is drained.
-    OnOneNode(NodeName),
+/// The webhooks of one configuration that the same backend answers.
+struct Together {
+    stands: Stands,
+    asked: Asked,
+    has_conditions: bool,
 }
 
 pub(super) fn check(facts: &Facts<'_>) -> Outcome {
@@ -122,7 +118,14 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
         workloads,
         leaving: leaving(nodes, runs, facts.case.snapshot, target),
         control_plane: nodes.iter().filter(|it| it.role == Role::ControlPlane).map(|it| &it.name).collect(),
+        ways: Ways::of(
+            facts
+                .state("static_pods", &snapshot.static_pods)
+                .map(|(pods, _read)| pods)
+                .map_err(|finding| finding.detail),
+        ),
     };
+    let calls = Calls::of(facts, configurations, nodes);
     let mut tally = Tally::default();
     // Every cluster has it: whoever does not see it does not know in which namespaces a webhook is asked.
     if !namespaces.iter().any(|it| it.name == SYSTEM) {
@@ -130,7 +133,7 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
         tally.unknowns.push(Finding::new(Reason::SourceUnreadable, "namespaces", detail));
     }
     for configuration in configurations {
-        scene.configuration(configuration, &mut tally);
+        scene.configuration(configuration, &calls, &mut tally);
     }
     for definition in definitions {
         if let Some(backend) = &definition.converter {
@@ -145,11 +148,12 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
             tally.notes.push(one.finding);
         }
     }
-    let Tally { blockers, unknowns, mut notes, alone: _ } = tally;
+    let Tally { blockers, unknowns, mut notes, alone: _, recognised } = tally;
     notes.sort_unstable();
     notes.truncate(NOTES_MAX);
-    let rest = vec![definitions_read, backends_read, namespaces_read, workloads_read, nodes_read];
-    Ok(Outcome::weigh(read, rest, [blockers, Vec::new(), unknowns]).noting(notes))
+    let mut rest = vec![definitions_read, backends_read, namespaces_read, workloads_read, nodes_read];
+    rest.extend(calls.evidence);
+    Ok(Outcome::weigh(read, rest, [blockers, Vec::new(), unknowns]).noting(notes).recognising(recognised))
 }
 
 /// The node that a run has in hand, else every node that is not at the target yet.
@@ -177,22 +181,48 @@ fn leaving<'a>(
 
 impl Scene<'_> {
     /// One configuration: what its webhooks are asked about, by who answers.
-    fn configuration(&self, configuration: &WebhookConfiguration, tally: &mut Tally) {
-        let mut by_backend: BTreeMap<&Backend, (Asked, bool)> = BTreeMap::new();
+    fn configuration(&self, configuration: &WebhookConfiguration, calls: &Calls<'_>, tally: &mut Tally) {
+        let mut by_backend: BTreeMap<&Backend, Together> = BTreeMap::new();
         let mut exact = Vec::new();
         for webhook in &configuration.webhooks {
+            let subject = format!("{configuration}/{}", webhook.name);
             let asked = asked(webhook, self.namespaces, self.workloads);
             if webhook.is_exact {
                 exact.push(webhook.name.as_str());
             }
-            if webhook.fails_closed && asked.is_any() {
-                let (known, has_conditions) = by_backend.entry(&webhook.backend).or_default();
-                known.extend(asked);
-                *has_conditions |= webhook.has_conditions;
+            let where_to = shown(&webhook.backend);
+            if !webhook.fails_closed {
+                tally.recognise(&subject, format!("{where_to}; failurePolicy: Ignore, nothing waits for it"));
+                continue;
             }
+            let stands = self.stands(&webhook.backend);
+            let how = how(&where_to, &stands);
+            if !asked.is_any() {
+                tally.recognise(&subject, format!("{how}; it is asked about nothing that an upgrade needs"));
+                continue;
+            }
+            let about = about(&asked, webhook.has_conditions);
+            tally.recognise(&subject, format!("{how}; {about}"));
+            let is_dead = matches!(stands, Stands::Dead(_));
+            if let Some(what) = self.doubt(&webhook.backend).filter(|_| !is_dead)
+                && let Err(why) = calls.proven(configuration.kind, &webhook.name)
+            {
+                unproven(&subject, &format!("{what}; {why}; {about}"), tally);
+            }
+            if let Stands::Outside(what) = stands {
+                match calls.proven(configuration.kind, &webhook.name) {
+                    Ok(why) => outside(&subject, &format!("{what}; {why}; {about}"), tally),
+                    Err(why) => unproven(&subject, &format!("{what}; {why}; {about}"), tally),
+                }
+                continue;
+            }
+            let fresh = Together { stands, asked: Asked::default(), has_conditions: false };
+            let together = by_backend.entry(&webhook.backend).or_insert(fresh);
+            together.asked.extend(asked);
+            together.has_conditions |= webhook.has_conditions;
         }
-        for (backend, (asked, has_conditions)) in by_backend {
-            self.webhook(&configuration.to_string(), backend, &asked, has_conditions, tally);
+        for (backend, together) in by_backend {
+            self.webhooks(&configuration.to_string(), backend, together, tally);
         }
         if !exact.is_empty() {
             exact.sort_unstable();
@@ -201,17 +231,15 @@ impl Scene<'_> {
         }
     }
 
-    fn webhook(&self, of: &str, backend: &Backend, asked: &Asked, has_conditions: bool, tally: &mut Tally) {
-        let about = about(asked, has_conditions);
+    fn webhooks(&self, of: &str, backend: &Backend, together: Together, tally: &mut Tally) {
+        let Together { stands, asked, has_conditions } = together;
+        let about = about(&asked, has_conditions);
         let finding = |reason, detail: String| Finding::new(reason, of, format!("{detail}; {about}"));
-        match self.stands(backend) {
-            Stands::Well => {}
-            Stands::Unseen => tally.unknowns.push(finding(Reason::WebhookUnseen, shown(backend))),
-            Stands::Outside(what) => tally.notes.push(finding(Reason::WebhookOutside, what)),
-            Stands::Dead(why) => {
-                let detail = format!("Service {} has {why}", shown(backend));
-                tally.against(finding(Reason::WebhookDead, detail), asked.is_sure);
-            }
+        match stands {
+            Stands::Well(_) => {}
+            Stands::Unseen(why) => tally.unknowns.push(finding(Reason::WebhookUnseen, why)),
+            Stands::Outside(what) => unproven(of, &format!("{what}; {about}"), tally),
+            Stands::Dead(why) => tally.against(finding(Reason::WebhookDead, why), asked.is_sure),
             Stands::OnOneNode(node) => {
                 let found = finding(Reason::WebhookOnOneNode, self.on_one_node(backend, &node));
                 let namespace = backend.service().map(|it| it.namespace.clone()).unwrap_or_default();
@@ -232,92 +260,44 @@ impl Scene<'_> {
     }
 
     fn converter(&self, name: &str, backend: &Backend, tally: &mut Tally) {
+        const ABOUT: &str = "it converts objects between versions";
+        const NO_CALLS: &str = "the calls of a conversion do not prove that it answers";
         let of = format!("CustomResourceDefinition {name}");
-        let finding =
-            |reason, detail: String| Finding::new(reason, &of, format!("{detail}; it converts versions"));
-        match self.stands(backend) {
-            Stands::Well => {}
-            Stands::Unseen => tally.unknowns.push(finding(Reason::WebhookUnseen, shown(backend))),
-            Stands::Outside(what) => tally.notes.push(finding(Reason::WebhookOutside, what)),
-            Stands::Dead(why) => {
-                let detail = format!("Service {} has {why}", shown(backend));
-                tally.blockers.push(finding(Reason::WebhookDead, detail));
-            }
+        let finding = |reason, detail: String| Finding::new(reason, &of, format!("{detail}; {ABOUT}"));
+        let stands = self.stands(backend);
+        tally.recognise(&of, format!("{}; {ABOUT}", how(&shown(backend), &stands)));
+        let is_dead = matches!(stands, Stands::Dead(_));
+        if let Some(what) = self.doubt(backend).filter(|_| !is_dead) {
+            unproven(&of, &format!("{what}; {NO_CALLS}; {ABOUT}"), tally);
+        }
+        match stands {
+            Stands::Well(_) => {}
+            Stands::Unseen(why) => tally.unknowns.push(finding(Reason::WebhookUnseen, why)),
+            Stands::Outside(what) => unproven(&of, &format!("{what}; {NO_CALLS}; {ABOUT}"), tally),
+            Stands::Dead(why) => tally.blockers.push(finding(Reason::WebhookDead, why)),
             Stands::OnOneNode(node) => {
                 tally.notes.push(finding(Reason::WebhookOnOneNode, self.on_one_node(backend, &node)));
             }
         }
     }
-
-    fn stands(&self, backend: &Backend) -> Stands {
-        let service = match backend {
-            Backend::Url(url) => return Stands::Outside(format!("it is asked at {url}")),
-            Backend::Service(service) => service,
-        };
-        match self.backends.get(service).map(|it| &it.leads_to) {
-            None => Stands::Unseen,
-            Some(LeadsTo::Nowhere) => Stands::Dead("no object: there is no such Service"),
-            Some(LeadsTo::Outside) => Stands::Outside(format!("Service {service} leads out of the cluster")),
-            Some(LeadsTo::Endpoints { ready, selector }) => {
-                let Some(first) = ready.first() else { return Stands::Dead("no ready endpoint") };
-                let Some(node) = first.as_ref().filter(|_| ready.iter().all(|it| it == first)) else {
-                    return Stands::Well;
-                };
-                if !self.leaving.contains(&node) || self.stays(service, selector) {
-                    return Stands::Well;
-                }
-                Stands::OnOneNode(node.clone())
-            }
-        }
-    }
-
-    /// The workloads whose pods answer for a Service.
-    fn answering(&self, service: &ServiceName, selector: &BTreeMap<String, String>) -> Vec<&Workload> {
-        let is_one = |it: &&Workload| {
-            it.namespace == service.namespace
-                && selector.iter().all(|(key, value)| it.pod_labels.get(key) == Some(value))
-        };
-        if selector.is_empty() { Vec::new() } else { self.workloads.iter().filter(is_one).collect() }
-    }
-
-    /// Whether a drain leaves its pods alone.
-    fn stays(&self, service: &ServiceName, selector: &BTreeMap<String, String>) -> bool {
-        let answering = self.answering(service, selector);
-        !answering.is_empty() && answering.iter().all(|it| it.kind == WorkloadKind::DaemonSet)
-    }
-
-    fn on_one_node(&self, backend: &Backend, node: &NodeName) -> String {
-        let whose = backend.service().and_then(|service| match &self.backends.get(service)?.leads_to {
-            LeadsTo::Endpoints { selector, .. } => {
-                self.answering(service, selector).into_iter().min_by_key(|it| it.to_string())
-            }
-            LeadsTo::Nowhere | LeadsTo::Outside => None,
-        });
-        let whose =
-            whose.map_or_else(String::new, |it| format!(", of {it} with {} replicas", it.rollout.desired));
-        format!("everything ready behind Service {}{whose}, is on {node}", shown(backend))
-    }
 }
 
-fn shown(backend: &Backend) -> String {
-    match backend {
-        Backend::Service(service) => service.to_string(),
-        Backend::Url(url) => url.clone(),
-    }
+fn outside(subject: &str, detail: &str, tally: &mut Tally) {
+    tally.notes.push(Finding::new(Reason::WebhookOutside, subject, detail));
 }
 
-fn about(asked: &Asked, has_conditions: bool) -> String {
-    let mut what: Vec<&str> = asked.what.iter().map(String::as_str).take(NAMED_MAX).collect();
-    if asked.what.len() > NAMED_MAX {
-        what.push("…");
+/// In the way whether it is surely asked or perhaps: both can be weighed by a person, as what is unknown could not.
+fn unproven(subject: &str, detail: &str, tally: &mut Tally) {
+    tally.blockers.push(Finding::new(Reason::WebhookUnproven, subject, detail));
+}
+
+/// Where a webhook leads, and who is there.
+fn how(where_to: &str, stands: &Stands) -> String {
+    match stands {
+        Stands::Well(ready) => format!("{where_to}, {}", count(*ready, "ready endpoint")),
+        Stands::OnOneNode(node) => format!("{where_to}, everything ready on {node}"),
+        Stands::Dead(_) => format!("{where_to}, nobody answers"),
+        Stands::Outside(_) => format!("{where_to}, where nobody here can look"),
+        Stands::Unseen(_) => format!("{where_to}, not looked at"),
     }
-    let place = match (asked.namespaces.contains(SYSTEM), asked.namespaces.len()) {
-        (true, 1) => " in kube-system".to_owned(),
-        (true, others) => format!(" in kube-system and {} other namespaces", others - 1),
-        (false, 0) => String::new(),
-        (false, others) => format!(" in {others} namespaces"),
-    };
-    let unless = if has_conditions { ", unless its matchConditions leave them out" } else { "" };
-    let is_asked = if asked.is_sure { "is" } else { "may be" };
-    format!("it {is_asked} asked about {}{place}{unless}", what.join(", "))
 }

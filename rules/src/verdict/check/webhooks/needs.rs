@@ -260,11 +260,8 @@ pub(super) fn asked(webhook: &Webhook, namespaces: &[Namespace], workloads: &[Wo
             here.extend((met != Met::No).then(|| (*namespace).to_owned()));
         }
         asked.what.extend((!here.is_empty()).then(|| name(need)));
-        match need.who {
-            Who::Pods => asked.namespaces.extend(here),
-            Who::Kubeadm => asked.by_kubeadm |= !here.is_empty(),
-            Who::Others => {}
-        }
+        asked.by_kubeadm |= need.who == Who::Kubeadm && !here.is_empty();
+        asked.namespaces.extend(here);
     }
     asked
 }

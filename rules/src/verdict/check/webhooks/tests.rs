@@ -1,9 +1,15 @@
 use super::super::tests::{Healthy, healthy, namespace, run};
 use super::*;
-use crate::inventory::{Rollout, Webhook, WebhookKind, WebhookRule};
+use crate::inventory::{
+    LeadsTo, ReadyEndpoint, Rollout, ServiceName, ServicePort, ServicePorts, Slice, SlicePort, TCP, Webhook,
+    WebhookBackend, WebhookKind, WebhookRule, Workload, WorkloadKind,
+};
 use crate::labels::{Requirement, Selector};
 use crate::snapshot::Source;
 use crate::verdict::Status;
+
+mod outside;
+mod ports;
 
 const BLOCK: Status = Status::Block;
 const PASS: Status = Status::Pass;
@@ -27,11 +33,16 @@ fn service(namespace: &str, name: &str) -> ServiceName {
     ServiceName { namespace: namespace.to_owned(), name: name.to_owned() }
 }
 
+/// Port 443 of a Service.
+fn at(namespace: &str, name: &str) -> Backend {
+    Backend::Service { service: service(namespace, name), port: Some(443) }
+}
+
 /// A webhook of every pod in every namespace, answered by `guard/hook`.
 fn webhook() -> Webhook {
     Webhook {
         name: "pods.guard.example".to_owned(),
-        backend: Backend::Service(service("guard", "hook")),
+        backend: at("guard", "hook"),
         fails_closed: true,
         is_exact: false,
         has_conditions: false,
@@ -59,12 +70,33 @@ fn workload(kind: WorkloadKind, namespace: &str, name: &str) -> Workload {
     }
 }
 
-/// Endpoints on these nodes, of the pods of the workload `hook`.
+/// Endpoints on these nodes behind port 443, of the pods of the workload `hook`.
 fn on(nodes: &[&str]) -> LeadsTo {
-    LeadsTo::Endpoints {
+    LeadsTo::Ports(ports(&nodes.iter().map(|node| Some((*node).into())).collect::<Vec<_>>()))
+}
+
+/// A Service with one port 443 for the port 9443 of ready pods on these nodes.
+fn ports(nodes: &[Option<NodeName>]) -> ServicePorts {
+    let ready = nodes.iter().map(|node| ReadyEndpoint { node: node.clone(), is_pod: true });
+    ServicePorts {
+        cluster_ip: "10.96.0.7".to_owned(),
+        is_local: false,
         selector: BTreeMap::from([("app".to_owned(), "hook".to_owned())]),
-        ready: nodes.iter().map(|node| Some((*node).into())).collect(),
+        ports: vec![port("", 443, "9443")],
+        slices: vec![Slice {
+            address_type: "IPv4".to_owned(),
+            ports: vec![slice_port("", 9443)],
+            ready: ready.collect(),
+        }],
     }
+}
+
+fn port(name: &str, port: u16, target: &str) -> ServicePort {
+    ServicePort { name: name.to_owned(), port, protocol: TCP.to_owned(), target: target.to_owned() }
+}
+
+fn slice_port(name: &str, port: u16) -> SlicePort {
+    SlicePort { name: name.to_owned(), port: Some(port), protocol: TCP.to_owned() }
 }
 
 fn with(cluster: &mut Healthy, webhook: Webhook, leads_to: Option<LeadsTo>) {
@@ -112,11 +144,7 @@ fn s25_a_webhook_blocks_where_nobody_answers_or_everybody_is_on_one_node() {
     says("twice on one node", webhook(), on(&["w-1", "w-1"]), BLOCK, "webhook_on_one_node");
     says("nobody", webhook(), on(&[]), BLOCK, "webhook_dead");
     says("no Service", webhook(), LeadsTo::Nowhere, BLOCK, "webhook_dead");
-    says("outside", webhook(), LeadsTo::Outside, PASS, "webhook_outside");
-    let no_node = LeadsTo::Endpoints { selector: BTreeMap::new(), ready: vec![None] };
-    says("on no node", webhook(), no_node, PASS, "");
-    let by_url = Webhook { backend: Backend::Url("https://hooks.example/".to_owned()), ..webhook() };
-    says("by URL", by_url, on(&[]), PASS, "webhook_outside");
+    says("on no node", webhook(), LeadsTo::Ports(ports(&[None])), PASS, "");
     let unseen = found(|cluster| with(cluster, webhook(), None));
     assert_eq!(unseen, (UNKNOWN, vec!["webhook_unseen"], vec![]));
 }
@@ -150,7 +178,7 @@ fn two_that_wait_for_each_other_block_where_they_leave_with_the_same_node() {
         let names = [own, "kube-system", "kube-node-lease"].map(str::to_owned).into();
         let key = "kubernetes.io/metadata.name".to_owned();
         let namespaces = Selector::Every(vec![Requirement::NotIn(key, names)]);
-        let backend = Backend::Service(service(own, backend));
+        let backend = at(own, backend);
         WebhookConfiguration {
             kind: WebhookKind::Validating,
             name: own.to_owned(),
@@ -182,9 +210,9 @@ fn what_is_said_names_the_service_the_workload_the_node_and_what_is_asked() {
     let outcome = check(&Facts { target: "v1.36.3".parse(), case: &cluster.case() });
     assert_eq!(
         outcome.findings[0].to_string(),
-        "webhook_on_one_node ValidatingWebhookConfiguration guard: everything ready behind Service guard/hook, of \
-         Deployment guard/hook with 1 replicas, is on w-1; it is asked about pods in kube-system and 4 other \
-         namespaces, unless its matchConditions leave them out"
+        "webhook_on_one_node ValidatingWebhookConfiguration guard: everything ready behind Service guard/hook port 443, \
+         of Deployment guard/hook with 1 replica, is on w-1; it is asked about pods in kube-system, default, guard, \
+         kube-node-lease and 1 more, unless its matchConditions leave them out"
     );
 }
 
@@ -386,7 +414,7 @@ fn labels_of_pods_that_no_template_tells_of_are_unknown() {
     assert_eq!(
         outcome.findings[0].to_string(),
         "webhook_dead ValidatingWebhookConfiguration guard: Service guard/hook has no ready endpoint; it may be asked \
-         about pods in kube-system and 4 other namespaces"
+         about pods in kube-system, default, guard, kube-node-lease and 1 more"
     );
 }
 
@@ -465,7 +493,7 @@ fn a_conversion_blocks_where_nobody_answers_it() {
                 name: "widgets.example.com".to_owned(),
                 versions: Vec::new(),
                 stored: Vec::new(),
-                converter: Some(Backend::Service(service("guard", "hook"))),
+                converter: Some(at("guard", "hook")),
             };
             cluster.inventory.definitions = Source::read(vec![definition], cluster.now);
         })
