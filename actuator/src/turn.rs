@@ -290,11 +290,13 @@ impl Actuator {
             gate::heartbeat(self.doorbell.heartbeat_at(), since, now, &self.settings).into_iter().collect();
         alert_path.extend(self.doorbell.too_large_at().map(gate::too_large));
         let nonce = nonce();
+        let matrix = Arc::clone(&self.facts.borrow().matrix);
         let standing = scene.verdict.allows(now, &self.settings).err().unwrap_or_default();
         let observed = Observed {
             run,
             snapshot,
             verdict: &standing,
+            accepts: &matrix.accept.value,
             pods: pods.as_ref(),
             budgets: budgets.as_ref(),
             places: places.as_ref(),

@@ -84,6 +84,8 @@ fn schema() -> Value {
 /// The longest version, node name and step that are looked at; a rule's cost is reckoned from them.
 const VERSION_LENGTH_MAX: u64 = 64;
 const NODE_NAME_LENGTH_MAX: u64 = 253;
+/// A reason code, and what it is about: a namespace and a name at their longest.
+const RISK_LENGTH_MAX: u64 = 400;
 const STEP_LENGTH_MAX: u64 = 300;
 /// How many nodes and reasons a person may name. A run is read whole, again and again.
 const NAMED_MAX: u64 = 1_000;
@@ -117,9 +119,9 @@ fn guard_spec(properties: &mut Value) {
     properties["retry"]["properties"]["step"]["maxLength"] = json!(STEP_LENGTH_MAX);
     properties["retry"]["properties"]["attempt"]["minimum"] = json!(1);
     properties["retry"]["properties"]["attempt"]["maximum"] = json!(ATTEMPT_MAX);
-    for names in ["skip", "acceptRisks"] {
+    for (names, length_max) in [("skip", NODE_NAME_LENGTH_MAX), ("acceptRisks", RISK_LENGTH_MAX)] {
         properties[names]["maxItems"] = json!(NAMED_MAX);
-        properties[names]["items"]["maxLength"] = json!(NODE_NAME_LENGTH_MAX);
+        properties[names]["items"]["maxLength"] = json!(length_max);
     }
 }
 

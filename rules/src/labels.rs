@@ -45,6 +45,21 @@ impl Selector {
             }),
         }
     }
+
+    /// The labels that it asks for.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        let requirements = match self {
+            Self::Nothing => &[],
+            Self::Every(requirements) => requirements.as_slice(),
+        };
+        requirements.iter().filter_map(|requirement| match requirement {
+            Requirement::In(key, _)
+            | Requirement::NotIn(key, _)
+            | Requirement::Exists(key)
+            | Requirement::DoesNotExist(key) => Some(key.as_str()),
+            Requirement::Unknown(_operator) => None,
+        })
+    }
 }
 
 #[cfg(test)]

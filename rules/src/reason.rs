@@ -114,6 +114,7 @@ pub enum Reason {
     PdbUnobserved,
     PdbWaits,
     PdbOfOthers,
+    PdbMayMove,
     WebhookDead,
     WebhookOnOneNode,
     WebhookUnseen,
@@ -703,6 +704,11 @@ impl Reason {
                 "a PodDisruptionBudget counts pods whose owners are not watched",
                 "give these pods labels of their own, let the budget allow one more, or accept it for this run: spec.acceptRisks",
             ),
+            Self::PdbMayMove => entry(
+                "pdb_may_move",
+                "a PodDisruptionBudget allows no eviction unless an operator moves the pod or the budget",
+                "ask the operator's documentation whether it does so when a node is cordoned; if so, accept this budget by name: in a file of facts (accept), or for one run as pdb_may_move@ and its name in spec.acceptRisks; if not, relax the budget through its operator",
+            ),
             Self::WebhookDead => entry(
                 "webhook_dead",
                 "nobody answers a webhook where it is asked, and what it is asked about is refused",
@@ -1279,6 +1285,7 @@ impl Reason {
         Self::PdbUnobserved,
         Self::PdbWaits,
         Self::PdbOfOthers,
+        Self::PdbMayMove,
         Self::WebhookDead,
         Self::WebhookOnOneNode,
         Self::WebhookUnseen,

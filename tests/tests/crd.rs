@@ -106,9 +106,9 @@ async fn the_definition_refuses_what_can_never_become_right_and_says_what_to_do(
             "must have at most 1000 items",
         ),
         (
-            json!({ "target": "v1.36.3", "acceptRisks": ["r".repeat(254)] }),
+            json!({ "target": "v1.36.3", "acceptRisks": ["r".repeat(401)] }),
             "spec.acceptRisks[0]",
-            "may not be more than 253",
+            "may not be more than 400",
         ),
     ] {
         let message = refusal(create("refused", spec.clone()).await);

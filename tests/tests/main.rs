@@ -18,6 +18,7 @@ mod harness;
 mod kubeadm;
 mod kubelets;
 mod listener;
+mod operated;
 mod people;
 mod readme;
 mod recorded;

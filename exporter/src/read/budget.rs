@@ -1,7 +1,7 @@
 //! PodDisruptionBudgets, and label selectors.
 
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector, OwnerReference};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use lockkeeper_rules::drain::{Amount, Budget, Demand};
 use lockkeeper_rules::labels::{Requirement, Selector};
@@ -28,7 +28,15 @@ pub fn budget(object: &PodDisruptionBudget) -> Budget {
         expected_pods: status.expected_pods,
         current_healthy: status.current_healthy,
         desired_healthy: status.desired_healthy,
+        owner: metadata.owner_references.iter().flatten().find_map(custom_resource),
     }
+}
+
+/// Kind and name of an owner that is a custom resource: only their API groups are domains with a dot, but for those of
+/// Kubernetes below `k8s.io`, whose kinds own no budget.
+fn custom_resource(owner: &OwnerReference) -> Option<String> {
+    let (group, _version) = owner.api_version.split_once('/')?;
+    group.contains('.').then(|| format!("{} {}", owner.kind, owner.name))
 }
 
 /// A label selector that is there.
@@ -89,6 +97,20 @@ mod tests {
         }});
         let app = Requirement::In("app".to_owned(), ["web".to_owned()].into());
         assert_eq!(selector(both), Selector::Every(vec![app, Requirement::Exists("tier".to_owned())]));
+    }
+
+    #[test]
+    fn a_budget_belongs_to_a_custom_resource_if_one_of_its_owners_is_one() {
+        let owned = |owners: Value| {
+            let metadata = json!({"namespace": "a", "name": "b", "ownerReferences": owners});
+            budget(&serde_json::from_value(json!({"metadata": metadata})).unwrap()).owner
+        };
+        let owner = |api: &str, kind: &str| json!({"apiVersion": api, "kind": kind, "name": "x", "uid": "u"});
+        let (deployment, config) = (owner("apps/v1", "Deployment"), owner("v1", "ConfigMap"));
+        assert_eq!(owned(json!([deployment, config])), None);
+        let cluster = owner("postgresql.cnpg.io/v1", "Cluster");
+        assert_eq!(owned(json!([config, cluster])).as_deref(), Some("Cluster x"));
+        assert_eq!(owned(json!([])), None);
     }
 
     #[test]

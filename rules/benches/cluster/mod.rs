@@ -204,6 +204,7 @@ fn budget(number: usize) -> Budget {
         expected_pods: 2,
         current_healthy: 2,
         desired_healthy: 1,
+        owner: None,
     }
 }
 

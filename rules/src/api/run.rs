@@ -52,9 +52,11 @@ pub struct UpgradeRunSpec {
     /// Lets a halted step be tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
-    /// Reason codes of preflight that a person has looked at and accepts, such as pdb_blocked. What a person has changed
-    /// in a manifest is accepted by the digest of its lines, as the finding names it: config_drift@9f86d081884c7d65. A
-    /// silence that Alertmanager has lost is let go by its id: silence_forgotten@ and the id.
+    /// Reason codes of preflight that a person has looked at and accepts, such as pdb_blocked; or one finding of such a
+    /// code, by what it is about: pdb_blocked@default/web. A budget that an operator may move is accepted only so:
+    /// pdb_may_move@ and its namespace/name. What a person has changed in a manifest is accepted by the digest of its
+    /// lines, as the finding names it: config_drift@9f86d081884c7d65. A silence that Alertmanager has lost is let go by
+    /// its id: silence_forgotten@ and the id.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accept_risks: Vec<String>,
     /// What to do with a node that somebody else has cordoned.

@@ -36,7 +36,16 @@ pub struct Budget {
     pub current_healthy: i32,
     /// `status.desiredHealthy`.
     pub desired_healthy: i32,
+    /// Kind and name of the custom resource that owns it: an operator writes it, and may write it anew or delete it.
+    pub owner: Option<String>,
 }
+
+/// The labels that every pod of a StatefulSet wears beside those of its template, and that never move to another pod.
+pub(crate) const ORDINAL_LABELS: [&str; 2] = [POD_NAME, POD_INDEX];
+/// Its own name.
+pub(crate) const POD_NAME: &str = "statefulset.kubernetes.io/pod-name";
+/// Its ordinal.
+pub(crate) const POD_INDEX: &str = "apps.kubernetes.io/pod-index";
 
 /// What a budget demands of its pods.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,14 +140,47 @@ impl Budget {
         format!("{}/{}", self.namespace, self.name)
     }
 
-    /// That `whose` pods, `expected` of them, can never leave.
-    pub(crate) fn never(&self, expected: i32, whose: &str) -> Finding {
-        let demands = match (&self.demand, self.must_be_healthy(expected)) {
+    /// Whether an operator makes its demand for a while, as until a database or a storage is whole again: it counts its
+    /// pods, and lets none of them go. One of one pod, and a percentage, are what the size of a site makes of a setting:
+    /// nobody writes that anew.
+    pub(crate) fn is_for_a_while(&self, expected: i32) -> bool {
+        let is_lock = match self.demand {
+            Demand::MaxUnavailable(Amount::Pods(pods)) => pods == 0,
+            Demand::MinAvailable(Amount::Pods(_)) => expected > 1,
+            Demand::MaxUnavailable(_) | Demand::MinAvailable(_) | Demand::Nothing => false,
+        };
+        self.owner.is_some() && is_lock
+    }
+
+    /// Whether it names pods of a StatefulSet by their ordinals.
+    pub(crate) fn names_ordinals(&self) -> bool {
+        self.selector.keys().any(|key| ORDINAL_LABELS.contains(&key))
+    }
+
+    /// What it demands of `expected` pods, in words.
+    pub(crate) fn demands(&self, expected: i32) -> String {
+        match (&self.demand, self.must_be_healthy(expected)) {
             (Demand::Nothing, _) => "has neither minAvailable nor maxUnavailable".to_owned(),
             (_, Some(healthy)) => format!("wants {healthy} of {expected} pods healthy"),
             (_, None) => "wants what cannot be read".to_owned(),
-        };
-        Finding::new(Reason::PdbBlocked, self.title(), format!("{demands}, so {whose} can never leave"))
+        }
+    }
+
+    /// That `whose` pods, `expected` of them, can never leave.
+    pub(crate) fn never(&self, expected: i32, whose: &str) -> Finding {
+        let detail = format!("{}, so {whose} can never leave", self.demands(expected));
+        Finding::new(Reason::PdbBlocked, self.title(), detail)
+    }
+
+    /// That `whose` pods, `expected` of them, can leave only if an operator sees to it.
+    pub(crate) fn may_move(&self, expected: i32, whose: &str) -> Finding {
+        let owner =
+            self.owner.iter().map(|owner| format!("; the budget belongs to {owner}")).collect::<String>();
+        let detail = format!(
+            "{}, so {whose} can leave only if an operator moves it, or the budget{owner}",
+            self.demands(expected)
+        );
+        Finding::new(Reason::PdbMayMove, self.title(), detail)
     }
 
     /// That its controller cannot count its pods, if so: pods without a controller are no part of a percentage, nor of
@@ -154,6 +196,15 @@ impl Budget {
             None => None,
         }
     }
+}
+
+/// Whether a finding is about what a budget allows, and not about what could not be read at all.
+#[must_use]
+pub fn is_of_budgets(finding: &Finding) -> bool {
+    matches!(
+        finding.reason,
+        Reason::PdbBlocked | Reason::PdbMayMove | Reason::PdbOfOthers | Reason::PdbUnobserved
+    )
 }
 
 /// That more than one budget protects `subject`.
@@ -181,6 +232,7 @@ pub(crate) mod tests {
             expected_pods: expected,
             current_healthy: expected,
             desired_healthy: 0,
+            owner: None,
         };
         budget.desired_healthy = budget.must_be_healthy(expected).unwrap_or_default();
         budget.disruptions_allowed = expected.saturating_sub(budget.desired_healthy).max(0);

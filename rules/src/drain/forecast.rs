@@ -87,8 +87,32 @@ fn never(budget: &Budget, leaving: &[&Pod]) -> Option<Finding> {
     if !never && uncounted.is_none() {
         return None;
     }
-    let pod = leaving.iter().find(|pod| budget.protects(pod))?;
-    Some(uncounted.unwrap_or_else(|| budget.never(expected, &pod.name)))
+    let protected: Vec<&&Pod> = leaving.iter().filter(|pod| budget.protects(pod)).collect();
+    let pod = protected.first()?;
+    if uncounted.is_some() {
+        return uncounted;
+    }
+    match protected.iter().find(|pod| !may_be_moved(pod, budget, leaving)) {
+        Some(stays) if !budget.is_for_a_while(expected) => Some(budget.never(expected, &stays.name)),
+        Some(_) | None => Some(budget.may_move(expected, &whose(pod))),
+    }
+}
+
+/// Whether an operator may move a pod or what its budget selects it by: the pod is of a custom resource, or others that
+/// are made like it wear other labels, such as the role of a database, and could take its place.
+fn may_be_moved(pod: &Pod, budget: &Budget, leaving: &[&Pod]) -> bool {
+    let is_like_it = |other: &&Pod| {
+        pod.controller.is_some()
+            && (&other.namespace, &other.controller) == (&pod.namespace, &pod.controller)
+            && !budget.protects(other)
+    };
+    pod.is_operated() || !budget.names_ordinals() && leaving.iter().any(is_like_it)
+}
+
+/// A pod with its controller, for people.
+fn whose(pod: &Pod) -> String {
+    let of = pod.controller.iter().map(|it| format!(" of {} {}", it.kind, it.name)).collect::<String>();
+    format!("{}{of}", pod.name)
 }
 
 #[cfg(test)]
@@ -131,6 +155,67 @@ mod tests {
     #[test]
     fn a_budget_that_only_waits_for_a_pod_is_not_named() {
         check(&[Budget { disruptions_allowed: 0, current_healthy: 1, ..budget("late", min(1), 2) }], &[]);
+    }
+
+    #[test]
+    fn a_budget_whose_pods_an_operator_may_move_is_a_finding_of_its_own() {
+        let by = |kind: &str, pod: Pod| {
+            let controller = Some(Controller { kind: kind.to_owned(), name: "db".to_owned() });
+            Pod { controller, ..pod }
+        };
+        let role = |role: &str, pod: Pod| {
+            let labels = [("role", role), ("statefulset.kubernetes.io/pod-name", pod.name.as_str())];
+            Pod { labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(), ..pod }
+        };
+        let (primary, replica) =
+            (|kind| by(kind, role("primary", pod("a"))), |kind| by(kind, role("replica", pod("b"))));
+        let bare = |name| Pod { controller: None, ..role("primary", pod(name)) };
+        let is = |key: &str, value: &str| {
+            Selector::Every(vec![Requirement::In(key.to_owned(), [value.to_owned()].into())])
+        };
+        let by_role = |pods| Budget { selector: is("role", "primary"), ..budget("x", min(pods), pods) };
+        let by_name =
+            Budget { selector: is("statefulset.kubernetes.io/pod-name", "a"), ..budget("x", min(1), 1) };
+        let owned = |budget: Budget| Budget { owner: Some("Elasticsearch e".to_owned()), ..budget };
+        let finished = Pod { phase: crate::drain::PodPhase::Succeeded, ..replica("StatefulSet") };
+        let evict = DrainPolicy { unmanaged_pods: UnmanagedPods::Evict };
+        for (what, pods, budget, moves) in [
+            ("a custom resource's", vec![primary("Cluster")], by_role(1), true),
+            (
+                "one of a set by its role",
+                vec![primary("StatefulSet"), replica("StatefulSet")],
+                by_role(1),
+                true,
+            ),
+            ("the only one of a set", vec![primary("StatefulSet")], by_role(1), false),
+            ("beside one that has ended", vec![primary("StatefulSet"), finished], by_role(1), false),
+            ("beside another's", vec![primary("StatefulSet"), replica("ReplicaSet")], by_role(1), false),
+            ("by its name", vec![primary("StatefulSet"), replica("StatefulSet")], by_name, false),
+            ("a Job's", vec![primary("Job")], by_role(1), false),
+            ("nobody's", vec![bare("a")], by_role(1), false),
+            (
+                "nobody's beside nobody's",
+                vec![bare("a"), Pod { controller: None, ..replica("Job") }],
+                by_role(1),
+                false,
+            ),
+            ("one of them is a Job's", vec![primary("Cluster"), by("Job", bare("c"))], by_role(2), false),
+            (
+                "a lock for a while",
+                vec![primary("StatefulSet"), by("StatefulSet", bare("c"))],
+                owned(by_role(2)),
+                true,
+            ),
+            ("an owner's of one", vec![primary("StatefulSet")], owned(by_role(1)), false),
+        ] {
+            let found = forecast(&pods, &[budget], evict);
+            let reason = if moves { Reason::PdbMayMove } else { Reason::PdbBlocked };
+            let found: Vec<_> = found.iter().map(|it| (it.reason, it.subject.as_str())).collect();
+            assert_eq!(found, [(reason, "default/x")], "{what}");
+        }
+        let uncounted = Budget { sync_error: Some("no scale".to_owned()), ..owned(by_role(2)) };
+        let found = forecast(&[primary("Cluster")], &[uncounted], evict);
+        assert_eq!(found[0].reason, Reason::PdbBlocked, "nobody moves what cannot be counted");
     }
 
     #[test]

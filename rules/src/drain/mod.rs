@@ -9,7 +9,7 @@ mod pod;
 mod volume;
 
 pub(crate) use budget::overlap;
-pub use budget::{Amount, Budget, Demand};
+pub use budget::{Amount, Budget, Demand, is_of_budgets};
 pub use eviction::*;
 pub use forecast::*;
 pub use place::*;

@@ -78,36 +78,56 @@ enum Fate {
 ///
 /// `after` is the last pod of the batch before: the next one begins behind it, so that pods which a budget holds
 /// back never keep the others from being asked. `since` is when the drain began.
+///
+/// A pod of a custom resource is asked in its turn and from then on, and keeps no later turn from beginning: its operator
+/// may be waiting for just these pods, as a storage is for every pod whose volume is on the node.
 #[must_use]
 pub fn plan(pods: &[Pod], policy: DrainPolicy, after: Option<&PodRef>, since: Timestamp) -> DrainPlan {
     let mut plan = DrainPlan { evict: vec![], waiting: vec![], leave: Leave::default(), blocked: vec![] };
     let mut candidates = Vec::new();
-    let mut first_turn = None;
+    let mut turns = Turns::default();
     for pod in pods {
         match fate(pod, policy, since) {
             Fate::Leave(count) => *count(&mut plan.leave) += 1,
             Fate::Wait => {
                 plan.waiting.push(leaving(pod));
-                first_turn = min_turn(first_turn, turn(pod));
+                turns.see(pod, turn(pod));
             }
             Fate::Block => plan.blocked.push(unmanaged(pod)),
             Fate::Evict(turn) => {
-                candidates.push((turn, pod.reference()));
-                first_turn = min_turn(first_turn, turn);
+                candidates.push((pod, turn));
+                turns.see(pod, turn);
             }
         }
     }
     plan.waiting.sort();
     plan.blocked.sort();
     if plan.blocked.is_empty() {
-        let batch = candidates.into_iter().filter(|(turn, _)| Some(*turn) == first_turn).map(|(_, pod)| pod);
-        plan.evict = next_batch(batch.collect(), after);
+        let batch = candidates.into_iter().filter(|(_, turn)| turns.has_come(*turn));
+        plan.evict = next_batch(batch.map(|(pod, _)| pod.reference()).collect(), after);
     }
     plan
 }
 
-fn min_turn(known: Option<Turn>, turn: Turn) -> Option<Turn> {
-    Some(known.map_or(turn, |known| known.min(turn)))
+/// The first turns of the pods that are still there.
+#[derive(Default)]
+struct Turns {
+    /// Of those that hold later turns back.
+    holding: Option<Turn>,
+    /// Of those that hold nobody back.
+    operated: Option<Turn>,
+}
+
+impl Turns {
+    fn see(&mut self, pod: &Pod, turn: Turn) {
+        let first = if pod.is_operated() { &mut self.operated } else { &mut self.holding };
+        *first = Some(first.map_or(turn, |first| first.min(turn)));
+    }
+
+    /// Whether it is the turn of a pod. None of an earlier turn is left that holds it back.
+    fn has_come(&self, turn: Turn) -> bool {
+        self.holding.or(self.operated).is_some_and(|first| turn <= first)
+    }
 }
 
 fn next_batch(mut pods: Vec<PodRef>, after: Option<&PodRef>) -> Vec<PodRef> {
@@ -309,6 +329,35 @@ pub(super) mod tests {
         assert_eq!(names(&plan(&pods, HOLD, None, BEGAN).evict), ["c"]);
         pods.pop();
         assert_eq!(names(&plan(&pods, HOLD, None, BEGAN).evict), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_pod_of_an_operator_is_asked_in_its_turn_and_holds_back_no_later_one() {
+        let by = |kind: &str, pod: Pod| {
+            let controller = Some(Controller { kind: kind.to_owned(), name: "x".to_owned() });
+            Pod { controller, ..pod }
+        };
+        let last =
+            |pod: Pod| Pod { labels: BTreeMap::from([(DRAIN_LAST_LABEL.to_owned(), String::new())]), ..pod };
+        let (manager, web, system, own) = (
+            by("InstanceManager", pod("a")),
+            pod("b"),
+            Pod { priority: SYSTEM_PRIORITY_MIN, ..pod("c") },
+            last(pod("d")),
+        );
+        let asked = |pods: &[&Pod]| {
+            let pods: Vec<Pod> = pods.iter().map(|&pod| pod.clone()).collect();
+            names(&plan(&pods, HOLD, None, BEGAN).evict).join(" ")
+        };
+        assert_eq!(asked(&[&manager, &web, &system, &own]), "a b");
+        assert_eq!(asked(&[&manager, &system, &own]), "a c");
+        assert_eq!(asked(&[&manager, &own]), "a d");
+        assert_eq!(asked(&[&manager]), "a");
+        let leaving = Pod { deleting: true, ..manager.clone() };
+        assert_eq!(asked(&[&leaving, &own]), "d");
+        let of_operator = last(by("Prometheus", pod("e")));
+        assert_eq!(asked(&[&of_operator, &web]), "b", "it waits for its turn as others do");
+        assert_eq!(asked(&[&of_operator, &manager]), "a");
     }
 
     #[test]

@@ -55,6 +55,18 @@ pub struct Controller {
     pub name: String,
 }
 
+/// The controllers of Kubernetes itself, which make a pod again somewhere and move none; and the node of a mirror pod.
+const OF_KUBERNETES: [&str; 6] =
+    ["DaemonSet", "Job", "Node", "ReplicaSet", "ReplicationController", "StatefulSet"];
+
+impl Controller {
+    /// Whether it is a custom resource: an operator looks after its pods, and may move them.
+    #[must_use]
+    pub fn is_custom(&self) -> bool {
+        !OF_KUBERNETES.contains(&self.kind.as_str())
+    }
+}
+
 /// `status.phase` of a pod. What is not known counts as still there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PodPhase {
@@ -140,6 +152,12 @@ impl Pod {
     #[must_use]
     pub fn is_daemon(&self) -> bool {
         self.controller.as_ref().is_some_and(|controller| controller.kind == "DaemonSet")
+    }
+
+    /// Whether an operator looks after it.
+    #[must_use]
+    pub fn is_operated(&self) -> bool {
+        self.controller.as_ref().is_some_and(Controller::is_custom)
     }
 
     /// Whether a drain of its node would make it leave, or stand still before it.

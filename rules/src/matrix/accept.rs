@@ -13,9 +13,11 @@ use crate::reason::{Finding, Reason};
 const ACCEPTS_MAX: usize = 100;
 /// The checks of which something may be accepted, and what of each: what goes wrong there is seen afterwards and can be
 /// mended. Why the others are not here stands in docs/decisions/0013.
-pub const ACCEPTABLE: [(&str, Of); 8] = [
+pub const ACCEPTABLE: [(&str, Of); 9] = [
     ("addons", Of::Any),
     ("cloud_controller_skew", Of::Any),
+    // Who knows the operator knows that it moves the budget; a drain waits for it no longer than for any other.
+    ("disruption_budgets", Of::Only(&[Reason::PdbMayMove])),
     ("kernel", Of::Any),
     ("removed_apis", Of::Any),
     ("risks", Of::Any),

@@ -86,16 +86,8 @@ pub(super) fn gated(
 
 /// What stands against the next change of a step: the verdict and, for a control-plane node, any member of etcd that is not
 /// well, because the change takes one more away. A node that is half done may have broken its own, and must be mended.
-///
-/// Once a node's drain has begun, budgets have no say in it: the API server asks each eviction's own budget, and after
-/// the drain nothing leaves any more. What no budget has room for holds the next node.
 fn standing(state: &State, it: &Active, observed: &Observed<'_>, now: Timestamp) -> Vec<Finding> {
-    let is_drained = matches!(&it.work, Work::OneNode(work) if work.stage >= Stage::Drain);
-    let is_of_budgets = |finding: &&Finding| {
-        matches!(finding.reason, Reason::PdbBlocked | Reason::PdbOfOthers | Reason::PdbUnobserved)
-    };
-    let verdict = observed.verdict.iter().filter(|finding| !(is_drained && is_of_budgets(finding))).cloned();
-    let mut findings: Vec<Finding> = verdict.collect();
+    let mut findings = observed.verdict.to_vec();
     if let (Step::ControlPlane(node), Work::OneNode(work)) = (&it.step, &it.work) {
         let has_begun = state.begun_on(node, &work.before.uid).is_some();
         let etcd = observed.etcd_findings(now).into_iter();

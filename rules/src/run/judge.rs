@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use super::budgets::heeds_budgets;
 use super::command::{Command, NodeSurvey, SurveyOrder, Surveyed};
 use super::manifests::{is_judged, judge, nodes_to_ask, patches_finding};
 use super::moves::{finish, halt, linger, remember_once, retry_later};
@@ -17,7 +18,8 @@ use crate::reason::{Finding, Reason};
 use crate::snapshot::{Node, Role};
 use crate::version::Version;
 
-/// The reasons that a person may accept by name in `spec.acceptRisks`. A change of a manifest is accepted by its digest.
+/// The reasons that a person may accept in `spec.acceptRisks`: all findings of one, by its code, or one by its word. A
+/// change of a manifest is accepted by its digest.
 const ACCEPTABLE: [Reason; 5] = [
     Reason::PdbBlocked,
     Reason::PdbOfOthers,
@@ -26,11 +28,25 @@ const ACCEPTABLE: [Reason; 5] = [
     Reason::PipelineHasNoOtherNode,
 ];
 
+/// Those that are accepted one by one: whoever knows what one operator does with its budget does not know it of all.
+const ACCEPTABLE_BY_WORD: [Reason; 1] = [Reason::PdbMayMove];
+/// The check of the verdict whose findings preflight sees again, pod by pod.
+const BUDGETS_CHECK: &str = "disruption_budgets";
+
 /// Whether a person has looked at this and accepts it for the whole run.
 #[must_use]
 pub fn is_accepted(run: &UpgradeRun, finding: &Finding) -> bool {
-    ACCEPTABLE.contains(&finding.reason)
-        && run.spec.accept_risks.iter().any(|name| name == finding.reason.code())
+    let Finding { reason, subject, detail: _ } = finding;
+    let accepts = |word: &str| run.spec.accept_risks.iter().any(|accepted| accepted == word);
+    ACCEPTABLE.contains(reason) && accepts(reason.code())
+        || (ACCEPTABLE.contains(reason) || ACCEPTABLE_BY_WORD.contains(reason))
+            && !subject.is_empty()
+            && accepts(&format!("{reason}@{subject}"))
+}
+
+/// Whether a person accepts it for the cluster, in a file of facts: the verdict has said so of the same subject.
+fn is_accepted_in_facts(finding: &Finding, observed: &Observed<'_>, now: Timestamp) -> bool {
+    observed.accepts.0.iter().any(|accept| accept.holds(now) && accept.means(BUDGETS_CHECK, finding))
 }
 
 pub(super) fn preflight(mut state: State, it: &Active, observed: &Observed<'_>, now: Timestamp) -> Turn {
@@ -50,7 +66,10 @@ pub(super) fn preflight(mut state: State, it: &Active, observed: &Observed<'_>, 
     findings.extend(observed.verdict.iter().cloned());
     findings.extend(survey_findings(&state, surveyed, nodes, observed, now));
     findings.extend(manifest_findings(&mut state, surveyed, nodes, &target, observed));
-    findings.retain(|finding| !is_accepted(observed.run, finding));
+    // A step that is done again while a node is out of service is not held by what that has caused.
+    let heeds_budgets = heeds_budgets(observed.run, &state, observed.snapshot);
+    findings.retain(|it| heeds_budgets || !drain::is_of_budgets(it));
+    findings.retain(|it| !is_accepted(observed.run, it) && !is_accepted_in_facts(it, observed, now));
     if let Some(finding) = findings.iter().find(|finding| finding.reason == Reason::StateWentBackwards) {
         return halt(state, it, finding.clone(), now);
     }

@@ -11,6 +11,7 @@
 //! made of the `moves`.
 
 mod active;
+mod budgets;
 mod clock;
 mod command;
 mod decide;
@@ -36,6 +37,7 @@ mod step;
 mod stored;
 mod visit;
 
+pub use budgets::heeds_budgets;
 pub use command::*;
 pub use decide::decide;
 pub use in_hand::is_in_hand;

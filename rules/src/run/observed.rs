@@ -11,6 +11,7 @@ use crate::api::UpgradeRun;
 use crate::drain::{Budget, Place, Pod};
 use crate::gate::Permit;
 use crate::kubeadm::KubeadmSettings;
+use crate::matrix::Accepts;
 use crate::name::{NodeName, Token};
 use crate::reason::{Finding, Reason};
 use crate::settings::Settings;
@@ -24,8 +25,11 @@ pub struct Observed<'a> {
     pub run: &'a UpgradeRun,
     /// The cluster, read for this turn.
     pub snapshot: &'a Snapshot,
-    /// What stands in the way by the verdict, of the checks that apply now; empty means safe.
+    /// What stands in the way by the verdict as far as it concerns this run now
+    /// ([`for_run`](crate::verdict::Verdict::for_run)); empty means safe.
     pub verdict: &'a [Finding],
+    /// What the files of facts accept.
+    pub accepts: &'a Accepts,
     /// The pods that [`super::needs`] asked for.
     pub pods: Option<&'a Source<Vec<Pod>>>,
     /// The budgets that [`super::needs`] asked for.

@@ -34,10 +34,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::api::UpgradeRun;
+use crate::drain::is_of_budgets;
 use crate::inventory::Inventory;
 use crate::matrix::Matrix;
 use crate::reason::{Finding, Reason};
-use crate::run::{State, Step, is_accepted};
+use crate::run::{State, Step, heeds_budgets, is_accepted};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::version::Version;
@@ -253,18 +254,23 @@ impl Verdict {
         Self::of(self.target.clone(), self.computed_at, checks.collect())
     }
 
-    /// The verdict as far as it concerns what is left of a run: without what its control plane has behind it, and
-    /// without what it was told to accept. Between steps, what concerns every step counts; of a run whose status cannot be
-    /// read, nothing is known to lie behind it.
+    /// The verdict as far as it concerns what is left of a run: without what its control plane has behind it, without
+    /// what it was told to accept, and without what budgets lack while that holds nothing ([`heeds_budgets`]). Between steps,
+    /// what concerns every step counts; of a run whose status cannot be read, nothing is known to lie behind it.
     #[must_use]
     pub fn for_run(&self, run: &UpgradeRun, snapshot: &Snapshot) -> Self {
         let begun = self.target.parse().is_ok_and(|target| control_plane_begun(&target, snapshot));
-        let step = match State::parse(run.status.as_ref(), &run.uid) {
-            Ok(state) => state.step().cloned().unwrap_or(Step::Postflight),
-            Err(_unreadable) => Step::Preflight,
+        let (step, budgets_count) = match State::parse(run.status.as_ref(), &run.uid) {
+            Ok(state) => {
+                let budgets_count = heeds_budgets(run, &state, snapshot);
+                (state.step().cloned().unwrap_or(Step::Postflight), budgets_count)
+            }
+            Err(_unreadable) => (Step::Preflight, true),
         };
         let left = self.for_step(&step, begun);
-        let checks = left.checks.into_iter().map(|check| check.without(|finding| is_accepted(run, finding)));
+        let is_over = |finding: &Finding| !budgets_count && is_of_budgets(finding);
+        let is_out_of_the_way = |finding: &Finding| is_accepted(run, finding) || is_over(finding);
+        let checks = left.checks.into_iter().map(|check| check.without(is_out_of_the_way));
         Self::of(left.target, left.computed_at, checks.collect())
     }
 

@@ -3,6 +3,7 @@
 
 use super::check::tests::{api_server, node, pod, version};
 use super::*;
+use crate::inventory::{Rollout, Workload, WorkloadKind};
 use crate::matrix::{GateChanges, Matrix};
 use crate::snapshot::{Node, Packages, Role, Source};
 
@@ -199,6 +200,11 @@ fn s25_a_budget_that_is_never_satisfied_blocks() {
         let budgets =
             vec![crate::drain::budget::tests::budget("all", crate::drain::budget::tests::min(2), 2)];
         cluster.inventory.budgets = Source::read(budgets, cluster.now);
+        let web = Workload {
+            rollout: Rollout::done(2),
+            ..Workload::silent(WorkloadKind::Deployment, "default", "web")
+        };
+        cluster.inventory.workloads = Source::read(vec![web], cluster.now);
     };
     assert_eq!(said("v1.36.3", guarded), (Answer::Blocked, vec!["pdb_blocked"]));
 }

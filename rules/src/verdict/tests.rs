@@ -1,7 +1,9 @@
 use serde_json::json;
 
 use super::*;
-use crate::matrix::HelmManifests;
+use crate::drain::Budget;
+use crate::labels::{Requirement, Selector};
+use crate::matrix::{Accept, HelmManifests};
 use crate::snapshot::Source;
 
 fn check(status: Status, is_final: bool) -> Check {
@@ -194,6 +196,110 @@ fn checks_of_the_whole_cluster_are_frozen_once_the_control_plane_has_begun() {
     assert_eq!(verdict.for_step(&worker, false).verdict, Answer::Unknown);
     assert_eq!(verdict.for_step(&worker, true).verdict, Answer::Safe);
     assert_eq!(verdict.for_step(&Step::Preflight, true).verdict, Answer::Unknown);
+}
+
+#[test]
+fn what_budgets_lack_holds_only_a_run_that_is_about_to_take_a_node_out_of_service() {
+    let at = "2026-11-21T00:00:00Z";
+    let token = |attempt: u32| format!("u.7.{attempt}.00ff");
+    let waits = |step: &str, attempt| json!({"waiting": {"step": step, "token": token(attempt), "mintedAt": at, "notBefore": at}});
+    let works = |step: &str, stage: Option<&str>| {
+        let mut active = json!({"step": step, "token": token(1), "startedAt": at, "stageSince": at});
+        if let Some(stage) = stage {
+            active["stage"] = json!(stage);
+            active["node"] =
+                json!({"name": "w-1", "uid": "u", "kubeletVersion": "v1.36.1", "unschedulable": false});
+        }
+        json!({"active": [active]})
+    };
+    let halted = json!({"halted": {"step": "worker/w-1", "attempt": 3, "at": at, "finding": {"reason": "attempts_exhausted"}}});
+    let (free, ours, theirs) = (None, Some("u.5.1.00ff"), Some(""));
+    for (status, cordoned, skips_all, expected) in [
+        (json!({}), free, false, Answer::Held),
+        (json!({}), ours, false, Answer::Safe),
+        (json!({}), theirs, false, Answer::Held),
+        (json!({}), free, true, Answer::Safe),
+        (waits("preflight", 1), free, false, Answer::Held),
+        (works("preflight", None), free, false, Answer::Held),
+        (waits("worker/w-1", 1), free, false, Answer::Held),
+        (works("worker/w-1", Some("cordon")), free, false, Answer::Held),
+        (works("worker/w-1", Some("cordon")), ours, false, Answer::Safe),
+        (works("worker/w-1", Some("drain")), ours, false, Answer::Safe),
+        (works("worker/w-1", Some("mutate")), ours, false, Answer::Safe),
+        (works("worker/w-1", Some("verify")), ours, false, Answer::Safe),
+        (works("worker/w-1", Some("uncordon")), free, false, Answer::Safe),
+        // The next attempt on a node that is half done, and a step on another one beside it.
+        (waits("worker/w-1", 2), ours, false, Answer::Safe),
+        (waits("worker/w-1", 2), free, false, Answer::Held),
+        (waits("control-plane/cp-1", 1), ours, false, Answer::Held),
+        (waits("worker/w-1", 2), theirs, false, Answer::Held),
+        (halted.clone(), ours, false, Answer::Safe),
+        (halted, free, false, Answer::Held),
+        (waits("postflight", 1), free, false, Answer::Held),
+        (waits("postflight", 1), free, true, Answer::Safe),
+    ] {
+        let mut cluster = healthy();
+        let budget = crate::drain::budget::tests::budget("primary", crate::drain::budget::tests::min(1), 1);
+        cluster.inventory.budgets = Source::read(vec![budget], cluster.now);
+        cluster.inventory.workloads = Source::read(Vec::new(), cluster.now);
+        for node in cluster.snapshot.nodes.value.iter_mut().flatten().filter(|node| node.name.0 == "w-1") {
+            node.unschedulable = cordoned.is_some();
+            node.cordoned_by = cordoned.filter(|by| !by.is_empty()).map(str::to_owned);
+        }
+        let mut run = super::check::tests::run("v1.36.3");
+        if skips_all {
+            let nodes = cluster.snapshot.nodes.value.iter().flatten();
+            run.spec.skip = nodes.map(|node| node.name.0.clone()).collect();
+        }
+        let mut whole = json!({"schemaVersion": 1, "phase": "Waiting", "sequence": 7});
+        whole.as_object_mut().unwrap().extend(status.as_object().unwrap().clone());
+        run.status = Some(serde_json::from_value(whole.clone()).unwrap());
+        let case = format!("{whole} {cordoned:?} {skips_all}");
+        assert!(State::parse(run.status.as_ref(), &run.uid).is_ok(), "{case}");
+        let verdict = cluster.verdict("v1.36.3");
+        assert_eq!(verdict.for_run(&run, &cluster.snapshot).verdict, expected, "{case}");
+        // That budgets cannot be read is another matter.
+        cluster.inventory.budgets = Source::failed("gone");
+        let blind = cluster.verdict("v1.36.3").for_run(&run, &cluster.snapshot);
+        assert_eq!(blind.verdict, Answer::Unknown, "{case}");
+    }
+}
+
+#[test]
+fn a_budget_that_may_move_is_accepted_by_name_in_the_facts_and_in_the_run_and_no_other_with_it() {
+    let mut cluster = healthy();
+    let budget = |name| crate::drain::budget::tests::budget(name, crate::drain::budget::tests::min(1), 1);
+    let selects =
+        |app: &str| Selector::Every(vec![Requirement::In("app".to_owned(), [app.to_owned()].into())]);
+    let budgets = ["a", "b"].map(|name| Budget { selector: selects(name), ..budget(name) });
+    cluster.inventory.budgets = Source::read(budgets.to_vec(), cluster.now);
+    let answer = |cluster: &Healthy, words: &[&str]| {
+        let mut run = super::check::tests::run("v1.36.3");
+        run.spec.accept_risks = words.iter().map(|&word| word.to_owned()).collect();
+        cluster.verdict("v1.36.3").for_run(&run, &cluster.snapshot).verdict
+    };
+    let (a, b) = ("pdb_may_move@default/a", "pdb_may_move@default/b");
+    for (words, expected) in [
+        (&[][..], Answer::Held),
+        (&["pdb_may_move", "pdb_blocked"], Answer::Held),
+        (&[a], Answer::Held),
+        (&[a, b], Answer::Safe),
+    ] {
+        assert_eq!(answer(&cluster, words), expected, "{words:?}");
+    }
+    let row = |subject: &str| Accept {
+        check: "disruption_budgets".to_owned(),
+        subject: subject.to_owned(),
+        reason: None,
+        why: "the operator moves it".to_owned(),
+        by: "ops".to_owned(),
+        until: "2099-12-31".parse().unwrap(),
+    };
+    cluster.matrix.accept.value.0 = vec![row("default/a")];
+    assert_eq!(cluster.verdict("v1.36.3").verdict, Answer::Held);
+    assert_eq!(answer(&cluster, &[b]), Answer::Safe);
+    cluster.matrix.accept.value.0.push(row("default/b"));
+    assert_eq!(cluster.verdict("v1.36.3").verdict, Answer::Safe);
 }
 
 #[test]

@@ -84,7 +84,7 @@ fn a_pod_that_is_kept_stays_named_while_others_are_refused_again_and_again() {
 #[test]
 fn a_budget_without_room_holds_back_its_own_pods_and_no_others() {
     let mut cluster = at("drain", 62);
-    cluster.verdict = [Reason::PdbBlocked, Reason::PdbOfOthers, Reason::PdbUnobserved]
+    cluster.verdict = [Reason::PdbBlocked, Reason::PdbMayMove, Reason::PdbOfOthers, Reason::PdbUnobserved]
         .map(|reason| Finding::new(reason, "default/web", "wants 2 of 2 pods healthy"))
         .to_vec();
     cluster.refused_pod = Some("pod-0-w-1".to_owned());
@@ -232,6 +232,7 @@ fn budget(least: i32, pods: i32) -> Budget {
         expected_pods: pods,
         current_healthy: pods,
         desired_healthy: least,
+        owner: None,
     }
 }
 

@@ -2,6 +2,7 @@
 //! independent checker asked before every command.
 
 mod attempts;
+mod budgets;
 mod clock;
 mod deletion;
 mod drain;

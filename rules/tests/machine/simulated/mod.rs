@@ -12,6 +12,7 @@ use lockkeeper_rules::gate::{Permit, Report};
 use lockkeeper_rules::invariant::{self, Scene};
 use lockkeeper_rules::kubeadm::KubeadmSettings;
 use lockkeeper_rules::manifests::{Change, Changes};
+use lockkeeper_rules::matrix::Accepts;
 use lockkeeper_rules::name::{NodeName, Token};
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::LedgerReading;
@@ -23,6 +24,7 @@ use lockkeeper_rules::run::{
 };
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::{ApiServer, CONTROL_PLANE, Node, Role, Snapshot, Source, StaticPod};
+use lockkeeper_rules::verdict::{self, Answer, Verdict};
 use lockkeeper_rules::version::Version;
 
 /// How often things go wrong.
@@ -79,8 +81,12 @@ pub struct Simulated {
     pub permits_consumed: usize,
     pub lock_is_ours: bool,
     pub close_gate_when: Option<&'static str>,
-    /// What stands in the way by the verdict.
+    /// What stands in the way by the verdict on the whole cluster.
     pub verdict: Vec<Finding>,
+    /// A budget over pods of other nodes has no room while a node is out of service, as those of a storage do.
+    pub storage_is_locked_while_a_node_is_out: bool,
+    /// What the files of facts accept.
+    pub accepts: Accepts,
     pub delete_when: Option<&'static str>,
     cordons_tried: usize,
     /// The API server refuses every command of this name.
@@ -182,6 +188,8 @@ impl Simulated {
             lock_is_ours: false,
             close_gate_when: None,
             verdict: Vec::new(),
+            storage_is_locked_while_a_node_is_out: false,
+            accepts: Accepts::default(),
             delete_when: None,
             cordons_tried: 0,
             refused: None,
@@ -623,10 +631,12 @@ impl Simulated {
         }
         let (pods, budgets) = (Source::read(pods, self.now), Source::read(self.budgets.clone(), self.now));
         let places = Source::read(self.nodes.values().map(|node| self.place(node)).collect(), self.now);
+        let standing = self.standing(&snapshot);
         let observed = Observed {
             run: &self.run,
             snapshot: &snapshot,
-            verdict: &self.verdict,
+            verdict: &standing,
+            accepts: &self.accepts,
             pods: Some(&pods),
             budgets: Some(&budgets),
             places: Some(&places),
@@ -659,6 +669,30 @@ impl Simulated {
             self.ask_the_checker(command, &snapshot, &known);
         }
         (turn, stored)
+    }
+
+    /// What stands against what is left of the run, as the actuator asks it.
+    fn standing(&self, snapshot: &Snapshot) -> Vec<Finding> {
+        let mut findings = self.verdict.clone();
+        if self.storage_is_locked_while_a_node_is_out && self.nodes.values().any(|node| node.unschedulable) {
+            findings.push(Finding::new(Reason::PdbMayMove, "rook-ceph/rook-ceph-osd-host-other", ""));
+        }
+        let status = if findings.is_empty() { verdict::Status::Pass } else { verdict::Status::Block };
+        let check = verdict::Check {
+            id: "disruption_budgets",
+            status,
+            scope: verdict::Scope::Node,
+            source: "",
+            evidence: Vec::new(),
+            classes: vec![status; findings.len()],
+            findings,
+            notes: Vec::new(),
+            recognised: Vec::new(),
+            is_final: false,
+        };
+        let target = self.run.spec.target.clone();
+        let whole = Verdict { target, verdict: Answer::Blocked, computed_at: self.now, checks: vec![check] };
+        whole.for_run(&self.run, snapshot).allows(self.now, &self.settings).err().unwrap_or_default()
     }
 
     fn ask_the_checker(&self, command: &Command, snapshot: &Snapshot, known: &Known) {

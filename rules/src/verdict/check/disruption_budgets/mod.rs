@@ -3,6 +3,7 @@
 //! ```text
 //!   budget ──▶ the pods it protects, by the templates of Deployments and StatefulSets
 //!                │ demand, replicas ──▶ never ─▶ block, whatever its status allows at this moment
+//!                │                            └▶ hold, where an operator may move the pod or the budget
 //!                │ status            ──▶ not about this spec ─▶ unknown │ pods cannot be counted ─▶ block
 //!                ▼                       pods of others ─▶ judged by it  │ not enough are Ready   ─▶ note
 //!                                         none is Ready, and no rollout is under way            ─▶ unknown
@@ -15,6 +16,12 @@
 //! them, so it is the second witness. Where it shows none of that either, preflight looks at every pod, with the same
 //! arithmetic, before anything is touched.
 //!
+//! Those pods are an operator's as a rule: the primary of a database, which it moves when the node is cordoned, or what
+//! serves the storage of one node, whose budget it deletes once nobody needs it there. Nothing that can be read says
+//! whether it will, so it is a finding of its own, and a person who knows the operator accepts it by name. So is a budget
+//! that belongs to a custom resource and that locks its pods for a while. Of one pod of one, of a Deployment or a
+//! StatefulSet, nobody but the owner of the budget can do anything about it, and that blocks.
+//!
 //! Pods of DaemonSets and mirrors of static pods are never evicted. Which node a pod is on is not asked: a run drains
 //! every node that is not at the target yet; where none is left, everything here is a note. The check speaks about every
 //! step: the upgrade changes nothing of what it reads, so that a budget which comes in the middle is seen before the next
@@ -26,17 +33,24 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use super::{Against, Facts, NOTES_MAX, Outcome};
+use super::{Against, Facts, NOTES_MAX, Outcome, Recognised};
 use crate::drain::{Budget, overlap};
 use crate::inventory::{Workload, WorkloadKind};
 use crate::reason::{Finding, Reason};
+
+/// A pod that only the status of a budget counts, for people.
+const NOT_WATCHED: &str = "a pod that no Deployment and no StatefulSet has in its template";
 
 /// What was found out, by what it means.
 #[derive(Default)]
 struct Tally {
     blockers: Vec<Finding>,
+    /// What an operator may move.
+    holds: Vec<Finding>,
     unknowns: Vec<Finding>,
     notes: Vec<Finding>,
+    /// The budgets that let pods go, and could stop a drain all the same.
+    recognised: Vec<Recognised>,
 }
 
 pub(super) fn check(facts: &Facts<'_>) -> Outcome {
@@ -60,14 +74,15 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
         }
         tally.blockers.extend(overlaps(&budgets, &workloads));
     }
-    let Tally { mut blockers, mut unknowns, mut notes } = tally;
+    let Tally { mut blockers, mut holds, mut unknowns, mut notes, recognised } = tally;
     if nodes.iter().all(|node| case.snapshot.is_at(node, target)) {
-        notes.extend(blockers.drain(..).chain(unknowns.drain(..)));
+        notes.extend(blockers.drain(..).chain(holds.drain(..)).chain(unknowns.drain(..)));
     }
     notes.sort_unstable();
     notes.truncate(NOTES_MAX);
     let rest = vec![workloads_read, nodes_read];
-    Ok(Outcome::weigh(budgets_read, rest, [blockers, Vec::new(), unknowns]).noting(notes))
+    let outcome = Outcome::weigh(budgets_read, rest, [blockers, holds, unknowns]);
+    Ok(outcome.noting(notes).recognising(recognised))
 }
 
 fn by_namespace<'a, T>(all: &'a [T], namespace: impl Fn(&'a T) -> &'a str) -> BTreeMap<&'a str, Vec<&'a T>> {
@@ -100,11 +115,27 @@ fn one(budget: &Budget, workloads: &[&Workload], tally: &mut Tally) {
         whose: evicted.iter().map(|(it, _)| format!("a pod of {it}")).min().unwrap_or_default(),
     };
     match against(budget, &known) {
-        Against::Nothing => {}
+        Against::Nothing => tally.recognised.extend(recognised(budget, &known)),
+        Against::Note(finding) => {
+            tally.recognised.extend(recognised(budget, &known));
+            tally.notes.push(finding);
+        }
+        Against::Blocks(finding) if finding.reason == Reason::PdbMayMove => tally.holds.push(finding),
         Against::Blocks(finding) => tally.blockers.push(finding),
         Against::Unknown(finding) => tally.unknowns.push(finding),
-        Against::Note(finding) => tally.notes.push(finding),
     }
+}
+
+/// A budget that a drain has to ask, and what it is about; nothing where no pod of it is ever evicted.
+fn recognised(budget: &Budget, known: &Known) -> Option<Recognised> {
+    let others = of_others(budget, known);
+    let (expected, whose) = match (known.replicas, others) {
+        (1.., _) => (known.expected, known.whose.as_str()),
+        (_, 1..) => (budget.expected_pods, NOT_WATCHED),
+        (_, _) => return None,
+    };
+    let detail = format!("{}, such as {whose}", budget.demands(expected));
+    Some(Recognised { subject: budget.title(), detail, source: String::new() })
 }
 
 /// What is known of the pods that a budget protects, by their owners.
@@ -131,6 +162,9 @@ fn against(budget: &Budget, known: &Known) -> Against {
     if never {
         // Pods of others may make up for it: then it allows something although nothing is in flux, as long as they last.
         let is_more = known.is_settled && budget.is_observed() && budget.expected_pods > known.expected;
+        if budget.is_for_a_while(known.expected) {
+            return Against::Blocks(budget.may_move(known.expected, &known.whose));
+        }
         if !is_more || budget.disruptions_allowed <= 0 {
             return Against::Blocks(budget.never(known.expected, &known.whose));
         }
@@ -154,7 +188,7 @@ fn against(budget: &Budget, known: &Known) -> Against {
         && others > 0
         && budget.never_allows(budget.expected_pods, budget.expected_pods) == Some(true)
     {
-        return Against::Blocks(budget.never(budget.expected_pods, "a pod whose owner is not watched"));
+        return Against::Blocks(budget.may_move(budget.expected_pods, NOT_WATCHED));
     }
     let Budget { current_healthy, desired_healthy, .. } = budget;
     let is_short = current_healthy < desired_healthy && !budget.evicts_unhealthy;

@@ -5,11 +5,9 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::drain::Budget;
+use crate::drain::budget::{POD_INDEX as INDEX, POD_NAME as NAME};
 use crate::inventory::{Workload, WorkloadKind};
 use crate::labels::{Requirement, Selector};
-
-const NAME: &str = "statefulset.kubernetes.io/pod-name";
-const INDEX: &str = "apps.kubernetes.io/pod-index";
 
 /// Pods of one workload that no budget tells apart.
 pub(super) struct Alike<'a> {

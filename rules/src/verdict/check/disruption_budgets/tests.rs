@@ -107,11 +107,11 @@ fn several_owners_count_together_and_those_of_other_namespaces_or_labels_do_not(
 
 #[test]
 fn pods_of_owners_that_are_not_watched_are_judged_by_the_status() {
-    let (block, pass) = (Status::Block, Status::Pass);
+    let (block, hold, pass) = (Status::Block, Status::Hold, Status::Pass);
     let bare = |demand, expected| of("bare", budget("b", demand, expected));
-    says("one of one", with(vec![bare(min(1), 1)], vec![]), block, &["pdb_blocked"], &[]);
+    says("one of one", with(vec![bare(min(1), 1)], vec![]), hold, &["pdb_may_move"], &[]);
     says("one of two", with(vec![bare(min(1), 2)], vec![]), pass, &[], &[]);
-    says("none of two", with(vec![bare(max("0%"), 2)], vec![]), block, &["pdb_blocked"], &[]);
+    says("none of two", with(vec![bare(max("0%"), 2)], vec![]), hold, &["pdb_may_move"], &[]);
     let uncounted = Budget { current_healthy: 2, ..bare(max("50%"), 0) };
     says("uncounted", with(vec![uncounted], vec![]), block, &["pdb_blocked"], &[]);
     let waits = Budget { current_healthy: 0, disruptions_allowed: 0, ..bare(min(1), 2) };
@@ -272,4 +272,85 @@ fn each_lost_source_is_unknown() {
     says("workloads", |it| it.inventory.workloads = Source::failed("gone"), Status::Unknown, lost, &[]);
     says("nodes", |it| it.snapshot.nodes = Source::failed("gone"), Status::Unknown, lost, &[]);
     says("none", |_| {}, Status::Pass, &[], &[]);
+}
+
+#[test]
+fn a_budget_that_an_operator_may_move_is_told_apart_from_one_that_only_its_owner_can_change() {
+    let away = |pods| Demand::MaxUnavailable(Amount::Pods(pods));
+    let least = |text: &str| Demand::MinAvailable(Amount::percent(text));
+    let set = |replicas| workload(WorkloadKind::StatefulSet, "web", replicas);
+    let (moves, stays) = ((Status::Hold, vec!["pdb_may_move"]), (Status::Block, vec!["pdb_blocked"]));
+    for (what, app, demand, expected, owner, workloads, outcome) in [
+        // Of pods that no template makes: as CloudNativePG, Longhorn, Strimzi and KubeVirt have them.
+        ("a primary", "primary", min(1), 1, Some("Cluster main"), vec![], &moves),
+        ("what serves a node", "manager", min(1), 1, None, vec![web(3)], &moves),
+        ("all of a set", "kafka", min(3), 3, Some("Kafka k"), vec![], &moves),
+        // By a label that Patroni puts on one pod of a StatefulSet.
+        ("a role", "master", min(1), 1, None, vec![set(3)], &moves),
+        // Locked until the storage or the database is whole again, as Rook and Elastic's operator do it.
+        ("nobody now", "web", away(0), 1, Some("CephCluster c"), vec![web(1)], &moves),
+        ("nobody of three", "web", min(3), 3, Some("Elasticsearch e"), vec![set(3)], &moves),
+        // What the size of a site makes of a setting.
+        ("the only one", "web", min(1), 1, None, vec![web(1)], &stays),
+        ("the only one, owned", "web", min(1), 1, Some("IstioRevision i"), vec![web(1)], &stays),
+        ("the only one of a set, owned", "web", min(1), 1, Some("Redis r"), vec![set(1)], &stays),
+        ("a percentage, owned", "web", least("80%"), 1, Some("KnativeServing k"), vec![web(1)], &stays),
+        ("a whole, owned", "web", least("100%"), 3, Some("KnativeServing k"), vec![web(3)], &stays),
+        ("nobody, by a person", "web", away(0), 3, None, vec![web(3)], &stays),
+        ("all, by a person", "web", min(3), 3, None, vec![web(3)], &stays),
+        ("nothing, owned", "web", Demand::Nothing, 3, Some("Odd o"), vec![web(3)], &stays),
+    ] {
+        let owner = owner.map(str::to_owned);
+        let budget = Budget { owner, ..of(app, budget("b", demand, expected)) };
+        assert_eq!(
+            &super::super::tests::outcome(check, "v1.36.3", with(vec![budget], workloads)),
+            outcome,
+            "{what}"
+        );
+    }
+    let both = vec![of("web", budget("a", min(1), 1)), of("primary", budget("b", min(1), 1))];
+    let found = &["pdb_blocked", "pdb_may_move"];
+    says("beside a block", with(both, vec![web(1)]), Status::Hold, found, &[]);
+    let unobserved = Budget { generation: 2, ..of("primary", budget("b", min(1), 1)) };
+    says("not looked at yet", with(vec![unobserved], vec![]), Status::Unknown, &["pdb_unobserved"], &[]);
+}
+
+#[test]
+fn a_budget_that_may_move_says_whose_it_is() {
+    let mut cluster = super::super::tests::healthy();
+    let owner = Some("Cluster main".to_owned());
+    let primary = Budget { owner, ..of("primary", budget("main-primary", min(1), 1)) };
+    with(vec![primary], vec![])(&mut cluster);
+    let outcome = check(&Facts { target: "v1.36.3".parse(), case: &cluster.case() });
+    let told = "pdb_may_move default/main-primary: wants 1 of 1 pods healthy, so a pod that no Deployment and no \
+                StatefulSet has in its template can leave only if an operator moves it, or the budget; the budget \
+                belongs to Cluster main";
+    assert_eq!(outcome.findings[0].to_string(), told);
+}
+
+#[test]
+fn every_budget_that_a_drain_has_to_ask_is_recognised() {
+    let mut cluster = super::super::tests::healthy();
+    let late = Budget { disruptions_allowed: 0, current_healthy: 1, ..of("db", budget("late", min(2), 3)) };
+    let budgets = vec![
+        of("web", budget("web", max("34%"), 3)),
+        late,
+        of("queue", budget("queue", min(2), 3)),
+        of("primary", budget("primary", min(1), 1)),
+        of("agent", budget("agent", min(1), 2)),
+        of("nobody", budget("nobody", min(1), 0)),
+    ];
+    let db = workload(WorkloadKind::StatefulSet, "db", 3);
+    with(budgets, vec![web(3), db, workload(WorkloadKind::DaemonSet, "agent", 2)])(&mut cluster);
+    let outcome = check(&Facts { target: "v1.36.3".parse(), case: &cluster.case() });
+    let recognised = outcome.recognised.iter().map(|it| format!("{} {}", it.subject, it.detail));
+    assert_eq!(
+        recognised.collect::<Vec<_>>(),
+        [
+            "default/late wants 2 of 3 pods healthy, such as a pod of StatefulSet default/db",
+            "default/queue wants 2 of 3 pods healthy, such as a pod that no Deployment and no StatefulSet has in its \
+             template",
+            "default/web wants 1 of 3 pods healthy, such as a pod of Deployment default/web",
+        ]
+    );
 }
