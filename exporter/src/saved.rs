@@ -95,7 +95,10 @@ impl Saved {
 
 #[cfg(test)]
 mod tests {
-    use lockkeeper_rules::snapshot::{ApiServer, Source};
+    use lockkeeper_rules::matrix::Matrix;
+    use lockkeeper_rules::settings::Settings;
+    use lockkeeper_rules::snapshot::{ApiServer, Node, Role, Source};
+    use lockkeeper_rules::verdict::{Case, Status, verdict};
 
     use super::*;
 
@@ -114,6 +117,36 @@ mod tests {
         let path = folder.path().join("saved.json");
         saved.write(&path).unwrap();
         assert_eq!(Saved::read(&path).unwrap(), saved);
+    }
+
+    #[test]
+    fn what_a_cluster_saved_before_does_not_tell_is_unknown_and_not_safe() {
+        let now: Timestamp = "2026-09-02T03:04:05Z".parse().unwrap();
+        let mut snapshot = Snapshot::unread();
+        snapshot.nodes = Source::read(vec![Node::silent("cp-1", Role::ControlPlane)], now);
+        snapshot.packages = Source::read(crate::read::packages::of(&["1.36.1", "1.36.3"]), now);
+        let mut document = serde_json::to_value(Saved::new(now, snapshot, Inventory::unread())).unwrap();
+        let newer = ["internal_ips", "operating_system", "os_image", "architecture"];
+        let node = document["snapshot"]["nodes"]["value"][0].as_object_mut().unwrap();
+        let fields = node.len();
+        node.retain(|name, _| !newer.contains(&name.as_str()));
+        assert_eq!(node.len(), fields - newer.len());
+        node.insert("internal_ip".to_owned(), "10.0.0.1".into());
+        document["snapshot"]["packages"]["value"] =
+            serde_json::json!({"patch": "v1.36.3", "minor": null, "versions": ["v1.36.1", "v1.36.3"]});
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("before.json");
+        std::fs::write(&path, document.to_string()).unwrap();
+        let Saved { snapshot, inventory, .. } = Saved::read(&path).unwrap();
+        assert_eq!(snapshot.nodes.value.as_ref().unwrap()[0].internal_ips, ["10.0.0.1"]);
+        let (matrix, settings) = (Matrix::built_in(), Settings::default());
+        let case =
+            Case { snapshot: &snapshot, inventory: &inventory, matrix: &matrix, settings: &settings, now };
+        let verdict = verdict("v1.36.3", &case);
+        for id in ["offered", "driver"] {
+            let check = verdict.checks.iter().find(|check| check.id == id).unwrap();
+            assert_eq!(check.status, Status::Unknown, "{check:#?}");
+        }
     }
 
     #[test]

@@ -293,8 +293,11 @@ mod tests {
         let (target, known) = ("v1.36.3".parse().unwrap(), Known::default());
         let name: NodeName = "w-1".into();
         let token: Token = "u.7.1.restore".parse().unwrap();
-        let reached =
-            NodeTarget { name: name.clone(), address: "10.0.0.1".to_owned(), machine_id: "m".to_owned() };
+        let reached = NodeTarget {
+            name: name.clone(),
+            addresses: vec!["10.0.0.1".to_owned()],
+            machine_id: "m".to_owned(),
+        };
         let order = RestoreOrder { node: reached, token, generation: 1, at: now };
         let node = |version: &str, by: Option<&str>| Node {
             kubelet_version: Ok(version.parse().unwrap()),

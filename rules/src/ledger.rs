@@ -17,7 +17,7 @@ pub fn parse(text: &str, order: &LedgerOrder) -> Result<LedgerReading, Finding> 
     let lines = lines(text).map_err(|error| about(Reason::LedgerUnreadable, error))?;
     let machine = single(&lines, "machine").map_err(|error| about(Reason::LedgerUnreadable, error))?;
     if machine != order.node.machine_id {
-        let detail = format!("the machine at {} says {machine:?}", order.node.address);
+        let detail = format!("the machine at {} says {machine:?}", order.node.addresses.join(", "));
         return Err(about(Reason::MachineIdMismatch, detail));
     }
     let newest = single(&lines, "sequence")
@@ -114,8 +114,11 @@ mod tests {
     const KILLED: &str = "ActiveState=failed LoadState=loaded SubState=failed";
 
     fn order() -> LedgerOrder {
-        let node =
-            NodeTarget { name: "w-1".into(), address: "10.0.0.1".to_owned(), machine_id: "abc".to_owned() };
+        let node = NodeTarget {
+            name: "w-1".into(),
+            addresses: vec!["10.0.0.1".to_owned()],
+            machine_id: "abc".to_owned(),
+        };
         LedgerOrder { node, token: TOKEN.parse().unwrap() }
     }
 

@@ -9,10 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::{RunPhase, UpgradeRun};
 use crate::name::NodeName;
+use crate::packages::ByArchitecture;
 use crate::version::Version;
 
 /// The components that the control plane is made of.
 pub const CONTROL_PLANE: [&str; 3] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
+/// At how many of its addresses a node is looked for; a cluster of both families has two.
+const ADDRESSES_MAX: usize = 4;
 /// The component that they keep everything in.
 pub const ETCD: &str = "etcd";
 
@@ -281,8 +284,9 @@ pub struct Node {
     pub resource_version: String,
     /// Control plane or worker.
     pub role: Role,
-    /// The first InternalIP, as written; [`Node::address`] says whether it is one.
-    pub internal_ip: Option<String>,
+    /// Every InternalIP in its order, as written; [`Node::addresses`] says which are. A file of before has the first alone.
+    #[serde(alias = "internal_ip", deserialize_with = "one_or_all")]
+    pub internal_ips: Vec<String>,
     /// `nodeInfo.machineID`.
     pub machine_id: String,
     /// `nodeInfo.bootID`.
@@ -293,6 +297,15 @@ pub struct Node {
     pub container_runtime: String,
     /// `nodeInfo.kernelVersion`, such as `6.1.0-18-amd64`.
     pub kernel_version: String,
+    /// `nodeInfo.operatingSystem`, such as `linux`; empty where nobody has read it.
+    #[serde(default)]
+    pub operating_system: String,
+    /// `nodeInfo.osImage`, such as `Debian GNU/Linux 12 (bookworm)`; empty where nobody has read it.
+    #[serde(default)]
+    pub os_image: String,
+    /// `nodeInfo.architecture`, such as `amd64`; empty where nobody has read it.
+    #[serde(default)]
+    pub architecture: String,
     /// `spec.unschedulable`.
     pub unschedulable: bool,
     /// The annotation `lockkeeper.dev/cordoned-by`, as written.
@@ -310,14 +323,50 @@ pub struct Node {
 }
 
 impl Node {
-    /// The address to reach it by. Whoever may write a Node's status may write anything there: another name would be
-    /// another machine, and a word that begins with a dash an option of whatever is started with it.
+    /// The addresses to reach it by, in their order: the kubelet's of each family. Whoever may write a Node's status may write
+    /// anything there: another name would be another machine, and a word that begins with a dash an option of whatever is
+    /// started with it.
     ///
     /// # Errors
-    /// There is none, or it is no IP address, in words.
-    pub fn address(&self) -> Result<IpAddr, String> {
-        let Some(address) = &self.internal_ip else { return Err("no InternalIP".to_owned()) };
-        address.parse().map_err(|_not_an_address| format!("its InternalIP {address:?} is no IP address"))
+    /// None of them is an IP address, in words.
+    pub fn addresses(&self) -> Result<Vec<IpAddr>, String> {
+        let addresses: Vec<IpAddr> =
+            self.internal_ips.iter().filter_map(|it| it.parse().ok()).take(ADDRESSES_MAX).collect();
+        match self.internal_ips.first() {
+            None => Err("no InternalIP".to_owned()),
+            Some(first) if addresses.is_empty() => Err(format!("its InternalIP {first:?} is no IP address")),
+            Some(_) => Ok(addresses),
+        }
+    }
+
+    /// Whether it runs Linux, or does not say what it runs.
+    #[must_use]
+    pub fn is_linux(&self) -> bool {
+        matches!(self.operating_system.as_str(), "linux" | "")
+    }
+
+    /// Whether an endpoint such as `10.0.0.1:6443`, `[fd00::1]:6443`, `fd00::1` or `cp-1:2381` is at this node: by any of its
+    /// addresses however it is spelt, or by its name. A port need not be there.
+    #[must_use]
+    pub fn has_endpoint(&self, endpoint: &str) -> bool {
+        let bare = |text: &str| text.trim_matches(['[', ']']).parse::<IpAddr>();
+        let without_port = || endpoint.rsplit_once(':').map_or(endpoint, |(host, _port)| host);
+        // Whole first: the end of an IPv6 address looks like a port.
+        let address = bare(endpoint).or_else(|_| bare(without_port()));
+        match address {
+            Ok(address) => self.internal_ips.iter().any(|it| it.parse::<IpAddr>() == Ok(address)),
+            Err(_no_address) => without_port() == self.name.0,
+        }
+    }
+
+    /// Whether both claim one address.
+    #[must_use]
+    pub fn shares_address_with(&self, other: &Self) -> bool {
+        let has = |address: &String| {
+            let same = address.parse::<IpAddr>();
+            other.internal_ips.iter().any(|it| it == address || same.is_ok() && it.parse::<IpAddr>() == same)
+        };
+        self.internal_ips.iter().any(has)
     }
 
     /// A node of which only name and role are known: nothing that it has not said counts as good.
@@ -328,12 +377,15 @@ impl Node {
             uid: String::new(),
             resource_version: String::new(),
             role,
-            internal_ip: None,
+            internal_ips: Vec::new(),
             machine_id: String::new(),
             boot_id: String::new(),
             kubelet_version: Err(String::new()),
             container_runtime: String::new(),
             kernel_version: String::new(),
+            operating_system: String::new(),
+            os_image: String::new(),
+            architecture: String::new(),
             unschedulable: false,
             cordoned_by: None,
             ready: false,
@@ -343,6 +395,20 @@ impl Node {
             deleting: false,
         }
     }
+}
+
+/// All of them, or the one or none that a file of before has.
+fn one_or_all<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        One(Option<String>),
+        All(Vec<String>),
+    }
+    Ok(match Written::deserialize(deserializer)? {
+        Written::One(one) => one.into_iter().collect(),
+        Written::All(all) => all,
+    })
 }
 
 /// A resource that a node says it is short of.
@@ -396,15 +462,14 @@ pub struct ControllerLease {
     pub renewed_at: Option<Timestamp>,
 }
 
-/// What a package repository offers of one package.
+/// What a package repository offers of the running minor and of the next.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Packages {
-    /// The newest patch of the running minor, if one is newer than what runs.
-    pub patch: Option<Version>,
-    /// The newest release of the next minor, if there is one.
-    pub minor: Option<Version>,
-    /// Every release that was seen, of both minors, in order.
+    /// Every release that kubeadm was seen of, in order.
     pub versions: Vec<Version>,
+    /// All that an upgrade installs; nothing in a file of before it was read.
+    #[serde(default)]
+    pub by_architecture: Option<ByArchitecture>,
 }
 
 #[cfg(test)]
@@ -436,19 +501,77 @@ mod tests {
     #[test]
     fn only_an_ip_address_is_one_to_reach_a_node_by() {
         for (written, expected) in [
-            (Some("10.0.0.1"), Ok("10.0.0.1")),
-            (Some("fd00::1"), Ok("fd00::1")),
-            (None, Err("no InternalIP")),
-            (Some(""), Err("its InternalIP \"\" is no IP address")),
-            (Some("w-1.example"), Err("its InternalIP \"w-1.example\" is no IP address")),
-            (Some("10.0.0.1:22"), Err("its InternalIP \"10.0.0.1:22\" is no IP address")),
-            (Some("fe80::1%eth0"), Err("its InternalIP \"fe80::1%eth0\" is no IP address")),
-            (Some("-oProxyCommand=reboot"), Err("its InternalIP \"-oProxyCommand=reboot\" is no IP address")),
+            (&["10.0.0.1"][..], Ok("10.0.0.1")),
+            (&["fd00::1"], Ok("fd00::1")),
+            (&["10.0.0.1", "fd00:0::1"], Ok("10.0.0.1 fd00::1")),
+            (&["fd00::1", "-oProxyCommand=reboot", "10.0.0.1"], Ok("fd00::1 10.0.0.1")),
+            (&[], Err("no InternalIP")),
+            (&[""], Err("its InternalIP \"\" is no IP address")),
+            (&["w-1.example"], Err("its InternalIP \"w-1.example\" is no IP address")),
+            (&["10.0.0.1:22"], Err("its InternalIP \"10.0.0.1:22\" is no IP address")),
+            (&["fe80::1%eth0"], Err("its InternalIP \"fe80::1%eth0\" is no IP address")),
+            (&["-oProxyCommand=reboot"], Err("its InternalIP \"-oProxyCommand=reboot\" is no IP address")),
         ] {
-            let node = Node { internal_ip: written.map(str::to_owned), ..Node::silent("w-1", Role::Worker) };
-            let found = node.address().map(|address| address.to_string());
+            let found = at(written).addresses();
+            let found = found.map(|all| all.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(" "));
             assert_eq!(found.as_deref().map_err(String::as_str), expected);
         }
+    }
+
+    fn at(addresses: &[&str]) -> Node {
+        let internal_ips = addresses.iter().map(|&address| address.to_owned()).collect();
+        Node { internal_ips, ..Node::silent("w-1", Role::Worker) }
+    }
+
+    #[test]
+    fn an_endpoint_is_at_a_node_by_any_of_its_addresses_or_its_name() {
+        let node = at(&["10.0.0.1", "fd00::1"]);
+        for (endpoint, expected) in [
+            ("10.0.0.1:6443", true),
+            ("10.0.0.1", true),
+            ("[fd00::1]:6443", true),
+            ("[fd00:0:0::1]", true),
+            ("fd00::1", true),
+            ("w-1:10250", true),
+            ("w-1", true),
+            ("10.0.0.2:6443", false),
+            ("[fd00::2]:6443", false),
+            ("fd00::1:6443", false),
+            ("w-10:6443", false),
+            ("", false),
+            (":6443", false),
+        ] {
+            assert_eq!(node.has_endpoint(endpoint), expected, "{endpoint}");
+        }
+        assert!(!at(&["w-2"]).has_endpoint("w-2:6443"), "a name is no address");
+    }
+
+    #[test]
+    fn nodes_that_share_any_address_are_told_from_those_that_share_none() {
+        let node = at(&["10.0.0.1", "fd00::1"]);
+        for (other, expected) in [
+            (&["10.0.0.2", "fd00:0::1"][..], true),
+            (&["10.0.0.1"], true),
+            (&["10.0.0.2", "fd00::2"], false),
+            (&[], false),
+        ] {
+            assert_eq!(node.shares_address_with(&at(other)), expected, "{other:?}");
+        }
+        assert!(!at(&[]).shares_address_with(&at(&[])));
+    }
+
+    #[test]
+    fn a_node_of_a_file_of_before_has_its_one_address_and_says_nothing_of_its_system() {
+        let mut written = serde_json::to_value(at(&["10.0.0.1", "fd00::1"])).unwrap();
+        assert_eq!(serde_json::from_value::<Node>(written.clone()).unwrap(), at(&["10.0.0.1", "fd00::1"]));
+        let fields = written.as_object_mut().unwrap();
+        for newer in ["internal_ips", "operating_system", "os_image", "architecture"] {
+            fields.remove(newer).unwrap();
+        }
+        fields.insert("internal_ip".to_owned(), "10.0.0.1".into());
+        assert_eq!(serde_json::from_value::<Node>(written.clone()).unwrap(), at(&["10.0.0.1"]));
+        written["internal_ip"] = serde_json::Value::Null;
+        assert_eq!(serde_json::from_value::<Node>(written).unwrap(), at(&[]));
     }
 
     #[test]

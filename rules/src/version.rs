@@ -62,6 +62,18 @@ impl Version {
         !self.0.pre.is_empty()
     }
 
+    /// What marks a build that is not one of the project's own, such as `k3s1` of `v1.36.1+k3s1`, `eks-3a1b2c4` of
+    /// `v1.36.1-eks-3a1b2c4` and `gke.1000` of `v1.36.1-gke.1000`.
+    #[must_use]
+    pub fn vendor(&self) -> Option<&str> {
+        let is_own = |pre: &str| ["alpha.", "beta.", "rc."].iter().any(|stage| pre.starts_with(stage));
+        match (self.0.build.as_str(), self.0.pre.as_str()) {
+            ("", "") => None,
+            ("", pre) => Some(pre).filter(|pre| !is_own(pre)),
+            (build, _) => Some(build),
+        }
+    }
+
     /// The order by precedence alone: build metadata makes no difference.
     #[must_use]
     pub fn cmp_precedence(&self, other: &Self) -> std::cmp::Ordering {
@@ -168,6 +180,22 @@ mod tests {
         for text in ["", "v", "1.36", "latest", "1.36.x", "-1.0.0", "vv1.2.3", "1.036.1", &"9".repeat(200)] {
             let error = text.parse::<Version>().unwrap_err().to_string();
             assert!(error.contains("is not a version such as v1.36.1"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_build_that_is_not_the_projects_own_is_told_by_what_it_is_marked_with() {
+        for (text, vendor) in [
+            ("v1.36.1", None),
+            ("v1.37.0-alpha.2", None),
+            ("v1.37.0-rc.1", None),
+            ("v1.36.1+k3s1", Some("k3s1")),
+            ("v1.37.0-rc.1+rke2r1", Some("rke2r1")),
+            ("v1.36.1-eks-3a1b2c4", Some("eks-3a1b2c4")),
+            ("v1.36.1-gke.1000400", Some("gke.1000400")),
+            ("v1.36.1-rc", Some("rc")),
+        ] {
+            assert_eq!(text.parse::<Version>().unwrap().vendor(), vendor, "{text}");
         }
     }
 

@@ -24,7 +24,7 @@ const FACTS: [&str; 6] = [
     include_str!("../data/volume-plugins.yaml"),
 ];
 const INDEX: [&str; 1] = [
-    "Package: kubeadm\nVersion: 1.36.1-1.1\nFilename: a.deb\n\nPackage: kubelet\nVersion: 1.36.1-1.1\nDescription: x\n y\n\n",
+    "Package: kubeadm\nVersion: 1.36.1-1.1\nArchitecture: amd64\nFilename: a.deb\n\nPackage: kubelet\nVersion: 1.36.1-1.1\nArchitecture: amd64\nDescription: x\n y\n\n",
 ];
 const ANSWERS: [&str; 5] = [
     r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"instance":"a:6443","group":"batch","version":"v1beta1","resource":"cronjobs","removed_release":"1.25"},"value":[1783000000.5,"1"]}]}}"#,

@@ -18,8 +18,8 @@ use lockkeeper_rules::node_script::{
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::LedgerReading;
 use lockkeeper_rules::run::{
-    LedgerOrder, LookedAt, ManifestSurvey, NodeSurvey, NodeTarget, Packages, Proof, RestoreOrder,
-    SurveyOrder, UnitKind, UnitOrder,
+    KUBELET_PACKAGE, LedgerOrder, LookedAt, ManifestSurvey, NodeSurvey, NodeTarget, Packages, Proof,
+    RestoreOrder, SYSTEMD, SurveyOrder, UnitKind, UnitOrder,
 };
 use lockkeeper_rules::settings::Settings;
 
@@ -106,7 +106,12 @@ done
 "#,
     ),
     ("dpkg", r#"if [ -e "$M/on-dpkg" ]; then . "$M/on-dpkg"; fi"#),
-    ("dpkg-query", r#"if [ -e "$M/cut" ]; then echo "iF |kubeadm"; fi; echo "ii |bash""#),
+    (
+        "dpkg-query",
+        r#"
+case "$*" in *kubelet) if [ -e "$M/kubelet-status" ]; then cat "$M/kubelet-status"; else exit 1; fi; exit ;; esac
+if [ -e "$M/cut" ]; then echo "iF |kubeadm"; fi; echo "ii |bash""#,
+    ),
     ("dpkg-deb", r#"mkdir -p "$3/usr/bin"; cp "$M/bin/kubeadm" "$3/usr/bin/""#),
     ("kubelet", r#"echo "Kubernetes v$(cat "$M/kubelet")""#),
     ("kubectl", r#"echo "kubernetesVersion: v1.36.1""#),
@@ -166,6 +171,7 @@ impl Machine {
         machine.write("proc/stat", "cpu 1 2 3\nbtime 1763000000\n");
         machine.write("kubeadm", "1.36.1\n");
         machine.write("kubelet", "1.36.1\n");
+        machine.write("kubelet-status", "hi ");
         machine
     }
 
@@ -274,7 +280,7 @@ fn order(kind: UnitKind, sequence: u64) -> UnitOrder {
     UnitOrder {
         node: NodeTarget {
             name: "w-1".into(),
-            address: "10.0.0.1".to_owned(),
+            addresses: vec!["10.0.0.1".to_owned()],
             machine_id: "abc123".to_owned(),
         },
         kind,
@@ -1813,6 +1819,10 @@ fn said(text: &str) -> Result<NodeSurvey, String> {
 
 /// What a survey that asks for nothing else says of the machine.
 fn surveyed(machine: &Machine) -> NodeSurvey {
+    said(&String::from_utf8_lossy(&machine.bash(&survey_script(machine)).stdout)).unwrap()
+}
+
+fn survey_script(machine: &Machine) -> String {
     let node = order(UnitKind::Prepare, 1).node;
     let order = SurveyOrder {
         nodes: vec![node.clone()],
@@ -1822,8 +1832,34 @@ fn surveyed(machine: &Machine) -> NodeSurvey {
         with_packages: false,
     };
     let run = lockkeeper_rules::name::RunUid(RUN.to_owned());
-    let output = machine.bash(&survey(&order, &node, &run, &machine.settings()).unwrap());
-    said(&String::from_utf8_lossy(&output.stdout)).unwrap()
+    survey(&order, &node, &run, &machine.settings()).unwrap()
+}
+
+#[test]
+fn what_an_upgrade_needs_and_the_machine_has_not_is_told() {
+    let packaged = |status: &'static str| move |machine: &Machine| machine.write("kubelet-status", status);
+    type Change = Box<dyn Fn(&Machine)>;
+    let cases: [(Change, &[&str]); 7] = [
+        (Box::new(|_| {}), &[]),
+        (Box::new(packaged("ii ")), &[]),
+        // An install that was cut is a package all the same, and is told elsewhere.
+        (Box::new(packaged("iFR")), &[]),
+        (Box::new(packaged("rc ")), &[KUBELET_PACKAGE]),
+        (Box::new(packaged("un ")), &[KUBELET_PACKAGE]),
+        (Box::new(|machine| fs::remove_file(machine.path("kubelet-status")).unwrap()), &[KUBELET_PACKAGE]),
+        (Box::new(|machine| machine.stand_in("systemctl", "exit 1")), &[SYSTEMD]),
+    ];
+    for (change, lacking) in cases {
+        let machine = Machine::new();
+        change(&machine);
+        assert_eq!(surveyed(&machine).lacking, lacking);
+    }
+    // Where apt is not, the machine that runs this test may have it.
+    let without = "command() { case $2 in dpkg-query|apt-get) return 1 ;; esac; builtin command \"$@\"; }\n";
+    let machine = Machine::new();
+    let script = survey_script(&machine);
+    let said = said(&String::from_utf8_lossy(&machine.bash(&format!("{without}{script}")).stdout));
+    assert_eq!(said.unwrap().lacking, ["apt-get", "dpkg-query"]);
 }
 
 /// The manifests as a look finds them.
@@ -1999,7 +2035,7 @@ fn nothing_hostile_reaches_a_shell() {
     assert!(launcher(&bad, &machine.settings()).is_err());
     let mut odd = order(UnitKind::UpgradeNode, 1);
     odd.node.name.0.clone_from(&hostile);
-    odd.node.address.clone_from(&hostile);
+    odd.node.addresses = vec![hostile.clone()];
     machine.launch(&odd).unwrap();
     assert!("v1.36.3;id".parse::<lockkeeper_rules::version::Version>().is_err());
     let settings = ScriptSettings { root: format!("{}'", machine.settings().root), ..machine.settings() };

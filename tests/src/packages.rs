@@ -35,8 +35,10 @@ pub enum PackagesFault {
     Endless,
     /// A few megabytes of gzip that inflate to a gigabyte.
     Bomb,
-    /// 404.
+    /// 404, as a mirror of one's own answers.
     NotFound,
+    /// 403, as for what is not there.
+    Denied,
     /// 500.
     ServerError,
     /// 302 to the same index under another path.
@@ -104,10 +106,10 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 fn answer(state: &mut State, request: &Request<Bytes>) -> Response<Body> {
     let path = request.uri().path().to_owned();
     *state.requests.entry(path.clone()).or_default() += 1;
-    let Some((minor, file)) = parse(&path) else { return status(StatusCode::NOT_FOUND) };
+    let Some((minor, file)) = parse(&path) else { return denied() };
     let index = index(&state.versions, minor);
     if index.is_empty() {
-        return status(StatusCode::NOT_FOUND);
+        return denied();
     }
     match state.fault {
         PackagesFault::None | PackagesFault::Redirect | PackagesFault::Gzip
@@ -129,6 +131,7 @@ fn answer(state: &mut State, request: &Request<Bytes>) -> Response<Body> {
         }
         PackagesFault::Bomb => text("application/gzip", bomb(&index)),
         PackagesFault::NotFound => status(StatusCode::NOT_FOUND),
+        PackagesFault::Denied => denied(),
         PackagesFault::ServerError => status(StatusCode::INTERNAL_SERVER_ERROR),
         PackagesFault::Redirect => redirect(&format!("/moved{path}")),
         PackagesFault::RedirectLoop => redirect(&path),
@@ -145,6 +148,18 @@ fn parse(path: &str) -> Option<(&str, &str)> {
     let path = path.strip_prefix("/moved").unwrap_or(path);
     let (minor, file) = path.strip_prefix("/v")?.split_once("/deb/")?;
     matches!(file, "Packages" | "Packages.gz").then_some((minor, file))
+}
+
+/// What the community's repository answers for whatever is not there, a minor that is not released yet among it: it lies in a
+/// bucket of S3 that nobody may list (<https://github.com/kubernetes/website/issues/42624> shows the answer,
+/// <https://github.com/cri-o/packaging/issues/288> that of a minor).
+fn denied() -> Response<Body> {
+    const DENIED: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+        <Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
+    let mut answer = text("application/xml", DENIED);
+    *answer.status_mut() = StatusCode::FORBIDDEN;
+    answer.headers_mut().insert(header::SERVER, header::HeaderValue::from_static("AmazonS3"));
+    answer
 }
 
 fn redirect(to: &str) -> Response<Body> {
@@ -213,6 +228,22 @@ impl HttpBody for Endless {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_there_is_denied_and_not_called_missing() {
+        let mut state = State { versions: vec![Version::new(1, 36, 3)], ..State::default() };
+        let mut asked = |path: &str| {
+            let request = Request::get(path).body(Bytes::new()).unwrap();
+            answer(&mut state, &request).status()
+        };
+        for (path, status) in [
+            ("/v1.36/deb/Packages", StatusCode::OK),
+            ("/v1.37/deb/Packages", StatusCode::FORBIDDEN),
+            ("/v1.36/deb/", StatusCode::FORBIDDEN),
+        ] {
+            assert_eq!(asked(path), status, "{path}");
+        }
+    }
 
     #[test]
     fn an_index_has_the_packages_of_its_own_minor_only() {

@@ -326,13 +326,14 @@ async fn a_target_that_cannot_be_is_refused_or_gets_a_condition_and_nothing_is_t
 }
 
 /// What can be wrong with an index, and what is said of it.
-const FAULTS: [(PackagesFault, &str); 8] = [
+const FAULTS: [(PackagesFault, &str); 9] = [
     (PackagesFault::Empty, "the index is empty"),
     (PackagesFault::Html, "is no field"),
     (PackagesFault::Truncated, "cut off"),
     (PackagesFault::Endless, "larger than"),
     (PackagesFault::Bomb, "the inflated index is larger than"),
     (PackagesFault::NotFound, "no index for the running minor"),
+    (PackagesFault::Denied, "403"),
     (PackagesFault::ServerError, "500"),
     (PackagesFault::RedirectLoop, "redirect"),
 ];

@@ -236,7 +236,7 @@ async fn late_word(world: &World, node: &str, generation: u64) -> String {
     let order = UnitOrder {
         node: NodeTarget {
             name: node.into(),
-            address: machine.spec.address.to_string(),
+            addresses: vec![machine.spec.address.to_string()],
             machine_id: machine.spec.machine_id.clone(),
         },
         kind: UnitKind::UpgradeNode,

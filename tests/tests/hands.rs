@@ -173,9 +173,18 @@ fn reach(keys: &SshKeys, port: u16, control: PathBuf, settings: &Settings) -> Ss
 fn target(machine: &Machine) -> NodeTarget {
     NodeTarget {
         name: machine.spec.name.as_str().into(),
-        address: machine.spec.address.to_string(),
+        addresses: vec![machine.spec.address.to_string()],
         machine_id: machine.spec.machine_id.clone(),
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_is_reached_at_the_address_that_answers() {
+    let bench = Bench::new().await;
+    let mut order = bench.order(1);
+    // Nobody listens there, and no host key is known of it.
+    order.node.addresses.insert(0, "127.255.255.254".to_owned());
+    bench.start(&order).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -316,7 +316,7 @@ async fn what_is_sent_to_a_node_does_its_work_on_a_machine() {
         let token = Token { run: run.clone(), sequence, attempt: 1, nonce: "00ff00ff00ff00ff".to_owned() };
         let target = NodeTarget {
             name: node.into(),
-            address: machine.spec.address.to_string(),
+            addresses: vec![machine.spec.address.to_string()],
             machine_id: machine.spec.machine_id.clone(),
         };
         let proof = Proof { token: token.clone(), checked_at: jiff::Timestamp::now() };

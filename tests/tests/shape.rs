@@ -245,6 +245,7 @@ const OF_NODES: &[&str] = &[
     "disruption_budgets",
     "webhooks",
     "volume_plugins",
+    "driver",
 ];
 
 const OF_WORKLOADS: &[&str] = &[

@@ -63,7 +63,8 @@ fn a_refusal_that_stands_is_written_once_and_a_pass_always() {
 fn what_changes_something_is_written_each_time_and_a_look_that_says_the_same_is_not() {
     let scratch = Scratch::new("commands");
     let log = DecisionLog::open(Some(&scratch.0)).unwrap();
-    let node = NodeTarget { name: "w-1".into(), address: "10.0.0.1".to_owned(), machine_id: "m".to_owned() };
+    let node =
+        NodeTarget { name: "w-1".into(), addresses: vec!["10.0.0.1".to_owned()], machine_id: "m".to_owned() };
     let look = Command::ReadLedger(LedgerOrder { node, token: "run.1.1.00".parse().unwrap() });
     for _ in 0..100 {
         log.begin(&look);

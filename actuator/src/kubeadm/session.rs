@@ -12,6 +12,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 /// How long a connection may take.
 const CONNECT_SECONDS: u64 = 10;
+/// How long one address may take while there is another one to try.
+const ADDRESS_DEADLINE: Duration = Duration::from_secs(CONNECT_SECONDS + 5);
 /// How often a silent server is asked whether it is there; ssh gives up after three.
 const ALIVE_SECONDS: u64 = 5;
 /// How long closing may take before it is left to ssh's own idle limit.
@@ -60,6 +62,9 @@ impl Ssh {
         deadline: Duration,
         may_send: impl FnOnce() -> Result<(), Finding>,
     ) -> Result<Answer, Finding> {
+        let others = u32::try_from(node.addresses.len().saturating_sub(1)).unwrap_or_default();
+        // An address that does not answer takes none of the time of the one that does.
+        let deadline = deadline + ADDRESS_DEADLINE * others;
         let unreachable = |detail: String| Finding::new(Reason::SshUnreachable, node.name.0.clone(), detail);
         let late = |_elapsed| unreachable(format!("no answer within {} s", deadline.as_secs()));
         let limit = tokio::time::Instant::now() + deadline;
@@ -74,6 +79,20 @@ impl Ssh {
     }
 
     async fn connect(&self, node: &NodeTarget) -> Result<Session, Finding> {
+        let builder = &self.builder();
+        let tried = first_of(&node.addresses, ADDRESS_DEADLINE, |address| async move {
+            builder.connect_mux(address).await.map_err(|error| chain(&error))
+        });
+        tried.await.map_err(|said| {
+            // What is wrong with the first one is what a person mends first.
+            let reason = said.first().map_or(Reason::SshUnreachable, |(_, detail)| connect_refusal(detail));
+            let all: Vec<String> =
+                said.iter().map(|(address, detail)| format!("{address}: {detail}")).collect();
+            Finding::new(reason, node.name.0.clone(), all.join("; "))
+        })
+    }
+
+    fn builder(&self) -> SessionBuilder {
         let mut builder = SessionBuilder::default();
         builder
             .user(self.user.clone())
@@ -91,10 +110,7 @@ impl Ssh {
         if let Some(directory) = &self.control_directory {
             builder.control_directory(directory);
         }
-        builder.connect_mux(&node.address).await.map_err(|error| {
-            let detail = chain(&error);
-            Finding::new(connect_refusal(&detail), node.name.0.clone(), format!("{}: {detail}", node.address))
-        })
+        builder
     }
 
     async fn send(&self, session: &Session, script: &str) -> Result<Answer, Error> {
@@ -121,6 +137,29 @@ impl Ssh {
     }
 }
 
+/// What the first address gives that gives anything, each but the last within its bound; or what each said.
+async fn first_of<'a, T, F: Future<Output = Result<T, String>>>(
+    addresses: &'a [String],
+    bound: Duration,
+    connect: impl Fn(&'a str) -> F,
+) -> Result<T, Vec<(&'a str, String)>> {
+    let mut said = Vec::new();
+    for (number, address) in (1..).zip(addresses) {
+        let tried = connect(address);
+        let tried = if number == addresses.len() {
+            tried.await
+        } else {
+            let late = |_elapsed| Err(format!("no connection within {bound:?}"));
+            tokio::time::timeout(bound, tried).await.unwrap_or_else(late)
+        };
+        match tried {
+            Ok(session) => return Ok(session),
+            Err(why) => said.push((address.as_str(), why)),
+        }
+    }
+    Err(said)
+}
+
 fn streams(child: &mut Child<&Session>) -> (openssh::ChildStdin, openssh::ChildStdout, openssh::ChildStderr) {
     let stdin = child.stdin().take().expect("stdin is piped");
     let stdout = child.stdout().take().expect("stdout is piped");
@@ -144,4 +183,48 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text.replace(['\r', '\n'], " ").trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOUND: Duration = Duration::from_millis(20);
+
+    async fn tried(addresses: &[&str]) -> (Result<String, Vec<String>>, Vec<String>) {
+        let addresses: Vec<String> = addresses.iter().map(|&address| address.to_owned()).collect();
+        let asked = std::sync::Mutex::new(Vec::new());
+        let answer = first_of(&addresses, BOUND, |address| {
+            asked.lock().unwrap().push(address.to_owned());
+            async move {
+                match address {
+                    "silent" => std::future::pending().await,
+                    "slow" => tokio::time::sleep(BOUND * 2).await,
+                    _ => {}
+                }
+                if address == "refused" { Err("refused".to_owned()) } else { Ok(address.to_owned()) }
+            }
+        });
+        let answer = answer.await.map_err(|said| {
+            said.into_iter().map(|(address, why)| format!("{address}: {why}")).collect::<Vec<_>>()
+        });
+        (answer, asked.into_inner().unwrap())
+    }
+
+    #[tokio::test]
+    async fn addresses_are_tried_in_order_each_within_its_bound() {
+        let late = |address: &str| format!("{address}: no connection within {BOUND:?}");
+        for (addresses, answer, asked) in [
+            (&["10.0.0.1", "fd00::1"][..], Ok("10.0.0.1".to_owned()), 1),
+            (&["refused", "fd00::1"], Ok("fd00::1".to_owned()), 2),
+            (&["silent", "fd00::1"], Ok("fd00::1".to_owned()), 2),
+            (&["slow", "refused"], Err(vec![late("slow"), "refused: refused".to_owned()]), 2),
+            (&["refused", "slow"], Ok("slow".to_owned()), 2),
+            (&["slow"], Ok("slow".to_owned()), 1),
+            (&[], Err(Vec::new()), 0),
+        ] {
+            let (said, tried) = tried(addresses).await;
+            assert_eq!((said, tried.len()), (answer, asked), "{addresses:?}");
+        }
+    }
 }

@@ -60,12 +60,19 @@ pub fn node(node: &core::Node, lease_renewed_at: Option<Timestamp>) -> Node {
         uid: metadata.uid.clone().unwrap_or_default(),
         resource_version: metadata.resource_version.clone().unwrap_or_default(),
         role: if is_control_plane { Role::ControlPlane } else { Role::Worker },
-        internal_ip: addresses.into_iter().find(|one| one.type_ == "InternalIP").map(|one| one.address),
+        internal_ips: addresses
+            .into_iter()
+            .filter(|one| one.type_ == "InternalIP")
+            .map(|one| one.address)
+            .collect(),
         machine_id: info.machine_id,
         boot_id: info.boot_id,
         kubelet_version: version(&info.kubelet_version),
         container_runtime: info.container_runtime_version,
         kernel_version: info.kernel_version,
+        operating_system: info.operating_system,
+        os_image: info.os_image,
+        architecture: info.architecture,
         unschedulable: node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false),
         cordoned_by: annotation(CORDONED_BY_ANNOTATION),
         ready: ready.is_some_and(|condition| condition.status == "True"),
@@ -149,15 +156,19 @@ mod tests {
                 "annotations": {"lockkeeper.dev/cordoned-by": "run.1.1.aa"}},
             "spec": {"unschedulable": true},
             "status": {
-                "addresses": [{"type": "Hostname", "address": "cp-1"}, {"type": "InternalIP", "address": "10.0.0.1"}],
+                "addresses": [{"type": "Hostname", "address": "cp-1"}, {"type": "InternalIP", "address": "10.0.0.1"},
+                    {"type": "InternalIP", "address": "fd00::1"}],
                 "conditions": [
                     {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-02T03:04:05Z"},
                     {"type": "DiskPressure", "status": "Unknown"}, {"type": "MemoryPressure", "status": "False"}],
-                "nodeInfo": {"machineID": "m", "bootID": "b", "kubeletVersion": "v1.36.1", "architecture": "",
+                "nodeInfo": {"machineID": "m", "bootID": "b", "kubeletVersion": "v1.36.1", "architecture": "arm64",
                     "containerRuntimeVersion": "containerd://2.1.9", "kernelVersion": "", "kubeProxyVersion": "",
-                    "operatingSystem": "", "osImage": "", "systemUUID": ""}}}));
-        assert_eq!((node.role, node.internal_ip.as_deref()), (Role::ControlPlane, Some("10.0.0.1")));
+                    "operatingSystem": "linux", "osImage": "Debian GNU/Linux 12 (bookworm)", "systemUUID": ""}}}));
+        assert_eq!(node.role, Role::ControlPlane);
+        assert_eq!(node.internal_ips, ["10.0.0.1", "fd00::1"]);
         assert_eq!(node.kubelet_version, Ok(Version::new(1, 36, 1)));
+        let told = [&node.operating_system, &node.os_image, &node.architecture];
+        assert_eq!(told, ["linux", "Debian GNU/Linux 12 (bookworm)", "arm64"]);
         assert_eq!(node.cordoned_by.as_deref(), Some("run.1.1.aa"));
         assert_eq!(node.pressures, [Pressure::Disk], "unknown pressure is pressure");
         assert!(node.ready && node.unschedulable && node.ready_since.is_some());
@@ -167,7 +178,7 @@ mod tests {
     fn what_a_node_does_not_say_is_never_read_as_good() {
         let silent = read(json!({"metadata": {"name": "n"}}));
         assert!(
-            !silent.ready && silent.internal_ip.is_none() && silent.kubelet_version == Err(String::new())
+            !silent.ready && silent.internal_ips.is_empty() && silent.kubelet_version == Err(String::new())
         );
         let odd = read(
             json!({"metadata": {"name": "n"}, "status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}}),

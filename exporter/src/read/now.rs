@@ -194,18 +194,28 @@ async fn with_others(
     let asked = control_plane.into_iter().map(async |node| {
         let name = node.name.to_string();
         let unknown = |why: String| ApiServer { name: name.clone(), version: Err(why), ready: false };
-        let address = match node.address() {
-            Ok(address) => SocketAddr::new(address, API_SERVER_PORT),
+        let addresses = match node.addresses() {
+            Ok(addresses) => addresses,
             Err(why) => return unknown(why),
         };
-        match cluster.at(&address.to_string()) {
-            Ok(client) => api_server(&client, name.clone(), deadline).await,
-            Err(why) => unknown(why),
-        }
+        // It may listen at one of them, and its certificate may be good for one. All are asked at once: the deadline is one.
+        let asked = addresses.into_iter().map(async |address| {
+            match cluster.at(&SocketAddr::new(address, API_SERVER_PORT).to_string()) {
+                Ok(client) => api_server(&client, name.clone(), deadline).await,
+                Err(why) => unknown(why),
+            }
+        });
+        the_one_that_answers(futures::future::join_all(asked).await).unwrap_or_else(|| unknown(String::new()))
     });
     let mut servers = vec![own];
     servers.extend(futures::future::join_all(asked).await);
     servers
+}
+
+/// Of one API server at several addresses: the first that is ready, else the first that says its version, else the first.
+fn the_one_that_answers(at_each: Vec<ApiServer>) -> Option<ApiServer> {
+    let place = |it: &ApiServer| !(it.ready && it.version.is_ok());
+    at_each.into_iter().min_by_key(|it| (place(it), it.version.is_err()))
 }
 
 /// Asks one API server for its version and whether it is ready. What it does not answer is unknown or not ready.
@@ -224,4 +234,31 @@ async fn api_server(client: &Client, name: String, deadline: Duration) -> ApiSer
 async fn ready(client: &Client) -> bool {
     let request = Request::get("/readyz").body(Vec::new()).expect("a constant request is well formed");
     client.request_text(request).await.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use lockkeeper_rules::version::Version;
+
+    use super::*;
+
+    #[test]
+    fn of_several_addresses_counts_the_one_that_answers() {
+        let [away, unready, ready] = [(false, false), (true, false), (true, true)].map(|(says, ready)| {
+            let version = if says { Ok(Version::new(1, 36, 1)) } else { Err("no answer".to_owned()) };
+            ApiServer { name: "cp-1".to_owned(), version, ready }
+        });
+        let early = ApiServer { ready: true, ..away.clone() };
+        for (at_each, expected) in [
+            (vec![&away, &ready], Some(&ready)),
+            (vec![&ready, &away], Some(&ready)),
+            (vec![&unready, &ready], Some(&ready)),
+            (vec![&away, &early, &unready], Some(&unready)),
+            (vec![&early, &away], Some(&early)),
+            (vec![], None),
+        ] {
+            let at_each: Vec<ApiServer> = at_each.into_iter().cloned().collect();
+            assert_eq!(the_one_that_answers(at_each).as_ref(), expected);
+        }
+    }
 }

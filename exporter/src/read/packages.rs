@@ -3,9 +3,10 @@
 use std::io::Read;
 use std::time::Duration;
 
-use lockkeeper_rules::packages::{IndexError, offer, parse};
+use lockkeeper_rules::packages::{ByArchitecture, IndexError, parse, together};
 use lockkeeper_rules::snapshot::Packages;
 use lockkeeper_rules::version::{Minor, Version};
+use reqwest::StatusCode;
 
 use super::shown::shown_url;
 use crate::telemetry::chain;
@@ -87,47 +88,63 @@ impl Repository {
         Ok(Self { client, url: url.to_owned() })
     }
 
-    /// What it offers to a cluster that runs `running`: of that minor and of the next. A next minor without an
-    /// index (404) is not published; any other failure means that nothing is known.
+    /// What it offers to a cluster that runs `running`: of that minor and of the next. Where the index of the one is read, a next
+    /// one that is not found (404) or not shown (403) is not published; any other failure means that nothing is known.
+    ///
+    /// The community's repository answers 403 for whatever is not there, as a bucket of S3 does whose contents nobody may list:
+    /// <https://github.com/cri-o/packaging/issues/288>, <https://github.com/kubernetes/release/issues/3317>.
     ///
     /// # Errors
     /// An index cannot be read whole.
     pub async fn read(&self, running: &Version) -> Result<Packages, PackagesError> {
         let minor = running.minor();
         // One after the other: two of the largest bodies at once would take twice the memory.
-        let this = self.index(minor).await?;
-        let mut versions = this.ok_or_else(|| PackagesError::Missing { url: shown_url(&self.url(minor)) })?;
+        let this = self.index(minor).await?.map_err(|absent| match absent {
+            Absent::NotFound => PackagesError::Missing { url: shown_url(&self.url(minor)) },
+            Absent::Forbidden => self.refused(minor, StatusCode::FORBIDDEN),
+        })?;
         let next = self.index(minor.next()).await?;
-        versions.extend(next.unwrap_or_default());
-        Ok(offer(running, versions))
+        Ok(together([this, next.unwrap_or_default()]))
     }
 
     fn url(&self, minor: Minor) -> String {
         self.url.replace(PLACEHOLDER, &minor.to_string())
     }
 
-    /// The versions of one minor; nothing where there is no index.
-    async fn index(&self, minor: Minor) -> Result<Option<Vec<Version>>, PackagesError> {
+    fn refused(&self, minor: Minor, status: StatusCode) -> PackagesError {
+        let url = shown_url(&self.url(minor));
+        PackagesError::Answer { url, why: format!("the server answers {status}") }
+    }
+
+    /// The packages of one minor, or how the server says that there is no index.
+    async fn index(&self, minor: Minor) -> Result<Result<ByArchitecture, Absent>, PackagesError> {
         let url = self.url(minor);
         let failed = |why: String| PackagesError::Answer { url: shown_url(&url), why };
         let response =
             self.client.get(&url).send().await.map_err(|error| failed(chain(&error.without_url())))?;
-        let status = response.status();
-        if status == reqwest::StatusCode::NOT_FOUND {
-            return Ok(None);
-        }
-        if status != reqwest::StatusCode::OK {
-            return Err(failed(format!("the server answers {status}")));
+        match response.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND => return Ok(Err(Absent::NotFound)),
+            StatusCode::FORBIDDEN => return Ok(Err(Absent::Forbidden)),
+            status => return Err(self.refused(minor, status)),
         }
         let body = body(response).await.map_err(&failed)?;
         let judged = move || text(body).map(|text| parse(&text));
         // Inflating tens of megabytes must not keep the other tasks from running.
         let judged = tokio::task::spawn_blocking(judged).await.map_err(|error| failed(chain(&error)))?;
         match judged.map_err(&failed)? {
-            Ok(versions) => Ok(Some(versions)),
+            Ok(packages) => Ok(Ok(packages)),
             Err(why) => Err(PackagesError::Index { url: shown_url(&url), why }),
         }
     }
+}
+
+/// What a server answers where there is no index.
+enum Absent {
+    /// 404.
+    NotFound,
+    /// 403.
+    Forbidden,
 }
 
 async fn body(mut response: reqwest::Response) -> Result<Vec<u8>, String> {
@@ -165,6 +182,15 @@ fn inflate(body: &[u8]) -> Result<Vec<u8>, String> {
     Ok(plain)
 }
 
+/// An index that has all of these versions for amd64.
+#[cfg(test)]
+pub(crate) fn of(versions: &[&str]) -> Packages {
+    let each = versions.iter().flat_map(|version| ["kubeadm", "kubelet", "kubectl"].map(|it| (it, version)));
+    let stanza =
+        |(package, version)| format!("Package: {package}\nVersion: {version}-1.1\nArchitecture: amd64\n\n");
+    together([parse(&each.map(stanza).collect::<String>()).expect("it is whole")])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,7 +205,7 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    const INDEX: &[u8] = b"Package: kubeadm\nVersion: 1.36.3-1.1\n\n";
+    const INDEX: &[u8] = b"Package: kubeadm\nVersion: 1.36.3-1.1\nArchitecture: amd64\n\n";
 
     /// A server that answers each path with raw bytes; every other path is 404. What is asked for has secrets in it.
     async fn server(answers: Vec<(&'static str, Vec<u8>)>) -> Repository {
@@ -225,11 +251,14 @@ mod tests {
             vec![("/v1.36/Packages", moved.to_vec()), ("/elsewhere", ok(INDEX))],
         ] {
             let offered = server(answers).await.read(&RUNNING).await.unwrap();
-            assert_eq!((offered.patch, offered.minor), (Some(Version::new(1, 36, 3)), None));
+            assert_eq!(offered.versions, [Version::new(1, 36, 3)]);
         }
-        let next = ok(b"Package: kubeadm\nVersion: 1.37.0-1.1\n\n");
+        let next = ok(b"Package: kubeadm\nVersion: 1.37.0-1.1\nArchitecture: arm64\n\n");
         let both = server(vec![("/v1.36/Packages", ok(INDEX)), ("/v1.37/Packages", next)]).await;
-        assert_eq!(both.read(&RUNNING).await.unwrap().minor, Some(Version::new(1, 37, 0)));
+        let offered = both.read(&RUNNING).await.unwrap();
+        assert_eq!(offered.versions, [Version::new(1, 36, 3), Version::new(1, 37, 0)]);
+        let lacking = offered.lacking(&Version::new(1, 37, 0), "arm64");
+        assert_eq!(lacking, Some(vec!["kubelet", "kubectl"]), "what the other packages are is read too");
     }
 
     #[tokio::test]
@@ -258,7 +287,37 @@ mod tests {
         assert!(!chain(&error).contains("hunter2"), "{error}");
         let next_is_down =
             server(vec![("/v1.36/Packages", ok(INDEX)), ("/v1.37/Packages", down.to_vec())]).await;
-        assert!(next_is_down.read(&RUNNING).await.is_err(), "only 404 proves that a minor is not published");
+        assert!(next_is_down.read(&RUNNING).await.is_err(), "that is no answer about a minor");
+    }
+
+    /// As the community's repository was reported to answer for what is not there.
+    fn denied() -> Vec<u8> {
+        let body = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
+        format!(
+            "HTTP/1.1 403 Forbidden\r\ncontent-type: application/xml\r\nserver: AmazonS3\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        )
+        .into_bytes()
+    }
+
+    #[tokio::test]
+    async fn a_next_minor_that_is_denied_or_not_found_is_not_published_if_the_running_one_is_read() {
+        let this = || ("/v1.36/Packages", ok(INDEX));
+        for answers in [vec![this()], vec![this(), ("/v1.37/Packages", denied())]] {
+            let offered = server(answers).await.read(&RUNNING).await.unwrap();
+            assert_eq!(offered.versions, [Version::new(1, 36, 3)]);
+        }
+        let next = || ("/v1.37/Packages", ok(INDEX));
+        for (answers, words) in [
+            (vec![("/v1.36/Packages", denied()), next()], "the server answers 403 Forbidden"),
+            (vec![next()], "no index for the running minor"),
+        ] {
+            let error = server(answers).await.read(&RUNNING).await.unwrap_err();
+            assert!(error.to_string().contains(words), "{error}");
+        }
+        let unauthorized = b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        let locked = server(vec![this(), ("/v1.37/Packages", unauthorized.to_vec())]).await;
+        assert!(locked.read(&RUNNING).await.is_err(), "it asks for a password and says nothing of the minor");
     }
 
     #[test]

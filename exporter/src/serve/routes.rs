@@ -220,7 +220,7 @@ mod tests {
     };
     use lockkeeper_rules::matrix::Matrix;
     use lockkeeper_rules::metric::Memory;
-    use lockkeeper_rules::snapshot::{ApiServer, CONTROL_PLANE, Packages, Source, StaticPod};
+    use lockkeeper_rules::snapshot::{ApiServer, CONTROL_PLANE, Source, StaticPod};
     use lockkeeper_rules::version::Version;
 
     fn now() -> Timestamp {
@@ -244,13 +244,11 @@ mod tests {
         }
         let labels = serde_json::json!({"node-role.kubernetes.io/control-plane": ""});
         let node = serde_json::json!({"metadata": {"name": "cp-1", "labels": labels}, "status": {"nodeInfo": {
-            "kubeletVersion": "v1.36.1", "machineID": "", "bootID": "", "architecture": "", "kernelVersion": "6.1.0",
-            "containerRuntimeVersion": "containerd://2.2.0", "kubeProxyVersion": "", "operatingSystem": "", "osImage": "", "systemUUID": ""}}});
+            "kubeletVersion": "v1.36.1", "machineID": "", "bootID": "", "architecture": "amd64", "kernelVersion": "6.1.0",
+            "containerRuntimeVersion": "containerd://2.2.0", "kubeProxyVersion": "", "operatingSystem": "linux", "osImage": "Debian GNU/Linux 12 (bookworm)", "systemUUID": ""}}});
         let node = crate::read::convert::node(&serde_json::from_value(node).unwrap(), None);
         let version = Version::new(1, 36, 1);
-        let (patch, minor) = (Version::new(1, 36, 3), Version::new(1, 37, 0));
-        let versions = vec![version.clone(), patch.clone(), minor.clone()];
-        let packages = Packages { patch: Some(patch), minor: Some(minor), versions };
+        let packages = crate::read::packages::of(&["1.36.1", "1.36.3", "1.37.0"]);
         let run = serde_json::json!({"metadata": {"name": "patch", "namespace": "k8s-upgrade"}, "spec": {"target": "v1.36.3"},
             "status": {"schemaVersion": 1, "phase": "Waiting", "summary": {"step": "preflight"},
                 "holds": [{"reason": "watchdog_missing", "remedy": "look at the path", "since": "2026-11-22T03:03:05Z"}]}});

@@ -88,11 +88,10 @@ fn snapshot(now: Timestamp) -> Snapshot {
         ]
         .map(pod)
     });
-    let packages = Packages {
-        patch: Some(version("v1.36.3")),
-        minor: Some(version("v1.37.0")),
-        versions: ["v1.36.1", "v1.36.3", "v1.37.0"].map(version).to_vec(),
-    };
+    let versions = ["v1.36.1", "v1.36.3", "v1.37.0"].map(version).to_vec();
+    let packages = ["kubeadm", "kubelet", "kubectl"].map(|package| (package.to_owned(), versions.clone()));
+    let by_architecture = ["amd64", "arm64"].map(|it| (it.to_owned(), packages.clone().into()));
+    let packages = Packages { versions, by_architecture: Some(by_architecture.into()) };
     Snapshot {
         nodes: Source::read((0..NODES).map(|number| node(number, now)).collect(), now),
         api_servers: Source::read(servers.collect(), now),
@@ -110,12 +109,15 @@ fn node(number: usize, now: Timestamp) -> Node {
     Node {
         uid: format!("0b9f3c6e-1111-4222-8333-{number:012}"),
         resource_version: number.to_string(),
-        internal_ip: Some(format!("10.{}.{}.1", number / 250, number % 250)),
+        internal_ips: vec![format!("10.{}.{}.1", number / 250, number % 250), format!("fd00::{number:x}")],
         machine_id: format!("{number:032x}"),
         boot_id: format!("1b9f3c6e-1111-4222-8333-{number:012}"),
         kubelet_version: Ok(version("v1.36.1")),
         container_runtime: "containerd://2.2.0".to_owned(),
         kernel_version: "6.1.0-18-amd64".to_owned(),
+        operating_system: "linux".to_owned(),
+        os_image: "Debian GNU/Linux 12 (bookworm)".to_owned(),
+        architecture: if number.is_multiple_of(2) { "amd64" } else { "arm64" }.to_owned(),
         ready: true,
         ready_since: Some(now),
         lease_renewed_at: Some(now),

@@ -92,7 +92,7 @@ fn held_past_eol(settings: &Settings) -> AlertRule {
 
 fn blocked(settings: &Settings) -> AlertRule {
     let select = Select::new(settings);
-    let blockers = select.matching("k8s_upgrade_verdict_reason_info", &["class=\"block\""]);
+    let blockers = select.matching("k8s_upgrade_verdict_reason_info", &["class=~\"block|driver\""]);
     let words = Words {
         name: "K8sUpgradeBlocked",
         severity: Severity::Warning,

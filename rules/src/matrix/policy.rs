@@ -61,6 +61,9 @@ pub enum HelmManifests {
 /// What a proof is that does not reach over the whole window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShortProof {
+    /// A note from a week on: what runs daily or weekly was seen, and what runs monthly may not have been. A hold below, until
+    /// more is proved or a person accepts it.
+    Hold,
     /// None.
     Unknown,
     /// Good enough; it is noted.
@@ -134,7 +137,7 @@ impl Default for Policy {
             patch_beyond_ceiling: Beyond::Note,
             resume_beyond_ceiling: Beyond::Judge,
             deprecated_api_window_days: 30,
-            deprecated_api_short_proof: ShortProof::Unknown,
+            deprecated_api_short_proof: ShortProof::Hold,
             deprecated_api_ghosts: Ghosts::Block,
             kubelet_flags_checked: None,
             ignored_api_writers: Vec::new(),
@@ -161,7 +164,8 @@ const NEWER_KUBERNETES: [(&str, NewerKubernetes); 2] =
     [("block", NewerKubernetes::Block), ("unknown", NewerKubernetes::Unknown)];
 const NOT_COVERED: [(&str, NotCovered); 2] = [("warn", NotCovered::Warn), ("unknown", NotCovered::Unknown)];
 const GHOSTS: [(&str, Ghosts); 2] = [("block", Ghosts::Block), ("note", Ghosts::Note)];
-const SHORT_PROOF: [(&str, ShortProof); 2] = [("unknown", ShortProof::Unknown), ("note", ShortProof::Note)];
+const SHORT_PROOF: [(&str, ShortProof); 3] =
+    [("hold", ShortProof::Hold), ("unknown", ShortProof::Unknown), ("note", ShortProof::Note)];
 const HELM_MANIFESTS: [(&str, HelmManifests); 2] =
     [("required", HelmManifests::Required), ("note", HelmManifests::Note)];
 const ADDON_PODS: [(&str, AddonPods); 2] = [("required", AddonPods::Required), ("note", AddonPods::Note)];
@@ -190,7 +194,7 @@ impl Section for Policy {
             |name: &str, usual| fields.optional(name).map_or(Some(usual), |hand| hand.one_of(&BEYOND));
         let patch_beyond_ceiling = beyond("patch_beyond_ceiling", usual.patch_beyond_ceiling);
         let resume_beyond_ceiling = beyond("resume_beyond_ceiling", usual.resume_beyond_ceiling);
-        let apis = deprecated_apis(&fields, usual.deprecated_api_window_days);
+        let apis = deprecated_apis(&fields, &usual);
         let ghosts = fields
             .optional("deprecated_api_ghosts")
             .map_or(Some(usual.deprecated_api_ghosts), |hand| hand.one_of(&GHOSTS));
@@ -304,7 +308,10 @@ impl Section for Policy {
                 optional("deprecated_api_window_days", days),
                 optional(
                     "deprecated_api_short_proof",
-                    words("Where Prometheus has samples of fewer days than that.", &SHORT_PROOF),
+                    words(
+                        "Where Prometheus has samples of fewer days than that; hold holds below 7 days and notes the rest, if nothing is said.",
+                        &SHORT_PROOF,
+                    ),
                 ),
                 optional(
                     "deprecated_api_ghosts",
@@ -331,7 +338,8 @@ impl Section for Policy {
 }
 
 /// The window, and what a shorter proof is. No day at all would prove nothing, and years are in no Prometheus.
-fn deprecated_apis(fields: &Fields<'_>, usual_days: u32) -> Option<(u32, ShortProof)> {
+fn deprecated_apis(fields: &Fields<'_>, usual: &Policy) -> Option<(u32, ShortProof)> {
+    let usual_days = usual.deprecated_api_window_days;
     let days = fields.optional("deprecated_api_window_days").map_or(Some(usual_days), |hand| {
         let days = hand.count()?;
         if !(1..=WINDOW_DAYS_MAX).contains(&days) {
@@ -341,7 +349,7 @@ fn deprecated_apis(fields: &Fields<'_>, usual_days: u32) -> Option<(u32, ShortPr
     });
     let short = fields
         .optional("deprecated_api_short_proof")
-        .map_or(Some(ShortProof::Unknown), |hand| hand.one_of(&SHORT_PROOF));
+        .map_or(Some(usual.deprecated_api_short_proof), |hand| hand.one_of(&SHORT_PROOF));
     days.zip(short)
 }
 
@@ -378,7 +386,7 @@ mod tests {
             ("{patch_beyond_ceiling: true}", "expected a text"),
             ("{resume: note}", "no field of that name"),
             ("{deprecated_api_window_days: 0}", "from 1 to 365"),
-            ("{deprecated_api_short_proof: pass}", "one of unknown, note"),
+            ("{deprecated_api_short_proof: pass}", "one of hold, unknown, note"),
             ("{deprecated_api_ghosts: true}", "expected a text"),
             ("{kubelet_flags_checked: 1.37}", "policy.kubelet_flags_checked"),
             ("{helm_manifests: unknown}", "one of required, note"),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::run::current_run;
+use crate::packages::offered;
 use crate::snapshot::Snapshot;
 use crate::version::Version;
 
@@ -28,11 +29,9 @@ pub fn targets(snapshot: &Snapshot) -> Vec<String> {
 
 /// Every goal. Before the runs were read, nobody knows whether one is open: of it nothing is said.
 pub(super) fn goals(snapshot: &Snapshot) -> Vec<Goal> {
-    let packages = &snapshot.packages;
-    let is_known = packages.value.is_some() && packages.error.is_none();
-    let offered = packages.value.as_ref();
-    let patch = offered.and_then(|packages| packages.patch.as_ref());
-    let minor = offered.and_then(|packages| packages.minor.as_ref());
+    let offered = offered(snapshot);
+    let is_known = offered.is_some() && snapshot.packages.error.is_none();
+    let [patch, minor] = offered.unwrap_or_default();
     let mut goals: Vec<Goal> = [("patch", patch), ("minor", minor)]
         .map(|(kind, target)| Goal { kind, target: target.map(ToString::to_string), is_known })
         .to_vec();
@@ -80,6 +79,9 @@ mod tests {
         assert_eq!(targets(&snapshot), ["v1.36.3", "v1.37.0"], "the last that was read is still judged");
         snapshot.runs = Source::failed("gone");
         assert_eq!(kinds(&snapshot), [("patch", false), ("minor", false)]);
+        let mut of_unknown = healthy().snapshot;
+        of_unknown.api_servers.value.as_mut().unwrap()[0].version = Err("odd".to_owned());
+        assert_eq!(kinds(&of_unknown), [("patch", false), ("minor", false), ("run", true)]);
         assert_eq!(targets(&Snapshot::unread()), [""; 0]);
     }
 

@@ -17,11 +17,13 @@ use super::run::current_run;
 use super::samples::{Samples, oldest_api_server};
 use super::table::*;
 use crate::matrix::Age;
-use crate::verdict::{Answer, Case, Check, Status, Verdict};
+use crate::verdict::{Answer, Case, Check, Concerns, Status, Verdict};
 use crate::version::Version;
 
 /// How many reasons are shown for each target; the most urgent come first. Their number is told whole.
 const REASONS_MAX: usize = 50;
+/// The class of what is found of nodes that cannot be upgraded, be it certain or not.
+const DRIVER: &str = "driver";
 /// The longest subject that is shown, in characters.
 const SUBJECT_CHARS_MAX: usize = 80;
 
@@ -38,7 +40,11 @@ impl Samples {
                 _ => None,
             };
             let verdict = narrowed.as_ref().or(verdict);
-            let has = |class| verdict.is_some_and(|verdict| verdict.has(class));
+            // A run stands before a node that cannot be upgraded; a version is none the worse for it.
+            let driver =
+                |verdict: &Verdict, class| verdict.about(Concerns::Driver).any(|check| check.has(class));
+            let has =
+                |class| verdict.is_some_and(|it| it.has(class) || goal.kind == "run" && driver(it, class));
             let is_unjudged = goal.target.is_some() && verdict.is_none();
             let labels = [goal.kind, target];
             self.flag(&BLOCKED, labels, has(Status::Block));
@@ -58,7 +64,7 @@ impl Samples {
         }
         verdict.checks.iter().for_each(|check| self.check(target, check));
         for (class, check, subject, reason) in reasons(verdict) {
-            self.add(&VERDICT_REASON, [target, class.name(), check, &subject, reason], 1.0);
+            self.add(&VERDICT_REASON, [target, class, check, &subject, reason], 1.0);
         }
     }
 
@@ -95,17 +101,23 @@ fn midnight(day: Date) -> Option<jiff::Timestamp> {
     Some(day.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
 
-/// What was found, the most urgent first, each once however many details there are.
-fn reasons(verdict: &Verdict) -> Vec<(Status, &'static str, String, &'static str)> {
+/// What was found, the most urgent first, each once however many details there are. That nodes cannot be upgraded is said of
+/// all of them, and comes last: it must not push out what is said of the version.
+fn reasons(verdict: &Verdict) -> Vec<(&'static str, &'static str, String, &'static str)> {
     let of_check = |check: &Check| {
-        let id = check.id;
+        let Check { id, concerns, .. } = *check;
         let each = check.classed().map(move |(class, finding)| {
-            (class, id, shortened(&finding.subject, SUBJECT_CHARS_MAX), finding.reason.code())
+            let subject = shortened(&finding.subject, SUBJECT_CHARS_MAX);
+            (concerns == Concerns::Driver, class, id, subject, finding.reason.code())
         });
         each.collect::<Vec<_>>()
     };
     let all: BTreeSet<_> = verdict.checks.iter().flat_map(of_check).collect();
-    all.into_iter().take(REASONS_MAX).collect()
+    let shown = all.into_iter().take(REASONS_MAX);
+    let word = |is_driver: bool, class: Status| if is_driver { DRIVER } else { class.name() };
+    shown
+        .map(|(is_driver, class, id, subject, reason)| (word(is_driver, class), id, subject, reason))
+        .collect()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use super::table::*;
 use super::{Metric, Sample};
 use crate::api::UpgradeRun;
 use crate::inventory::Inventory;
+use crate::packages::offered;
 use crate::skew::{self, Skew};
 use crate::snapshot::{Node, Pressure, Reading, Role, Snapshot};
 use crate::verdict::{Case, Verdict};
@@ -82,8 +83,9 @@ impl Samples {
         }
         let Some(packages) = &snapshot.packages.value else { return };
         let running = oldest_api_server(snapshot).map(ToString::to_string).unwrap_or_default();
-        for (kind, target) in [("patch", &packages.patch), ("minor", &packages.minor)] {
-            let written = target.as_ref().map(ToString::to_string).unwrap_or_default();
+        let [patch, minor] = offered(snapshot).unwrap_or_default();
+        for (kind, target) in [("patch", patch), ("minor", minor)] {
+            let written = target.map(ToString::to_string).unwrap_or_default();
             self.flag(&AVAILABLE, [kind, &running, &written], target.is_some());
         }
         let newest = packages.versions.iter().map(Version::minor).max();

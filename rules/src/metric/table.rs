@@ -81,12 +81,12 @@ pub(super) static VERDICT_LAST_SUCCESS: Metric = gauge(
 pub(super) static VERDICT_REASON: Metric = gauge(
     "k8s_upgrade_verdict_reason_info",
     &["target", "class", "check", "subject", "reason"],
-    "What was found about the target, by class (block, hold, unknown), at most 50 for each target; constant 1.",
+    "What was found about the target, by class (block, hold, unknown; driver where Lockkeeper cannot upgrade a node), at most 50 for each target; constant 1.",
 );
 pub(super) static BLOCKED: Metric = gauge(
     "k8s_upgrade_blocked",
     &["kind", "target"],
-    "1 if something blocks the newest patch, the next minor or the target of the open run, whatever else is held or unknown.",
+    "1 if something blocks the newest patch, the next minor or the target of the open run, whatever else is held or unknown; a node that Lockkeeper cannot upgrade blocks the run alone.",
 );
 pub(super) static HELD: Metric = gauge(
     "k8s_upgrade_held",

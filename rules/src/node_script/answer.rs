@@ -145,6 +145,7 @@ pub fn survey_answer(text: &str, asked: Timestamp, answered: Timestamp) -> Resul
         disk_place,
         ledger_sequence: number("sequence")?,
         patches_missing: lines.contains(&("patches", "missing")),
+        lacking: single(&lines, "lacking")?.split_whitespace().map(str::to_owned).collect(),
         packages: packages(&lines)?,
         kubeadm: kubeadm(&lines),
         manifests: manifests(&lines)?,
@@ -225,8 +226,7 @@ fn file(line: &str) -> Option<ManifestFile> {
 mod tests {
     use super::*;
 
-    const SURVEY: &str =
-        "lockkeeper 1\nmachine abc\nnow 1763717000\nbtime 1763000000\ndisk 5000 /var/lib\nsequence 3\nend\n";
+    const SURVEY: &str = "lockkeeper 1\nmachine abc\nnow 1763717000\nbtime 1763000000\ndisk 5000 /var/lib\nsequence 3\nlacking \nend\n";
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -254,7 +254,10 @@ mod tests {
         }
         let without_patches = SURVEY.replace("end\n", "patches missing\nend\n");
         assert!(!survey.patches_missing && read(&without_patches).unwrap().patches_missing);
-        for word in ["machine", "now", "btime", "disk", "sequence"] {
+        assert_eq!(survey.lacking, [""; 0]);
+        let lacking = SURVEY.replace("lacking ", "lacking apt-get package:kubelet ");
+        assert_eq!(read(&lacking).unwrap().lacking, ["apt-get", "package:kubelet"]);
+        for word in ["machine", "now", "btime", "disk", "sequence", "lacking"] {
             let without: String =
                 SURVEY.split_inclusive('\n').filter(|line| !line.starts_with(word)).collect();
             assert!(read(&without).is_err(), "without {word}");

@@ -186,12 +186,28 @@ tell_packages() {
     fi
 }
 
+# What an upgrade needs of the machine and does not find there.
+lacking() {
+    local program
+    for program in apt-get apt-cache apt-mark dpkg dpkg-query dpkg-deb; do
+        command -v "$program" >/dev/null || printf '%s ' "$program"
+    done
+    # A kubelet that was put there otherwise stays, and its unit with it, beside the one that apt installs.
+    case $(dpkg-query -W -f '${db:Status-Abbrev}' kubelet 2>/dev/null) in
+        ?[!nc]*) ;;
+        *) printf 'package:kubelet ' ;;
+    esac
+    # It may be installed and not run.
+    timeout 10 systemctl show >/dev/null 2>&1 || printf 'systemd '
+}
+
 echo "lockkeeper 1"
 echo "machine $(tr -d '[:space:]' <"$root/etc/machine-id")"
 echo "now $(date +%s)"
 echo "btime $(awk '$1 == "btime" { print $2 }' "$root/proc/stat")"
 echo "disk $(least_disk)"
 echo "sequence $(newest_sequence)"
+echo "lacking $(lacking)"
 # kubeadm takes a folder that is not there for an error, in the middle of the node's upgrade.
 if [ -n "$patches_directory" ] && [ ! -d "$patches_directory" ]; then echo "patches missing"; fi
 if [ "$with_kubeadm" = yes ] || [ "$with_manifests" = yes ]; then

@@ -92,9 +92,9 @@ pub struct SurveyOrder {
 pub struct NodeTarget {
     /// Its name.
     pub name: NodeName,
-    /// Its InternalIP.
-    pub address: String,
-    /// The machine id that must be behind the address.
+    /// Its InternalIPs, to be tried in this order.
+    pub addresses: Vec<String>,
+    /// The machine id that must be behind each of them.
     pub machine_id: String,
 }
 
@@ -306,6 +306,11 @@ impl Surveyed {
     }
 }
 
+/// What a node without a running systemd lacks.
+pub const SYSTEMD: &str = "systemd";
+/// What a node lacks whose kubelet was not installed as a package.
+pub const KUBELET_PACKAGE: &str = "package:kubelet";
+
 /// What a node said of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeSurvey {
@@ -323,6 +328,9 @@ pub struct NodeSurvey {
     pub ledger_sequence: u64,
     /// The folder of kubeadm's patches is set, and not there.
     pub patches_missing: bool,
+    /// What an upgrade needs and the node has not: programs by name, [`SYSTEMD`] where it does not run, and
+    /// [`KUBELET_PACKAGE`] where the kubelet is not from a package.
+    pub lacking: Vec<String>,
     /// What apt says of the target's packages, where it was asked.
     pub packages: Option<Packages>,
     /// What the target's own kubeadm says, where it was asked.

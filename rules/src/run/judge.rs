@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::budgets::heeds_budgets;
-use super::command::{Command, NodeSurvey, SurveyOrder, Surveyed};
+use super::command::{Command, KUBELET_PACKAGE, NodeSurvey, SYSTEMD, SurveyOrder, Surveyed};
 use super::manifests::{is_judged, judge, nodes_to_ask, patches_finding};
 use super::moves::{finish, halt, linger, remember_once, retry_later};
 use super::observed::{Observed, Turn};
@@ -285,6 +285,9 @@ pub(super) fn node_findings(
             ),
         );
     }
+    for (reason, detail) in lacking(&survey.lacking) {
+        found(reason, detail);
+    }
     // The token at hand is sent to nobody before this is judged, in preflight and before a node's own step.
     let sent = state.sequence.saturating_sub(1);
     if survey.ledger_sequence > sent {
@@ -297,6 +300,24 @@ pub(super) fn node_findings(
     findings
         .extend(observed.target().ok().and_then(|target| patches_finding(survey, node, &target, observed)));
     findings
+}
+
+/// What the node lacks that every upgrade needs, by reason.
+fn lacking(all: &[String]) -> Vec<(Reason, String)> {
+    let lacks = |what: &str| all.iter().any(|one| one == what);
+    let programs: Vec<&str> =
+        all.iter().map(String::as_str).filter(|one| ![SYSTEMD, KUBELET_PACKAGE].contains(one)).collect();
+    let mut found = Vec::new();
+    if !programs.is_empty() {
+        found.push((Reason::NodeWithoutApt, format!("it has no {}", programs.join(", "))));
+    } else if lacks(KUBELET_PACKAGE) {
+        // Without dpkg nobody can say.
+        found.push((Reason::KubeletNotPackaged, "dpkg has no installed package kubelet".to_owned()));
+    }
+    if lacks(SYSTEMD) {
+        found.push((Reason::NodeWithoutSystemd, "systemctl does not answer".to_owned()));
+    }
+    found
 }
 
 pub(super) fn postflight(state: State, it: &Active, observed: &Observed<'_>, now: Timestamp) -> Turn {

@@ -165,16 +165,17 @@ impl<'a> Observed<'a> {
     /// one would be drained and the other changed.
     pub(super) fn reach(&self, node: &Node) -> Result<NodeTarget, Finding> {
         let found = |reason, why: String| Finding::new(reason, node.name.0.clone(), why);
-        let address = node.address().map_err(|why| found(Reason::NodeAddressMissing, why))?.to_string();
+        let addresses = node.addresses().map_err(|why| found(Reason::NodeAddressMissing, why))?;
+        let addresses = addresses.iter().map(ToString::to_string).collect();
         let is_twin = |other: &&Node| {
             let has_its_id = !node.machine_id.is_empty() && other.machine_id == node.machine_id;
-            other.name != node.name && (has_its_id || other.internal_ip == node.internal_ip)
+            other.name != node.name && (has_its_id || other.shares_address_with(node))
         };
         if let Some(other) = self.snapshot.nodes.value.iter().flatten().find(is_twin) {
-            let why = format!("{} has the same machine id or the same InternalIP", other.name);
+            let why = format!("{} has the same machine id or one of the same InternalIPs", other.name);
             return Err(found(Reason::MachineIdMismatch, why));
         }
-        Ok(NodeTarget { name: node.name.clone(), address, machine_id: node.machine_id.clone() })
+        Ok(NodeTarget { name: node.name.clone(), addresses, machine_id: node.machine_id.clone() })
     }
 
     /// What keeps the members of etcd from being called healthy and stable.

@@ -7,13 +7,13 @@ mod case;
 use serde_json::{Map, Value, json};
 
 use self::case::{CASES, Case as Recorded};
-use super::check::tests::{api_server, kubelet, node, version};
+use super::check::tests::{api_server, kubelet, node, packages, version};
 use super::rows::know_gates;
 use super::*;
 use crate::api_requests::{self, ForEach};
 use crate::inventory::{ApiRequests, Container, Rollout, Workload, WorkloadKind};
 use crate::prometheus::{self, Sample};
-use crate::snapshot::{Node, Packages, Role, Source};
+use crate::snapshot::{Node, Role, Source};
 
 const WINDOW_SECONDS: u64 = 30 * 86_400;
 const SOURCE: &str = "https://example.com/source";
@@ -176,8 +176,9 @@ fn cluster(recorded: &Recorded, mut cluster: Healthy) -> Option<Healthy> {
     for pod in cluster.snapshot.static_pods.value.iter_mut().flatten().filter(|pod| pod.component != "etcd") {
         pod.version = version(&running);
     }
-    let versions = recorded.arguments.iter().filter_map(|target| release(target).parse().ok()).collect();
-    cluster.snapshot.packages = Source::read(Packages { patch: None, minor: None, versions }, now);
+    let versions: Vec<String> = recorded.arguments.iter().map(|target| release(target)).collect();
+    let versions = versions.iter().map(String::as_str).filter(|target| target.parse::<Version>().is_ok());
+    cluster.snapshot.packages = Source::read(packages(&versions.collect::<Vec<_>>()), now);
     // The first gate knows nothing of feature gates: that none is known of an old minor must not hide its own answer.
     (1..60).for_each(|minor| know_gates(&mut cluster, minor));
     cluster.inventory.workloads = Source::read(workloads(recorded), now);

@@ -11,7 +11,7 @@
 //!
 //! What a person accepts by name becomes a note in between ([`accept`]).
 //!
-//! One word for all checks: any unknown makes it unknown, else any hold makes it held, else any block makes it
+//! One word for all checks of compatibility (what [`Concerns::Driver`] is about stands apart, and stops a run beside it): any unknown makes it unknown, else any hold makes it held, else any block makes it
 //! blocked, else it is safe. Held is the quiet answer and must hide nothing, so it comes after unknown.
 //!
 //! There is one exception. A *final* check is about the target itself: what is no version, a pre-release, older
@@ -118,6 +118,17 @@ pub enum Scope {
     Node,
 }
 
+/// What a check is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Concerns {
+    /// Whether the cluster goes with the version. The verdict's one word is made of these.
+    Compatibility,
+    /// Whether Lockkeeper can upgrade the cluster's nodes. What is found stops a run, and says nothing about the version:
+    /// whoever upgrades by other means reads the verdict all the same.
+    Driver,
+}
+
 /// What a check has read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Evidence {
@@ -149,6 +160,8 @@ pub struct Check {
     pub status: Status,
     /// Which steps it speaks about.
     pub scope: Scope,
+    /// What it is about.
+    pub concerns: Concerns,
     /// The page that tells the rule; empty where each finding names its own.
     pub source: &'static str,
     /// What it has read; never empty when it passes.
@@ -255,8 +268,9 @@ impl Verdict {
     }
 
     /// The verdict as far as it concerns what is left of a run: without what its control plane has behind it, without
-    /// what it was told to accept, and without what budgets lack while that holds nothing ([`heeds_budgets`]). Between steps,
-    /// what concerns every step counts; of a run whose status cannot be read, nothing is known to lie behind it.
+    /// what it was told to accept, without which nodes cannot be upgraded of those that it leaves as they are, and without
+    /// what budgets lack while that holds nothing ([`heeds_budgets`]). Between steps, what concerns every step counts; of a
+    /// run whose status cannot be read, nothing is known to lie behind it.
     #[must_use]
     pub fn for_run(&self, run: &UpgradeRun, snapshot: &Snapshot) -> Self {
         let begun = self.target.parse().is_ok_and(|target| control_plane_begun(&target, snapshot));
@@ -269,8 +283,13 @@ impl Verdict {
         };
         let left = self.for_step(&step, begun);
         let is_over = |finding: &Finding| !budgets_count && is_of_budgets(finding);
-        let is_out_of_the_way = |finding: &Finding| is_accepted(run, finding) || is_over(finding);
-        let checks = left.checks.into_iter().map(|check| check.without(is_out_of_the_way));
+        let is_left = |finding: &Finding| run.spec.skip.contains(&finding.subject);
+        // A run's own look at each node says for certain what the name of its operating system does not.
+        let is_asked = |finding: &Finding| finding.reason == Reason::NodeOsUnrecognised;
+        let checks = left.checks.into_iter().map(|check| match check.concerns {
+            Concerns::Compatibility => check.without(|finding| is_accepted(run, finding) || is_over(finding)),
+            Concerns::Driver => check.without(|finding| is_left(finding) || is_asked(finding)),
+        });
         Self::of(left.target, left.computed_at, checks.collect())
     }
 
@@ -279,18 +298,23 @@ impl Verdict {
         self.checks.iter().flat_map(|check| &check.findings)
     }
 
-    /// The checks that could not be made, or not to the end.
-    pub fn blind(&self) -> impl Iterator<Item = &Check> {
-        self.checks.iter().filter(|check| check.has(Status::Unknown))
+    /// The checks that are about this.
+    pub fn about(&self, concerns: Concerns) -> impl Iterator<Item = &Check> {
+        self.checks.iter().filter(move |check| check.concerns == concerns)
     }
 
-    /// Whether any check has found something of this class: none hides another, as the one word must.
+    /// The checks of compatibility that could not be made, or not to the end.
+    pub fn blind(&self) -> impl Iterator<Item = &Check> {
+        self.about(Concerns::Compatibility).filter(|check| check.has(Status::Unknown))
+    }
+
+    /// Whether any check of compatibility has found something of this class: none hides another, as the one word must.
     #[must_use]
     pub fn has(&self, class: Status) -> bool {
-        self.checks.iter().any(|check| check.has(class))
+        self.about(Concerns::Compatibility).any(|check| check.has(class))
     }
 
-    /// Whether a step may be begun on the word of this verdict.
+    /// Whether a step may be begun on the word of this verdict: it is safe, and Lockkeeper can upgrade the nodes.
     ///
     /// # Errors
     /// Everything that is in the way, never empty: the findings, or that the verdict is too old.
@@ -300,9 +324,12 @@ impl Verdict {
             let detail = format!("{age} s old, at most {} s are allowed", settings.verdict_seconds_max);
             return Err(vec![Finding::new(Reason::VerdictStale, &self.target, detail)]);
         }
+        let mut driver = self.about(Concerns::Driver).peekable();
+        // That nobody has looked at the nodes is no all-clear.
+        let can_upgrade = driver.peek().is_some() && driver.all(|check| check.status == Status::Pass);
         match self.verdict {
-            Answer::Safe => Ok(()),
-            Answer::Blocked | Answer::Held | Answer::Unknown => {
+            Answer::Safe if can_upgrade => Ok(()),
+            Answer::Safe | Answer::Blocked | Answer::Held | Answer::Unknown => {
                 let mut findings: Vec<Finding> = self.findings().cloned().collect();
                 // Whoever reads "nothing is in the way" out of an empty list must not find one here.
                 if findings.is_empty() {
@@ -315,7 +342,10 @@ impl Verdict {
     }
 }
 
+/// The one word, of the checks of compatibility. Without one there is no answer.
 fn combine(checks: &[Check]) -> Answer {
+    let checks: Vec<&Check> =
+        checks.iter().filter(|check| check.concerns == Concerns::Compatibility).collect();
     let any = |status| checks.iter().any(|check| check.status == status);
     if checks.iter().any(|check| check.is_final && check.status == Status::Block) {
         Answer::Blocked

@@ -1,11 +1,11 @@
 //! Where the verdict is stricter than a check by minors alone (S) or looser (L), row by row, asked of whole verdicts. What
 //! only one check knows stands in the tests of that check: `grep -rnE 'fn [sl][0-9]{2}_'` finds every row.
 
-use super::check::tests::{api_server, node, pod, version};
+use super::check::tests::{api_server, node, packages, pod, version};
 use super::*;
 use crate::inventory::{Rollout, Workload, WorkloadKind};
 use crate::matrix::{GateChanges, Matrix};
-use crate::snapshot::{Node, Packages, Role, Source};
+use crate::snapshot::{Node, Role, Source};
 
 /// The answer, and the reasons of all findings, each once.
 fn said(target: &str, change: impl FnOnce(&mut Healthy)) -> (Answer, Vec<&'static str>) {
@@ -28,9 +28,7 @@ fn running(cluster: &mut Healthy, runs: &str, offered: &str) {
     for pod in snapshot.static_pods.value.iter_mut().flatten().filter(|pod| pod.component != "etcd") {
         pod.version = version(runs);
     }
-    let versions = vec![version(runs).unwrap(), version(offered).unwrap()];
-    let packages = Packages { patch: None, minor: None, versions };
-    snapshot.packages = Source::read(packages, cluster.now);
+    snapshot.packages = Source::read(packages(&[runs, offered]), cluster.now);
 }
 
 fn worker(change: impl FnOnce(Node) -> Node) -> impl FnOnce(&mut Healthy) {

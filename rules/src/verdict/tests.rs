@@ -11,6 +11,7 @@ fn check(status: Status, is_final: bool) -> Check {
         id: "x",
         status,
         scope: Scope::Cluster,
+        concerns: Concerns::Compatibility,
         source: "",
         evidence: Vec::new(),
         findings: Vec::new(),
@@ -66,6 +67,7 @@ static LOSSES: [(&str, Loss, &[&str]); 18] = [
         |cluster| cluster.snapshot.nodes = Source::failed("gone"),
         &[
             "path",
+            "offered",
             "kubelet_skew",
             "control_plane_skew",
             "runtime",

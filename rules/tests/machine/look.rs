@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use lockkeeper_rules::reason::Reason;
-use lockkeeper_rules::run::Packages;
+use lockkeeper_rules::run::{KUBELET_PACKAGE, Packages, SYSTEMD};
 use lockkeeper_rules::snapshot::Node;
 
 use crate::simulated::{Faults, MakeOdd, Simulated};
@@ -30,10 +30,13 @@ fn prepared(seed: u64) -> Simulated {
 
 #[test]
 fn a_node_that_is_not_as_it_must_be_is_not_cordoned_until_it_is() {
-    let cases: [(&str, MakeOdd); 4] = [
+    let cases: [(&str, MakeOdd); 7] = [
         ("clock_skew", |said| said.clock_off_seconds = -30),
         ("disk_too_small", |said| said.disk_free_mib = 100),
         ("machine_id_mismatch", |said| said.machine_id = "other".to_owned()),
+        ("node_without_apt", |said| said.lacking = vec!["apt-get".to_owned(), KUBELET_PACKAGE.to_owned()]),
+        ("kubelet_not_packaged", |said| said.lacking = vec![KUBELET_PACKAGE.to_owned()]),
+        ("node_without_systemd", |said| said.lacking = vec![SYSTEMD.to_owned()]),
         ("node_rebooted_recently", |said| said.booted_at += SignedDuration::from_hours(100)),
     ];
     for (seed, (reason, odd)) in (100..).zip(cases) {
@@ -51,9 +54,10 @@ fn a_node_that_is_not_as_it_must_be_is_not_cordoned_until_it_is() {
 
 #[test]
 fn a_node_that_another_claims_to_be_is_not_cordoned() {
-    let claims: [fn(&mut Node); 2] = [
+    let claims: [fn(&mut Node); 3] = [
         |node| node.machine_id = "machine-w-1".to_owned(),
-        |node| node.internal_ip = Some("127.0.2.1".to_owned()),
+        |node| node.internal_ips = vec!["127.0.2.1".to_owned()],
+        |node| node.internal_ips.push("127.0.2.1".to_owned()),
     ];
     for (seed, claim) in (120..).zip(claims) {
         let mut cluster = prepared(seed);
@@ -62,7 +66,7 @@ fn a_node_that_another_claims_to_be_is_not_cordoned() {
         assert!(!cluster.is_unschedulable("w-1") && cluster.pods_on("w-1") == 3);
         cluster.change_node("w-2", |node| {
             node.machine_id = "machine-w-2".to_owned();
-            node.internal_ip = Some("127.0.2.2".to_owned());
+            node.internal_ips = vec!["127.0.2.2".to_owned()];
         });
         cluster.run_to_the_end();
         cluster.assert_upgraded_once_each();

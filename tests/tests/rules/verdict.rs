@@ -47,6 +47,7 @@ fn of_goals() -> Vec<Case> {
             .fires(15 * MINUTE, BLOCKED)
             .silent(HOUR, IN_FLIGHT_AND_HELD),
         blocked_in_words(),
+        driver_in_words(),
         blind_in_words(),
         case("an open run whose target the cluster is not fit for")
             .with(&goal("blocked", "run"), "1+0x60")
@@ -101,29 +102,42 @@ fn blind_in_words() -> Case {
         )
 }
 
+fn reason(class: &str, check: &str, subject: &str, reason: &str) -> String {
+    let labels = format!(
+        "target=\"v1.37.0\",class=\"{class}\",check=\"{check}\",subject=\"{subject}\",reason=\"{reason}\""
+    );
+    series("k8s_upgrade_verdict_reason_info", &labels)
+}
+
+fn named(case: Case, kind: &str, in_the_way: &str) -> Case {
+    case.fires_exactly(
+        HOUR,
+        BLOCKED,
+        &json!({"kind": kind, "severity": "warning"}),
+        &json!({
+            "summary": "The cluster is not fit for a version that it is to go to.",
+            "description": format!("/verdict has the details. In the way: {in_the_way} (v1.37.0)."),
+            "runbook_url": "docs/runbooks.md#k8supgradeblocked",
+        }),
+    )
+}
+
 /// With the reasons that stand in the alert's words, and without those of other classes.
 fn blocked_in_words() -> Case {
-    let reason = |class: &str, check: &str, subject: &str, reason: &str| {
-        let labels = format!(
-            "target=\"v1.37.0\",class=\"{class}\",check=\"{check}\",subject=\"{subject}\",reason=\"{reason}\""
-        );
-        series("k8s_upgrade_verdict_reason_info", &labels)
-    };
-    case("the alert names what is in the way")
+    let case = case("the alert names what is in the way")
         .with(&goal("blocked", "minor"), "1+0x60")
         .with(&reason("block", "kernel", "w-1", "kernel_unsupported"), "1+0x60")
         .with(&reason("block", "kernel", "w-2", "kernel_unsupported"), "1+0x60")
-        .with(&reason("hold", "addons", "net", "addon_waiting_unreleased"), "1+0x60")
-        .fires_exactly(
-            HOUR,
-            BLOCKED,
-            &json!({"kind": "minor", "severity": "warning"}),
-            &json!({
-                "summary": "The cluster is not fit for a version that it is to go to.",
-                "description": "/verdict has the details. In the way: kernel: kernel_unsupported (v1.37.0).",
-                "runbook_url": "docs/runbooks.md#k8supgradeblocked",
-            }),
-        )
+        .with(&reason("hold", "addons", "net", "addon_waiting_unreleased"), "1+0x60");
+    named(case, "minor", "kernel: kernel_unsupported")
+}
+
+fn driver_in_words() -> Case {
+    let case = case("the alert names what keeps the nodes of an open run from being upgraded")
+        .with(&goal("blocked", "run"), "1+0x60")
+        .with(&reason("driver", "driver", "w-1", "kubelet_of_vendor"), "1+0x60")
+        .with(&reason("driver", "driver", "w-2", "kubelet_of_vendor"), "1+0x60");
+    named(case, "run", "driver: kubelet_of_vendor")
 }
 
 fn of_an_open_run() -> Vec<Case> {

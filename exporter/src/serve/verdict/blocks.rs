@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use lockkeeper_rules::api::Hold;
 use lockkeeper_rules::bridge::{Bridge, BridgeStep};
-use lockkeeper_rules::verdict::{Answer, Evidence, Recognised, Way};
+use lockkeeper_rules::verdict::{Answer, Evidence, Recognised, Status, Way};
 
-use super::group::{Group, Subject};
+use super::group::Group;
 use super::{CheckShown, DataAge, Detail, Report, Shown};
 use crate::serve::status::{RunStatus, SourceStatus};
 use crate::serve::words::ago;
@@ -86,11 +86,32 @@ impl Shown<'_> {
         [Block::Title(head), Block::Prose(1, format!("next: {next_step}"))]
     }
 
+    /// What the findings are about that are no matter to the answer.
+    fn driver_words(&self) -> Option<&'static str> {
+        if self.driver.is_empty() {
+            None
+        } else if self.driver.iter().any(|group| group.class == Some(Status::Block)) {
+            Some(
+                "this cluster's nodes cannot be upgraded by Lockkeeper, whatever the answer on the version is:",
+            )
+        } else {
+            Some(
+                "whether Lockkeeper can upgrade this cluster's nodes is not known, whatever the answer on the version is:",
+            )
+        }
+    }
+
     fn tell(&self, is_one_of_many: bool, is_verbose: bool, blocks: &mut Vec<Block>) {
         if is_one_of_many {
             blocks.push(Block::Title(format!("{}: {}", self.target, self.verdict.name().to_uppercase())));
         }
         for group in &self.in_the_way {
+            tell_group(group, blocks);
+        }
+        if let Some(words) = self.driver_words() {
+            blocks.push(Block::Prose(1, words.to_owned()));
+        }
+        for group in &self.driver {
             tell_group(group, blocks);
         }
         if let Some(way) = self.way {
@@ -118,11 +139,11 @@ impl Shown<'_> {
 
 /// One reason with its subjects.
 fn tell_group(group: &Group<'_>, blocks: &mut Vec<Block>) {
-    let Group { check, class, reason, meaning, remedy, source, count, subjects } = group;
+    let Group { check, class, reason, meaning, remedy, source, count, .. } = group;
     let class = class.map_or("note", |class| class.name());
     blocks.push(Block::Prose(1, format!("{class} {check}: {} ({count}): {meaning}", reason.code())));
-    for Subject { subject, detail } in subjects {
-        let words = [*subject, *detail].into_iter().filter(|word| !word.is_empty());
+    for (subjects, detail) in group.details() {
+        let words = [subjects.join(", "), detail.to_owned()].into_iter().filter(|word| !word.is_empty());
         blocks.push(Block::Prose(2, words.collect::<Vec<_>>().join(": ")));
     }
     if group.more() > 0 {

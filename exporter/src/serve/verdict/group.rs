@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lockkeeper_rules::reason::{Finding, Reason};
-use lockkeeper_rules::verdict::{Answer, Check, Status, Verdict};
+use lockkeeper_rules::verdict::{Answer, CHECK_IDS, Check, Concerns, Status, Verdict};
 use serde::Serialize;
 
 /// How many subjects of a group are told unless everything is asked for.
@@ -38,19 +38,40 @@ impl Group<'_> {
     pub(super) fn more(&self) -> usize {
         self.count - self.subjects.len()
     }
+
+    /// What would clear it.
+    pub(super) fn to_do(&self) -> String {
+        let subject = self.subjects.first().map_or("", |it| it.subject);
+        let subject = if subject.is_empty() { self.check } else { subject };
+        let beside = if self.count > 1 { format!(" and {} more", self.count - 1) } else { String::new() };
+        format!("{subject}{beside}: {}", self.remedy)
+    }
+
+    /// What is said of whom, in order: of many it is the same, and is said once.
+    pub(super) fn details(&self) -> Vec<(Vec<&str>, &str)> {
+        let mut details: Vec<(Vec<&str>, &str)> = Vec::new();
+        for Subject { subject, detail } in &self.subjects {
+            match details.iter_mut().find(|(_, said)| said == detail) {
+                Some((subjects, _)) => subjects.push(subject),
+                None => details.push((vec![subject], detail)),
+            }
+        }
+        details
+    }
 }
 
-/// What stands in the way of a verdict, the class that makes its word first.
-pub(super) fn in_the_way(verdict: &Verdict, is_verbose: bool) -> Vec<Group<'_>> {
+/// What stands in the way of a verdict, the class that makes its word first; or of a driver.
+pub(super) fn in_the_way(verdict: &Verdict, of: Concerns, is_verbose: bool) -> Vec<Group<'_>> {
     let first = match verdict.verdict {
         Answer::Blocked => Status::Block,
         Answer::Held => Status::Hold,
         Answer::Unknown => Status::Unknown,
         Answer::Safe => Status::Pass,
     };
-    let of = |check: &Check| check.is_final && check.status == Status::Block;
-    let classed = verdict.checks.iter().flat_map(|check| {
-        check.classed().map(move |(class, finding)| ((class != first, !of(check), class), check, finding))
+    let is_last_word = |check: &Check| check.is_final && check.status == Status::Block;
+    let classed = verdict.about(of).flat_map(|check| {
+        let order = move |class| (class != first, !is_last_word(check), class);
+        check.classed().map(move |(class, finding)| (order(class), check, finding))
     });
     grouped(classed, is_verbose, |(_, _, class)| Some(*class))
 }
@@ -66,7 +87,7 @@ fn grouped<'a, Order: Ord>(
     is_verbose: bool,
     class: impl Fn(&Order) -> Option<Status>,
 ) -> Vec<Group<'a>> {
-    let place = |check: &str| lockkeeper_rules::verdict::CHECK_IDS.iter().position(|id| *id == check);
+    let place = |check: &str| CHECK_IDS.iter().position(|id| *id == check);
     let mut groups: BTreeMap<_, (&Check, Vec<Subject<'_>>)> = BTreeMap::new();
     for (order, check, Finding { reason, subject, detail }) in findings {
         let (_, subjects) =

@@ -20,7 +20,7 @@ use lockkeeper_rules::inventory::{Inventory, Workload};
 use lockkeeper_rules::matrix::Matrix;
 use lockkeeper_rules::reason::Finding;
 use lockkeeper_rules::verdict::{
-    Answer, Case, Check, Evidence, Recognised, Scope, Status, Verdict, Way, not_covered,
+    Answer, Case, Check, Concerns, Evidence, Recognised, Scope, Status, Verdict, Way, not_covered,
 };
 use serde::Serialize;
 
@@ -68,6 +68,8 @@ struct Shown<'a> {
     /// What to do first.
     next_step: String,
     in_the_way: Vec<Group<'a>>,
+    /// The same about what keeps Lockkeeper from upgrading the nodes, which is no matter to the answer.
+    driver: Vec<Group<'a>>,
     notes: Vec<Group<'a>>,
     /// The checks that have passed.
     passed: Vec<&'a str>,
@@ -187,7 +189,8 @@ fn shown<'a>(judgement: &'a Judgement, case: &Case<'_>, detail: Detail) -> Shown
         None => (None, None),
     };
     let is_verbose = detail == Detail::Verbose;
-    let in_the_way = group::in_the_way(verdict, is_verbose);
+    let in_the_way = group::in_the_way(verdict, Concerns::Compatibility, is_verbose);
+    let driver = group::in_the_way(verdict, Concerns::Driver, is_verbose);
     let check = |check: &'a Check| {
         let Check { id, status, scope, source, evidence, findings, classes, notes, recognised, is_final } =
             check;
@@ -201,31 +204,32 @@ fn shown<'a>(judgement: &'a Judgement, case: &Case<'_>, detail: Detail) -> Shown
         exit_code: Exit::from(verdict.verdict).code(),
         computed_at: verdict.computed_at,
         age_seconds: u64::try_from(case.now.duration_since(verdict.computed_at).as_secs()).unwrap_or(0),
-        next_step: next_step(verdict, &in_the_way),
+        next_step: next_step(verdict, &in_the_way, &driver),
         notes: group::notes(verdict, is_verbose),
         passed: passed.map(|check| check.id).collect(),
         blind: verdict.blind().map(|check| check.id).collect(),
         checks: verdict.checks.iter().map(check).collect(),
         in_the_way,
+        driver,
         way,
         way_error,
     }
 }
 
 /// What to do first, in one line.
-fn next_step(verdict: &Verdict, in_the_way: &[Group<'_>]) -> String {
-    let Some(first) = in_the_way.first() else {
-        return match verdict.verdict {
-            Answer::Safe => format!("nothing is in the way: open an UpgradeRun to {}", verdict.target),
-            Answer::Blocked | Answer::Held | Answer::Unknown => {
-                "no check says what is in the way: report it as a fault".to_owned()
-            }
-        };
-    };
-    let subject = first.subjects.first().map_or("", |it| it.subject);
-    let subject = if subject.is_empty() { first.check } else { subject };
-    let beside = if first.count > 1 { format!(" and {} more", first.count - 1) } else { String::new() };
-    format!("{subject}{beside}: {}", first.remedy)
+fn next_step(verdict: &Verdict, in_the_way: &[Group<'_>], driver: &[Group<'_>]) -> String {
+    match (in_the_way.first(), verdict.verdict, driver.first()) {
+        (Some(first), _, _) => first.to_do(),
+        (None, Answer::Safe, None) => {
+            format!("nothing is in the way: open an UpgradeRun to {}", verdict.target)
+        }
+        (None, Answer::Safe, Some(first)) => {
+            format!("the version fits, and the nodes do not: {}", first.to_do())
+        }
+        (None, Answer::Blocked | Answer::Held | Answer::Unknown, _) => {
+            "no check says what is in the way: report it as a fault".to_owned()
+        }
+    }
 }
 
 impl<'a> NotCovered<'a> {

@@ -1,7 +1,7 @@
 use lockkeeper_rules::inventory::{Container, Inventory, WorkloadKind};
 use lockkeeper_rules::matrix::Matrix;
 use lockkeeper_rules::settings::Settings;
-use lockkeeper_rules::snapshot::{ApiServer, Packages, Snapshot, Source};
+use lockkeeper_rules::snapshot::{ApiServer, Node, Role, Snapshot, Source};
 use lockkeeper_rules::version::Version;
 
 use super::*;
@@ -29,10 +29,8 @@ fn workload(namespace: &str, name: &str, image: &str) -> Workload {
 fn cluster() -> Cluster {
     let now: Timestamp = "2026-11-22T03:04:05Z".parse().unwrap();
     let version = |text: &str| text.parse::<Version>().unwrap();
-    let versions: Vec<Version> = ["1.36.1", "1.36.3", "1.37.0"].map(version).to_vec();
-    let packages = Packages { patch: Some(version("1.36.3")), minor: Some(version("1.37.0")), versions };
     let mut snapshot = Snapshot::unread();
-    snapshot.packages = Source::read(packages, now);
+    snapshot.packages = Source::read(crate::read::packages::of(&["1.36.1", "1.36.3", "1.37.0"]), now);
     let server = ApiServer { name: "cp-1".to_owned(), version: Ok(version("1.36.1")), ready: true };
     snapshot.api_servers = Source::read(vec![server], now);
     let workloads = vec![
@@ -76,7 +74,7 @@ fn the_answer_and_the_next_step_come_first_and_what_passed_in_one_line() {
     assert!(text.contains("    the rule: https://kubernetes.io/releases/version-skew-policy/\n"), "{text}");
     assert!(!text.contains('\u{1b}') && !text.contains("\nsources\n"), "{text}");
     let passed = text.lines().find(|line| line.starts_with("  passed, ")).unwrap();
-    assert!(passed.contains("target") && passed.contains("offered"), "{passed}");
+    assert!(passed.contains("target") && passed.contains("matrix"), "{passed}");
 }
 
 #[test]
@@ -85,7 +83,7 @@ fn everything_is_told_where_it_is_asked_for() {
     for words in [
         "  checks, with what each has read\n",
         "    unknown  kubelet_skew",
-        "    pass     offered               3 packages (0 s old)",
+        "    pass     target                1 target (0 s old)",
         "\nnot covered: they look like add-ons, and no row judges them\n  DaemonSet kube-system/own<b>",
         "\ndata\nSECTION ",
         "\nsources\n  nodes              never proven; FAILS: not read yet\n",
@@ -158,6 +156,34 @@ fn programs_are_told_all_of_it() {
     assert_eq!(json["not_covered"]["workloads"].as_array().unwrap().len(), 1);
     assert_eq!(json["data"][0]["is_stale"], false);
     assert_eq!(json["sources"][0]["source"], "nodes");
+}
+
+#[test]
+fn nodes_that_cannot_be_upgraded_are_told_apart_and_together() {
+    let mut cluster = cluster();
+    let node = |number: usize| Node {
+        operating_system: "linux".to_owned(),
+        os_image: "Ubuntu 24.04.1 LTS".to_owned(),
+        architecture: "arm64".to_owned(),
+        kubelet_version: Ok("v1.36.1+k3s1".parse().unwrap()),
+        ..Node::silent(&format!("n-{number:02}"), Role::Worker)
+    };
+    cluster.snapshot.nodes = Source::read((0..22).map(node).collect(), cluster.now);
+    let (text, json) =
+        told_of(&cluster, &["v1.36.3"], Detail::Short, |report| (report.text(), report.json()));
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let first = &json["verdicts"][0];
+    let row = &first["driver"][0];
+    let subjects = row["subjects"].as_array().unwrap();
+    assert_eq!((row["count"].as_u64(), subjects.len()), (Some(22), 20));
+    assert_eq!([&row["class"], &row["reason"]], ["block", "kubelet_of_vendor"]);
+    assert_eq!(subjects[0]["subject"], "n-00");
+    assert!(!row["remedy"].as_str().unwrap().is_empty());
+    assert!(first["in_the_way"].as_array().unwrap().iter().all(|row| row["check"] != "driver"));
+    let told: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("this cluster's nodes cannot be upgraded by Lockkeeper"), "{text}");
+    assert!(told.contains("n-18, n-19: v1.36.1+k3s1") && told.contains(" and 2 more: "), "{text}");
+    assert_eq!(text.matches("kubelet_of_vendor").count(), 1, "{text}");
 }
 
 #[test]

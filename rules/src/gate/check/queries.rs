@@ -162,13 +162,10 @@ impl<'a> Check<'a> {
         self.order.step.node() == Some(node) && self.is_exempt(node)
     }
 
-    /// Whether a target of Prometheus is at that node, by its address or its name. One that does not tell is not.
+    /// Whether a target of Prometheus is at that node, by any of its addresses or its name. One that does not tell is not.
     fn is_on_node_at_work(&self, instance: &str) -> bool {
-        let host = instance.rsplit_once(':').map_or(instance, |(host, _port)| host).trim_matches(['[', ']']);
         let nodes = self.answers.cluster.nodes.value.iter().flatten();
-        nodes
-            .filter(|node| self.is_at_work(&node.name))
-            .any(|node| node.name.0 == host || node.internal_ip.as_deref() == Some(host))
+        nodes.filter(|node| self.is_at_work(&node.name)).any(|node| node.has_endpoint(instance))
     }
 }
 

@@ -2,7 +2,7 @@ use crate::api::{UpgradeRun, UpgradeRunSpec};
 use crate::inventory::{Container, Workload, WorkloadKind};
 use crate::matrix::Matrix;
 use crate::metric::{Memory, samples, targets};
-use crate::snapshot::{Role, Source};
+use crate::snapshot::{Node, Role, Source};
 use crate::verdict::{Healthy, healthy};
 
 const ROWS: &str = "schema: 2\nas_of: \"2026-09-01\"\naddons:\n\
@@ -95,6 +95,34 @@ fn the_open_run_is_a_goal_of_its_own() {
     assert!(ones(&cluster, "held").contains(&"run v1.36.2".to_owned()));
     cluster.snapshot.runs = Source::failed("gone");
     assert!(shown(&cluster, "held").iter().all(|(labels, _)| !labels.starts_with("run")));
+}
+
+#[test]
+fn a_node_that_cannot_be_upgraded_is_in_the_way_of_the_run_alone_and_named_last() {
+    let mut cluster = healthy();
+    cluster.snapshot.runs = Source::read(vec![run_to("v1.36.3")], cluster.now);
+    let vendor = |number: usize| {
+        let worker = &healthy().snapshot.nodes.value.unwrap()[1];
+        let kubelet_version = Ok("v1.36.1+k3s1".parse().unwrap());
+        Node { name: format!("w-{number:03}").as_str().into(), kubelet_version, ..worker.clone() }
+    };
+    cluster.snapshot.nodes.value.as_mut().unwrap().extend((0..200).map(vendor));
+    assert_eq!(ones(&cluster, "verdict")[0], "v1.36.3 safe");
+    assert_eq!(ones(&cluster, "blocked"), ["run v1.36.3"]);
+    assert!(ones(&cluster, "verdict_check").contains(&"v1.36.3 driver block".to_owned()));
+    let reasons = shown(&cluster, "verdict_reason_info");
+    assert_eq!(reasons[0].0, "v1.36.3 driver driver w-000 kubelet_of_vendor");
+    cluster.snapshot.packages = Source::failed("404");
+    let reasons = shown(&cluster, "verdict_reason_info");
+    assert_eq!(reasons[0].0, "v1.36.3 unknown offered packages source_unreadable");
+    // Of a node that is not known to be upgradeable the run is blind.
+    let mut cluster = healthy();
+    cluster.snapshot.runs = Source::read(vec![run_to("v1.36.3")], cluster.now);
+    cluster.snapshot.nodes.value.as_mut().unwrap()[1].operating_system.clear();
+    assert_eq!(
+        ones(&cluster, "blind").into_iter().filter(|goal| !goal.starts_with("minor")).collect::<Vec<_>>(),
+        ["run v1.36.3"]
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use super::super::{Answer, CHECK_IDS, Evidence, Scope, Verdict};
+use super::super::{Answer, CHECK_IDS, Concerns, Evidence, Scope, Verdict};
 use super::*;
 use crate::matrix::is_acceptable;
 
@@ -13,6 +13,7 @@ fn check(id: &'static str, found: &[(Status, Reason, &str)]) -> Check {
         id,
         status: found.iter().map(|(class, ..)| *class).max().unwrap_or(Status::Pass),
         scope: Scope::Cluster,
+        concerns: Concerns::Compatibility,
         source: "",
         evidence: vec![Evidence { source: "nodes", count: 1, age_seconds: 0 }],
         findings: found.iter().map(|(_, reason, subject)| Finding::new(*reason, *subject, "seen")).collect(),

@@ -115,7 +115,8 @@ fn going<'a>(
     unknowns: &mut Vec<Finding>,
 ) -> Vec<&'a NodeName> {
     let mut going = Vec::new();
-    for node in nodes {
+    // Windows has no cgroups.
+    for node in nodes.iter().filter(|node| node.is_linux()) {
         match &node.kubelet_version {
             Err(written) => unknowns.push(unreadable_version(&node.name.0, written)),
             Ok(version) => {
@@ -213,6 +214,15 @@ mod tests {
             assert_eq!(outcome(check, "v1.35.0", with(1)).0, on_v1, "{what}");
             assert_eq!(outcome(check, "v1.36.3", lose), (Status::Pass, vec![]), "{what}");
         }
+    }
+
+    #[test]
+    fn a_windows_node_is_not_asked_for_its_cgroups() {
+        let windows = |cluster: &mut Healthy| {
+            worker("v1.34.1", None, Some(false), None)(cluster);
+            cluster.snapshot.nodes.value.as_mut().unwrap()[1].operating_system = "windows".to_owned();
+        };
+        assert_eq!(outcome(check, "v1.35.0", windows), (Status::Pass, vec![]));
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod cgroup;
 mod cloud_controller_skew;
 mod control_plane_skew;
 mod disruption_budgets;
+mod driver;
 mod etcd;
 mod flags;
 mod kernel;
@@ -28,7 +29,7 @@ pub use addons::{Way, addon_workloads, not_covered, way};
 
 use std::collections::BTreeMap;
 
-use super::{Case, Check, Evidence, Recognised, Scope, Status};
+use super::{Case, Check, Concerns, Evidence, Recognised, Scope, Status};
 use crate::matrix::Part;
 use crate::reason::{Finding, Reason};
 use crate::snapshot::{ApiServer, Node, Source, Unusable};
@@ -116,8 +117,20 @@ impl Outcome {
 
     fn into_check(self, of: &Definition) -> Check {
         let Self { status, evidence, findings, classes, notes, recognised } = self;
-        let Definition { id, scope, is_final, source, check: _ } = *of;
-        Check { id, status, scope, source, evidence, findings, classes, notes, recognised, is_final }
+        let Definition { id, scope, concerns, is_final, source, check: _ } = *of;
+        Check {
+            id,
+            status,
+            scope,
+            concerns,
+            source,
+            evidence,
+            findings,
+            classes,
+            notes,
+            recognised,
+            is_final,
+        }
     }
 
     /// A block stands, whatever else could not be read: for a check that is final.
@@ -138,6 +151,7 @@ enum Against {
 struct Definition {
     id: &'static str,
     scope: Scope,
+    concerns: Concerns,
     is_final: bool,
     /// The page that tells the rule; empty where each finding names its own.
     source: &'static str,
@@ -150,13 +164,18 @@ const fn check(
     source: &'static str,
     check: fn(&Facts<'_>) -> Outcome,
 ) -> Definition {
-    Definition { id, scope, is_final: false, source, check }
+    Definition { id, scope, concerns: Concerns::Compatibility, is_final: false, source, check }
 }
 
 impl Definition {
     /// The same, and its block stands whatever else could not be read.
     const fn final_word(self) -> Self {
         Self { is_final: true, ..self }
+    }
+
+    /// The same, about what Lockkeeper can do and not about the version.
+    const fn of_driver(self) -> Self {
+        Self { concerns: Concerns::Driver, ..self }
     }
 }
 
@@ -167,10 +186,11 @@ const FLAGS: &str = "https://kubernetes.io/docs/reference/using-api/deprecation-
 const STORED: &str = "https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definition-versioning/";
 const APIS: &str = "https://kubernetes.io/docs/reference/using-api/deprecation-guide/";
 const BUDGETS: &str = "https://kubernetes.io/docs/tasks/run-application/configure-pdb/";
+const DRIVER: &str = "https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/install-kubeadm/";
 const WEBHOOKS: &str =
     "https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/";
 
-const TABLE: [Definition; 21] = {
+const TABLE: [Definition; 22] = {
     use Scope::{Cluster, Node};
     [
         check("target", Cluster, "https://kubernetes.io/releases/", target::check).final_word(),
@@ -194,6 +214,7 @@ const TABLE: [Definition; 21] = {
         check("volume_plugins", Node, "", volume_plugins::check),
         check("risks", Cluster, "", risks::check),
         check("accept", Cluster, "", accept::check),
+        check("driver", Node, DRIVER, driver::check).of_driver(),
     ]
 };
 

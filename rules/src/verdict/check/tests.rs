@@ -20,6 +20,9 @@ pub(in super::super) fn node(name: &str, role: Role, kubelet: &str) -> Node {
         kubelet_version: version(kubelet),
         container_runtime: "containerd://2.2.0".to_owned(),
         kernel_version: "6.1.0-18-amd64".to_owned(),
+        operating_system: "linux".to_owned(),
+        os_image: "Debian GNU/Linux 12 (bookworm)".to_owned(),
+        architecture: "amd64".to_owned(),
         ready: true,
         ..Node::silent(name, role)
     }
@@ -38,6 +41,13 @@ pub(in super::super) fn pod(component: &str, node: &str, text: &str) -> StaticPo
         ready: true,
         ready_since: None,
     }
+}
+
+/// An index that has all of these versions for amd64.
+pub(in super::super) fn packages(versions: &[&str]) -> Packages {
+    let versions: Vec<Version> = versions.iter().map(|text| text.parse().unwrap()).collect();
+    let of_each = ["kubeadm", "kubelet", "kubectl"].map(|package| (package.to_owned(), versions.clone()));
+    Packages { versions, by_architecture: Some([("amd64".to_owned(), of_each.into())].into()) }
 }
 
 pub(in super::super) fn namespace(name: &str) -> Namespace {
@@ -74,9 +84,6 @@ impl Healthy {
 /// One control-plane node and one worker at v1.36.1, v1.36.3 and v1.37.0 on offer; v1.36.3 is safe.
 pub(crate) fn healthy() -> Healthy {
     let now: Timestamp = "2026-11-22T03:04:05Z".parse().unwrap();
-    let versions: Vec<Version> =
-        ["1.36.1", "1.36.3", "1.37.0"].iter().map(|text| text.parse().unwrap()).collect();
-    let packages = Packages { patch: Some(versions[1].clone()), minor: Some(versions[2].clone()), versions };
     let snapshot = Snapshot {
         nodes: Source::read(
             vec![node("cp-1", Role::ControlPlane, "v1.36.1"), node("w-1", Role::Worker, "v1.36.1")],
@@ -93,7 +100,7 @@ pub(crate) fn healthy() -> Healthy {
             now,
         ),
         controller_leases: Source::read(Vec::new(), now),
-        packages: Source::read(packages, now),
+        packages: Source::read(packages(&["v1.36.1", "v1.36.3", "v1.37.0"]), now),
         runs: Source::read(Vec::new(), now),
         runs_elsewhere: Source::read(Vec::new(), now),
     };

@@ -385,7 +385,7 @@ impl Simulated {
     }
 
     pub fn set_address(&mut self, name: &str, address: &str) {
-        self.nodes.get_mut(name).unwrap().internal_ip = Some(address.to_owned());
+        self.nodes.get_mut(name).unwrap().internal_ips = vec![address.to_owned()];
     }
 
     pub fn change_node(&mut self, name: &str, change: impl FnOnce(&mut Node)) {
@@ -889,6 +889,7 @@ impl Simulated {
             disk_place: "/var/lib".to_owned(),
             ledger_sequence: self.newest_sequence(&node.name),
             patches_missing: self.without_patches.as_ref() == Some(&node.name.0),
+            lacking: Vec::new(),
             packages: order.with_packages.then(|| self.packages(&node.name)),
             kubeadm: (order.kubeadm_on.as_ref() == Some(&node.name)).then(agrees),
             manifests: asks(&node.name).then(|| manifests(&node.name)),
@@ -1069,7 +1070,7 @@ fn node(name: &str, role: Role, now: Timestamp) -> Node {
     Node {
         uid: format!("uid-{name}"),
         resource_version: "1".to_owned(),
-        internal_ip: Some(address_of(name)),
+        internal_ips: vec![address_of(name)],
         machine_id: format!("machine-{name}"),
         kubelet_version: Ok(FROM.parse().unwrap()),
         ready: true,

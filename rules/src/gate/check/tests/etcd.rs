@@ -27,7 +27,7 @@ impl Etcd {
         world.answers.prometheus = vec![prometheus_of(&groups(), &questions)];
         world.answers.cluster.static_pods =
             Source::read(["cp-1", "cp-2", "cp-3"].map(member).to_vec(), at(-2));
-        world.nodes()[0].internal_ip = Some("10.0.0.1".to_owned());
+        world.nodes()[0].internal_ips = vec!["fd00::1".to_owned(), "10.0.0.1".to_owned()];
         let mut etcd = Self { world, measures: questions.etcd };
         for n in 0..etcd.measures.len() {
             *etcd.samples(n) = MEMBERS.map(|member| sample([("instance", member)], 2.0)).to_vec();
@@ -141,7 +141,7 @@ fn a_node_that_is_left_out_must_have_its_member_of_etcd() {
     let judged = |break_it: fn(&mut Vec<Sample>)| {
         let mut etcd = Etcd::well();
         etcd.world.order.exempt = vec!["cp-1".into(), "cp-2".into()];
-        etcd.world.nodes()[1].internal_ip = Some("10.0.0.2".to_owned());
+        etcd.world.nodes()[1].internal_ips = vec!["10.0.0.2".to_owned()];
         break_it(etcd.samples(0));
         etcd.world.judged()
     };

@@ -240,7 +240,7 @@ pub(super) fn node(name: &str, role: Role) -> Node {
     Node {
         uid: format!("uid-{name}"),
         resource_version: "1".to_owned(),
-        internal_ip: Some("127.0.0.2".to_owned()),
+        internal_ips: vec!["127.0.0.2".to_owned()],
         machine_id: "m".to_owned(),
         boot_id: "b".to_owned(),
         kubelet_version: Ok("v1.36.1".parse().unwrap()),

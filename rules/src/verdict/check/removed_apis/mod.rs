@@ -48,6 +48,7 @@ struct Question<'a> {
 struct Testimony {
     evidence: Vec<Evidence>,
     blockers: Vec<Finding>,
+    holds: Vec<Finding>,
     unknowns: Vec<Finding>,
     notes: Vec<Finding>,
 }
@@ -84,8 +85,8 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
             }
         }
     }
-    let Testimony { evidence, blockers, unknowns, notes } = said;
-    Ok(Outcome::weigh(known, evidence, [blockers, Vec::new(), unknowns]).noting(notes))
+    let Testimony { evidence, blockers, holds, unknowns, notes } = said;
+    Ok(Outcome::weigh(known, evidence, [blockers, holds, unknowns]).noting(notes))
 }
 
 /// The newest minor that serves. A version that cannot be read may be a newer one.

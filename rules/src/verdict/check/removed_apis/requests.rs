@@ -1,7 +1,6 @@
 //! Who asks, as Prometheus has seen it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 use super::super::Facts;
 use super::{Question, Testimony};
@@ -14,6 +13,11 @@ use crate::version::Minor;
 /// How much of the window must have samples: an API server is away for minutes when it is patched, and what it was
 /// asked for before is in the samples before.
 const PROOF_PERCENT_MIN: u64 = 95;
+
+/// From how many days on a proof that is shorter than the window does, unless people ask for more: what runs weekly was seen.
+const HOLD_DAYS: u64 = 7;
+/// What makes the proof longer: the usual chart keeps samples of 10 days.
+const KEEP: &str = "keep samples for longer: prometheusSpec.retention (10d in kube-prometheus-stack) or --storage.tsdb.retention.time";
 
 /// Every API server is scraped, and was for the whole window.
 pub(super) fn proven(
@@ -33,7 +37,7 @@ pub(super) fn proven(
     }
     for node in nodes {
         let ours: Vec<&ScrapedServer> =
-            requests.servers.iter().filter(|server| runs_on(node, &server.instance)).collect();
+            requests.servers.iter().filter(|server| node.has_endpoint(&server.instance)).collect();
         if ours.iter().any(|server| server.is_scraped) {
             let seconds = ours.iter().map(|server| server.proven_seconds).max().unwrap_or_default();
             proven_for(node, seconds.min(requests.window_seconds), question, said);
@@ -46,29 +50,33 @@ pub(super) fn proven(
 }
 
 fn proven_for(node: &Node, seconds: u64, question: &Question<'_>, said: &mut Testimony) {
-    let window = u64::from(question.policy.deprecated_api_window_days) * 86_400;
-    if seconds.saturating_mul(100) >= window * PROOF_PERCENT_MIN {
+    let window_days = u64::from(question.policy.deprecated_api_window_days);
+    let is_proven = |days: u64| seconds.saturating_mul(100) >= days * 86_400 * PROOF_PERCENT_MIN;
+    if is_proven(window_days) {
         return;
     }
-    let detail = format!("samples of {seconds} s, and {window} s are asked for");
-    let finding = Finding::new(Reason::ApiProofShort, node.name.0.clone(), detail);
-    match question.policy.deprecated_api_short_proof {
-        // Within a minor nothing goes, and a fix of this week must not wait for a month of samples.
-        _ if question.target <= question.newest => said.notes.push(finding),
-        ShortProof::Unknown => said.unknowns.push(finding),
-        ShortProof::Note => said.notes.push(finding),
-    }
+    let (proven, enough) = (in_words(seconds), HOLD_DAYS.min(window_days));
+    // Within a minor nothing goes, and a fix of this week must not wait for a month of samples.
+    let wait = format!("; wait for {enough} days of them, or look for callers and accept it");
+    let (heard, way_on) = match question.policy.deprecated_api_short_proof {
+        _ if question.target <= question.newest => (&mut said.notes, ""),
+        ShortProof::Note => (&mut said.notes, ""),
+        ShortProof::Unknown => (&mut said.unknowns, ""),
+        ShortProof::Hold if is_proven(enough) => {
+            (&mut said.notes, "; what is called more rarely was not seen")
+        }
+        ShortProof::Hold => (&mut said.holds, wait.as_str()),
+    };
+    let detail = format!("proved for {proven}, and {window_days} days are asked for{way_on}; {KEEP}");
+    heard.push(Finding::new(Reason::ApiProofShort, node.name.0.clone(), detail));
 }
 
-/// Whether an instance such as `10.0.0.1:6443` or `[fd00::1]:6443` is at the node's address or name. Since version 3
-/// Prometheus adds no port to a target that has none.
-pub(in super::super) fn runs_on(node: &Node, instance: &str) -> bool {
-    let (host, _port) =
-        instance.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).unwrap_or((instance, ""));
-    let address = |text: &str| text.trim_matches(['[', ']']).parse::<IpAddr>().ok();
-    let at_address =
-        address(host).is_some() && address(host) == node.internal_ip.as_deref().and_then(address);
-    at_address || host == node.name.0
+fn in_words(seconds: u64) -> String {
+    match (seconds / 86_400, seconds / 3_600) {
+        (0, 0) => format!("{seconds} s"),
+        (0, hours) => format!("{hours} h"),
+        (days, _) => format!("{days} days"),
+    }
 }
 
 /// One API at all API servers.

@@ -4,7 +4,7 @@
 use super::super::tests::{Healthy, healthy, outcome, version};
 use super::check;
 use crate::inventory::{ApiKind, ApiWrite, Caller, HelmRelease, RequestedApi, ScrapedServer, Seen};
-use crate::matrix::{Ghosts, HelmManifests, ShortProof};
+use crate::matrix::{Accept, Ghosts, HelmManifests, ShortProof};
 use crate::reason::Reason;
 use crate::snapshot::{Role, Source};
 use crate::verdict::{Answer, Check, Status};
@@ -158,7 +158,7 @@ fn servers(cluster: &mut Healthy) -> &mut Vec<ScrapedServer> {
 
 fn second_control_plane(cluster: &mut Healthy) {
     let mut node = super::super::tests::node("cp-2", Role::ControlPlane, "v1.36.1");
-    node.internal_ip = Some("fd00::2".to_owned());
+    node.internal_ips = vec!["10.0.0.2".to_owned(), "fd00::2".to_owned()];
     cluster.snapshot.nodes.value.as_mut().unwrap().push(node);
 }
 
@@ -171,11 +171,17 @@ fn second(cluster: &mut Healthy, instance: &str) {
 
 #[test]
 fn s08_s37_nothing_asked_for_passes_only_where_every_api_server_was_watched() {
-    let cases: [(&str, Change, Status, &[&str]); 13] = [
+    let cases: [(&str, Change, Status, &[&str]); 14] = [
         ("one that is watched", |_| {}, Status::Pass, &[]),
         ("no samples at all", |it| servers(it).clear(), Status::Unknown, &["api_server_not_scraped"]),
         ("the second is not known", second_control_plane, Status::Unknown, &["api_server_not_scraped"]),
         ("both are watched", |it| second(it, "[fd00:0::2]:6443"), Status::Pass, &[]),
+        (
+            "both are watched, the second at its first address",
+            |it| second(it, "10.0.0.2:6443"),
+            Status::Pass,
+            &[],
+        ),
         ("the second without a port", |it| second(it, "[fd00:0::2]"), Status::Pass, &[]),
         ("the second by its name, without a port", |it| second(it, "cp-2"), Status::Pass, &[]),
         (
@@ -185,17 +191,13 @@ fn s08_s37_nothing_asked_for_passes_only_where_every_api_server_was_watched() {
             &["api_server_not_scraped"],
         ),
         ("not now", |it| servers(it)[0].is_scraped = false, Status::Unknown, &["api_server_not_scraped"]),
-        (
-            "too short",
-            |it| servers(it)[0].proven_seconds = 28 * 86_400,
-            Status::Unknown,
-            &["api_proof_short"],
-        ),
+        ("short", |it| servers(it)[0].proven_seconds = 28 * 86_400, Status::Pass, &[]),
+        ("too short", |it| servers(it)[0].proven_seconds = 6 * 86_400, Status::Hold, &["api_proof_short"]),
         ("an hour is missing", |it| servers(it)[0].proven_seconds -= 3_600, Status::Pass, &[]),
         (
             "asked for less than the window",
             |it| it.inventory.api_requests.value.as_mut().unwrap().window_seconds = 86_400,
-            Status::Unknown,
+            Status::Hold,
             &["api_proof_short"],
         ),
         (
@@ -219,6 +221,45 @@ fn s08_s37_nothing_asked_for_passes_only_where_every_api_server_was_watched() {
     for (name, change, status, reasons) in cases {
         assert_eq!(outcome(check, "v1.37.0", change), (status, reasons.to_vec()), "{name}");
     }
+}
+
+#[test]
+fn a_week_of_proof_is_noted_and_less_is_a_hold_that_a_person_may_accept() {
+    let days = |days: u64| days * 86_400;
+    for (seconds, target, status, words) in [
+        (days(30), "v1.37.0", Status::Pass, ""),
+        (days(10), "v1.37.0", Status::Pass, "proved for 10 days, and 30 days are asked for; what is called"),
+        // An API server that was away for an hour while it was patched.
+        (days(7) - 3_600, "v1.37.0", Status::Pass, "proved for 6 days, and 30 days"),
+        (days(6), "v1.37.0", Status::Hold, "proved for 6 days, and 30 days are asked for; wait for 7 days"),
+        (7_200, "v1.37.0", Status::Hold, "proved for 2 h"),
+        (0, "v1.37.0", Status::Hold, "proved for 0 s"),
+        (0, "v1.36.3", Status::Pass, "proved for 0 s, and 30 days are asked for; keep samples"),
+    ] {
+        let mut cluster = healthy();
+        servers(&mut cluster)[0].proven_seconds = seconds;
+        let check = removed_apis(target, &cluster);
+        assert_eq!(check.status, status, "{seconds} {target}");
+        let told = check.findings.iter().chain(&check.notes).find(|it| it.reason == Reason::ApiProofShort);
+        let told = told.map(|it| it.detail.as_str()).unwrap_or_default();
+        assert!(told.starts_with(words) && told.is_empty() == words.is_empty(), "{seconds} {target}: {told}");
+        assert!(words.is_empty() || told.contains("prometheusSpec.retention"), "{told}");
+    }
+    let mut cluster = healthy();
+    servers(&mut cluster)[0].proven_seconds = days(3);
+    let row = Accept {
+        check: "removed_apis".to_owned(),
+        subject: "cp-1".to_owned(),
+        reason: Some(Reason::ApiProofShort),
+        why: "the audit log has no caller".to_owned(),
+        by: "ops".to_owned(),
+        until: "2099-12-31".parse().unwrap(),
+    };
+    cluster.matrix.accept.value.0.push(row);
+    assert_eq!(removed_apis("v1.37.0", &cluster).status, Status::Pass);
+    // That it is not scraped now is unknown, and is not accepted with it.
+    servers(&mut cluster)[0].is_scraped = false;
+    assert_eq!(removed_apis("v1.37.0", &cluster).status, Status::Unknown);
 }
 
 #[test]

@@ -62,7 +62,7 @@ impl<'a> Calls<'a> {
 fn watched<'a>(calls: &'a WebhookCalls, nodes: &[Node]) -> Result<&'a WebhookCalls, String> {
     let servers = nodes.iter().filter(|node| node.role == Role::ControlPlane);
     for node in servers {
-        if !calls.scraped.iter().any(|instance| runs_on(node, instance)) {
+        if !calls.scraped.iter().any(|instance| node.has_endpoint(instance)) {
             return Err(format!("Prometheus scrapes no API server at the address of {}", node.name));
         }
     }
