@@ -148,6 +148,7 @@ pub enum Reason {
     AddonRetired,
     AddonNeedsNewerKubernetes,
     AddonMissing,
+    AddonLeftover,
     AddonVersionUnreadable,
     AddonVersionsDiffer,
     AddonPodsDiffer,
@@ -899,10 +900,15 @@ impl Reason {
                 "an add-on that should be there was not found",
                 "correct where its row looks for it, or install it",
             ),
+            Self::AddonLeftover => entry(
+                "addon_leftover",
+                "definitions or webhooks of an add-on are there, and nothing that runs it is found",
+                "delete what it left behind; if it runs, name its image or label in the witnesses of its row, and if it runs elsewhere, accept it",
+            ),
             Self::AddonVersionUnreadable => entry(
                 "addon_version_unreadable",
                 "the version of an add-on cannot be read",
-                "use a tagged image of a release, or add its digest to its row",
+                "use a tagged image of a release, or add its digest, or the name of its image, to its row",
             ),
             Self::AddonVersionsDiffer => entry(
                 "addon_versions_differ",
@@ -1361,6 +1367,7 @@ impl Reason {
         Self::AddonRetired,
         Self::AddonNeedsNewerKubernetes,
         Self::AddonMissing,
+        Self::AddonLeftover,
         Self::AddonVersionUnreadable,
         Self::AddonVersionsDiffer,
         Self::AddonPodsDiffer,

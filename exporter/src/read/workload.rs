@@ -64,8 +64,13 @@ fn workload(
     template: &core::PodTemplateSpec,
     rollout: Rollout,
 ) -> Workload {
-    let labels = metadata.labels.iter().flatten();
-    let kept = labels.filter(|(name, _)| Workload::LABELS.contains(&name.as_str()));
+    let pod_labels = template.metadata.as_ref().and_then(|pod| pod.labels.clone()).unwrap_or_default();
+    // Most are on the pods too, and need not be kept twice.
+    let is_kept = |(name, value): &(&String, &String)| {
+        Workload::LABELS.contains(&name.as_str()) || pod_labels.get(*name) != Some(*value)
+    };
+    let kept = metadata.labels.iter().flatten().filter(is_kept);
+    let kept = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
     let pod = template.spec.as_ref();
     let containers = pod.map(|pod| pod.containers.as_slice()).unwrap_or_default();
     let inits = pod.and_then(|pod| pod.init_containers.as_deref()).unwrap_or_default();
@@ -73,8 +78,8 @@ fn workload(
         kind,
         namespace: metadata.namespace.clone().unwrap_or_default(),
         name: metadata.name.clone().unwrap_or_default(),
-        labels: kept.map(|(name, value)| (name.clone(), value.clone())).collect(),
-        pod_labels: template.metadata.as_ref().and_then(|pod| pod.labels.clone()).unwrap_or_default(),
+        labels: kept,
+        pod_labels,
         volume_plugins: volume::of_template(template),
         priority_class: pod.and_then(|pod| pod.priority_class_name.clone()).unwrap_or_default(),
         containers: containers.iter().map(container).collect(),
@@ -110,7 +115,7 @@ mod tests {
         spec["template"] = template;
         spec["selector"] = json!({});
         json!({"metadata": {"namespace": "n", "name": "o", "generation": 2,
-                "labels": {"app.kubernetes.io/version": "v1", "team": "a"}}, "spec": spec, "status": status})
+                "labels": {"app.kubernetes.io/version": "v1", "team": "a", "app": "o"}}, "spec": spec, "status": status})
     }
 
     #[test]
@@ -132,7 +137,8 @@ mod tests {
                 workload.all_containers().map(|it| it.image.as_str()).collect::<Vec<_>>(),
                 ["net/node:v1", "net/cni:v1"]
             );
-            assert_eq!(workload.labels.into_keys().collect::<Vec<_>>(), ["app.kubernetes.io/version"]);
+            let own: Vec<_> = workload.labels.into_keys().collect();
+            assert_eq!(own, ["app.kubernetes.io/version", "team"], "what its pods say too is kept once");
             assert_eq!(workload.priority_class, "system-node-critical");
             assert_eq!(workload.container_ports, [8080, 9443].into());
             assert_eq!(

@@ -12,7 +12,8 @@ pub struct Workload {
     pub namespace: String,
     /// Its name.
     pub name: String,
-    /// The labels of [`Workload::LABELS`] that it has.
+    /// The labels of [`Workload::LABELS`] that it has, and those that its pods do not have as well. Older saved clusters
+    /// have the first alone.
     pub labels: BTreeMap<String, String>,
     /// The labels of its pods.
     pub pod_labels: BTreeMap<String, String>,
@@ -79,7 +80,7 @@ impl Rollout {
 impl Workload {
     /// The label that says which version it is.
     pub const VERSION_LABEL: &str = "app.kubernetes.io/version";
-    /// The labels that are kept: what tells which application a workload is, and of which version.
+    /// The labels that tell which application a workload is, and of which version.
     pub const LABELS: [&str; 4] =
         [Self::VERSION_LABEL, "app.kubernetes.io/name", "app.kubernetes.io/part-of", "helm.sh/chart"];
 
@@ -99,6 +100,12 @@ impl Workload {
             rollout: Rollout::default(),
             container_ports: BTreeSet::new(),
         }
+    }
+
+    /// The value of a label, of its own or of its pods.
+    #[must_use]
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.labels.get(name).or_else(|| self.pod_labels.get(name)).map(String::as_str)
     }
 
     /// The containers, and the init containers behind them.

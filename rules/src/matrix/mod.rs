@@ -34,11 +34,12 @@ use crate::reason::{Finding, Reason};
 use crate::version::Minor;
 
 pub use accept::{ACCEPTABLE, Accept, Accepts, is_acceptable};
-pub(crate) use addon::last_part;
 pub use addon::{
     Addon, AddonVersion, Addons, Agree, CeilingRaisedBy, Claim, Coverage, Detection, Fit, Floors, IfAbsent,
     ImagePattern, Lifecycle, NotAnAddonVersion, Pin, Reading, Requires, Support, VersionRange, Window,
+    Witnesses,
 };
+pub(crate) use addon::{NO_NAMES, chart_name, last_part, version_of_tag};
 pub use component::{Components, GateChanges, GateFate, Hop, RemovedFlags, RemovedPlugin};
 pub use node::{CgroupV1, EtcdFloors, Floor, Kernels, Recommended, Runtimes};
 pub use policy::{

@@ -109,7 +109,7 @@ pub(super) fn text(description: &str, example: &str) -> Value {
     json!({"description": description, "type": "string", "examples": [example]})
 }
 
-fn patterned(description: &str, pattern: &str, example: &str) -> Value {
+pub(super) fn patterned(description: &str, pattern: &str, example: &str) -> Value {
     json!({"description": description, "type": "string", "pattern": pattern, "examples": [example]})
 }
 

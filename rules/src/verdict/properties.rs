@@ -68,6 +68,11 @@ const HARMS: [(&str, Harm); 24] = [
     ("an add-on that must be there and is not", |it| {
         it.matrix.addons.value.0.iter_mut().for_each(|row| row.detection.if_absent = IfAbsent::Required)
     }),
+    ("an add-on that has left its definitions behind", |it| {
+        let name = "certificates.cert-manager.io".to_owned();
+        let left = Definition { name, stored: vec!["v1".to_owned()], ..definition() };
+        it.inventory.definitions.value.iter_mut().for_each(|all| all.push(left.clone()))
+    }),
     ("budgets that let no pod go", |it| {
         let web = |name| workload(WorkloadKind::Deployment, "default", name, "web:v1");
         it.inventory.workloads.value.iter_mut().for_each(|all| all.extend([web("a"), web("b")]));

@@ -49,11 +49,12 @@ impl ImagePattern {
         is_named(&any_tag) || is_named(&any_tag.replacen(":v", ":", 1))
     }
 
-    /// The last part of the path of every repository that is meant, where the pattern says it plainly: what is found
-    /// begins where a part begins. Whoever has many repositories need not look at the others.
+    /// How the path of every repository that is meant ends, where the pattern says it plainly. Whoever has many
+    /// repositories need not look at the others.
     #[must_use]
-    pub fn last_part(&self) -> Option<&str> {
-        self.tail.as_deref().filter(|tail| !tail.is_empty()).map(last_part)
+    pub fn end(&self) -> Option<&str> {
+        let end = self.tail.as_deref()?.trim_start_matches('/');
+        (!end.is_empty() && !end.ends_with('/')).then_some(end)
     }
 
     /// The version in `repository:tag`; nothing if another image is meant.
@@ -77,6 +78,19 @@ impl ImagePattern {
             .captures_iter(bytes)
             .find(|captures| captures.get(0).is_some_and(|whole| begins(whole.start())))
     }
+}
+
+/// The release that a tag names, whatever stands behind it: `v1.16.2`, `1.16.2-debian-12-r0`, `1.24.3-distroless`.
+/// Nothing if it does not begin with a version.
+///
+/// # Errors
+/// Why what it begins with is no release.
+pub(crate) fn version_of_tag(tag: &str) -> Result<Option<AddonVersion>, String> {
+    let plain = tag.strip_prefix('v').unwrap_or(tag);
+    let numbers = plain.bytes().take_while(|it| it.is_ascii_digit() || *it == b'.').count();
+    let (numbers, rest) = plain.split_at(numbers);
+    let Ok(version) = numbers.parse::<AddonVersion>() else { return Ok(None) };
+    suffix(rest).map(|()| Some(version))
 }
 
 /// What stands before the colon, if the pattern begins with plain letters up to one and goes one way only: a
@@ -169,9 +183,39 @@ mod tests {
                 "m/calico/",
             ] {
                 assert_eq!(short.names(repository), long.names(repository), "{pattern} {repository}");
-                let is_last = short.last_part().is_none_or(|last| last == last_part(repository));
-                assert!(is_last || !long.names(repository), "{pattern} {repository}");
+                let ends_so = short.end().is_none_or(|end| repository.ends_with(end));
+                assert!(ends_so || !long.names(repository), "{pattern} {repository}");
             }
+        }
+    }
+
+    #[test]
+    fn a_tag_names_a_release_whatever_stands_behind_it() {
+        let version = |text: &str| Ok(Some(text.parse::<AddonVersion>().unwrap()));
+        for (tag, expected) in [
+            ("v1.11.3", version("1.11.3")),
+            ("1.16.2-debian-12-r0", version("1.16.2")),
+            ("1.24.3-distroless", version("1.24.3")),
+            ("v1.12.1-hardened1", version("1.12.1")),
+            ("v3.30.1_linux_amd64", version("3.30.1")),
+            ("1.29", version("1.29")),
+            ("1.29-alpine", version("1.29")),
+            ("latest", Ok(None)),
+            ("distroless", Ok(None)),
+            ("3", Ok(None)),
+            ("1.2.3.4", Ok(None)),
+            ("1.", Ok(None)),
+            ("2024.01.02", Ok(None)),
+            ("controller-v1.11.3", Ok(None)),
+            ("vv1.2", Ok(None)),
+            ("", Ok(None)),
+        ] {
+            assert_eq!(version_of_tag(tag), expected, "{tag}");
+        }
+        for tag in ["v1.17.0-beta.0", "1.24-alpha.abc", "1.24.3-rc1-debian", "1.2.3amd64", "1.2.x", "1.2-dev"]
+        {
+            let read = version_of_tag(tag);
+            assert!(!matches!(read, Ok(Some(_))), "{tag}: {read:?}");
         }
     }
 

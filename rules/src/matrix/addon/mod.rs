@@ -7,6 +7,7 @@ mod support;
 #[cfg(test)]
 mod tests;
 mod version;
+mod witnesses;
 
 use std::collections::BTreeMap;
 
@@ -17,9 +18,11 @@ use crate::reason::Reason;
 use crate::version::Minor;
 
 pub use image::ImagePattern;
-pub(crate) use image::last_part;
+pub(crate) use image::{last_part, version_of_tag};
 pub use support::{Claim, Coverage, Fit, Floors, Support, Window};
 pub use version::{AddonVersion, NotAnAddonVersion, VersionRange};
+pub use witnesses::Witnesses;
+pub(crate) use witnesses::{NO_NAMES, chart_name};
 
 /// The add-ons that are known. A later file's row takes the place of an earlier one of the same name.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -61,6 +64,8 @@ pub struct Detection {
     pub image: Option<ImagePattern>,
     /// The container to read; nothing for every one whose image is meant.
     pub container: Option<String>,
+    /// By what else it is recognised.
+    pub witnesses: Witnesses,
     /// Whether init containers are read too.
     pub init_containers: bool,
     /// What absence means.
@@ -145,6 +150,15 @@ pub struct Pin {
     pub by: String,
     /// Until which day, that day included.
     pub until: Date,
+}
+
+impl Detection {
+    /// How the repositories of its main images end, at the beginning of a part: what its witnesses say, and what its
+    /// pattern says plainly.
+    pub(crate) fn ends(&self) -> impl Iterator<Item = &str> {
+        let of_pattern = self.image.as_ref().and_then(ImagePattern::end);
+        self.witnesses.images.iter().map(String::as_str).chain(of_pattern)
+    }
 }
 
 impl Addon {

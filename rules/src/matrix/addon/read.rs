@@ -4,7 +4,7 @@ use jiff::civil::Date;
 
 use super::{
     Addon, AddonVersion, Addons, Agree, CeilingRaisedBy, Claim, Coverage, Detection, Floors, IfAbsent,
-    ImagePattern, Lifecycle, Pin, Reading, Requires, Support, VersionRange, Window,
+    ImagePattern, Lifecycle, Pin, Reading, Requires, Support, VersionRange, Window, witnesses,
 };
 use crate::inventory::{Workload, WorkloadKind};
 use crate::matrix::hand::{Fields, Hand};
@@ -128,6 +128,7 @@ fn detection(fields: &Fields<'_>) -> Option<Detection> {
     let resource = required(fields, "resource", text);
     let image = required(fields, "image_re", image);
     let container = optional(fields, "container", text);
+    let witnesses = optional(fields, "witnesses", witnesses::read);
     let init_containers = optional(fields, "init_containers", Hand::bool);
     let if_absent = optional(fields, "if_absent", |hand| hand.one_of(&IF_ABSENT));
     let also_read = optional(fields, "also_read", readings);
@@ -145,6 +146,7 @@ fn detection(fields: &Fields<'_>) -> Option<Detection> {
         resource: resource?,
         image,
         container: container?,
+        witnesses: witnesses?.unwrap_or_default(),
         init_containers: init_containers?.unwrap_or(false),
         if_absent: if_absent?.unwrap_or(IfAbsent::Unknown),
         also_read,

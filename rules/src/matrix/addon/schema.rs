@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::Claim;
 use super::read::{AGREE, IF_ABSENT, KINDS, LIFECYCLE, RAISED_BY, VERIFIED};
+use super::{Claim, witnesses};
 use crate::inventory::Workload;
 use crate::matrix::schema::{
     ADDON_RELEASE, Field, addon_release, day, entries, filled, kernels, list, minor, object, optional,
@@ -71,6 +71,7 @@ fn detection() -> Vec<Field> {
             "container",
             filled("The container to read; every one with such an image if nothing is said.", "calico-node"),
         ),
+        witnesses::field(),
         optional("init_containers", truth("Whether init containers are read too; false if nothing is said.")),
         optional(
             "if_absent",

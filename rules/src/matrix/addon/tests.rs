@@ -1,4 +1,4 @@
-use super::{AddonVersion, Coverage};
+use super::{AddonVersion, Coverage, Witnesses};
 use crate::matrix::Matrix;
 
 const ROW: &str = r#"{name: net, namespace: n, kind: ds, resource: r, image_re: 'net:v(\d+\.\d+)', claim: tested, max_k8s: {"1.0": "1.36"}, source: "https://example.com/net"}"#;
@@ -49,6 +49,24 @@ fn s13_s14_s30_every_mistake_of_a_row_is_told_with_its_field() {
         ("claim", "lifecycle: {status: retired}, claim", "lifecycle", "the replacement"),
         ("claim", "detection: {status: verified}, claim", "detection", "the place"),
         ("claim", "digests: {a: 1.1}, claim", "digests.a", "a text in quotation marks"),
+        ("claim", "witnesses: {image: [net]}, claim", "witnesses.image", "no field of that name"),
+        ("claim", "witnesses: {images: net}, claim", "witnesses.images", "a list"),
+        ("claim", "witnesses: {images: [a/b/net]}, claim", "witnesses.images[0]", "the last two"),
+        ("claim", "witnesses: {images: ['net:v1']}, claim", "witnesses.images[0]", "without a tag"),
+        ("claim", "witnesses: {images: [controller]}, claim", "witnesses.images[0]", "the last two"),
+        ("claim", "witnesses: {names: [operator]}, claim", "witnesses.names[0]", "one project only"),
+        ("claim", "witnesses: {part_of: ['']}, claim", "witnesses.part_of[0]", "one project only"),
+        ("claim", "witnesses: {labels: [net]}, claim", "witnesses.labels[0]", "key=value"),
+        ("claim", "witnesses: {labels: [component=controller]}, claim", "witnesses.labels[0]", "one project"),
+        ("claim", "witnesses: {labels: [helm.sh/chart=net-1]}, claim", "witnesses.labels[0]", "own"),
+        (
+            "claim",
+            "witnesses: {crd_groups: [gateway.networking.k8s.io]}, claim",
+            "witnesses.crd_groups[0]",
+            "no other project",
+        ),
+        ("claim", "witnesses: {crd_groups: [nets]}, claim", "witnesses.crd_groups[0]", "an API group"),
+        ("claim", "witnesses: {webhooks: [webhook]}, claim", "witnesses.webhooks[0]", "one project only"),
         ("claim", "colour: red, claim", "colour", "no field of that name"),
     ] {
         let told = load(&with(from, to)).unwrap_err();
@@ -180,5 +198,48 @@ fn each_floor_holds_until_the_next_and_a_window_overrides_it() {
         };
         let expected = expected.map(|(min, max)| (min.to_owned(), max.to_owned()));
         assert_eq!(found, expected, "{version}");
+    }
+}
+
+#[test]
+fn every_witness_is_read_as_it_is_written() {
+    let row = with(
+        "claim",
+        "witnesses: {images: [net, x/node], names: [net], part_of: [nets], charts: [net], labels: [app=net], crd_groups: [net.io, nodes.shared.io], webhooks: [hook.net.io]}, claim",
+    );
+    let known = load(&row).unwrap().addons.value.0;
+    let witnesses = &known.iter().find(|row| row.name == "net").unwrap().detection.witnesses;
+    let Witnesses { images, names, part_of, charts, labels, crd_groups, webhooks } = witnesses;
+    let all = [images, names, part_of, charts, crd_groups, webhooks];
+    let all = all.map(|names| names.iter().map(String::as_str).collect::<Vec<_>>().join(" "));
+    assert_eq!(all, ["net x/node", "net", "nets", "net", "net.io nodes.shared.io", "hook.net.io"]);
+    assert_eq!(labels.iter().collect::<Vec<_>>(), [&("app".to_owned(), "net".to_owned())]);
+    assert!(witnesses.has_of_cluster());
+    let none = load(&[ROW.to_owned()]).unwrap().addons.value.0;
+    let none = &none.iter().find(|row| row.name == "net").unwrap().detection.witnesses;
+    assert!(*none == Witnesses::default() && !none.has_of_cluster());
+}
+
+/// Two that own one group: of what is left behind nobody could say whose it is.
+#[test]
+fn no_two_built_in_rows_own_one_name() {
+    let rows = Matrix::built_in().addons.value.0;
+    let mut owners = std::collections::BTreeMap::new();
+    for row in &rows {
+        let Witnesses { images, names, part_of: _, charts, labels: _, crd_groups, webhooks } =
+            &row.detection.witnesses;
+        for name in [
+            ("image", images),
+            ("name", names),
+            ("chart", charts),
+            ("group", crd_groups),
+            ("webhook", webhooks),
+        ]
+        .into_iter()
+        .flat_map(|(what, names)| names.iter().map(move |name| (what, name)))
+        {
+            let other = owners.insert(name, &row.name);
+            assert_eq!(other, None, "{name:?} is of {}", row.name);
+        }
     }
 }

@@ -6,7 +6,7 @@ use crate::inventory::{ImageReference, Workload, WorkloadKind};
 use crate::matrix::Addons;
 
 use super::super::cloud_controller_skew;
-use super::find::Survey;
+use super::survey::Survey;
 
 /// What kubeadm itself upgrades.
 const OF_KUBEADM: [(&str, &str); 2] = [("kube-system", "coredns"), ("kube-system", "kube-proxy")];
@@ -14,9 +14,7 @@ const OF_KUBEADM: [(&str, &str); 2] = [("kube-system", "coredns"), ("kube-system
 /// The workloads that look like add-ons and are judged by no row.
 #[must_use]
 pub fn not_covered<'a>(workloads: &'a [Workload], addons: &Addons) -> Vec<&'a Workload> {
-    let survey = Survey::of(workloads);
-    let judged = addons.0.iter().flat_map(|addon| survey.places(&addon.detection));
-    beside(workloads, judged)
+    beside(workloads, Survey::of(addons, workloads).workloads())
 }
 
 /// The same beside those that are known to be judged.

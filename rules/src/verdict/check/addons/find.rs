@@ -1,124 +1,98 @@
-//! Where an add-on is, and in which version.
+//! In which version an add-on is there.
+//!
+//! ```text
+//!   places ──▶ what tells ──┬─▶ a version      judged, each of them
+//!                           └─▶ none           unknown: it runs, whatever it is
+//!          ──▶ the others ──┬─▶ a helper       says the same, or is part of what was read
+//!                           └─▶ no helper      unknown too
+//! ```
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::inventory::{Container, ImageReference, Workload, WorkloadKind};
-use crate::matrix::{Addon, AddonVersion, Agree, Detection, ImagePattern, Reading, last_part};
+use super::sign::{CHART, Place, Sign, begins_or_ends_so, containers, is_usual, mine};
+use crate::inventory::{Container, ImageReference, Workload};
+use crate::matrix::{Addon, AddonVersion, Agree, Detection, Reading, version_of_tag};
 use crate::reason::{Finding, Reason};
 
-pub(super) enum Found {
+const INSTANCE: &str = "app.kubernetes.io/instance";
+
+pub(super) enum Found<'p, 'a> {
     Nowhere,
-    /// In each of these releases: somewhere there may be a second one.
-    Versions(BTreeSet<AddonVersion>),
+    /// Each release with where it is: somewhere there may be a second one.
+    Versions(BTreeMap<AddonVersion, Vec<&'p Place<'a>>>),
     Unknown(Finding),
 }
 
-/// All workloads, so that many rows are looked up without looking at each workload for each row.
-pub(super) struct Survey<'a> {
-    by_name: HashMap<(WorkloadKind, &'a str), Vec<&'a Workload>>,
-    /// By the last part of its path, and then by the whole of it.
-    by_repository: HashMap<&'a str, BTreeMap<&'a str, Vec<Use<'a>>>>,
-    by_digest: HashMap<&'a str, Vec<Use<'a>>>,
-}
-
-/// What many call a workload: by these names alone nothing is recognised.
-const NO_NAMES: [&str; 5] = ["agent", "controller", "manager", "operator", "server"];
-
-/// A workload that uses an image.
-#[derive(Clone, Copy)]
-struct Use<'a> {
-    workload: &'a Workload,
-    in_init_container: bool,
-}
-
-impl<'a> Survey<'a> {
-    pub(super) fn of(workloads: &'a [Workload]) -> Self {
-        let by_name = HashMap::with_capacity(workloads.len());
-        let by_repository = HashMap::with_capacity(workloads.len());
-        let mut survey = Self { by_name, by_repository, by_digest: HashMap::new() };
-        for workload in workloads {
-            survey.by_name.entry((workload.kind, &workload.name)).or_default().push(workload);
-            survey.add(workload, &workload.containers, false);
-            survey.add(workload, &workload.init_containers, true);
-        }
-        survey
-    }
-
-    fn add(&mut self, workload: &'a Workload, containers: &'a [Container], in_init_container: bool) {
-        let used = Use { workload, in_init_container };
-        for reference in containers.iter().filter_map(|it| ImageReference::parse(&it.image)) {
-            let of_last = self.by_repository.entry(last_part(reference.repository)).or_default();
-            of_last.entry(reference.repository).or_default().push(used);
-            if let Some(digest) = reference.digest {
-                self.by_digest.entry(digest).or_default().push(used);
-            }
-        }
-    }
-
-    /// Where an add-on is: where its row says first, then wherever else its image is, or something of its name, in any
-    /// namespace: a mirror may call the image anything.
-    pub(super) fn places(&self, detection: &Detection) -> Vec<&'a Workload> {
-        let Detection { kind, resource, .. } = detection;
-        let namesakes = self.by_name.get(&(*kind, resource.as_str())).map(Vec::as_slice).unwrap_or_default();
-        let usual = namesakes.iter().copied().find(|it| is_usual(detection, it));
-        let by_image = detection.image.as_ref().map(|pattern| self.by_image(detection, pattern));
-        let tells = detection.image.is_none() || !NO_NAMES.contains(&resource.as_str());
-        let by_name = namesakes.iter().copied().filter(|_| tells);
-        let others: BTreeMap<_, _> = by_image
-            .into_iter()
-            .flatten()
-            .chain(by_name)
-            .filter(|it| !is_usual(detection, it))
-            .map(|it| ((it.kind, &it.namespace, &it.name), it))
-            .collect();
-        usual.into_iter().chain(others.into_values()).collect()
-    }
-
-    fn by_image(&self, detection: &Detection, pattern: &ImagePattern) -> Vec<&'a Workload> {
-        let looked_at: Vec<_> = match pattern.last_part() {
-            Some(last) => self.by_repository.get(last).into_iter().collect(),
-            None => self.by_repository.values().collect(),
-        };
-        let named = looked_at.into_iter().flatten().filter(|(repository, _)| pattern.names(repository));
-        let known = detection.digests.keys().filter_map(|digest| self.by_digest.get(digest.as_str()));
-        let uses = named.map(|(_, uses)| uses).chain(known).flatten();
-        let read = uses.filter(|used| detection.init_containers || !used.in_init_container);
-        let places: BTreeMap<_, _> = read
-            .map(|Use { workload, .. }| ((workload.kind, &workload.namespace, &workload.name), *workload))
-            .collect();
-        places.into_values().collect()
-    }
-}
-
 /// The releases of an add-on that is in these places, if they can be told.
-pub(super) fn find(addon: &Addon, places: &[&Workload]) -> Found {
-    let mut versions = BTreeSet::new();
-    for workload in places {
-        let told = match readings(addon, workload) {
-            Ok(told) => told,
-            Err(finding) => return Found::Unknown(finding),
-        };
-        match told.first() {
+pub(super) fn find<'p, 'a>(addon: &Addon, places: &'p [Place<'a>]) -> Found<'p, 'a> {
+    let mut versions: BTreeMap<AddonVersion, Vec<&Place<'_>>> = BTreeMap::new();
+    let (telling, others): (Vec<_>, Vec<_>) = places.iter().partition(|place| tells(addon, place));
+    for place in telling {
+        match version(addon, place.workload) {
             // A part that tells the same release is no second installation.
-            Some(version) if told.len() == 1 => drop(versions.insert(*version)),
-            Some(_) | None => {
-                let told: Vec<_> = told.iter().map(ToString::to_string).collect();
-                let detail = format!("{workload}: {}", told.join(", "));
-                return Found::Unknown(Finding::new(Reason::AddonVersionsDiffer, &addon.name, detail));
-            }
+            Ok(version) => versions.entry(version).or_default().push(place),
+            Err(finding) => return Found::Unknown(finding),
         }
+    }
+    if let Some(place) = others.into_iter().find(|place| !is_helper(addon, place, &versions)) {
+        let (workload, by) = (place.workload, place.by());
+        let why = format!("{workload} is recognised by {by}: {}", silent(&addon.detection, workload));
+        return Found::Unknown(Finding::new(Reason::AddonVersionUnreadable, &addon.name, why));
     }
     if versions.is_empty() { Found::Nowhere } else { Found::Versions(versions) }
 }
 
-fn is_usual(detection: &Detection, workload: &Workload) -> bool {
-    let Detection { kind, namespace, resource, .. } = detection;
-    workload.kind == *kind && workload.namespace == *namespace && workload.name == *resource
+/// Whether a place should tell the version, so that it is unknown if it does not.
+pub(super) fn tells(addon: &Addon, place: &Place<'_>) -> bool {
+    let Place { workload, signs } = place;
+    let detection = &addon.detection;
+    let is_named = signs.contains(&Sign::Place) || signs.contains(&Sign::Name);
+    let reads_labels = detection.also_read.iter().any(|reading| match reading {
+        Reading::Label(name) => workload.labels.contains_key(name),
+        Reading::HelmChart(_) | Reading::Promql(_) => false,
+    });
+    // A label that tells the version tells it of what its project calls by the add-on's own name.
+    let is_labelled = signs.contains(&Sign::NameLabel) || signs.contains(&Sign::Label);
+    let is_told_by_label = reads_labels && (is_labelled || detection.image.is_none());
+    is_named || is_told_by_label || judged(detection, workload).next().is_some()
 }
 
-fn containers<'a>(detection: &Detection, workload: &'a Workload) -> impl Iterator<Item = &'a Container> {
-    let inits = if detection.init_containers { workload.init_containers.as_slice() } else { &[] };
-    workload.containers.iter().chain(inits)
+/// Whether a workload that tells no version is no installation of its own: it says the same as one that was read, or it
+/// is another part of its release.
+fn is_helper(addon: &Addon, place: &Place<'_>, read: &BTreeMap<AddonVersion, Vec<&Place<'_>>>) -> bool {
+    let helper = place.workload;
+    let tags: BTreeSet<AddonVersion> = tags(helper).collect();
+    let mut mains = read.iter().flat_map(|(version, places)| places.iter().map(move |it| (version, it)));
+    mains.any(|(version, main)| {
+        let main = main.workload;
+        tags.contains(version)
+            || (helper.namespace == main.namespace
+                && differ(helper, main, INSTANCE) != Some(true)
+                && (is_part(&addon.detection, place)
+                    || [CHART, Workload::VERSION_LABEL]
+                        .iter()
+                        .any(|label| differ(helper, main, label) == Some(false))))
+    })
+}
+
+/// Whether it is marked only as one of several parts, and nothing of it looks like the main one.
+fn is_part(detection: &Detection, place: &Place<'_>) -> bool {
+    let Place { workload, signs } = place;
+    let is_part = |sign: &Sign| matches!(sign, Sign::Chart | Sign::PartOf);
+    let is_container = |container: &Container| detection.container.as_ref() == Some(&container.name);
+    let is_named = workload.kind == detection.kind && begins_or_ends_so(detection, workload);
+    signs.iter().all(is_part) && !is_named && !workload.containers.iter().any(is_container)
+}
+
+/// Whether two workloads have different values of a label; nothing where one has none.
+fn differ(one: &Workload, other: &Workload, label: &str) -> Option<bool> {
+    Some(one.label(label)? != other.label(label)?)
+}
+
+/// Every release that the tags of a workload's images name, whosever they are.
+fn tags(workload: &Workload) -> impl Iterator<Item = AddonVersion> {
+    let tags = workload.containers.iter().filter_map(|it| ImageReference::parse(&it.image)?.tag);
+    tags.filter_map(|tag| version_of_tag(tag).ok().flatten())
 }
 
 /// The containers that tell the version. Elsewhere than usual they may be called anything.
@@ -127,15 +101,23 @@ pub(super) fn judged<'a>(
     workload: &'a Workload,
 ) -> impl Iterator<Item = &'a Container> {
     let name = detection.container.as_ref().filter(|_| is_usual(detection, workload));
-    containers(detection, workload)
-        .filter(move |it| name.map_or_else(|| is_meant(detection, it), |name| it.name == *name))
+    let named = move |it: &&Container| name.is_some_and(|name| it.name == *name);
+    let has_named = containers(detection, workload).any(|it| named(&it));
+    let named = containers(detection, workload).filter(named);
+    named.chain(mine(detection, workload).filter(move |_| !has_named))
 }
 
-/// Whether a container's image is the add-on's, whatever its tag.
-fn is_meant(detection: &Detection, container: &Container) -> bool {
-    let Some(reference) = ImageReference::parse(&container.image) else { return false };
-    let is_named = detection.image.as_ref().is_some_and(|pattern| pattern.names(reference.repository));
-    is_named || reference.digest.is_some_and(|digest| detection.digests.contains_key(digest))
+/// The release that one workload tells of.
+fn version(addon: &Addon, workload: &Workload) -> Result<AddonVersion, Finding> {
+    let told = readings(addon, workload)?;
+    match told.first() {
+        Some(version) if told.len() == 1 => Ok(*version),
+        Some(_) | None => {
+            let told: Vec<_> = told.iter().map(ToString::to_string).collect();
+            let detail = format!("{workload}: {}", told.join(", "));
+            Err(Finding::new(Reason::AddonVersionsDiffer, &addon.name, detail))
+        }
+    }
 }
 
 /// Every release that one workload tells of; at least one.
@@ -162,17 +144,17 @@ fn readings(addon: &Addon, workload: &Workload) -> Result<BTreeSet<AddonVersion>
 
 /// What the images say: tags and known digests.
 fn images(detection: &Detection, workload: &Workload) -> Result<BTreeSet<AddonVersion>, String> {
-    let Some(pattern) = &detection.image else { return Ok(BTreeSet::new()) };
+    if detection.image.is_none() {
+        return Ok(BTreeSet::new());
+    }
     let (mut versions, mut silent) = (BTreeSet::new(), None);
+    let mine: Vec<&Container> = mine(detection, workload).collect();
     for container in judged(detection, workload) {
         let reference = ImageReference::parse(&container.image);
         let digest = reference.and_then(|reference| detection.digests.get(reference.digest?).copied());
-        let tagged = reference.and_then(|reference| reference.tagged());
-        let tag = match tagged.map(|tagged| pattern.version(&tagged)) {
-            Some(Ok(version)) => version,
-            Some(Err(why)) => return Err(format!("{}: {why}", container.image)),
-            None => None,
-        };
+        let is_mine = mine.iter().any(|it| std::ptr::eq(*it, container));
+        let tag = reference.map_or(Ok(None), |reference| tag(detection, &reference, is_mine));
+        let tag = tag.map_err(|why| format!("{}: {why}", container.image))?;
         if digest.is_none() && tag.is_none() {
             silent = Some(&container.image);
         }
@@ -181,6 +163,23 @@ fn images(detection: &Detection, workload: &Workload) -> Result<BTreeSet<AddonVe
     match silent {
         Some(image) if !versions.is_empty() => Err(format!("{image} tells no version")),
         Some(_) | None => Ok(versions),
+    }
+}
+
+/// What the row's pattern reads; where it means another name of the image, what every tag of a release says.
+fn tag(
+    detection: &Detection,
+    reference: &ImageReference<'_>,
+    is_mine: bool,
+) -> Result<Option<AddonVersion>, String> {
+    let (Some(pattern), Some(tag), Some(tagged)) = (&detection.image, reference.tag, reference.tagged())
+    else {
+        return Ok(None);
+    };
+    match pattern.version(&tagged)? {
+        Some(version) => Ok(Some(version)),
+        None if is_mine => version_of_tag(tag),
+        None => Ok(None),
     }
 }
 

@@ -13,7 +13,7 @@ pub(super) fn about(addon: &Addon, reason: Reason, detail: &str) -> Finding {
 
 /// Where a finding belongs that says no more than that nobody vouches for what runs already: the step at hand changes
 /// nothing of it.
-fn unless_it_runs<'a>(
+pub(super) fn unless_it_runs<'a>(
     question: &Question<'_>,
     class: &'a mut Vec<Finding>,
     notes: &'a mut Vec<Finding>,

@@ -1,12 +1,13 @@
 //! Every add-on fits the minor that runs and the one that is asked for.
 //!
 //! ```text
-//!   rows, workloads ──▶ find ──▶ version ──▶ fit ─┬─▶ fits               silent, or a note
-//!                        │          │             ├─▶ a release does     block: upgrade it first
-//!                        │          │             ├─▶ none does yet      hold: unreleased, or its docs lag
-//!                        │          │             ├─▶ pinned             hold, until the pin expires
-//!                        │          │             └─▶ retired            block: replace it
-//!                        └──────────┴─▶ unknown   not there, no version, several, rolling out, no row
+//!   rows, workloads ──▶ survey ──▶ find ──▶ fit ─┬─▶ fits               silent, or a note
+//!                        │          │            ├─▶ a release does     block: upgrade it first
+//!                        │          │            ├─▶ none does yet      hold: unreleased, or its docs lag
+//!                        │          │            ├─▶ pinned             hold, until the pin expires
+//!                        │          │            └─▶ retired            block: replace it
+//!                        │          └─▶ unknown  no version, several, rolling out, no row
+//!                        └─▶ nowhere ─▶ block    its definitions or webhooks were left behind
 //! ```
 //!
 //! Unknown hides neither a hold nor a block: all findings are told, and the word is the most careful one.
@@ -14,7 +15,11 @@
 mod covered;
 mod find;
 mod fit;
+mod leftover;
 mod pods;
+mod recognised;
+mod sign;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod way;
@@ -24,7 +29,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::{Facts, Outcome};
+use super::{Facts, Outcome, Recognised};
 use crate::inventory::Workload;
 use crate::matrix::{Addon, AddonPods, Addons, Beyond, IfAbsent, NotCovered, Policy};
 use crate::metric::is_open;
@@ -33,7 +38,10 @@ use crate::snapshot::Node;
 use crate::version::{Minor, Version};
 
 pub use self::covered::not_covered;
-use self::find::{Found, Survey};
+use self::find::{Found, tells};
+use self::leftover::Left;
+use self::sign::Place;
+use self::survey::Survey;
 pub use self::way::{Way, way};
 
 /// How many workloads without a row are named; the rest is counted.
@@ -46,6 +54,7 @@ struct Tally {
     holds: Vec<Finding>,
     unknowns: Vec<Finding>,
     notes: Vec<Finding>,
+    recognised: Vec<Recognised>,
 }
 
 /// What every row is judged against.
@@ -60,6 +69,8 @@ struct Question<'a> {
     today: Date,
     /// What add-ons run on.
     nodes: Result<&'a [Node], Finding>,
+    /// What add-ons may have left behind.
+    left: Result<Left<'a>, Finding>,
 }
 
 pub(super) fn check(facts: &Facts<'_>) -> Outcome {
@@ -76,6 +87,11 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Finding> {
     let (workloads, workloads_read) = facts.state("workloads", &case.inventory.workloads)?;
     let (running, servers_read) = running(facts)?;
     let policy = &case.matrix.policy.value;
+    let mut rest = vec![servers_read, matrix_read];
+    let left = Left::read(facts).map(|(left, read)| {
+        rest.extend(read);
+        left
+    });
     let question = Question {
         running,
         target: target.minor(),
@@ -83,29 +99,33 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Finding> {
         policy,
         today: case.now.to_zoned(TimeZone::UTC).date(),
         nodes: facts.state("nodes", &case.snapshot.nodes).map(|(nodes, _read)| nodes),
+        left,
     };
     let mut tally = Tally::default();
-    let survey = Survey::of(workloads);
-    let places: Vec<_> = addons.0.iter().map(|addon| survey.places(&addon.detection)).collect();
-    for (addon, places) in addons.0.iter().zip(&places) {
+    let survey = Survey::of(addons, workloads);
+    for (addon, places) in survey.rows(addons) {
         one(addon, places, &question, facts, &mut tally);
     }
-    let not_covered = covered::beside(workloads, places.into_iter().flatten());
+    let not_covered = covered::beside(workloads, survey.workloads());
     tell_not_covered(&not_covered, policy, &mut tally);
-    let Tally { blockers, holds, unknowns, mut notes } = tally;
+    let Tally { blockers, holds, unknowns, mut notes, recognised } = tally;
     if policy.addon_pods == AddonPods::Note {
         notes.push(Finding::new(Reason::AddonPodsNotRead, "pods", ""));
     }
-    let rest = vec![servers_read, matrix_read];
-    Ok(Outcome::weigh(workloads_read, rest, [blockers, holds, unknowns]).noting(notes))
+    let outcome = Outcome::weigh(workloads_read, rest, [blockers, holds, unknowns]);
+    Ok(outcome.noting(notes).recognising(recognised))
 }
 
-/// The workloads that rows judge, each once.
+/// The workloads that tell rows a version, each once.
 #[must_use]
 pub fn addon_workloads<'a>(workloads: &'a [Workload], addons: &Addons) -> Vec<&'a Workload> {
-    let survey = Survey::of(workloads);
-    let places = addons.0.iter().flat_map(|addon| survey.places(&addon.detection));
-    let by_name = places.map(|it| ((it.kind, it.namespace.as_str(), it.name.as_str()), it));
+    let survey = Survey::of(addons, workloads);
+    let telling = |(addon, places): (&'_ Addon, &'_ [Place<'a>])| {
+        let telling = places.iter().filter(|place| tells(addon, place));
+        telling.map(|place| place.workload).collect::<Vec<_>>()
+    };
+    let all = survey.rows(addons).flat_map(telling);
+    let by_name = all.map(|it| ((it.kind, it.namespace.as_str(), it.name.as_str()), it));
     by_name.collect::<BTreeMap<_, _>>().into_values().collect()
 }
 
@@ -140,12 +160,18 @@ fn beyond(facts: &Facts<'_>, target: &Version, running: Minor, policy: &Policy) 
 }
 
 /// One row.
-fn one(addon: &Addon, places: &[&Workload], question: &Question<'_>, facts: &Facts<'_>, tally: &mut Tally) {
+fn one(addon: &Addon, places: &[Place<'_>], question: &Question<'_>, facts: &Facts<'_>, tally: &mut Tally) {
     let found = match find::find(addon, places) {
-        Found::Nowhere => return absent(addon, tally),
+        Found::Nowhere => return absent(addon, question, tally),
         Found::Versions(versions) => versions,
-        Found::Unknown(finding) => return tally.unknowns.push(finding),
+        Found::Unknown(finding) => {
+            tally.recognised.push(recognised::unread(addon, places));
+            return tally.unknowns.push(finding);
+        }
     };
+    let each =
+        found.iter().map(|(version, places)| recognised::read(addon, *version, places, question.policy));
+    tally.recognised.extend(each);
     if question.policy.addon_pods == AddonPods::Required
         && let Err(finding) = pods::agree(addon, places, facts)
     {
@@ -154,15 +180,16 @@ fn one(addon: &Addon, places: &[&Workload], question: &Question<'_>, facts: &Fac
     if let Err(finding) = facts.case.matrix.addons.young(addon, facts.case.now) {
         return tally.unknowns.push(finding);
     }
-    for version in found {
+    for version in found.into_keys() {
         fit::judge(addon, version, question, tally);
     }
 }
 
-fn absent(addon: &Addon, tally: &mut Tally) {
+fn absent(addon: &Addon, question: &Question<'_>, tally: &mut Tally) {
+    leftover::judge(addon, question, tally);
     let place = &addon.detection;
     let detail = format!(
-        "no {} {}/{}, nor any of its image or name elsewhere",
+        "no {} {}/{}, nor anything of its image, its name or its labels elsewhere",
         place.kind, place.namespace, place.resource
     );
     let finding = fit::about(addon, Reason::AddonMissing, &detail);

@@ -5,18 +5,20 @@
 use std::collections::BTreeSet;
 
 use super::super::{Facts, WITNESS_AGE_SECONDS_MAX, usable};
-use super::find::judged;
+use super::find::{judged, tells};
+use super::sign::Place;
 use crate::inventory::{Container, ImageReference, PodImages, Workload};
 use crate::matrix::Addon;
 use crate::reason::{Finding, Reason};
 use crate::snapshot::Source;
 
 /// All pods of an add-on run one image in the container that tells its version, and the one of the template.
-pub(super) fn agree(addon: &Addon, places: &[&Workload], facts: &Facts<'_>) -> Result<(), Finding> {
+pub(super) fn agree(addon: &Addon, places: &[Place<'_>], facts: &Facts<'_>) -> Result<(), Finding> {
     let unread = Source::unread();
     let source = facts.case.inventory.pod_images.as_ref().unwrap_or(&unread);
     let seen = usable("pod_images", source, facts.case.now, WITNESS_AGE_SECONDS_MAX)?;
-    places.iter().try_for_each(|workload| one(addon, workload, seen))
+    let mut telling = places.iter().filter(|place| tells(addon, place));
+    telling.try_for_each(|place| one(addon, place.workload, seen))
 }
 
 fn one(addon: &Addon, workload: &Workload, seen: &[PodImages]) -> Result<(), Finding> {

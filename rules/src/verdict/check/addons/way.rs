@@ -3,8 +3,9 @@
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::find::{Found, Survey, find};
+use super::find::{Found, find};
 use super::running;
+use super::survey::Survey;
 use crate::bridge::{Bridge, Traveller, plan};
 use crate::reason::Finding;
 use crate::verdict::Case;
@@ -30,15 +31,15 @@ pub fn way(target: &Version, case: &Case<'_>) -> Result<Way, Finding> {
     let (workloads, _read) = facts.state("workloads", &case.inventory.workloads)?;
     let (running, _read) = running(&facts)?;
     let today = case.now.to_zoned(TimeZone::UTC).date();
-    let survey = Survey::of(workloads);
+    let survey = Survey::of(addons, workloads);
     let (mut travellers, mut unknown) = (Vec::new(), Vec::new());
-    for addon in &addons.0 {
-        match find(addon, &survey.places(&addon.detection)) {
+    for (addon, places) in survey.rows(addons) {
+        match find(addon, places) {
             Found::Nowhere => {}
             Found::Unknown(finding) => unknown.push(finding),
             Found::Versions(versions) => match case.matrix.addons.young(addon, case.now) {
                 Err(finding) => unknown.push(finding),
-                Ok(()) => travellers.extend(versions.into_iter().map(|version| Traveller {
+                Ok(()) => travellers.extend(versions.into_keys().map(|version| Traveller {
                     name: &addon.name,
                     version,
                     support: &addon.support,

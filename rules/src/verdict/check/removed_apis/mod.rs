@@ -19,7 +19,6 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
-pub(super) use self::requests::runs_on;
 use super::{Facts, Outcome, WITNESS_AGE_SECONDS_MAX, usable};
 use crate::matrix::{HelmManifests, Policy, RemovedApi, RemovedApis};
 use crate::reason::{Finding, Reason};

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::super::removed_apis::runs_on;
 use super::super::{Facts, WITNESS_AGE_SECONDS_MAX, usable};
 use crate::inventory::{WebhookCalls, WebhookConfiguration, WebhookKind};
 use crate::snapshot::{Node, Role};

@@ -8,6 +8,9 @@ use crate::snapshot::{Role, Source};
 use crate::verdict::{Check, Status};
 
 mod find;
+mod leftover;
+mod vanish;
+mod witnesses;
 
 const NET: &str = r#"{name: net, namespace: net-system, kind: ds, resource: net-node, image_re: 'net/node:v(\d+\.\d+(?:\.\d+)?)', source: "https://example.com/net""#;
 const WIDE: &str = r#"claim: tested, min_k8s: {"1.0": "1.30"}, max_k8s: {"1.0": "1.36", "1.1": "1.37"}"#;
@@ -62,7 +65,7 @@ fn an_addon_inside_its_window_passes() {
     let check = checked("v1.37.0", &file(WIDE), vec![net("net/node:v1.1.0")], |_| {});
     assert_eq!(
         check.evidence.iter().map(|it| it.source).collect::<Vec<_>>(),
-        ["workloads", "api_servers", "matrix"]
+        ["workloads", "api_servers", "matrix", "definitions", "webhooks"]
     );
 }
 

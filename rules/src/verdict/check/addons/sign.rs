@@ -1,0 +1,225 @@
+//! By what a workload is recognised as an add-on's.
+//!
+//! ```text
+//!   its usual place, its name, its image, a label that its project sets   each is enough
+//!   half of an image's path, half of a name, the usual namespace          two of them are
+//! ```
+
+use std::collections::BTreeSet;
+
+use crate::inventory::{Container, ImageReference, Workload};
+use crate::matrix::{Detection, NO_NAMES, chart_name, last_part};
+
+/// What many call a workload: by these names alone nothing is recognised.
+const NO_WORKLOADS: [&str; 5] = ["agent", "controller", "manager", "operator", "server"];
+/// Namespaces in which many things live: to be there says nothing.
+const SHARED_NAMESPACES: [&str; 4] = ["default", "kube-public", "kube-system", "monitoring"];
+/// What some put before the name of an image that they have copied.
+const COPIED: &str = "mirrored-";
+
+/// One sign that a workload is an add-on's, the strongest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Sign {
+    /// Kind, namespace and name are the usual ones.
+    Place,
+    /// Kind and name are.
+    Name,
+    /// An image is one of its main ones.
+    Image,
+    /// `app.kubernetes.io/name`.
+    NameLabel,
+    /// A label that its own project sets.
+    Label,
+    /// `helm.sh/chart`.
+    Chart,
+    /// `app.kubernetes.io/part-of`.
+    PartOf,
+    /// Half of it in several places.
+    Halves,
+}
+
+/// A workload that is an add-on's, or one of its helpers.
+#[derive(Debug)]
+pub(super) struct Place<'a> {
+    pub(super) workload: &'a Workload,
+    /// Never empty.
+    pub(super) signs: BTreeSet<Sign>,
+}
+
+impl Sign {
+    /// In words.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Place => "place",
+            Self::Name => "name",
+            Self::Image => "image",
+            Self::NameLabel => NAME,
+            Self::Label => "labels",
+            Self::Chart => CHART,
+            Self::PartOf => PART_OF,
+            Self::Halves => "name, image or namespace in part",
+        }
+    }
+}
+
+pub(super) const NAME: &str = "app.kubernetes.io/name";
+pub(super) const PART_OF: &str = "app.kubernetes.io/part-of";
+pub(super) const CHART: &str = "helm.sh/chart";
+
+impl<'a> Place<'a> {
+    /// A workload, if anything tells that it is this add-on's.
+    pub(super) fn of(detection: &Detection, workload: &'a Workload) -> Option<Self> {
+        let signs = signs(detection, workload);
+        (!signs.is_empty()).then_some(Self { workload, signs })
+    }
+
+    /// By what, in words.
+    pub(super) fn by(&self) -> String {
+        self.signs.iter().map(|sign| sign.name()).collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn signs(detection: &Detection, workload: &Workload) -> BTreeSet<Sign> {
+    let mut signs = labels(detection, workload);
+    if is_usual(detection, workload) {
+        signs.insert(Sign::Place);
+    } else if is_namesake(detection, workload) {
+        signs.insert(Sign::Name);
+    }
+    if containers(detection, workload).any(|it| is_meant(detection, it)) {
+        signs.insert(Sign::Image);
+    }
+    if signs.is_empty() && is_half_named(detection, workload) {
+        signs.insert(Sign::Halves);
+    }
+    signs
+}
+
+/// What its labels, and those of its pods, tell.
+fn labels(detection: &Detection, workload: &Workload) -> BTreeSet<Sign> {
+    let mut signs = BTreeSet::new();
+    let witnesses = &detection.witnesses;
+    for (key, value) in workload.labels.iter().chain(&workload.pod_labels) {
+        let (sign, is_there) = match key.as_str() {
+            NAME => (Sign::NameLabel, witnesses.names.contains(value)),
+            PART_OF => (Sign::PartOf, witnesses.part_of.contains(value)),
+            CHART => (Sign::Chart, witnesses.charts.contains(chart_name(value))),
+            key => {
+                let is_this = |(name, wanted): &(String, String)| name == key && wanted == value;
+                (Sign::Label, witnesses.labels.iter().any(is_this))
+            }
+        };
+        if is_there {
+            signs.insert(sign);
+        }
+    }
+    signs
+}
+
+pub(super) fn is_usual(detection: &Detection, workload: &Workload) -> bool {
+    let Detection { kind, namespace, resource, .. } = detection;
+    workload.kind == *kind && workload.namespace == *namespace && workload.name == *resource
+}
+
+/// Whether it has the usual kind and name, and these tell.
+fn is_namesake(detection: &Detection, workload: &Workload) -> bool {
+    let Detection { kind, resource, image, .. } = detection;
+    let tells = image.is_none() || !NO_WORKLOADS.contains(&resource.as_str());
+    tells && workload.kind == *kind && workload.name == *resource
+}
+
+pub(super) fn containers<'a>(
+    detection: &Detection,
+    workload: &'a Workload,
+) -> impl Iterator<Item = &'a Container> {
+    let inits = if detection.init_containers { workload.init_containers.as_slice() } else { &[] };
+    workload.containers.iter().chain(inits)
+}
+
+/// Whether a container's image is one of the add-on's main ones, whatever its registry and its tag.
+pub(super) fn is_meant(detection: &Detection, container: &Container) -> bool {
+    let Some(reference) = ImageReference::parse(&container.image) else { return false };
+    let repository = reference.repository;
+    detection.image.as_ref().is_some_and(|pattern| pattern.names(repository))
+        || detection.ends().any(|end| ends_so(repository, end) || is_copy(repository, end))
+        || reference.digest.is_some_and(|digest| detection.digests.contains_key(digest))
+}
+
+/// Whether the path ends with this end, at the beginning of a part.
+pub(super) fn ends_so(repository: &str, end: &str) -> bool {
+    let before = repository.strip_suffix(end);
+    before.is_some_and(|before| before.is_empty() || before.ends_with('/'))
+}
+
+/// Whether somebody has made one part of several, as registries of copies do: `a-b`, `mirrored-a-b` or `x_a_b` for `a/b`.
+pub(super) fn is_copy(repository: &str, end: &str) -> bool {
+    let name = last_part(repository);
+    let is_joint = |it: char| matches!(it, '-' | '_' | '.');
+    let Some((before, last)) = end.rsplit_once('/') else {
+        // Of one word alone anybody's image may end so.
+        let before = name.strip_suffix(end).unwrap_or_default();
+        return before == COPIED || end.contains('-') && before.ends_with(is_joint);
+    };
+    let before = last_part(before);
+    let rest = name.strip_suffix(last).and_then(|rest| rest.strip_suffix(is_joint));
+    let rest = rest.and_then(|rest| rest.strip_suffix(before));
+    rest.is_some_and(|rest| rest.is_empty() || rest.ends_with(is_joint))
+}
+
+/// Whether the image is called as a main one is, in another folder: `mirror/controller` for `x/controller`.
+fn is_alike(detection: &Detection, container: &Container) -> bool {
+    let Some(reference) = ImageReference::parse(&container.image) else { return false };
+    detection.ends().any(|end| last_part(end) == last_part(reference.repository))
+}
+
+/// The containers whose images are the add-on's. Where none is for sure, and something else tells that the workload is the
+/// add-on's, the last part of the path is enough.
+pub(super) fn mine<'a>(
+    detection: &'a Detection,
+    workload: &'a Workload,
+) -> impl Iterator<Item = &'a Container> {
+    let has_meant = containers(detection, workload).any(|it| is_meant(detection, it));
+    let is_backed = !has_meant && is_backed(detection, workload);
+    containers(detection, workload)
+        .filter(move |it| is_meant(detection, it) || is_backed && is_alike(detection, it))
+}
+
+/// Whether anything but its image tells, if only in part, that a workload is the add-on's.
+pub(super) fn is_backed(detection: &Detection, workload: &Workload) -> bool {
+    is_usual(detection, workload)
+        || is_in_its_namespace(detection, workload)
+        || begins_or_ends_so(detection, workload)
+        || !labels(detection, workload).is_empty()
+}
+
+/// Whether two halves make a whole: the last part of an image's path, the end of the name, the usual namespace.
+fn is_half_named(detection: &Detection, workload: &Workload) -> bool {
+    let is_here = is_in_its_namespace(detection, workload);
+    let is_alike = || containers(detection, workload).any(|it| is_alike(detection, it));
+    if is_here && ends_with_its_name(detection, workload) {
+        return true;
+    }
+    (is_here || begins_or_ends_so(detection, workload)) && is_alike()
+}
+
+fn is_in_its_namespace(detection: &Detection, workload: &Workload) -> bool {
+    workload.namespace == detection.namespace && !SHARED_NAMESPACES.contains(&detection.namespace.as_str())
+}
+
+/// Whether the name ends as the usual one does, whatever the kind: charts put the name of the release before it.
+pub(super) fn ends_with_its_name(detection: &Detection, workload: &Workload) -> bool {
+    let before = workload.name.strip_suffix(detection.resource.as_str());
+    is_telling(detection) && before.is_some_and(|before| before.is_empty() || before.ends_with('-'))
+}
+
+/// The same, or a revision stands behind it.
+pub(super) fn begins_or_ends_so(detection: &Detection, workload: &Workload) -> bool {
+    let behind = workload.name.strip_prefix(detection.resource.as_str());
+    let begins_so = behind.is_some_and(|behind| behind.starts_with('-'));
+    is_telling(detection) && (begins_so || ends_with_its_name(detection, workload))
+}
+
+/// Whether not everybody calls something by the usual name.
+fn is_telling(detection: &Detection) -> bool {
+    !NO_NAMES.contains(&detection.resource.as_str())
+}

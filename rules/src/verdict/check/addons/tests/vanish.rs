@@ -1,0 +1,133 @@
+//! What is recognised by one thing is recognised by each other one: nothing that people rename makes an add-on vanish.
+
+use proptest::prelude::*;
+
+use super::super::find::{Found, find};
+use super::super::survey::Survey;
+use super::witnesses::{labelled, seen};
+use super::*;
+use crate::matrix::AddonVersion;
+
+/// What is said of these workloads, by rows that were read once.
+fn status(cluster: &mut Healthy, workloads: Vec<Workload>) -> Status {
+    cluster.inventory.workloads.value = Some(workloads);
+    check(&Facts { target: "v1.37.0".parse(), case: &cluster.case() }).status
+}
+
+/// One release of an add-on that does not fit the target, with what it is recognised by.
+fn installed(signs: [bool; 6], on_pods: bool) -> Workload {
+    let [is_named, has_image, has_name, has_part_of, has_chart, has_label] = signs;
+    let labels = [
+        (has_name, ("app.kubernetes.io/name", "net")),
+        (has_part_of, ("app.kubernetes.io/part-of", "nets")),
+        (has_chart, ("helm.sh/chart", "net-1.0.0")),
+        (has_label, ("app", "net")),
+    ];
+    let labels: Vec<_> = labels.into_iter().filter(|(is_there, _)| *is_there).map(|(_, it)| it).collect();
+    let image = if has_image { "q.io/mirror/net/node:v1.0.4" } else { "q.io/things:v1.0.4" };
+    let mut found = labelled(if is_named { "a/net-node" } else { "a/b" }, image, &labels);
+    if is_named {
+        found.kind = WorkloadKind::DaemonSet;
+    }
+    if on_pods {
+        std::mem::swap(&mut found.labels, &mut found.pod_labels);
+    }
+    found
+}
+
+/// Every way to take witnesses away while one is left, alone and beside an installation that fits.
+#[test]
+fn while_one_witness_is_left_nothing_becomes_safe() {
+    let mut cluster = healthy();
+    set(&mut cluster, &file(&seen(WIDE)), Vec::new());
+    let fits = || vec![net("net/node:v1.1.0")];
+    assert_eq!(status(&mut cluster, fits()), Status::Pass);
+    assert_eq!(
+        status(&mut cluster, vec![installed([false; 6], false)]),
+        Status::Pass,
+        "without any it is not there"
+    );
+    for bits in 1..64_u32 {
+        let signs = std::array::from_fn(|at| bits & (1 << at) != 0);
+        for (on_pods, beside) in [(false, false), (true, false), (false, true), (true, true)] {
+            let one = installed(signs, on_pods);
+            let all = if beside { [fits(), vec![one]].concat() } else { vec![one] };
+            let expected = if signs[1] { Status::Block } else { Status::Unknown };
+            assert_eq!(status(&mut cluster, all), expected, "{signs:?} {on_pods} {beside}");
+        }
+    }
+}
+
+/// What is read of one workload by a built-in row.
+fn read(addons: &Addons, name: &str, workload: Workload) -> Option<Result<Vec<AddonVersion>, Reason>> {
+    let workloads = [workload];
+    let survey = Survey::of(addons, &workloads);
+    let (addon, places) = survey.rows(addons).find(|(addon, _)| addon.name == name).unwrap();
+    match find(addon, places) {
+        Found::Nowhere => None,
+        Found::Versions(versions) => Some(Ok(versions.into_keys().collect())),
+        Found::Unknown(finding) => Some(Err(finding.reason)),
+    }
+}
+
+fn texts(value: &'static [&'static str]) -> impl Strategy<Value = &'static str> {
+    prop::sample::select(value)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(30) })]
+
+    // Each row, by each of its images alone.
+    #[test]
+    fn a_new_name_a_registry_a_suffix_and_a_digest_make_no_built_in_addon_vanish(
+        place in "[a-z]{1,8}/[a-z]{1,8}(-[a-z0-9]{1,5})?",
+        registry in texts(&["", "quay.io/", "registry.local:5000/", "localhost/", "10.0.0.1:443/a/b/", "proxy/docker.io/"]),
+        suffix in texts(&["", "-debian-12-r0", "-distroless", "-alpine3.20", "_amd64", "-hardened1"]),
+        digest in texts(&["", "@sha256:ab"]),
+        v in texts(&["", "v"]),
+        is_copied in any::<bool>(),
+    ) {
+        let addons = Matrix::built_in().addons.value;
+        for addon in &addons.0 {
+            for end in addon.detection.ends() {
+                let end = if is_copied && end.contains('/') { end.replace('/', "-") } else { end.to_owned() };
+                let image = format!("{registry}{end}:{v}1.2.3{suffix}{digest}");
+                let found = read(&addons, &addon.name, labelled(&place, &image, &[]));
+                match (&addon.detection.image, found) {
+                    (Some(_), Some(Ok(versions))) => prop_assert_eq!(versions, [AddonVersion::new(1, 2, 3)]),
+                    (Some(_), other) => {
+                        let why = format!("{}: {image}: {other:?}", addon.name);
+                        return Err(TestCaseError::fail(why));
+                    }
+                    // Its images tell no version.
+                    (None, found) => prop_assert!(found.is_some(), "{}: {image}", addon.name),
+                }
+            }
+        }
+    }
+
+    // Each row, by each of its labels alone: it runs, and nobody knows what.
+    #[test]
+    fn each_label_alone_shows_that_a_built_in_addon_is_there(
+        place in "[a-z]{1,8}/[a-z]{1,8}",
+        image in texts(&["registry.local/x:v1", "x@sha256:ab", "x"]),
+        on_pods in any::<bool>(),
+    ) {
+        let addons = Matrix::built_in().addons.value;
+        for addon in &addons.0 {
+            let witnesses = &addon.detection.witnesses;
+            let names = witnesses.names.iter().map(|it| ("app.kubernetes.io/name", it.clone()));
+            let part_of = witnesses.part_of.iter().map(|it| ("app.kubernetes.io/part-of", it.clone()));
+            let charts = witnesses.charts.iter().map(|it| ("helm.sh/chart", format!("{it}-v4.11.3")));
+            let own = witnesses.labels.iter().map(|(key, value)| (key.as_str(), value.clone()));
+            for (key, value) in names.chain(part_of).chain(charts).chain(own) {
+                let mut found = labelled(&place, image, &[(key, &value)]);
+                if on_pods {
+                    std::mem::swap(&mut found.labels, &mut found.pod_labels);
+                }
+                let read = read(&addons, &addon.name, found);
+                prop_assert_eq!(read, Some(Err(Reason::AddonVersionUnreadable)), "{} {}={}", addon.name, key, value);
+            }
+        }
+    }
+}
