@@ -100,6 +100,8 @@ pub enum Reason {
     FeatureGateUnknown,
     FlagRemoved,
     AdmissionPluginRemoved,
+    KubeadmGateUnknown,
+    KubeadmConfigUnreadable,
     CommandLineUnseen,
     ComponentFactsMissing,
     KubeletUnread,
@@ -126,6 +128,7 @@ pub enum Reason {
     WebhookUnproven,
     WebhookExact,
     VolumePluginGone,
+    FlexVolumeUnmounted,
     VolumesNotRead,
     ApiRequested,
     ApiRequestGhost,
@@ -147,6 +150,7 @@ pub enum Reason {
     AddonWaitingDocsLag,
     AddonRetired,
     AddonNeedsNewerKubernetes,
+    AddonUntested,
     AddonMissing,
     AddonLeftover,
     AddonVersionUnreadable,
@@ -591,8 +595,8 @@ impl Reason {
             ),
             Self::RuntimeNotRecommended => entry(
                 "runtime_not_recommended",
-                "the container runtime is older than its project recommends for the target",
-                "upgrade the container runtime of the node first, or accept the risk by name",
+                "the container runtime is not one that its project names for the target",
+                "upgrade the container runtime of the node first; where that is in the way, it may be accepted by name and day",
             ),
             Self::RuntimeUnknown => entry(
                 "runtime_unknown",
@@ -601,8 +605,8 @@ impl Reason {
             ),
             Self::KernelUnsupported => entry(
                 "kernel_unsupported",
-                "the kernel of a node is none that kubeadm's preflight knows",
-                "upgrade the node's kernel first",
+                "the kernel of a node is none that kubeadm's preflight knows, of which it only warns",
+                "nothing has to be done; a newer kernel ends the warning",
             ),
             Self::KernelUnknown => {
                 entry("kernel_unknown", "the kernel of a node cannot be read", "look at the node's status")
@@ -610,7 +614,7 @@ impl Reason {
             Self::EtcdTooOld => entry(
                 "etcd_too_old",
                 "etcd must be upgraded inside its minor before the target's etcd may come",
-                "upgrade etcd to the release that is named, on every member",
+                "upgrade etcd to the release that is named, on every member; where no kubeadm of the minor that runs brings it, set etcd.local.imageTag in ConfigMap kube-system/kubeadm-config (and imageRepository, where the usual one does not have it), run kubeadm upgrade apply with the version that runs and kubeadm upgrade node on the other control planes, and take the tag out again",
             ),
             Self::EtcdUnseen => entry(
                 "etcd_unseen",
@@ -641,6 +645,16 @@ impl Reason {
                 "admission_plugin_removed",
                 "an admission plugin is named that the target does not have, so kube-apiserver does not start",
                 "take it out of extraArgs in kubeadm-config and of the static pod's manifest",
+            ),
+            Self::KubeadmGateUnknown => entry(
+                "kubeadm_gate_unknown",
+                "kubeadm keeps a feature gate of its own that the target's kubeadm does not know: an upgrade warns of it and goes on",
+                "take it out of featureGates in ConfigMap kube-system/kubeadm-config: a file with it is refused",
+            ),
+            Self::KubeadmConfigUnreadable => entry(
+                "kubeadm_config_unreadable",
+                "the target's kubeadm cannot read the configuration that is kept in the cluster",
+                "let the kubeadm that runs write it anew, by kubeadm upgrade apply with the version that runs; or put what kubeadm config migrate makes of it into ConfigMap kube-system/kubeadm-config",
             ),
             Self::CommandLineUnseen => entry(
                 "command_line_unseen",
@@ -774,6 +788,11 @@ impl Reason {
                 "a volume is of a plugin that the target does not have",
                 "move it to a CSI driver, or take it out of the template",
             ),
+            Self::FlexVolumeUnmounted => entry(
+                "flex_volume_unmounted",
+                "a volume is of a FlexVolume driver, and the target's kubeadm does not mount the drivers into kube-controller-manager, which attaches volumes",
+                "mount the directory that is named by controllerManager.extraVolumes in ConfigMap kube-system/kubeadm-config, or move to a CSI driver; accept it by name and day where the driver attaches nothing",
+            ),
             Self::VolumesNotRead => entry(
                 "volumes_not_read",
                 "the volumes of bare pods and of Jobs are not looked at",
@@ -894,6 +913,11 @@ impl Reason {
                 "addon_needs_newer_kubernetes",
                 "an add-on needs a newer Kubernetes than runs or is asked for",
                 "use an older release of it, or go to the newer Kubernetes in another order",
+            ),
+            Self::AddonUntested => entry(
+                "addon_untested",
+                "nobody has tested this release of an add-on with the target, which its vendor does not rule out",
+                "use a release that was tested with it, where one is named; or try it elsewhere and accept it by name and day, or by policy.outside_tested",
             ),
             Self::AddonMissing => entry(
                 "addon_missing",
@@ -1319,6 +1343,8 @@ impl Reason {
         Self::FeatureGateUnknown,
         Self::FlagRemoved,
         Self::AdmissionPluginRemoved,
+        Self::KubeadmGateUnknown,
+        Self::KubeadmConfigUnreadable,
         Self::CommandLineUnseen,
         Self::ComponentFactsMissing,
         Self::KubeletUnread,
@@ -1345,6 +1371,7 @@ impl Reason {
         Self::WebhookUnproven,
         Self::WebhookExact,
         Self::VolumePluginGone,
+        Self::FlexVolumeUnmounted,
         Self::VolumesNotRead,
         Self::ApiRequested,
         Self::ApiRequestGhost,
@@ -1366,6 +1393,7 @@ impl Reason {
         Self::AddonWaitingDocsLag,
         Self::AddonRetired,
         Self::AddonNeedsNewerKubernetes,
+        Self::AddonUntested,
         Self::AddonMissing,
         Self::AddonLeftover,
         Self::AddonVersionUnreadable,

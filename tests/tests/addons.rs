@@ -29,7 +29,7 @@ use tokio::task::JoinSet;
 /// How long a change may take until it is seen.
 const SEEN_WITHIN: Duration = Duration::from_secs(30);
 const ROW: &str = r#"{name: net, namespace: default, kind: ds, resource: net-node, image_re: 'net/node:v(\d+\.\d+\.\d+)',
-  claim: tested, max_k8s: {"1.0": "1.35", "1.1": "1.36"}, source: "https://example.com/net"}"#;
+  claim: supported, max_k8s: {"1.0": "1.35", "1.1": "1.36"}, source: "https://example.com/net"}"#;
 
 /// The row, with this policy.
 fn matrix(policy: &str) -> Matrix {

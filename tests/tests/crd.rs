@@ -202,7 +202,7 @@ const RIGHTS: &[(&[&str], bool, bool)] = &[
     (&["get", "secrets", "-A"], false, false),
     (&["get", "configmaps/kubelet-config", "-n", "kube-system"], true, true),
     (&["get", "configmaps/kube-proxy", "-n", "kube-system"], true, true),
-    (&["get", "configmaps/kubeadm-config", "-n", "kube-system"], false, false),
+    (&["get", "configmaps/kubeadm-config", "-n", "kube-system"], true, true),
     (&["get", "nodes", "--subresource=proxy"], false, false),
     (&["list", "secrets", "-A"], false, false),
     (&["list", "volumeattributesclasses.storage.k8s.io"], true, true),

@@ -154,7 +154,7 @@ async fn a_matrix_without_schema_gets_the_lines_of_the_first_gate() {
 
 /// A row for an add-on of this kind, whose releases fit minors up to these.
 fn row(kind: &str, name: &str, max_k8s: &Value) -> Value {
-    json!({"name": name, "namespace": "default", "kind": kind, "resource": name, "claim": "tested",
+    json!({"name": name, "namespace": "default", "kind": kind, "resource": name, "claim": "supported",
         "image_re": format!("{name}:v(\\d+\\.\\d+\\.\\d+)"), "max_k8s": max_k8s, "source": "https://example.com/net"})
 }
 

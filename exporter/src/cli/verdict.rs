@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_cluster_of_which_nothing_is_known_is_unknown_and_what_can_never_be_is_blocked() {
-        let now = "2026-11-22T03:04:05Z".parse().unwrap();
+        let now = "2026-12-01T03:04:05Z".parse().unwrap();
         let mut saved = Saved::new(now, Snapshot::unread(), Inventory::unread());
         let tell = |saved: &Saved, words: &[&str]| {
             told(&args(words), &Matrix::built_in(), saved, &Settings::default())

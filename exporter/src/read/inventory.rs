@@ -219,7 +219,7 @@ pub async fn inventory_now(client: &Client, witness_config: &WitnessConfig, dead
         witness_config.ask_once(client, deadline, &mut inventory),
     );
     let (definitions, webhooks, webhook_backends) = webhooks;
-    let (kubelet_config, kube_proxy_config) = configurations;
+    let (kubelet_config, kube_proxy_config, kubeadm_config) = configurations;
     let (workloads, pod_images) = workloads;
     let (persistent_volumes, storage_classes, csi_drivers) = volumes;
     Inventory {
@@ -234,6 +234,7 @@ pub async fn inventory_now(client: &Client, witness_config: &WitnessConfig, dead
         csi_drivers,
         kubelet_config,
         kube_proxy_config,
+        kubeadm_config: Some(kubeadm_config),
         pod_images,
         ..inventory
     }

@@ -18,7 +18,10 @@ use http_body_util::{BodyExt, Limited};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
-use lockkeeper_rules::inventory::{Inventory, KubeProxyConfig, KubeletConfig, KubeletUnread, RunningKubelet};
+use lockkeeper_rules::inventory::{
+    Inventory, KubeProxyConfig, KubeadmConfig, KubeletConfig, KubeletUnread, RunningKubelet,
+};
+use lockkeeper_rules::kubeadm::kept;
 use lockkeeper_rules::kubelet::{
     ANSWER_BYTES_MAX, Question, cgroup_version, configz, written, written_of_kube_proxy,
 };
@@ -35,6 +38,8 @@ use crate::kube_client::explain;
 const KUBELET_CONFIG: (&str, &str) = ("kubelet-config", "kubelet");
 /// The same for kube-proxy.
 const KUBE_PROXY_CONFIG: (&str, &str) = ("kube-proxy", "config.conf");
+/// What kubeadm keeps of the cluster itself.
+const KUBEADM_CONFIG: (&str, &str) = ("kubeadm-config", "ClusterConfiguration");
 /// How many kubelets are asked at once. An answer is small; the API server opens a connection for each.
 const AT_ONCE: usize = 8;
 /// How long one kubelet may take.
@@ -64,9 +69,12 @@ struct Kept {
     answers: BTreeMap<NodeName, Answered>,
     /// When the last round ended.
     looked_at: Option<Timestamp>,
-    config: Source<Option<KubeletConfig>>,
-    of_kube_proxy: Source<Option<KubeProxyConfig>>,
+    configurations: Configurations,
 }
+
+/// What kubeadm keeps in the cluster: for every kubelet, for every kube-proxy, and of the cluster itself.
+pub(super) type Configurations =
+    (Source<Option<KubeletConfig>>, Source<Option<KubeProxyConfig>>, Source<Option<KubeadmConfig>>);
 
 #[derive(Debug, Clone)]
 struct Answered {
@@ -77,8 +85,8 @@ struct Answered {
 
 impl Kubelets {
     pub(super) fn new(changed: Arc<Notify>) -> Self {
-        let (config, of_kube_proxy) = (Source::unread(), Source::unread());
-        let kept = Kept { answers: BTreeMap::new(), looked_at: None, config, of_kube_proxy };
+        let configurations = (Source::unread(), Source::unread(), Source::unread());
+        let kept = Kept { answers: BTreeMap::new(), looked_at: None, configurations };
         Self { wanted: watch::channel(BTreeMap::new()).0, kept: Mutex::new(kept), changed }
     }
 
@@ -100,8 +108,10 @@ impl Kubelets {
     /// What is known now. It is as old as its oldest answer.
     pub(super) fn tell(&self, inventory: &mut Inventory) {
         let kept = self.lock();
-        inventory.kubelet_config = kept.config.clone();
-        inventory.kube_proxy_config = kept.of_kube_proxy.clone();
+        let (of_kubelets, of_kube_proxy, of_kubeadm) = kept.configurations.clone();
+        inventory.kubelet_config = of_kubelets;
+        inventory.kube_proxy_config = of_kube_proxy;
+        inventory.kubeadm_config = Some(of_kubeadm);
         let Some(looked_at) = kept.looked_at else { return };
         let wanted = self.wanted.borrow();
         let answers = || kept.answers.iter().filter(|(node, it)| wanted.get(*node) == Some(&it.question));
@@ -179,20 +189,11 @@ impl Kubelets {
 
     async fn keep_config(self: Arc<Self>, client: Client) {
         loop {
-            let (config, of_kube_proxy) = configurations(&client, CONFIG_MAP_DEADLINE).await;
-            self.note_configurations(config, of_kube_proxy);
+            let configurations = configurations(&client, CONFIG_MAP_DEADLINE).await;
+            self.lock().configurations = configurations;
             self.changed.notify_one();
             tokio::time::sleep(CONFIG_MAP_PAUSE).await;
         }
-    }
-
-    fn note_configurations(
-        &self,
-        config: Source<Option<KubeletConfig>>,
-        of_kube_proxy: Source<Option<KubeProxyConfig>>,
-    ) {
-        let mut kept = self.lock();
-        (kept.config, kept.of_kube_proxy) = (config, of_kube_proxy);
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -214,15 +215,12 @@ pub async fn kubelets_now(
     inventory.kubelets
 }
 
-/// What kubeadm writes into every kubelet's configuration, and gives every kube-proxy. A cluster that was not made by it
-/// has no such ConfigMaps.
-pub(super) async fn configurations(
-    client: &Client,
-    deadline: Duration,
-) -> (Source<Option<KubeletConfig>>, Source<Option<KubeProxyConfig>>) {
+/// What kubeadm keeps. A cluster that was not made by it has no such ConfigMaps.
+pub(super) async fn configurations(client: &Client, deadline: Duration) -> Configurations {
     tokio::join!(
         configuration(client, KUBELET_CONFIG, written, deadline),
         configuration(client, KUBE_PROXY_CONFIG, written_of_kube_proxy, deadline),
+        configuration(client, KUBEADM_CONFIG, kept, deadline),
     )
 }
 

@@ -140,7 +140,7 @@ mod tests {
 
     /// A state of which nothing is known, with v1.36.3 published.
     fn state() -> State {
-        let made_at: Timestamp = "2026-11-22T03:04:05Z".parse().unwrap();
+        let made_at: Timestamp = "2026-12-01T03:04:05Z".parse().unwrap();
         let parts = (Snapshot::unread(), Inventory::unread(), Matrix::built_in(), Settings::default());
         let (snapshot, inventory, matrix, settings) = &parts;
         let case = Case { snapshot, inventory, matrix, settings, now: made_at };

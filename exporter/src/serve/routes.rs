@@ -224,7 +224,7 @@ mod tests {
     use lockkeeper_rules::version::Version;
 
     fn now() -> Timestamp {
-        "2026-11-22T03:04:05Z".parse().unwrap()
+        "2026-12-01T03:04:05Z".parse().unwrap()
     }
 
     fn nothing_requested() -> ApiRequests {
@@ -251,7 +251,7 @@ mod tests {
         let packages = crate::read::packages::of(&["1.36.1", "1.36.3", "1.37.0"]);
         let run = serde_json::json!({"metadata": {"name": "patch", "namespace": "k8s-upgrade"}, "spec": {"target": "v1.36.3"},
             "status": {"schemaVersion": 1, "phase": "Waiting", "summary": {"step": "preflight"},
-                "holds": [{"reason": "watchdog_missing", "remedy": "look at the path", "since": "2026-11-22T03:03:05Z"}]}});
+                "holds": [{"reason": "watchdog_missing", "remedy": "look at the path", "since": "2026-12-01T03:03:05Z"}]}});
         let run = serde_json::from_value::<crate::read::upgrade_run::RawUpgradeRun>(run).unwrap();
         let pod = |component: &str, version: &Version| StaticPod {
             component: component.to_owned(),
@@ -289,6 +289,7 @@ mod tests {
             csi_drivers: Source::read(Vec::new(), now()),
             kubelet_config: Source::read(None, now()),
             kube_proxy_config: Source::read(None, now()),
+            kubeadm_config: Some(Source::read(None, now())),
             api_requests: Source::read(nothing_requested(), now()),
             api_writes: Source::read(ApiWrites { asked: [].into(), objects: 0, writes: Vec::new() }, now()),
             ..Inventory::unread()

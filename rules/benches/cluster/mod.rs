@@ -40,7 +40,7 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// At v1.36.1 and fit for v1.36.3; every second add-on has to be upgraded before v1.37.0.
     pub(crate) fn large() -> Self {
-        let now: Timestamp = "2026-11-22T03:04:05Z".parse().expect("a time");
+        let now: Timestamp = "2026-12-01T03:04:05Z".parse().expect("a time");
         let rows = rows();
         let matrix = Matrix::load(&[("large.yaml", &rows)]).expect("rows that can be read");
         Self {
@@ -160,6 +160,7 @@ fn inventory(now: Timestamp) -> Inventory {
     inventory.kubelets = Source::read((0..NODES).map(kubelet).collect(), now);
     inventory.kubelet_config = Source::read(Some(KubeletConfig::default()), now);
     inventory.kube_proxy_config = Source::read(None, now);
+    inventory.kubeadm_config = Some(Source::read(None, now));
     inventory.manifests = Some(Source::read((0..RELEASES).map(release).collect(), now));
     inventory
 }

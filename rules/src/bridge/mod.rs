@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Kubernetes goes one minor at a time, and add-ons only up. A hop is made with releases that fit both its ends; an
-//! add-on is changed between hops, where the release before and the one after fit. Since no window depends on another
+//! add-on is changed between hops, where the release before and the one after fit. What runs already may come along from
+//! below into a range that was only tested, as the verdict lets it (docs/decisions/0052). Since no window depends on another
 //! add-on, each one's way is found by itself: for every minor from the end and every known release, how many changes
 //! are still needed. The ways are then laid side by side. Where one has no way, nobody has, and the release that is
 //! missing can be named: one that fits both ends of the first hop that cannot be reached.
@@ -16,7 +17,7 @@ mod tests;
 
 use serde::Serialize;
 
-use crate::matrix::{AddonVersion, Coverage, Policy, Support};
+use crate::matrix::{AddonVersion, Coverage, Fit, OutsideTested, Policy, Support};
 use crate::version::Minor;
 
 /// How many minors a bridge may span.
@@ -116,14 +117,14 @@ fn minors(from: Minor, to: Minor) -> Option<Vec<Minor>> {
     Some(std::iter::successors(Some(from), |minor| Some(minor.next())).take(hops + 1).collect())
 }
 
-/// All ways of one add-on: which of its releases fits which minor on the way.
+/// All ways of one add-on: which of its releases makes which hop.
 struct Ways<'a> {
     traveller: &'a Traveller<'a>,
     minors: &'a [Minor],
     /// What runs, and the newer releases that are known, in order.
     releases: Vec<AddonVersion>,
-    /// By release, then by minor.
-    fits: Vec<Vec<bool>>,
+    /// By release, then by hop.
+    carries: Vec<Vec<bool>>,
 }
 
 impl<'a> Ways<'a> {
@@ -131,19 +132,23 @@ impl<'a> Ways<'a> {
         let newer = traveller.support.known().into_iter().filter(|known| *known > traveller.version);
         let newer: Vec<_> = if traveller.is_pinned { Vec::new() } else { newer.collect() };
         let releases: Vec<_> = std::iter::once(traveller.version).chain(newer).collect();
-        let fits = releases.iter().map(|release| match policy.coverage(traveller.support, *release) {
-            Coverage::Known(fit) if policy.accept_claims.contains(&fit.claim) => {
-                minors.iter().map(|minor| fit.admits(*minor)).collect()
+        let hops = minors.len() - 1;
+        let carries = releases.iter().enumerate().map(|(index, release)| {
+            let runs = index == 0;
+            match policy.coverage(traveller.support, *release) {
+                Coverage::Known(fit) if policy.accept_claims.contains(&fit.claim) => {
+                    minors.windows(2).map(|ends| makes(&fit, ends[0], ends[1], runs, policy)).collect()
+                }
+                Coverage::Known(_) | Coverage::Older | Coverage::Newer => vec![false; hops],
             }
-            Coverage::Known(_) | Coverage::Older | Coverage::Newer => vec![false; minors.len()],
         });
-        let fits = fits.collect();
-        Self { traveller, minors, releases, fits }
+        let carries = carries.collect();
+        Self { traveller, minors, releases, carries }
     }
 
-    /// Whether a release fits both ends of a hop.
+    /// Whether a release makes a hop.
     fn carries(&self, release: usize, hop: usize) -> bool {
-        self.fits[release][hop] && self.fits[release][hop + 1]
+        self.carries[release][hop]
     }
 
     /// Which release makes each hop, with as few changes as can be.
@@ -202,6 +207,13 @@ impl<'a> Ways<'a> {
             is_pinned: self.traveller.is_pinned,
         }
     }
+}
+
+/// Whether a hop may be made with a release, as the verdict on that hop has it. What is brought in on the way fits both
+/// ends: a plan tries nothing out.
+fn makes(fit: &Fit, from: Minor, to: Minor, runs: bool, policy: &Policy) -> bool {
+    let is_tried = !fit.claim.binds() && policy.outside_tested == OutsideTested::Note;
+    if runs { is_tried || fit.admits_step(from, to) } else { fit.admits(from) && fit.admits(to) }
 }
 
 fn fewest(one: Option<usize>, other: Option<usize>) -> Option<usize> {

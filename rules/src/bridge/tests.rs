@@ -6,7 +6,7 @@ use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, propte
 use super::*;
 use crate::matrix::{Claim, Floors, NewerAddon};
 
-const ACCEPTED: [Claim; 1] = [Claim::Tested];
+const ACCEPTED: [Claim; 1] = [Claim::Supported];
 
 fn accepting(claims: &[Claim]) -> Policy {
     let mut policy = Policy::default();
@@ -23,7 +23,12 @@ fn support(rows: &[(&str, u64, u64)]) -> Support {
     let floors = |pick: fn(&(&str, u64, u64)) -> u64| {
         Floors::new(rows.iter().map(|row| (row.0.parse().unwrap(), v1(pick(row)))).collect())
     };
-    Support { min: floors(|row| row.1), max: floors(|row| row.2), windows: Vec::new(), claim: Claim::Tested }
+    Support {
+        min: floors(|row| row.1),
+        max: floors(|row| row.2),
+        windows: Vec::new(),
+        claim: Claim::Supported,
+    }
 }
 
 fn traveller<'a>(name: &'a str, version: &str, support: &'a Support) -> Traveller<'a> {
@@ -88,11 +93,36 @@ fn every_addon_without_a_way_is_named_with_its_missing_release() {
     ];
     let found = plan(v1(34), v1(37), &all, &accepting(&ACCEPTED));
     assert_eq!(told(&found), ["stuck lacks 1.35-1.36", "pinned lacks 1.34-1.35", "newer lacks 1.34-1.35"]);
-    let claims = plan(v1(34), v1(35), &[traveller("wide", "5.0", &wide)], &accepting(&[Claim::Supported]));
+    let claims = plan(v1(34), v1(35), &[traveller("wide", "5.0", &wide)], &accepting(&[Claim::Tested]));
     assert_eq!(told(&claims), ["wide lacks 1.34-1.35"]);
     let mut highest = accepting(&ACCEPTED);
     highest.newer_addon_than_matrix = NewerAddon::AssumeHighest;
     assert_eq!(told(&plan(v1(34), v1(35), &[traveller("newer", "6.0", &wide)], &highest)), ["1.35"]);
+}
+
+/// What runs comes along towards a range that was only tested, as the verdict lets it; nothing is brought in untested.
+#[test]
+fn a_plan_goes_with_what_runs_into_what_was_tested_and_tries_nothing_out() {
+    let tested = |rows| Support { claim: Claim::Tested, ..support(rows) };
+    let narrow = tested(&[("2.8", 35, 36), ("2.9", 36, 36)]);
+    let lone = tested(&[("2.7", 34, 35), ("2.9", 36, 36)]);
+    let hold = accepting(&[Claim::Tested]);
+    let mut note = accepting(&[Claim::Tested]);
+    note.outside_tested = OutsideTested::Note;
+    for (rows, version, from, to, policy, expected) in [
+        (&narrow, "2.9.0", 35, 36, &hold, vec!["1.36"]),
+        (&narrow, "2.9.0", 34, 36, &hold, vec!["eso lacks 1.34-1.35"]),
+        (&narrow, "2.9.0", 35, 37, &hold, vec!["eso lacks 1.36-1.37"]),
+        (&narrow, "2.9.0", 34, 37, &note, vec!["1.35", "1.36", "1.37"]),
+        // 2.9 would be brought to 1.35, with which nobody has tested it.
+        (&lone, "2.7.0", 34, 36, &hold, vec!["eso lacks 1.35-1.36"]),
+    ] {
+        let one = [traveller("eso", version, rows)];
+        assert_eq!(told(&plan(v1(from), v1(to), &one, policy)), expected, "{version} {from} {to}");
+    }
+    let firm = Support { claim: Claim::Supported, ..narrow.clone() };
+    let strict = plan(v1(35), v1(36), &[traveller("eso", "2.9.0", &firm)], &accepting(&[Claim::Supported]));
+    assert_eq!(told(&strict), ["eso lacks 1.35-1.36"]);
 }
 
 #[test]
@@ -190,7 +220,12 @@ fn built(rows: &[(u64, u64, u64)]) -> Support {
     let floors = |pick: fn(&(u64, u64, u64)) -> u64| {
         Floors::new(rows.iter().map(|row| (AddonVersion::new(1, row.0, 0), v1(pick(row)))).collect())
     };
-    Support { min: floors(|row| row.1), max: floors(|row| row.2), windows: Vec::new(), claim: Claim::Tested }
+    Support {
+        min: floors(|row| row.1),
+        max: floors(|row| row.2),
+        windows: Vec::new(),
+        claim: Claim::Supported,
+    }
 }
 
 proptest! {

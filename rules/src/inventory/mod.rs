@@ -4,6 +4,7 @@
 mod api_use;
 mod definition;
 mod image;
+mod kubeadm_config;
 mod kubelet;
 mod pod_images;
 mod risk;
@@ -22,6 +23,7 @@ pub use api_use::{
 };
 pub use definition::{Definition, ServedVersion};
 pub use image::ImageReference;
+pub use kubeadm_config::KubeadmConfig;
 pub use kubelet::{KubeProxyConfig, KubeletConfig, KubeletUnread, RunningKubelet};
 pub use pod_images::{PodImages, RunningImage};
 pub use risk::RiskAnswer;
@@ -48,6 +50,9 @@ pub struct Inventory {
     pub kubelet_config: Source<Option<KubeletConfig>>,
     /// What kubeadm gives every kube-proxy; nothing where the ConfigMap is not there.
     pub kube_proxy_config: Source<Option<KubeProxyConfig>>,
+    /// What kubeadm keeps of the cluster; nothing inside where the ConfigMap is not there, and nothing at all in a file that
+    /// was saved before it was read.
+    pub kubeadm_config: Option<Source<Option<KubeadmConfig>>>,
     /// The PodDisruptionBudgets.
     pub budgets: Source<Vec<Budget>>,
     /// The namespaces.
@@ -87,6 +92,7 @@ impl Inventory {
             kubelets: Source::unread(),
             kubelet_config: Source::unread(),
             kube_proxy_config: Source::unread(),
+            kubeadm_config: None,
             budgets: Source::unread(),
             namespaces: Source::unread(),
             webhooks: Source::unread(),
@@ -112,6 +118,7 @@ impl Inventory {
             kubelets,
             kubelet_config,
             kube_proxy_config,
+            kubeadm_config,
             budgets,
             namespaces,
             webhooks,
@@ -143,6 +150,7 @@ impl Inventory {
             Reading::of("api_requests", api_requests),
             Reading::of("api_writes", api_writes),
         ];
+        readings.extend(kubeadm_config.as_ref().map(|read| Reading::of("kubeadm_config", read)));
         readings.extend(manifests.as_ref().map(|read| Reading::of("manifests", read)));
         readings.extend(pod_images.as_ref().map(|read| Reading::of("pod_images", read)));
         readings.extend(risk_answers.as_ref().map(|read| Reading::of("risk_answers", read)));

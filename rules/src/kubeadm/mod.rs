@@ -7,8 +7,11 @@
 //!                                └─▶ told, weakened  what people are shown of it, and never a secret
 //! ```
 //!
+//! `kept` reads what kubeadm itself keeps in the cluster.
+//!
 //! Why it is as it is: `docs/decisions/0023-what-a-site-tells-kubeadm.md`.
 
+mod kept;
 mod validate;
 mod words;
 
@@ -17,6 +20,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use kept::kept;
 pub use validate::KubeadmSettingsError;
 pub use words::Words;
 

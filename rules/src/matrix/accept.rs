@@ -18,12 +18,13 @@ pub const ACCEPTABLE: [(&str, Of); 9] = [
     ("cloud_controller_skew", Of::Any),
     // Who knows the operator knows that it moves the budget; a drain waits for it no longer than for any other.
     ("disruption_budgets", Of::Only(&[Reason::PdbMayMove])),
-    ("kernel", Of::Any),
     ("removed_apis", Of::Any),
     ("risks", Of::Any),
     // That a kubelet does not start is no risk, but certain.
     ("runtime", Of::AnyBut(&[Reason::RuntimeTooOld])),
     ("stored_versions", Of::Any),
+    // Only its owner knows whether a driver attaches volumes. That other plugins are gone is certain.
+    ("volume_plugins", Of::Only(&[Reason::FlexVolumeUnmounted])),
     // Only where nobody here can see it. That nobody answers, or that the last who does leaves, is certain.
     ("webhooks", Of::Only(&[Reason::WebhookUnproven])),
 ];
@@ -239,7 +240,7 @@ mod tests {
             ("addons", "calico", Reason::AddonPinned, true, true),
             ("addons", "calico", Reason::AddonRetired, false, true),
             ("addons", "calico-typha", Reason::AddonPinned, false, false),
-            ("kernel", "calico", Reason::AddonPinned, false, false),
+            ("risks", "calico", Reason::AddonPinned, false, false),
         ] {
             let finding = Finding::new(reason, subject, "");
             assert_eq!(

@@ -16,7 +16,11 @@ pub struct Components {
     /// Flags that are gone.
     pub flags: Vec<RemovedFlags>,
     /// Admission plugins that are gone.
-    pub admission_plugins: Vec<RemovedPlugin>,
+    pub admission_plugins: Vec<RemovedName>,
+    /// kubeadm's own feature gates that are gone.
+    pub kubeadm_gates: Vec<RemovedName>,
+    /// Versions of its configuration that kubeadm no longer reads.
+    pub kubeadm_formats: Vec<RemovedName>,
 }
 
 /// What one minor changes in feature gates.
@@ -45,12 +49,12 @@ pub struct RemovedFlags {
     pub source: String,
 }
 
-/// An admission plugin that kube-apiserver no longer has.
+/// One thing that is gone: an admission plugin of kube-apiserver, a feature gate of kubeadm or a format that it reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RemovedPlugin {
+pub struct RemovedName {
     /// Its name.
     pub name: String,
-    /// The first minor that does not start where it is named.
+    /// The first minor that does not know it.
     pub removed: Minor,
     /// Where that is said.
     pub source: String,
@@ -93,7 +97,7 @@ impl Hop {
 impl Components {
     /// Everything that is known of, in a word each.
     fn names(&self) -> BTreeSet<String> {
-        let Self { gates, other_gates, flags, admission_plugins } = self;
+        let Self { gates, other_gates, flags, admission_plugins, kubeadm_gates, kubeadm_formats } = self;
         let minors = gates.iter().map(|row| format!("the gates of {}", row.minor));
         let changed = gates.iter().flat_map(|row| row.removed.iter().chain(row.locked.keys()));
         let known = changed.chain(other_gates).map(|gate| format!("the gate {gate}"));
@@ -101,7 +105,9 @@ impl Components {
             .iter()
             .flat_map(|row| row.flags.iter().map(|flag| format!("--{flag} of {}", row.component)));
         let plugins = admission_plugins.iter().map(|row| format!("the plugin {}", row.name));
-        minors.chain(known).chain(flags).chain(plugins).collect()
+        let of_kubeadm = kubeadm_gates.iter().chain(kubeadm_formats);
+        let of_kubeadm = of_kubeadm.map(|row| format!("{} of kubeadm", row.name));
+        minors.chain(known).chain(flags).chain(plugins).chain(of_kubeadm).collect()
     }
 
     /// The first minor on the way of which nothing is known.
@@ -142,7 +148,7 @@ impl Components {
     }
 
     /// The admission plugins that go on the way.
-    pub fn plugins(&self, hop: Hop) -> impl Iterator<Item = &RemovedPlugin> {
+    pub fn plugins(&self, hop: Hop) -> impl Iterator<Item = &RemovedName> {
         self.admission_plugins.iter().filter(move |row| hop.meets(row.removed))
     }
 }
@@ -155,13 +161,21 @@ impl Section for Components {
         let gates = rows(fields.required("gates"), gate_changes);
         let other_gates = rows(fields.required("other_gates"), text);
         let flags = rows(fields.required("flags"), removed_flags);
-        let plugins = rows(fields.required("admission_plugins"), removed_plugin);
+        let plugins = rows(fields.required("admission_plugins"), removed_name);
+        let (mut kubeadm_gates, mut kubeadm_formats) = (None, None);
+        if let Some(kubeadm) = fields.required("kubeadm").and_then(|hand| hand.fields()) {
+            kubeadm_gates = rows(kubeadm.required("gates"), removed_name);
+            kubeadm_formats = rows(kubeadm.required("formats"), removed_name);
+            kubeadm.finish();
+        }
         fields.finish();
         Some(Self {
             gates: gates?,
             other_gates: other_gates?.into_iter().collect(),
             flags: flags?,
             admission_plugins: plugins?,
+            kubeadm_gates: kubeadm_gates?,
+            kubeadm_formats: kubeadm_formats?,
         })
     }
 
@@ -190,10 +204,25 @@ impl Section for Components {
             ),
             required("source", source("The page that says so.")),
         ];
-        let plugins = [
-            required("name", text("Its name.", "PodGroupWorkloadExists")),
-            required("removed", minor("The first minor that does not have it.")),
-            required("source", source("The page that says so.")),
+        let gone = |example: &str| {
+            [
+                required("name", text("Its name.", example)),
+                required("removed", minor("The first minor that does not have it.")),
+                required("source", source("The page that says so.")),
+            ]
+        };
+        let kubeadm = [
+            required(
+                "gates",
+                list("Its own feature gates that are gone.", object("One of them.", gone("PublicKeysECDSA"))),
+            ),
+            required(
+                "formats",
+                list(
+                    "Versions of its configuration that it no longer reads.",
+                    object("One of them.", gone("v1beta3")),
+                ),
+            ),
         ];
         object(
             "What minors take away from how the components are configured.",
@@ -206,8 +235,12 @@ impl Section for Components {
                 required("flags", list("Flags that are gone.", object("Flags that went together.", flags))),
                 required(
                     "admission_plugins",
-                    list("Admission plugins that are gone.", object("One of them.", plugins)),
+                    list(
+                        "Admission plugins that are gone.",
+                        object("One of them.", gone("PodGroupWorkloadExists")),
+                    ),
                 ),
+                required("kubeadm", object("What kubeadm no longer knows.", kubeadm)),
             ],
         )
     }
@@ -251,13 +284,13 @@ fn removed_flags(hand: &Hand<'_>) -> Option<RemovedFlags> {
     Some(RemovedFlags { component: component?, removed: removed?, flags, source: source? })
 }
 
-fn removed_plugin(hand: &Hand<'_>) -> Option<RemovedPlugin> {
+fn removed_name(hand: &Hand<'_>) -> Option<RemovedName> {
     let fields = hand.fields()?;
     let name = fields.required("name").and_then(|hand| text(&hand));
     let removed = fields.required("removed").and_then(|hand| minor(&hand));
     let source = fields.required("source").and_then(|hand| source(&hand));
     fields.finish();
-    Some(RemovedPlugin { name: name?, removed: removed?, source: source? })
+    Some(RemovedName { name: name?, removed: removed?, source: source? })
 }
 
 #[cfg(test)]

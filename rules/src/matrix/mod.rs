@@ -36,14 +36,15 @@ use crate::version::Minor;
 pub use accept::{ACCEPTABLE, Accept, Accepts, is_acceptable};
 pub use addon::{
     Addon, AddonVersion, Addons, Agree, CeilingRaisedBy, Claim, Coverage, Detection, Fit, Floors, IfAbsent,
-    ImagePattern, Lifecycle, NotAnAddonVersion, Pin, Reading, Requires, Support, VersionRange, Window,
-    Witnesses,
+    ImagePattern, Kernel, Lifecycle, NotAnAddonVersion, Pin, Reading, Requires, Support, VersionRange,
+    Window, Witnesses,
 };
 pub(crate) use addon::{NO_NAMES, chart_name, last_part, version_of_tag};
-pub use component::{Components, GateChanges, GateFate, Hop, RemovedFlags, RemovedPlugin};
+pub use component::{Components, GateChanges, GateFate, Hop, RemovedFlags, RemovedName};
 pub use node::{CgroupV1, EtcdFloors, Floor, Kernels, Recommended, Runtimes};
 pub use policy::{
-    AddonPods, Beyond, Ghosts, HelmManifests, NewerAddon, NewerKubernetes, NotCovered, Policy, ShortProof,
+    AddonPods, Beyond, Ghosts, HelmManifests, NewerAddon, NewerKubernetes, NotCovered, OutsideTested, Policy,
+    ShortProof,
 };
 pub use release::{Release, Releases};
 pub use removed_api::{IgnoredWriter, RemovedApi, RemovedApis};

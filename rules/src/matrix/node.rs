@@ -50,6 +50,12 @@ impl Runtimes {
         rows.max_by_key(|row| row.kubernetes).map(|row| (row, row.kubernetes == kubernetes))
     }
 
+    /// Whether it is known what a minor cannot do without: the floors reach at least to it.
+    #[must_use]
+    pub fn are_floors_known(&self, kubernetes: Minor) -> bool {
+        self.containerd_hard.iter().any(|floor| kubernetes <= floor.from)
+    }
+
     /// The floor of containerd that a minor cannot do without.
     #[must_use]
     pub fn hard(&self, kubernetes: Minor) -> Option<&Floor> {
@@ -71,7 +77,7 @@ impl Recommended {
     }
 }
 
-/// Kernels that the node validator of kubeadm knows. Of others it warns; what is older than all of them is in the way.
+/// Kernels that the node validator of kubeadm knows. Of others it only warns.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Kernels {
     /// Long-term branches.
@@ -310,7 +316,11 @@ mod tests {
         }
         assert!(runtimes.recommended(Minor { major: 1, minor: 39 }).is_some_and(|(_, is_own)| !is_own));
         assert!(runtimes.recommended(Minor { major: 1, minor: 20 }).is_none());
-        assert!(runtimes.hard(Minor { major: 1, minor: 37 }).is_none());
-        assert!(runtimes.hard(Minor { major: 1, minor: 39 }).is_some());
+        let hard = |minor| runtimes.hard(Minor { major: 1, minor }).map(|floor| floor.release.to_string());
+        assert_eq!(hard(25), None);
+        assert_eq!(hard(37).as_deref(), Some("1.6.0"));
+        assert_eq!(hard(39).as_deref(), Some("2.0.0"));
+        let known = |minor| runtimes.are_floors_known(Minor { major: 1, minor });
+        assert_eq!((known(38), known(39)), (true, false));
     }
 }

@@ -16,6 +16,8 @@ pub struct Policy {
     pub newer_addon_than_matrix: NewerAddon,
     /// A target that is newer than a row's ceiling.
     pub newer_k8s_than_row: NewerKubernetes,
+    /// A target outside the range that a release of an add-on was tested with.
+    pub outside_tested: OutsideTested,
     /// What looks like an add-on and has no row.
     pub not_covered: NotCovered,
     /// A patch of the minor that runs, which an add-on is not known to fit.
@@ -97,6 +99,18 @@ pub enum NewerKubernetes {
     Unknown,
 }
 
+/// What becomes of a target outside the range that a release of an add-on was tested with, where its vendor rules nothing
+/// out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutsideTested {
+    /// Held until somebody accepts it, or until a release or a newer page covers it.
+    Hold,
+    /// It is noted.
+    Note,
+    /// In the way.
+    Block,
+}
+
 /// What becomes of an add-on without a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotCovered {
@@ -133,6 +147,7 @@ impl Default for Policy {
             accept_claims: vec![Claim::Supported, Claim::Tested, Claim::ClientGo, Claim::MinOnly],
             newer_addon_than_matrix: NewerAddon::Unknown,
             newer_k8s_than_row: NewerKubernetes::Block,
+            outside_tested: OutsideTested::Hold,
             not_covered: NotCovered::Warn,
             patch_beyond_ceiling: Beyond::Note,
             resume_beyond_ceiling: Beyond::Judge,
@@ -162,6 +177,8 @@ const NEWER_ADDON: [(&str, NewerAddon); 2] =
     [("unknown", NewerAddon::Unknown), ("assume-highest", NewerAddon::AssumeHighest)];
 const NEWER_KUBERNETES: [(&str, NewerKubernetes); 2] =
     [("block", NewerKubernetes::Block), ("unknown", NewerKubernetes::Unknown)];
+const OUTSIDE_TESTED: [(&str, OutsideTested); 3] =
+    [("hold", OutsideTested::Hold), ("note", OutsideTested::Note), ("block", OutsideTested::Block)];
 const NOT_COVERED: [(&str, NotCovered); 2] = [("warn", NotCovered::Warn), ("unknown", NotCovered::Unknown)];
 const GHOSTS: [(&str, Ghosts); 2] = [("block", Ghosts::Block), ("note", Ghosts::Note)];
 const SHORT_PROOF: [(&str, ShortProof); 3] =
@@ -188,6 +205,9 @@ impl Section for Policy {
         let newer_k8s_than_row = fields
             .optional("newer_k8s_than_row")
             .map_or(Some(usual.newer_k8s_than_row), |hand| hand.one_of(&NEWER_KUBERNETES));
+        let outside_tested = fields
+            .optional("outside_tested")
+            .map_or(Some(usual.outside_tested), |hand| hand.one_of(&OUTSIDE_TESTED));
         let not_covered =
             fields.optional("not_covered").map_or(Some(usual.not_covered), |hand| hand.one_of(&NOT_COVERED));
         let beyond =
@@ -217,6 +237,7 @@ impl Section for Policy {
             accept_claims: accept_claims?,
             newer_addon_than_matrix: newer_addon_than_matrix?,
             newer_k8s_than_row: newer_k8s_than_row?,
+            outside_tested: outside_tested?,
             not_covered: not_covered?,
             patch_beyond_ceiling: patch_beyond_ceiling?,
             resume_beyond_ceiling: resume_beyond_ceiling?,
@@ -248,6 +269,7 @@ impl Section for Policy {
             accept_claims,
             newer_addon_than_matrix,
             newer_k8s_than_row,
+            outside_tested,
             not_covered,
             patch_beyond_ceiling,
             resume_beyond_ceiling,
@@ -289,6 +311,13 @@ impl Section for Policy {
                 optional(
                     "kubelet_flags_checked",
                     schema::minor("Up to which minor a person has looked at the flags of every kubelet."),
+                ),
+                optional(
+                    "outside_tested",
+                    words(
+                        "A target outside the range that a release of an add-on was tested with; hold if nothing is said.",
+                        &OUTSIDE_TESTED,
+                    ),
                 ),
                 optional("not_covered", words("What looks like an add-on and has no row.", &NOT_COVERED)),
                 optional(
@@ -383,6 +412,7 @@ mod tests {
             ("{accept_claims: [all]}", "policy.accept_claims[0]"),
             ("{newer_addon_than_matrix: pass}", "one of unknown, assume-highest"),
             ("{newer_k8s_than_row: pass}", "one of block, unknown"),
+            ("{outside_tested: pass}", "one of hold, note, block"),
             ("{patch_beyond_ceiling: true}", "expected a text"),
             ("{resume: note}", "no field of that name"),
             ("{deprecated_api_window_days: 0}", "from 1 to 365"),

@@ -17,8 +17,10 @@ pub struct VolumePlugin {
     pub csi_driver: Option<String>,
     /// The first minor where it is off unless a feature gate brings it back.
     pub off: Option<Minor>,
-    /// The first minor that does not have it.
-    pub removed: Minor,
+    /// The first minor that does not have it, if there is one.
+    pub removed: Option<Minor>,
+    /// The first minor whose kubeadm does not mount its drivers into kube-controller-manager.
+    pub unmounted: Option<Minor>,
     /// Where that is said.
     pub source: String,
 }
@@ -47,7 +49,13 @@ impl Section for VolumePlugins {
             optional("provisioner", text("That of StorageClasses which make them.", "kubernetes.io/rbd")),
             optional("csi_driver", text("The driver that has its volumes.", "pxd.portworx.com")),
             optional("off_by_default", minor("The first minor where a feature gate must bring it back.")),
-            required("removed", minor("The first minor that does not have it.")),
+            optional("removed", minor("The first minor that does not have it.")),
+            optional(
+                "unmounted",
+                minor(
+                    "The first minor whose kubeadm does not mount its drivers into kube-controller-manager.",
+                ),
+            ),
             required("source", source("The page that says so.")),
         ];
         list("Volume plugins that a minor no longer has.", object("One of them.", row))
@@ -61,15 +69,24 @@ fn volume_plugin(hand: &Hand<'_>) -> Option<VolumePlugin> {
     let provisioner = fields.optional_as("provisioner", text);
     let csi_driver = fields.optional_as("csi_driver", text);
     let off = fields.optional_as("off_by_default", minor);
-    let removed = fields.required("removed").and_then(|hand| minor(&hand));
+    let removed = fields.optional_as("removed", minor);
+    let unmounted = fields.optional_as("unmounted", minor);
     let source = fields.required("source").and_then(|hand| source(&hand));
+    let says_nothing = removed == Some(None) && unmounted == Some(None);
+    if says_nothing {
+        fields.hand().wrong("the field removed, or unmounted");
+    }
     fields.finish();
+    if says_nothing {
+        return None;
+    }
     Some(VolumePlugin {
         plugin: plugin?,
         provisioner: provisioner?,
         csi_driver: csi_driver?,
         off: off?,
         removed: removed?,
+        unmounted: unmounted?,
         source: source?,
     })
 }
@@ -82,7 +99,8 @@ mod tests {
     #[test]
     fn each_plugin_goes_with_its_minor() {
         let known = Matrix::built_in().volume_plugins.value;
-        let found: Vec<_> = known.0.iter().map(|it| (it.plugin.as_str(), it.removed.minor)).collect();
+        let goes = |it: &super::VolumePlugin| it.removed.or(it.unmounted).map_or(0, |minor| minor.minor);
+        let found: Vec<_> = known.0.iter().map(|it| (it.plugin.as_str(), goes(it))).collect();
         let expected = [
             ("scaleIO", 22),
             ("flocker", 25),
@@ -93,6 +111,7 @@ mod tests {
             ("rbd", 31),
             ("gitRepo", 36),
             ("portworxVolume", 36),
+            ("flexVolume", 36),
         ];
         assert_eq!(found, expected);
         let off: Vec<_> = known.0.iter().filter_map(|it| it.off).collect();

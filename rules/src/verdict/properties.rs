@@ -27,10 +27,11 @@ const HARMS: [(&str, Harm); 24] = [
     ("a kubelet of no version", |it| add_node(it, node("w-odd", Role::Worker, "latest"))),
     ("docker", |it| add_node(it, with_runtime("w-docker", "docker://20.10.1"))),
     ("an unknown runtime", |it| add_node(it, with_runtime("w-rkt", "rkt://1.30.0"))),
-    ("an old kernel", |it| {
-        let kernel_version = "4.4.0-210-generic".to_owned();
+    ("a kernel that says nothing", |it| {
+        let kernel_version = "generic".to_owned();
         add_node(it, Node { kernel_version, ..node("w-kernel", Role::Worker, "v1.36.1") });
     }),
+    ("a CRI-O of another minor", |it| add_node(it, with_runtime("w-crio", "cri-o://1.35.1"))),
     ("an old API server", |it| {
         it.snapshot.api_servers.value.iter_mut().for_each(|all| all.push(api_server("cp-2", "v1.34.1")))
     }),

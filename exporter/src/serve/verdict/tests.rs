@@ -15,7 +15,7 @@ struct Cluster {
 }
 
 const ROW: &str = "schema: 2\nas_of: \"2026-09-01\"\naddons:\n- {name: net, namespace: kube-system, kind: ds, \
-    resource: net-node, image_re: 'net/node:v(\\d+\\.\\d+\\.\\d+)', claim: tested, \
+    resource: net-node, image_re: 'net/node:v(\\d+\\.\\d+\\.\\d+)', claim: supported, \
     max_k8s: {\"1.0\": \"1.36\", \"1.2\": \"1.37\"}, source: \"https://example.com/net\"}\n";
 
 fn workload(namespace: &str, name: &str, image: &str) -> Workload {
@@ -27,7 +27,7 @@ fn workload(namespace: &str, name: &str, image: &str) -> Workload {
 }
 
 fn cluster() -> Cluster {
-    let now: Timestamp = "2026-11-22T03:04:05Z".parse().unwrap();
+    let now: Timestamp = "2026-12-01T03:04:05Z".parse().unwrap();
     let version = |text: &str| text.parse::<Version>().unwrap();
     let mut snapshot = Snapshot::unread();
     snapshot.packages = Source::read(crate::read::packages::of(&["1.36.1", "1.36.3", "1.37.0"]), now);
@@ -57,7 +57,7 @@ fn told_of<T>(cluster: &Cluster, targets: &[&str], detail: Detail, tell: impl Fn
 #[test]
 fn the_answer_and_the_next_step_come_first_and_what_passed_in_one_line() {
     let text = told(&["v1.37.0"], |report| report.text());
-    let head = "v1.37.0: UNKNOWN, exit code 3, judged 0 s ago at 2026-11-22T03:04:05Z\n  next: ";
+    let head = "v1.37.0: UNKNOWN, exit code 3, judged 0 s ago at 2026-12-01T03:04:05Z\n  next: ";
     assert!(text.starts_with(head), "{text}");
     let places = [
         "  unknown path: source_unreadable (1): ",

@@ -60,6 +60,9 @@ pub struct Detection {
     pub namespace: String,
     /// What it is usually called.
     pub resource: String,
+    /// Whether kubeadm upgrades it with the control plane. Then only its usual place is its own, and only the minor that
+    /// is asked for counts, not the one that runs.
+    pub of_kubeadm: bool,
     /// Reads the version from an image; nothing where images do not tell it.
     pub image: Option<ImagePattern>,
     /// The container to read; nothing for every one whose image is meant.
@@ -114,10 +117,29 @@ pub enum Agree {
 /// What else an add-on asks of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Requires {
-    /// The oldest branch of a kernel that it works on, such as 5.10.
-    pub kernel: Option<Minor>,
+    /// The kernels that it works on.
+    pub kernel: Kernel,
     /// The window holds for some operating systems only. Not checked: people are told.
     pub os_table: bool,
+}
+
+/// The kernels that releases of an add-on work on.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Kernel {
+    /// The oldest branch, such as 5.10.
+    pub oldest: Option<Minor>,
+    /// The first release that asks for it; nothing where all do.
+    pub since: Option<AddonVersion>,
+    /// What builds of distributions have in their names that are as good whatever their number, such as `.el8_10`.
+    pub like: Vec<String>,
+}
+
+impl Kernel {
+    /// The oldest branch that a release asks for.
+    #[must_use]
+    pub fn of(&self, version: AddonVersion) -> Option<Minor> {
+        self.oldest.filter(|_| self.since.is_none_or(|since| since <= version))
+    }
 }
 
 /// What raises the ceiling of an add-on.
@@ -154,9 +176,9 @@ pub struct Pin {
 
 impl Detection {
     /// How the repositories of its main images end, at the beginning of a part: what its witnesses say, and what its
-    /// pattern says plainly.
+    /// pattern says plainly. What kubeadm upgrades is known by its place, whoever else runs its image.
     pub(crate) fn ends(&self) -> impl Iterator<Item = &str> {
-        let of_pattern = self.image.as_ref().and_then(ImagePattern::end);
+        let of_pattern = self.image.as_ref().filter(|_| !self.of_kubeadm).and_then(ImagePattern::end);
         self.witnesses.images.iter().map(String::as_str).chain(of_pattern)
     }
 }

@@ -4,7 +4,7 @@ use jiff::civil::Date;
 
 use super::{
     Addon, AddonVersion, Addons, Agree, CeilingRaisedBy, Claim, Coverage, Detection, Floors, IfAbsent,
-    ImagePattern, Lifecycle, Pin, Reading, Requires, Support, VersionRange, Window, witnesses,
+    ImagePattern, Kernel, Lifecycle, Pin, Reading, Requires, Support, VersionRange, Window, witnesses,
 };
 use crate::inventory::{Workload, WorkloadKind};
 use crate::matrix::hand::{Fields, Hand};
@@ -24,6 +24,8 @@ pub(super) const IF_ABSENT: [(&str, IfAbsent); 3] = [
 pub(super) const AGREE: [(&str, Agree); 2] = [("any", Agree::Any), ("all", Agree::All)];
 pub(super) const RAISED_BY: [(&str, CeilingRaisedBy); 2] =
     [("release", CeilingRaisedBy::Release), ("docs", CeilingRaisedBy::Docs)];
+/// Whether kubeadm upgrades it.
+pub(super) const UPGRADED_BY: [(&str, bool); 2] = [("people", false), ("kubeadm", true)];
 /// Whether it is verified.
 pub(super) const VERIFIED: [(&str, bool); 2] = [("verified", true), ("unverified", false)];
 /// Whether it is retired.
@@ -126,6 +128,7 @@ fn detection(fields: &Fields<'_>) -> Option<Detection> {
     let kind = required(fields, "kind", |hand| hand.one_of(&KINDS));
     let namespace = required(fields, "namespace", text);
     let resource = required(fields, "resource", text);
+    let of_kubeadm = optional(fields, "upgraded_by", |hand| hand.one_of(&UPGRADED_BY));
     let image = required(fields, "image_re", image);
     let container = optional(fields, "container", text);
     let witnesses = optional(fields, "witnesses", witnesses::read);
@@ -144,6 +147,7 @@ fn detection(fields: &Fields<'_>) -> Option<Detection> {
         kind: kind?,
         namespace: namespace?,
         resource: resource?,
+        of_kubeadm: of_kubeadm?.unwrap_or(false),
         image,
         container: container?,
         witnesses: witnesses?.unwrap_or_default(),
@@ -318,14 +322,19 @@ fn window(hand: &Hand<'_>) -> Option<Window> {
 
 fn requires(hand: &Hand<'_>) -> Option<Requires> {
     let fields = hand.fields()?;
-    let kernel = optional(&fields, "kernel", |hand| {
+    let oldest = optional(&fields, "kernel", |hand| {
         hand.parsed("the oldest branch of a kernel, such as \">=5.10\"", |text| {
             Minor::parse(text.strip_prefix(">=")?)
         })
     });
+    let since = optional(&fields, "kernel_since", version);
+    let like = optional(&fields, "kernel_like", |hand| {
+        hand.list()?.iter().map(text).collect::<Vec<_>>().into_iter().collect::<Option<Vec<_>>>()
+    });
     let os_table = optional(&fields, "os_table", Hand::bool);
     fields.finish();
-    Some(Requires { kernel: kernel?, os_table: os_table?.unwrap_or(false) })
+    let kernel = Kernel { oldest: oldest?, since: since?, like: like?.unwrap_or_default() };
+    Some(Requires { kernel, os_table: os_table?.unwrap_or(false) })
 }
 
 fn lifecycle(hand: &Hand<'_>) -> Option<Lifecycle> {

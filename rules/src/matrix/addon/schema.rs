@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::read::{AGREE, IF_ABSENT, KINDS, LIFECYCLE, RAISED_BY, VERIFIED};
+use super::read::{AGREE, IF_ABSENT, KINDS, LIFECYCLE, RAISED_BY, UPGRADED_BY, VERIFIED};
 use super::{Claim, witnesses};
 use crate::inventory::Workload;
 use crate::matrix::schema::{
@@ -60,6 +60,13 @@ fn detection() -> Vec<Field> {
         required("kind", words("What it usually is: a Deployment, a DaemonSet or a StatefulSet.", &KINDS)),
         required("namespace", filled("Where it usually is.", "calico-system")),
         required("resource", filled("What it is usually called.", "calico-node")),
+        optional(
+            "upgraded_by",
+            words(
+                "Who upgrades it; people if nothing is said. What kubeadm upgrades with the control plane is only what is in its usual place, and has to fit only the minor that is asked for.",
+                &UPGRADED_BY,
+            ),
+        ),
         required(
             "image_re",
             text(
@@ -129,6 +136,17 @@ fn rest() -> Vec<Field> {
         "What else it asks of a cluster.",
         [
             optional("kernel", kernels("Kernels that it works on.")),
+            optional(
+                "kernel_since",
+                addon_release("The first release that asks for that; all do if nothing is said."),
+            ),
+            optional(
+                "kernel_like",
+                list(
+                    "What the names of kernels have that are as good whatever their number.",
+                    filled("A part of a kernel's release.", ".el8_10"),
+                ),
+            ),
             optional("os_table", truth("That the windows hold for some operating systems only.")),
         ],
     );

@@ -29,6 +29,16 @@ impl Claim {
         ("none", Self::None),
     ];
 
+    /// Whether it rules out what is outside its range. A range that was only tested, believed in or built for says nothing
+    /// of what lies beyond it; one that states nothing is taken at its word where somebody has written a bound all the same.
+    #[must_use]
+    pub fn binds(self) -> bool {
+        match self {
+            Self::Supported | Self::MinOnly | Self::None => true,
+            Self::Tested | Self::Expected | Self::ClientGo => false,
+        }
+    }
+
     /// The word, as in files.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -112,6 +122,13 @@ impl Fit {
     #[must_use]
     pub fn admits(&self, minor: Minor) -> bool {
         self.min.is_none_or(|min| min <= minor) && self.max.is_none_or(|max| minor <= max)
+    }
+
+    /// Whether a step from one minor to another leads no further away from what is known. To a range that was only tested a
+    /// step may lead from below: what runs already is not made worse by it.
+    #[must_use]
+    pub fn admits_step(&self, from: Minor, to: Minor) -> bool {
+        self.admits(to) && (self.admits(from) || !self.claim.binds())
     }
 }
 

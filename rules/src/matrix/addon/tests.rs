@@ -38,6 +38,7 @@ fn s13_s14_s30_every_mistake_of_a_row_is_told_with_its_field() {
         (r"'net:v(\d+\.\d+)'", r"'(?<=net:)v(\d+)'", "image_re", "look-around"),
         (r"'net:v(\d+\.\d+)'", "''", "addons[0]", "or a label in also_read"),
         ("kind: ds", "kind: pod", "kind", "one of deploy, ds, sts"),
+        ("claim", "upgraded_by: helm, claim", "upgraded_by", "one of people, kubeadm"),
         ("claim", "pinned: \"false\", claim", "pinned", "true or false"),
         ("claim", "pinned: true, claim", "pinned", "a pin with reason, by and until"),
         ("claim", "pin: {reason: x, by: y}, claim", "pin", "the field until"),

@@ -7,7 +7,7 @@ use crate::verdict::{Healthy, healthy};
 
 const ROWS: &str = "schema: 2\nas_of: \"2026-09-01\"\naddons:\n\
     - {name: net, namespace: kube-system, kind: ds, resource: net-node, image_re: 'net/node:v(\\d+\\.\\d+\\.\\d+)', \
-       claim: tested, max_k8s: {\"1.0\": \"1.35\"}, source: \"https://example.com/net\"}\n";
+       claim: supported, max_k8s: {\"1.0\": \"1.35\"}, source: \"https://example.com/net\"}\n";
 
 /// A cluster where a kubelet blocks, an add-on holds, and a version cannot be read.
 fn all_at_once() -> Healthy {

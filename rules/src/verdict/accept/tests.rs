@@ -39,7 +39,7 @@ fn what_is_accepted_becomes_a_note_and_the_rest_decides() {
         ("addons", vec![calico], vec![row("addons", "calico", Some(AddonRetired), "2099-12-31")], Hold, 1),
         ("addons", vec![calico], vec![any("Calico")], Hold, 1),
         ("addons", vec![calico], vec![any("")], Hold, 1),
-        ("addons", vec![calico], vec![row("kernel", "calico", None, "2099-12-31")], Hold, 1),
+        ("addons", vec![calico], vec![row("risks", "calico", None, "2099-12-31")], Hold, 1),
         ("addons", vec![calico], vec![row("addons", "calico", None, "2000-01-01")], Hold, 1),
         ("addons", vec![calico, unread], vec![any("calico")], Unknown, 1),
         ("addons", vec![unread], vec![any("calico")], Unknown, 1),
@@ -98,17 +98,19 @@ fn an_accept_that_means_nothing_is_noted_and_one_that_is_over_blocks() {
 }
 
 #[test]
-fn a_kernel_that_is_accepted_no_longer_blocks_and_is_still_told() {
+fn a_runtime_that_is_accepted_no_longer_blocks_and_is_still_told() {
     let mut cluster = super::super::healthy();
     let nodes = cluster.snapshot.nodes.value.as_mut().unwrap();
-    nodes[0].kernel_version = "4.4.0".to_owned();
+    nodes[0].container_runtime = "cri-o://1.36.1".to_owned();
     let name = nodes[0].name.0.clone();
-    assert_eq!(cluster.verdict("v1.36.3").verdict, Answer::Blocked);
-    cluster.matrix.accept.value.0 = vec![row("kernel", &name, Some(Reason::KernelUnsupported), "2099-12-31")];
-    let verdict = cluster.verdict("v1.36.3");
+    assert_eq!(cluster.verdict("v1.37.0").verdict, Answer::Blocked);
+    cluster.matrix.accept.value.0 =
+        vec![row("runtime", &name, Some(Reason::RuntimeNotRecommended), "2099-12-31")];
+    let verdict = cluster.verdict("v1.37.0");
     assert_eq!(verdict.verdict, Answer::Safe, "{verdict:#?}");
-    let kernel = verdict.checks.iter().find(|check| check.id == "kernel").unwrap();
-    assert!(kernel.notes[0].detail.ends_with("; accepted by ops until 2099-12-31: tested"), "{kernel:?}");
+    let runtime = verdict.checks.iter().find(|check| check.id == "runtime").unwrap();
+    let is_told = |note: &Finding| note.detail.ends_with("; accepted by ops until 2099-12-31: tested");
+    assert!(runtime.notes.iter().any(is_told), "{runtime:?}");
 }
 
 /// An accept of everything that a verdict finds, whether it may be accepted or not.

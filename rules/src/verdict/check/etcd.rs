@@ -1,8 +1,11 @@
 //! etcd is new enough for the etcd that the target brings.
 
-use super::{Facts, Outcome, unreadable_version};
+use super::{Facts, Outcome, unreadable_version, usable};
+use crate::matrix::Floor;
 use crate::reason::{Finding, Reason};
 use crate::snapshot::{ETCD, Role};
+use crate::verdict::Recognised;
+use crate::version::{Minor, Version};
 
 pub(super) fn check(facts: &Facts<'_>) -> Outcome {
     let target = match facts.version() {
@@ -16,7 +19,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Outcome {
         Err(finding) => return Outcome::unknown(finding),
     };
     let floor = floors.0.iter().filter(|floor| floor.from <= target).max_by_key(|floor| &floor.release);
-    let (mut blockers, mut unknowns) = (Vec::new(), Vec::new());
+    let (mut blockers, mut unknowns, mut recognised) = (Vec::new(), Vec::new(), Vec::new());
     let members: Vec<_> = pods.iter().filter(|pod| pod.component == ETCD).collect();
     if members.is_empty() {
         let detail = "no static pod of etcd is seen; look at the version of your own";
@@ -43,29 +46,56 @@ pub(super) fn check(facts: &Facts<'_>) -> Outcome {
             Err(written) => unknowns.push(unreadable_version(&name, written)),
             // The tag of the image has a number of its own behind the version, which is no pre-release.
             Ok(running) => {
-                blockers.extend(floor.filter(|floor| running.release() < floor.release).map(|floor| {
-                    let (release, source) = (&floor.release, &floor.source);
-                    let detail =
-                        format!("it runs {running}; for {target} it must be {release} first ({source})");
-                    Finding::new(Reason::EtcdTooOld, name, detail)
-                }))
+                let (detail, source) = match floor.filter(|floor| running.release() < floor.release) {
+                    None => (running.to_string(), String::new()),
+                    // An etcd of the same minor is no step that a patch would have to come before.
+                    Some(floor) if keeps_minor(facts, running) => {
+                        let detail =
+                            format!("{running}; etcd.local.imageTag in kubeadm-config keeps its minor");
+                        (detail, floor.source.clone())
+                    }
+                    Some(floor) => {
+                        let detail = too_old(running, floor, target);
+                        blockers.push(Finding::new(Reason::EtcdTooOld, name, detail));
+                        continue;
+                    }
+                };
+                recognised.push(Recognised { subject: name, detail, source });
             }
         }
     }
-    Outcome::judge(pods_read, vec![known], blockers, unknowns)
+    Outcome::judge(pods_read, vec![known], blockers, unknowns).recognising(recognised)
+}
+
+fn too_old(running: &Version, floor: &Floor, target: Minor) -> String {
+    let Floor { release, source, .. } = floor;
+    format!(
+        "it runs {running}; for {target} it must be {release} first, which kubeadm may not bring by itself ({source})"
+    )
+}
+
+/// Whether somebody has told kubeadm to bring an etcd of the minor that runs, whatever its own is.
+pub(super) fn keeps_minor(facts: &Facts<'_>, running: &Version) -> bool {
+    let Some(source) = &facts.case.inventory.kubeadm_config else { return false };
+    let age_seconds_max = facts.case.settings.state_age_seconds_max;
+    let config = usable("kubeadm_config", source, facts.case.now, age_seconds_max);
+    let tag = config.ok().and_then(Option::as_ref).and_then(|config| config.etcd_image_tag.as_ref());
+    tag.and_then(|tag| tag.parse().ok()).is_some_and(|kept: Version| kept.minor() == running.minor())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{Healthy, node, outcome, pod};
+    use super::super::tests::{Healthy, kubeadm_config, node, outcome, pod};
     use super::*;
+    use crate::inventory::KubeadmConfig;
     use crate::snapshot::Source;
     use crate::verdict::Status;
 
     #[test]
     fn an_etcd_that_loses_members_on_the_way_blocks() {
         for (etcd, target, status, reason) in [
-            ("v3.5.26-0", "v1.36.3", Status::Pass, None),
+            ("v3.5.32-0", "v1.36.3", Status::Pass, None),
+            ("v3.5.31-0", "v1.34.0", Status::Block, Some("etcd_too_old")),
             ("v3.6.6-0", "v1.36.3", Status::Pass, None),
             ("v3.6.8-0", "v1.37.0", Status::Block, Some("etcd_too_old")),
             ("v3.5.30-0", "v1.37.0", Status::Block, Some("etcd_too_old")),
@@ -81,6 +111,30 @@ mod tests {
             };
             assert_eq!(outcome(check, target, on), (status, reason.into_iter().collect()), "{etcd} {target}");
         }
+    }
+
+    /// The way out is one: with the tag of the release that is named kubeadm brings it, and with that of another of its minor
+    /// the step does not come at all.
+    #[test]
+    fn an_etcd_whose_minor_kubeadm_is_told_to_keep_is_not_in_the_way() {
+        for (tag, status) in [
+            (None, Status::Block),
+            (Some("3.6.8-0"), Status::Pass),
+            (Some("v3.6.11"), Status::Pass),
+            (Some("3.7.0-0"), Status::Block),
+            (Some("latest"), Status::Block),
+        ] {
+            let on = |cluster: &mut Healthy| {
+                let pods = cluster.snapshot.static_pods.value.as_mut().unwrap();
+                pods.retain(|pod| pod.component != "etcd");
+                pods.push(pod("etcd", "cp-1", "v3.6.8-0"));
+                let config = KubeadmConfig { etcd_image_tag: tag.map(str::to_owned), ..kubeadm_config() };
+                cluster.inventory.kubeadm_config = Some(Source::read(Some(config), cluster.now));
+            };
+            assert_eq!(outcome(check, "v1.37.0", on).0, status, "{tag:?}");
+        }
+        let remedy = Reason::EtcdTooOld.entry().remedy;
+        assert!(remedy.contains("etcd.local.imageTag"), "{remedy}");
     }
 
     #[test]

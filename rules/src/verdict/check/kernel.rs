@@ -1,5 +1,5 @@
-//! Each node's kernel is not older than every branch that kubeadm's own preflight knows. Of one between them kubeadm warns,
-//! as of that of Red Hat's release 9.
+//! Each node's kernel can be read, and is noted where kubeadm's own preflight does not know it: of any other kubeadm only
+//! warns, of those of Red Hat's releases 8 and 9 too, whose numbers are older than what is in them.
 
 use super::{Against, Facts, Outcome};
 use crate::matrix::Kernels;
@@ -21,9 +21,7 @@ fn against(node: &Node, kernels: &Kernels) -> Against {
             let newer = kernels.from.map(|from| format!("{from} and everything newer"));
             let accepted = accepted.chain(newer).collect::<Vec<_>>().join(", ");
             let detail = format!("it runs {runs}; kubeadm knows {accepted} ({})", kernels.source);
-            let found = about(Reason::KernelUnsupported, detail);
-            let is_older = kernels.branches.iter().chain(&kernels.from).all(|known| branch < *known);
-            if is_older { Against::Blocks(found) } else { Against::Note(found) }
+            Against::Note(about(Reason::KernelUnsupported, detail))
         }
         Some(_) => Against::Nothing,
     }
@@ -49,15 +47,15 @@ mod tests {
     use crate::verdict::Status;
 
     #[test]
-    fn what_is_older_than_every_branch_blocks_and_what_is_between_them_is_noted() {
+    fn what_kubeadm_only_warns_of_is_noted_and_what_cannot_be_read_is_unknown() {
         for (kernel, status, reason) in [
             ("5.15.0-91-generic", Status::Pass, None),
             ("5.4.0", Status::Pass, None),
             ("6.1.0-18-amd64", Status::Pass, None),
             ("7.0-rc1", Status::Pass, None),
-            ("4.19.0", Status::Block, Some("kernel_unsupported")),
-            ("3.10.0-1160.el7.x86_64", Status::Block, Some("kernel_unsupported")),
-            ("5.3.18", Status::Block, Some("kernel_unsupported")),
+            ("4.19.0", Status::Pass, None),
+            ("3.10.0-1160.el7.x86_64", Status::Pass, None),
+            ("5.3.18", Status::Pass, None),
             ("5.14.0-503.el9.x86_64", Status::Pass, None),
             ("", Status::Unknown, Some("kernel_unknown")),
             ("generic", Status::Unknown, Some("kernel_unknown")),
@@ -69,7 +67,7 @@ mod tests {
         }
         let on = |cluster: &mut Healthy| {
             cluster.snapshot.nodes.value.as_mut().unwrap()[1].kernel_version =
-                "5.14.0-503.el9.x86_64".to_owned();
+                "4.18.0-553.el8_10.x86_64".to_owned();
         };
         let mut cluster = healthy();
         on(&mut cluster);

@@ -44,6 +44,8 @@ const WITNESS_AGE_SECONDS_MAX: u64 = 300;
 const KUBELET_CONFIG_MAP: &str = "ConfigMap kube-system/kubelet-config";
 /// What kubeadm starts every kube-proxy from.
 const KUBE_PROXY_CONFIG_MAP: &str = "ConfigMap kube-system/kube-proxy";
+/// What kubeadm keeps of the cluster.
+const KUBEADM_CONFIG_MAP: &str = "ConfigMap kube-system/kubeadm-config";
 /// How many nodes are named in one note.
 const NAMED_MAX: usize = 5;
 /// How many notes a check of many things tells.

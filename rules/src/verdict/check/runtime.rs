@@ -25,7 +25,7 @@ fn against(node: &Node, target: Minor, runtimes: &Runtimes) -> Against {
             None => unread(),
         },
         "cri-o" => match self::release(release) {
-            Some(running) => cri_o(running.minor(), target, runtimes, about),
+            Some(running) => cri_o(running.minor(), node, target, runtimes, about),
             None => unread(),
         },
         "docker" => match &runtimes.docker_removed {
@@ -60,15 +60,15 @@ fn containerd(
             format!("nothing is known of containerd for {target}"),
         ));
     };
-    // A kubelet of the target's minor that runs with it has shown as much as a row could say.
-    let runs_already = node.kubelet_version.as_ref().is_ok_and(|kubelet| kubelet.minor() == target);
+    let runs_already = runs_already(node, target);
     let has = row.has(running);
     if has == Some(false) {
         let good: Vec<String> = row.releases.iter().map(ToString::to_string).collect();
         let (good, Recommended { kubernetes, source, .. }) = (good.join(" or "), row);
         let detail = format!("containerd {running}; recommended for {kubernetes} is {good} ({source})");
         let found = about(Reason::RuntimeNotRecommended, detail);
-        return if runs_already { Against::Note(found) } else { Against::Blocks(found) };
+        // What is recommended is what was tested most; what does not start is told above.
+        return Against::Note(found);
     }
     if has.is_none() {
         let detail = format!("containerd {running} is a pre-release of a branch of which nothing is known");
@@ -78,14 +78,23 @@ fn containerd(
     if is_own || runs_already {
         return Against::Nothing;
     }
+    if runtimes.are_floors_known(target) {
+        let detail = format!(
+            "containerd {running} is recommended for {}, nothing is for {target} yet ({})",
+            row.kubernetes, row.source
+        );
+        return Against::Note(about(Reason::RuntimeNotRecommended, detail));
+    }
     let detail =
         format!("containerd {running} is good for {}; nothing is known for {target}", row.kubernetes);
     Against::Unknown(about(Reason::RuntimeUnknown, detail))
 }
 
-/// Its minors are those of Kubernetes.
+/// Its minors are those of Kubernetes, and its project names no other pair. That the kubelet does not start nobody says
+/// either, so a person may accept it; and one that runs with it has shown that it does.
 fn cri_o(
     running: Minor,
+    node: &Node,
     target: Minor,
     runtimes: &Runtimes,
     about: impl Fn(Reason, String) -> Finding,
@@ -93,18 +102,27 @@ fn cri_o(
     let Some((behind_max, source)) = &runtimes.cri_o_behind_max else {
         return Against::Unknown(about(Reason::RuntimeUnknown, "nothing is known of CRI-O".to_owned()));
     };
-    match target.ahead_of(running) {
-        Some(ahead) if (0..=i64::from(*behind_max)).contains(&ahead) => Against::Nothing,
-        Some(ahead) if ahead > 0 => {
-            let detail =
-                format!("CRI-O {running} is more than {behind_max} minors behind {target} ({source})");
-            Against::Blocks(about(Reason::RuntimeTooOld, detail))
-        }
+    let ahead = target.ahead_of(running);
+    if ahead.is_some_and(|ahead| (0..=i64::from(*behind_max)).contains(&ahead)) {
+        return Against::Nothing;
+    }
+    let detail = format!("CRI-O {running}; its project pairs {target} with CRI-O {target} ({source})");
+    let found = about(Reason::RuntimeNotRecommended, detail);
+    if runs_already(node, target) {
+        return Against::Note(found);
+    }
+    match ahead {
+        Some(ahead) if ahead > 0 => Against::Blocks(found),
         Some(_) | None => {
             let detail = format!("CRI-O {running} is newer than {target}; nothing is known of such a pair");
             Against::Unknown(about(Reason::RuntimeUnknown, detail))
         }
     }
+}
+
+/// A kubelet of the target's minor that runs with a runtime has shown as much as a row could say.
+fn runs_already(node: &Node, target: Minor) -> bool {
+    node.kubelet_version.as_ref().is_ok_and(|kubelet| kubelet.minor() == target)
 }
 
 /// A release as a node writes it. What a distribution adds after `~` changes nothing.
@@ -114,7 +132,7 @@ fn release(text: &str) -> Option<Version> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{Healthy, outcome, version};
+    use super::super::tests::{Healthy, healthy, outcome, version};
     use super::*;
     use crate::snapshot::Source;
     use crate::verdict::Status;
@@ -134,17 +152,26 @@ mod tests {
             ("containerd://2.4.1", "v1.36.3", Status::Pass, None),
             ("containerd://2.1.9", "v1.36.3", Status::Pass, None),
             ("containerd://1.7.28~ds1", "v1.36.3", Status::Pass, None),
-            ("containerd://1.7.28~ds1", "v1.37.0", Status::Block, Some("runtime_not_recommended")),
+            // Recommended is not required: kubelets work on it up to 1.37, and what a later one needs is known.
+            ("containerd://1.7.28~ds1", "v1.37.0", Status::Pass, None),
+            ("containerd://1.6.39", "v1.37.0", Status::Pass, None),
+            ("containerd://1.5.18", "v1.37.0", Status::Block, Some("runtime_too_old")),
             ("containerd://1.7.28+azure", "v1.38.0", Status::Block, Some("runtime_too_old")),
-            ("containerd://2.2.0", "v1.37.0", Status::Unknown, Some("runtime_unknown")),
-            ("containerd://2.1.9", "v1.37.0", Status::Block, Some("runtime_not_recommended")),
+            ("containerd://2.2.0", "v1.37.0", Status::Pass, None),
+            ("containerd://2.1.9", "v1.37.0", Status::Pass, None),
+            ("containerd://2.2.0", "v1.38.0", Status::Pass, None),
+            ("containerd://2.2.0", "v1.39.0", Status::Unknown, Some("runtime_unknown")),
             ("containerd://unknown", "v1.36.3", Status::Unknown, Some("runtime_unknown")),
             ("", "v1.36.3", Status::Unknown, Some("runtime_unknown")),
             ("docker://20.10.7", "v1.36.3", Status::Block, Some("runtime_too_old")),
             ("cri-o://1.36.1", "v1.36.3", Status::Pass, None),
+            ("cri-o://1.37.2", "v1.37.0", Status::Pass, None),
+            ("cri-o://1.36.1", "v1.37.0", Status::Block, Some("runtime_not_recommended")),
+            ("cri-o://1.34.0", "v1.37.0", Status::Block, Some("runtime_not_recommended")),
+            ("cri-o://1.38.0", "v1.37.0", Status::Unknown, Some("runtime_unknown")),
+            // The kubelet of 1.36 runs with it.
             ("cri-o://1.34.0", "v1.36.3", Status::Pass, None),
-            ("cri-o://1.33.9", "v1.36.3", Status::Block, Some("runtime_too_old")),
-            ("cri-o://1.37.0", "v1.36.3", Status::Unknown, Some("runtime_unknown")),
+            ("cri-o://1.37.0", "v1.36.3", Status::Pass, None),
             ("other://1.0.0", "v1.36.3", Status::Unknown, Some("runtime_unknown")),
         ] {
             let expected = (status, reason.into_iter().collect());
@@ -157,7 +184,7 @@ mod tests {
         for (runtime, kubelet, status, reason) in [
             ("containerd://2.4.0-alpha.0", "v1.35.4", Status::Unknown, Some("runtime_unknown")),
             ("containerd://2.4.0", "v1.35.4", Status::Pass, None),
-            ("containerd://2.3.0-rc.1", "v1.35.4", Status::Block, Some("runtime_not_recommended")),
+            ("containerd://2.3.0-rc.1", "v1.35.4", Status::Pass, None),
             // A kubelet of that minor has shown that it works.
             ("containerd://2.4.0-alpha.0", "v1.36.1", Status::Pass, None),
         ] {
@@ -167,6 +194,22 @@ mod tests {
             };
             let expected = (status, reason.into_iter().collect());
             assert_eq!(outcome(check, "v1.36.3", change), expected, "{runtime} {kubelet}");
+        }
+    }
+
+    #[test]
+    fn what_is_only_recommended_is_noted() {
+        for (runtime, target, part) in [
+            ("containerd://2.1.9", "v1.36.3", "recommended for 1.36 is 2.3.0 or 2.2.0"),
+            ("containerd://2.3.0-rc.1", "v1.36.3", "recommended for 1.36"),
+            ("containerd://2.2.0", "v1.37.0", "nothing is for 1.37 yet"),
+            ("cri-o://1.34.0", "v1.36.3", "pairs 1.36 with CRI-O 1.36"),
+        ] {
+            let mut cluster = healthy();
+            on(runtime)(&mut cluster);
+            let notes = check(&Facts { target: target.parse(), case: &cluster.case() }).notes;
+            let is_told = |note: &Finding| note.detail.contains(part) && note.detail.contains("https://");
+            assert!(notes.len() == 1 && is_told(&notes[0]), "{runtime} {target}: {notes:?}");
         }
     }
 

@@ -1,7 +1,8 @@
 use super::*;
 use crate::api::{UpgradeRun, UpgradeRunSpec};
 use crate::inventory::{
-    ApiRequests, ApiWrites, Inventory, KubeletConfig, Namespace, RunningKubelet, ScrapedServer, WebhookCalls,
+    ApiRequests, ApiWrites, Inventory, KubeadmConfig, KubeletConfig, Namespace, RunningKubelet, ScrapedServer,
+    WebhookCalls,
 };
 use crate::matrix::Matrix;
 use crate::settings::Settings;
@@ -60,6 +61,11 @@ pub(in super::super) fn kubelet(node: &str) -> RunningKubelet {
     RunningKubelet { node: node.into(), config: Ok(config), cgroup_version: Some(2) }
 }
 
+/// What kubeadm keeps of a usual cluster.
+pub(in super::super) fn kubeadm_config() -> KubeadmConfig {
+    KubeadmConfig { api_version: "v1beta4".to_owned(), ..KubeadmConfig::default() }
+}
+
 /// A cluster with all that a verdict is made from.
 #[derive(Clone)]
 pub(crate) struct Healthy {
@@ -83,7 +89,7 @@ impl Healthy {
 
 /// One control-plane node and one worker at v1.36.1, v1.36.3 and v1.37.0 on offer; v1.36.3 is safe.
 pub(crate) fn healthy() -> Healthy {
-    let now: Timestamp = "2026-11-22T03:04:05Z".parse().unwrap();
+    let now: Timestamp = "2026-12-01T03:04:05Z".parse().unwrap();
     let snapshot = Snapshot {
         nodes: Source::read(
             vec![node("cp-1", Role::ControlPlane, "v1.36.1"), node("w-1", Role::Worker, "v1.36.1")],
@@ -111,6 +117,7 @@ pub(crate) fn healthy() -> Healthy {
         kubelets: Source::read(vec![kubelet("cp-1"), kubelet("w-1")], now),
         kubelet_config: Source::read(Some(KubeletConfig::default()), now),
         kube_proxy_config: Source::read(None, now),
+        kubeadm_config: Some(Source::read(Some(kubeadm_config()), now)),
         budgets: Source::read(Vec::new(), now),
         namespaces: Source::read(vec![namespace("kube-system")], now),
         webhooks: Source::read(Vec::new(), now),

@@ -3,16 +3,22 @@
 //! The API keeps the field of a removed plugin, so that nothing refuses it: a pod with such a volume waits for ever once
 //! its kubelet is the target's. Looked at are PersistentVolumes, StorageClasses and the templates of workloads; a bare
 //! pod, or one of a Job, has no template here. The oldest kubelet says what still works.
+//!
+//! FlexVolume stays, but the target's kubeadm may not mount its drivers into kube-controller-manager any more, which attaches
+//! volumes: not in the way where kubeadm is told to mount them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Facts, NOTES_MAX, Outcome};
+use super::{Facts, NOTES_MAX, Outcome, usable};
 use crate::inventory::{PersistentVolume, StorageClass, Workload};
 use crate::matrix::VolumePlugin;
 use crate::reason::{Finding, Reason};
-use crate::snapshot::Node;
+use crate::snapshot::{Node, Source};
 use crate::version::Minor;
 
+/// The flag by which kube-controller-manager is told where the drivers of FlexVolume are, and where they are if it is not.
+const DRIVERS_FLAG: &str = "flex-volume-plugin-dir";
+const DRIVERS_USUAL: &str = "/usr/libexec/kubernetes/kubelet-plugins/volume/exec";
 /// How many objects of one kind and plugin are named.
 const NAMED_MAX: usize = 5;
 
@@ -45,13 +51,17 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
         Outcome::unknown(Finding::new(Reason::NoNodes, "nodes", "no kubelet's version can be read"))
     })?;
     let used = Used { volumes, classes, workloads };
-    let (mut blockers, mut notes, mut going) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut unknowns, mut blockers, mut notes, mut going) = (unknowns, Vec::new(), Vec::new(), Vec::new());
     for plugin in &plugins.0 {
         let found = used.by(plugin);
         match fate(plugin, running, target, drivers) {
             Fate::Stays => {}
             Fate::Goes(how) => {
                 blockers.extend(found.into_iter().map(|users| goes(plugin, &users, &how)));
+                going.push(plugin.plugin.as_str());
+            }
+            Fate::IsUnmounted(minor) => {
+                unmounted(facts, plugin, minor, &found, &mut blockers, &mut unknowns);
                 going.push(plugin.plugin.as_str());
             }
             Fate::IsNoLoss(how) => notes.extend(found.into_iter().map(|users| goes(plugin, &users, &how))),
@@ -82,13 +92,19 @@ enum Fate {
     Stays,
     /// Its volumes are lost.
     Goes(String),
+    /// kubeadm from this minor on does not mount its drivers.
+    IsUnmounted(Minor),
     /// They are lost already, or somebody else has them.
     IsNoLoss(String),
 }
 
 fn fate(plugin: &VolumePlugin, running: Minor, target: Minor, drivers: &[String]) -> Fate {
-    let VolumePlugin { removed, off, csi_driver, .. } = plugin;
+    let VolumePlugin { removed, unmounted, off, csi_driver, .. } = plugin;
     let goes_at = |minor: Minor| running < minor && minor <= target;
+    let Some(removed) = removed else {
+        let unmounted = unmounted.filter(|minor| goes_at(*minor));
+        return unmounted.map_or(Fate::Stays, Fate::IsUnmounted);
+    };
     if running >= *removed {
         return Fate::IsNoLoss(format!("is gone since {removed}"));
     }
@@ -107,6 +123,52 @@ fn fate(plugin: &VolumePlugin, running: Minor, target: Minor, drivers: &[String]
         }
         Some(_) | None => Fate::Stays,
     }
+}
+
+/// Whether kube-controller-manager still has the drivers once the target's kubeadm has written its manifest.
+fn unmounted(
+    facts: &Facts<'_>,
+    plugin: &VolumePlugin,
+    from: Minor,
+    users: &[String],
+    blockers: &mut Vec<Finding>,
+    unknowns: &mut Vec<Finding>,
+) {
+    if users.is_empty() {
+        return;
+    }
+    let unread = Source::unread();
+    let source = facts.case.inventory.kubeadm_config.as_ref().unwrap_or(&unread);
+    let age_seconds_max = facts.case.settings.state_age_seconds_max;
+    let config = match usable("kubeadm_config", source, facts.case.now, age_seconds_max) {
+        Ok(Some(config)) => config,
+        // Whoever has made the cluster without kubeadm mounts what they like.
+        Ok(None) => return,
+        Err(finding) => return unknowns.push(finding),
+    };
+    let directories = drivers(facts);
+    let missing = directories.iter().find(|it| {
+        let has = |mount: &String| it.trim_end_matches('/') == mount.trim_end_matches('/');
+        !config.controller_manager_mounts.iter().any(has)
+    });
+    let Some(directory) = missing else { return };
+    blockers.extend(users.iter().map(|users| {
+        let detail = format!(
+            "of the volume plugin {}: kubeadm from {from} on does not mount {directory} into kube-controller-manager ({})",
+            plugin.plugin, plugin.source
+        );
+        Finding::new(Reason::FlexVolumeUnmounted, users, detail)
+    }));
+}
+
+/// Where each kube-controller-manager looks for drivers.
+fn drivers(facts: &Facts<'_>) -> BTreeSet<String> {
+    let pods = facts.case.snapshot.static_pods.value.iter().flatten();
+    let told = pods
+        .filter(|pod| pod.component == "kube-controller-manager")
+        .filter_map(|pod| pod.flags.as_ref().ok()?.get(DRIVERS_FLAG)?.last().cloned());
+    let told: BTreeSet<String> = told.collect();
+    if told.is_empty() { BTreeSet::from([DRIVERS_USUAL.to_owned()]) } else { told }
 }
 
 fn goes(plugin: &VolumePlugin, users: &str, how: &str) -> Finding {
@@ -146,12 +208,9 @@ fn named(kind: &str, names: impl Iterator<Item = String>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
-    use super::super::tests::{Healthy, healthy, version};
+    use super::super::tests::{Healthy, healthy, kubeadm_config, version};
     use super::*;
-    use crate::inventory::WorkloadKind;
-    use crate::snapshot::Source;
+    use crate::inventory::{KubeadmConfig, WorkloadKind};
     use crate::verdict::Status;
 
     fn volume(name: &str, plugin: &str) -> PersistentVolume {
@@ -224,6 +283,49 @@ mod tests {
             (status, notes),
             (Status::Pass, ["pods", "PersistentVolume pv"].map(str::to_owned).to_vec())
         );
+    }
+
+    /// kubeadm up to 1.35 mounts the drivers into kube-controller-manager by itself.
+    #[test]
+    fn drivers_that_kubeadm_no_longer_mounts_are_in_the_way_unless_it_is_told_to() {
+        let usual = "/usr/libexec/kubernetes/kubelet-plugins/volume/exec/";
+        let mounts = |path: &'static str, flag: Option<&'static str>| {
+            move |it: &mut Healthy| {
+                use_volume("flexVolume")(it);
+                let config =
+                    KubeadmConfig { controller_manager_mounts: [path.to_owned()].into(), ..kubeadm_config() };
+                it.inventory.kubeadm_config = Some(Source::read(Some(config), it.now));
+                let pods = it.snapshot.static_pods.value.iter_mut().flatten();
+                for pod in pods.filter(|pod| pod.component == "kube-controller-manager") {
+                    let flags = pod.flags.as_mut().unwrap();
+                    flags.extend(flag.map(|to| (DRIVERS_FLAG.to_owned(), vec![to.to_owned()])));
+                }
+            }
+        };
+        for (path, flag, status) in [
+            ("/etc/pki", None, Status::Block),
+            (usual, None, Status::Pass),
+            (usual, Some("/opt/flex"), Status::Block),
+            ("/opt/flex", Some("/opt/flex/"), Status::Pass),
+        ] {
+            assert_eq!(found("v1.35.4", "v1.36.0", mounts(path, flag)).0, status, "{path} {flag:?}");
+            assert_eq!(found("v1.36.1", "v1.37.0", mounts(path, flag)).0, Status::Pass, "{path} {flag:?}");
+        }
+        let config = |config: Option<Source<Option<KubeadmConfig>>>, plugin: &'static str| {
+            let with = |it: &mut Healthy| {
+                use_volume(plugin)(it);
+                it.inventory.kubeadm_config = config;
+            };
+            found("v1.35.4", "v1.36.0", with).0
+        };
+        let now = healthy().now;
+        assert_eq!(config(Some(Source::read(None, now)), "flexVolume"), Status::Pass, "not made by kubeadm");
+        assert_eq!(config(Some(Source::failed("forbidden")), "flexVolume"), Status::Unknown);
+        assert_eq!(config(None, "flexVolume"), Status::Unknown, "saved before it was read");
+        assert_eq!(config(None, "nfs"), Status::Pass);
+        // Only its owner knows whether a driver attaches volumes at all.
+        let accepts = |reason| crate::matrix::is_acceptable("volume_plugins", reason);
+        assert!(accepts(Reason::FlexVolumeUnmounted) && !accepts(Reason::VolumePluginGone));
     }
 
     #[test]

@@ -178,7 +178,8 @@ fn tag(
     };
     match pattern.version(&tagged)? {
         Some(version) => Ok(Some(version)),
-        None if is_mine => version_of_tag(tag),
+        // kubeadm takes a tag as it is, whatever stands behind a version.
+        None if is_mine && !detection.of_kubeadm => version_of_tag(tag),
         None => Ok(None),
     }
 }

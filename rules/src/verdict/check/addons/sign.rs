@@ -69,6 +69,9 @@ pub(super) const CHART: &str = "helm.sh/chart";
 impl<'a> Place<'a> {
     /// A workload, if anything tells that it is this add-on's.
     pub(super) fn of(detection: &Detection, workload: &'a Workload) -> Option<Self> {
+        if detection.of_kubeadm && !is_usual(detection, workload) {
+            return None;
+        }
         let signs = signs(detection, workload);
         (!signs.is_empty()).then_some(Self { workload, signs })
     }

@@ -33,7 +33,8 @@ pub fn way(target: &Version, case: &Case<'_>) -> Result<Way, Finding> {
     let today = case.now.to_zoned(TimeZone::UTC).date();
     let survey = Survey::of(addons, workloads);
     let (mut travellers, mut unknown) = (Vec::new(), Vec::new());
-    for (addon, places) in survey.rows(addons) {
+    // What kubeadm upgrades is in another release after each step.
+    for (addon, places) in survey.rows(addons).filter(|(addon, _)| !addon.detection.of_kubeadm) {
         match find(addon, places) {
             Found::Nowhere => {}
             Found::Unknown(finding) => unknown.push(finding),

@@ -5,6 +5,7 @@
 //!                    and etcd's flags                    │
 //!   kubelets     ──▶ /configz, where one may ask        ─┼─▶ gates, flags, plugins that go between the component's
 //!   kubelet-config, kube-proxy ▶ what kubeadm will write ┘   own minor and the target
+//!   kubeadm-config ▶ what the target's kubeadm must read     formats, and its own gates
 //! ```
 //!
 //! A component that runs in the target's minor has shown that it starts: within a minor nothing is taken away. For the
@@ -13,13 +14,14 @@
 //!
 //! Sources: <https://kubernetes.io/docs/reference/using-api/deprecation-policy/>, and the rows of `components`.
 
+mod kubeadm;
 mod kubelets;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
 
-use super::{Facts, Outcome, unreadable_version};
+use super::{Facts, Outcome, etcd, unreadable_version};
 use crate::matrix::{Components, GateFate, Hop};
 use crate::reason::{Finding, Reason};
 use crate::snapshot::{ApiServer, CONTROL_PLANE, ETCD, Node, Role, StaticPod};
@@ -63,6 +65,7 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
     let kubelets = kubelets::going(nodes, target, &mut found);
     if nodes.iter().any(|node| !snapshot.is_at(node, version)) {
         kubelets::written(facts, target, &mut found)?;
+        kubeadm::judge(facts, target, &mut found)?;
     }
     if !pods.is_empty() || !kubelets.is_empty() {
         let (table, known) = facts.known(&facts.case.matrix.components).map_err(Outcome::unknown)?;
@@ -145,6 +148,12 @@ fn command_line(
             return;
         }
     };
+    // An etcd that stays in its minor keeps its flags.
+    let stays =
+        pod.component == ETCD && pod.version.as_ref().is_ok_and(|running| etcd::keeps_minor(facts, running));
+    if stays {
+        return;
+    }
     for row in table.flags(&pod.component, hop) {
         let set = row.flags.iter().filter(|flag| flags.contains_key(*flag));
         found.blockers.extend(set.map(|flag| {

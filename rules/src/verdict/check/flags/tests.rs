@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::super::tests::{Healthy, healthy, node, outcome};
 use super::*;
-use crate::inventory::{KubeProxyConfig, KubeletConfig, KubeletUnread};
+use crate::inventory::{KubeProxyConfig, KubeadmConfig, KubeletConfig, KubeletUnread};
 use crate::snapshot::{Role, Source};
 use crate::verdict::Status;
 
@@ -257,6 +257,74 @@ fn what_kube_proxy_is_started_from_is_in_the_way_too() {
 }
 
 #[test]
+fn what_kubeadm_keeps_must_be_read_by_the_targets_kubeadm() {
+    let with = |format: &'static str, gate: &'static str| {
+        move |cluster: &mut Healthy| {
+            let feature_gates = BTreeMap::from([(gate.to_owned(), true)]);
+            let config =
+                KubeadmConfig { api_version: format.to_owned(), feature_gates, ..KubeadmConfig::default() };
+            cluster.inventory.kubeadm_config = Some(Source::read(Some(config), cluster.now));
+        }
+    };
+    let notes = |target: &str, change: &dyn Fn(&mut Healthy)| {
+        let mut cluster = healthy();
+        change(&mut cluster);
+        let checks = cluster.verdict(target).checks;
+        let flags = checks.into_iter().find(|check| check.id == "flags").unwrap();
+        flags.notes.iter().map(|note| note.reason.code()).collect::<Vec<_>>()
+    };
+    // An upgrade only warns of a gate that kubeadm does not know.
+    for (gate, target, noted) in [
+        ("NodeLocalCRISocket", "v1.37.0", true),
+        ("NodeLocalCRISocket", "v1.36.3", false),
+        ("ControlPlaneKubeletLocalMode", "v1.36.3", true),
+        ("RootlessControlPlane", "v1.37.0", false),
+    ] {
+        assert_eq!(outcome(check, target, with("v1beta4", gate)), PASS, "{gate} {target}");
+        let expected = if noted { vec!["kubeadm_gate_unknown"] } else { vec![] };
+        let told: Vec<_> = notes(target, &with("v1beta4", gate))
+            .into_iter()
+            .filter(|it| it.starts_with("kubeadm"))
+            .collect();
+        assert_eq!(told, expected, "{gate} {target}");
+    }
+    assert_eq!(outcome(check, "v1.37.0", with("v1beta3", "A")), block("kubeadm_config_unreadable"));
+    assert_eq!(outcome(check, "v1.36.3", with("v1beta3", "A")), PASS);
+    let unread: Change = |cluster| cluster.inventory.kubeadm_config = Some(Source::failed("forbidden"));
+    assert_eq!(outcome(check, "v1.36.3", unread), unknown("source_unreadable"));
+    // A cluster that kubeadm has not made, and one that was saved before this was read.
+    let not_its: Change = |cluster| cluster.inventory.kubeadm_config = Some(Source::read(None, cluster.now));
+    let saved: Change = |cluster| cluster.inventory.kubeadm_config = None;
+    for change in [not_its, saved] {
+        assert_eq!(outcome(check, "v1.37.0", change), PASS);
+    }
+}
+
+/// With the tag of another release of its minor kubeadm brings no etcd that lacks the flag.
+#[test]
+fn an_etcd_that_is_kept_in_its_minor_keeps_its_flags() {
+    let with = |tag: Option<&'static str>, flag: &'static str| {
+        move |cluster: &mut Healthy| {
+            set(cluster, "etcd", flag, "x");
+            let etcd_image_tag = tag.map(str::to_owned);
+            let config = KubeadmConfig {
+                api_version: "v1beta4".to_owned(),
+                etcd_image_tag,
+                ..KubeadmConfig::default()
+            };
+            cluster.inventory.kubeadm_config = Some(Source::read(Some(config), cluster.now));
+        }
+    };
+    for flag in ["experimental-corrupt-check-time", "discovery", "discovery-proxy"] {
+        assert_eq!(outcome(check, "v1.37.0", with(None, flag)), block("flag_removed"), "{flag}");
+        assert_eq!(outcome(check, "v1.37.0", with(Some("3.6.12-0"), flag)), PASS, "{flag}");
+        assert_eq!(outcome(check, "v1.37.0", with(Some("3.7.0-0"), flag)), block("flag_removed"), "{flag}");
+    }
+    // No etcd has ever had it, so nothing takes it away.
+    assert_eq!(outcome(check, "v1.37.0", with(None, "experimental-max-learners")), PASS);
+}
+
+#[test]
 fn an_api_that_goes_must_not_be_turned_on() {
     let config = |value: &'static str| {
         move |cluster: &mut Healthy| {
@@ -274,6 +342,8 @@ fn an_api_that_goes_must_not_be_turned_on() {
     for part in ["storage.k8s.io/v1beta1=false", "storage.k8s.io/v1beta1/volumeattributesclasses=true"] {
         assert_eq!(outcome(check, "v1.37.0", config(part)), block("flag_removed"), "{part}");
     }
+    // An alpha version that declares no removal, and is gone all the same.
+    assert_eq!(outcome(check, "v1.37.0", config("scheduling.k8s.io/v1alpha2=true")), block("flag_removed"));
     // Of the last some kinds stay for longer.
     for stays in ["api/all=true", "resource.k8s.io/v1=true", "resource.k8s.io/v1alpha3=true"] {
         assert_eq!(outcome(check, "v1.37.0", config(stays)), PASS, "{stays}");

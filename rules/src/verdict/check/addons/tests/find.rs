@@ -248,33 +248,30 @@ fn one_of_its_name_and_of_another_image_elsewhere_is_unknown() {
     assert_eq!(said, (Status::Unknown, vec!["addon_missing"]));
 }
 
-/// As their projects publish them, and two that people often do otherwise, with the answer from 1.35 to 1.36.
-const PUBLISHED: [(&str, &str, &str, &str); 9] = [
-    ("kube-system", "calico-node/calico-node", "docker.io/calico/node:v3.31.4", "addon_upgrade_needed"),
-    (
-        "kube-system",
-        "cilium/cilium-agent",
-        "quay.io/cilium/cilium:v1.18.2@sha256:ab",
-        "addon_waiting_unreleased",
-    ),
+/// As their projects publish them, and some that people often do otherwise, with what is told of each from 1.35 to 1.36.
+const PUBLISHED: [(&str, &str, &str, &str); 32] = [
+    ("kube-system", "calico-node/calico-node", "docker.io/calico/node:v3.31.4", "addon_untested"),
+    ("kube-system", "cilium/cilium-agent", "quay.io/cilium/cilium:v1.18.2@sha256:ab", "addon_untested"),
     (
         "ingress-nginx",
         "ingress-nginx-controller/controller",
         "registry.k8s.io/ingress-nginx/controller:v1.15.0@sha256:ab",
         "addon_retired",
     ),
-    ("argo", "argo-cd-argocd-server/server", "quay.io/argoproj/argocd:v3.4.5", "addon_upgrade_needed"),
+    ("argo", "argo-cd-argocd-server/server", "quay.io/argoproj/argocd:v3.4.5", "addon_untested"),
     (
         "istio-system",
         "istiod-canary/discovery",
         "docker.io/istio/pilot:1.29.1-distroless",
         "addon_upgrade_needed",
     ),
+    ("keda", "keda-operator/keda-operator", "ghcr.io/kedacore/keda:2.20.1", "addon_untested"),
+    ("velero", "velero/velero", "velero/velero:v1.17.2", "addon_no_ceiling"),
     (
         "kube-system",
         "kube-state-metrics/kube-state-metrics",
         "registry.k8s.io/kube-state-metrics/kube-state-metrics:v2.19.0",
-        "addon_upgrade_needed",
+        "addon_no_ceiling",
     ),
     (
         "karpenter",
@@ -282,11 +279,19 @@ const PUBLISHED: [(&str, &str, &str, &str); 9] = [
         "public.ecr.aws/karpenter/controller:1.6.3@sha256:ab",
         "addon_upgrade_needed",
     ),
+    // Azure's, which has numbers of its own.
+    (
+        "kube-system",
+        "karpenter/controller",
+        "mcr.microsoft.com/aks/karpenter/controller:1.6.3-aks",
+        "addon_version_unreadable",
+    ),
+    ("gpu-operator", "gpu-operator/gpu-operator", "nvcr.io/nvidia/gpu-operator:v26.7.0", "addon_condition"),
     (
         "metallb-system",
         "metallb-controller/controller",
         "quay.io/metallb/controller:v0.15.2",
-        "addon_claim_not_accepted",
+        "addon_no_ceiling",
     ),
     (
         "eso",
@@ -294,24 +299,198 @@ const PUBLISHED: [(&str, &str, &str, &str); 9] = [
         "ghcr.io/external-secrets/external-secrets:v2.12.0",
         "addon_newer_than_matrix",
     ),
+    ("kube-system", "coredns/coredns", "registry.k8s.io/coredns/coredns:v1.13.1", "addon_no_ceiling"),
+    (
+        "monitoring",
+        "prometheus-operator/prometheus-operator",
+        "quay.io/prometheus-operator/prometheus-operator:v0.93.0",
+        "addon_no_ceiling",
+    ),
+    // Its table ends at 1.32.
+    (
+        "dns",
+        "external-dns/external-dns",
+        "registry.k8s.io/external-dns/external-dns:v0.17.0",
+        "addon_upgrade_needed",
+    ),
+    (
+        "kube-flannel",
+        "kube-flannel-ds/kube-flannel",
+        "ghcr.io/flannel-io/flannel:v0.28.9",
+        "addon_no_ceiling",
+    ),
+    ("traefik", "traefik/traefik", "docker.io/traefik:v3.7.11", "addon_no_ceiling"),
+    (
+        "kube-system",
+        "ebs-csi-controller/ebs-plugin",
+        "public.ecr.aws/ebs-csi-driver/aws-ebs-csi-driver:v1.64.0",
+        "addon_no_ceiling",
+    ),
+    (
+        "kube-system",
+        "csi-azuredisk-controller/azuredisk",
+        "mcr.microsoft.com/oss/v2/kubernetes-csi/azuredisk-csi:v1.34.5",
+        "addon_no_ceiling",
+    ),
+    (
+        "kube-system",
+        "csi-nfs-controller/nfs",
+        "registry.k8s.io/sig-storage/nfsplugin:v4.13.4",
+        "addon_no_ceiling",
+    ),
+    (
+        "kube-system",
+        "csi-smb-controller/smb",
+        "registry.k8s.io/sig-storage/smbplugin:v1.20.3",
+        "addon_no_ceiling",
+    ),
+    // It follows the control plane.
+    (
+        "kube-system",
+        "cluster-autoscaler/cluster-autoscaler",
+        "registry.k8s.io/autoscaling/cluster-autoscaler:v1.35.0",
+        "addon_no_ceiling",
+    ),
+    (
+        "gatekeeper-system",
+        "gatekeeper-controller-manager/manager",
+        "openpolicyagent/gatekeeper:v3.23.0",
+        "addon_no_ceiling",
+    ),
+    ("rook-ceph", "rook-ceph-operator/rook-ceph-operator", "rook/ceph:v1.19.6", "addon_upgrade_needed"),
+    (
+        "linkerd",
+        "linkerd-destination/destination",
+        "cr.l5d.io/linkerd/controller:edge-26.6.3",
+        "addon_waiting_docs_lag",
+    ),
+    (
+        "linkerd",
+        "linkerd-destination/destination",
+        "cr.l5d.io/linkerd/controller:stable-2.14.10",
+        "addon_waiting_docs_lag",
+    ),
+    (
+        "gpu",
+        "gpu-node-feature-discovery-master/master",
+        "registry.k8s.io/nfd/node-feature-discovery:v0.18.3-minimal",
+        "addon_no_ceiling",
+    ),
+    (
+        "kube-system",
+        "sealed-secrets-controller/sealed-secrets-controller",
+        "docker.io/bitnami/sealed-secrets-controller:0.36.6",
+        "addon_no_ceiling",
+    ),
+    (
+        "kube-system",
+        "snapshot-controller/snapshot-controller",
+        "registry.k8s.io/sig-storage/snapshot-controller:v8.6.0",
+        "addon_no_ceiling",
+    ),
+    (
+        "kube-system",
+        "descheduler/descheduler",
+        "registry.k8s.io/descheduler/descheduler:v0.35.1",
+        "addon_untested",
+    ),
+    (
+        "envoy-gateway-system",
+        "envoy-gateway/envoy-gateway",
+        "docker.io/envoyproxy/gateway:v1.8.3",
+        "addon_upgrade_needed",
+    ),
 ];
 
 #[test]
 fn the_rows_that_are_built_in_find_what_their_projects_publish() {
     for (namespace, name, image, reason) in PUBLISHED {
         let (name, container) = name.split_once('/').unwrap();
-        let kind = if matches!(name, "calico-node" | "cilium") {
+        let kind = if matches!(name, "calico-node" | "cilium" | "kube-flannel-ds") {
             WorkloadKind::DaemonSet
         } else {
             WorkloadKind::Deployment
         };
         let mut workload = workload(kind, namespace, name, &[image]);
         container.clone_into(&mut workload.containers[0].name);
-        let change = |cluster: &mut Healthy| {
-            cluster.snapshot.api_servers.value = Some(vec![api_server("cp-1", "v1.35.4")]);
-            cluster.inventory.workloads.value = Some(vec![workload]);
-        };
-        let (_, found) = outcome(check, "v1.36.3", change);
-        assert_eq!(found, [reason], "{image}");
+        assert_eq!(told("v1.35.4", "v1.36.3", "6.1.0", vec![workload]), [reason], "{image}");
+    }
+}
+
+/// What is told by the built-in rows of what runs, from one minor to another on nodes with this kernel.
+fn told(running: &str, target: &str, kernel: &str, workloads: Vec<Workload>) -> Vec<&'static str> {
+    let mut cluster = healthy();
+    cluster.snapshot.api_servers.value = Some(vec![api_server("cp-1", running)]);
+    for node in cluster.snapshot.nodes.value.iter_mut().flatten() {
+        node.kernel_version = kernel.to_owned();
+    }
+    cluster.inventory.workloads.value = Some(workloads);
+    let check = cluster.verdict(target).checks.into_iter().find(|check| check.id == "addons").unwrap();
+    let all = check.findings.iter().chain(&check.notes);
+    all.filter(|it| it.reason != Reason::AddonPodsNotRead).map(|it| it.reason.code()).collect()
+}
+
+/// What the mended rows say of releases that were unknown, held or let through before.
+#[test]
+fn the_windows_of_built_in_rows_are_those_of_their_pages() {
+    let cilium = |tag: &str| {
+        workload(WorkloadKind::DaemonSet, "kube-system", "cilium", &[&format!("quay.io/cilium/cilium:{tag}")])
+    };
+    let calico = |tag: &str| {
+        workload(WorkloadKind::DaemonSet, "calico-system", "calico-node", &[&format!("calico/node:{tag}")])
+    };
+    let deploy = |namespace: &str, name: &str, image: &str| {
+        workload(WorkloadKind::Deployment, namespace, name, &[image])
+    };
+    let called = |container: &str, mut workload: Workload| {
+        container.clone_into(&mut workload.containers[0].name);
+        workload
+    };
+    let (cilium, calico) =
+        (|tag: &str| called("cilium-agent", cilium(tag)), |tag: &str| called("calico-node", calico(tag)));
+    let eso = |tag: &str| {
+        let image = format!("ghcr.io/external-secrets/external-secrets:{tag}");
+        deploy("external-secrets", "external-secrets", &image)
+    };
+    let longhorn = |tag: &str| {
+        let image = format!("longhornio/longhorn-manager:{tag}");
+        let manager = workload(WorkloadKind::DaemonSet, "longhorn-system", "longhorn-manager", &[&image]);
+        called("longhorn-manager", manager)
+    };
+    let kyverno = called(
+        "kyverno",
+        deploy("kyverno", "kyverno-admission-controller", "ghcr.io/kyverno/kyverno:v1.19.1"),
+    );
+    let istiod = called("discovery", deploy("istio-system", "istiod", "docker.io/istio/pilot:1.31.0"));
+    let argo = |tag: &str| deploy("argocd", "argocd-server", &format!("quay.io/argoproj/argocd:{tag}"));
+    let gpu =
+        called("gpu-operator", deploy("gpu-operator", "gpu-operator", "nvcr.io/nvidia/gpu-operator:v26.7.0"));
+    for (running, target, kernel, workload, expected) in [
+        ("v1.33.9", "v1.34.2", "6.1.0", cilium("v1.19.7"), vec![]),
+        ("v1.34.9", "v1.35.4", "6.1.0", cilium("v1.19.7"), vec![]),
+        ("v1.35.4", "v1.36.3", "6.1.0", cilium("v1.19.7"), vec!["addon_untested"]),
+        ("v1.35.4", "v1.36.3", "6.1.0", cilium("v1.20.1"), vec![]),
+        ("v1.33.9", "v1.34.2", "6.1.0", cilium("v1.18.14"), vec!["addon_untested"]),
+        ("v1.32.9", "v1.33.2", "5.4.0-150-generic", cilium("v1.18.14"), vec!["addon_kernel_too_old"; 2]),
+        ("v1.32.9", "v1.33.2", "4.18.0-553.el8_10.x86_64", cilium("v1.18.14"), vec![]),
+        ("v1.31.9", "v1.32.2", "5.4.0-150-generic", cilium("v1.17.6"), vec![]),
+        // Its page names distributions with older kernels than it asks for.
+        ("v1.35.4", "v1.36.3", "4.18.0-553.el8_10.x86_64", calico("v3.32.1"), vec![]),
+        ("v1.36.3", "v1.37.0", "6.1.0", calico("v3.33.0"), vec![]),
+        // Towards what was tested.
+        ("v1.33.9", "v1.34.2", "6.1.0", calico("v3.32.1"), vec!["addon_untested"]),
+        ("v1.35.4", "v1.36.3", "6.1.0", eso("v2.9.0"), vec!["addon_untested"]),
+        ("v1.36.3", "v1.37.0", "6.1.0", eso("v2.9.0"), vec!["addon_untested"]),
+        ("v1.34.9", "v1.35.4", "6.1.0", kyverno, vec![]),
+        ("v1.36.3", "v1.37.0", "6.1.0", istiod, vec![]),
+        ("v1.33.9", "v1.34.2", "6.1.0", longhorn("v1.13.0"), vec!["addon_needs_newer_kubernetes"]),
+        ("v1.34.9", "v1.35.4", "6.1.0", longhorn("v1.13.0"), vec!["addon_no_ceiling"]),
+        // Its older patches said 1.30.
+        ("v1.30.9", "v1.31.4", "6.1.0", argo("v3.1.16"), vec!["addon_untested"]),
+        ("v1.36.3", "v1.37.0", "6.1.0", argo("v3.6.1"), vec![]),
+        ("v1.32.9", "v1.33.4", "6.1.0", gpu, vec!["addon_condition"]),
+    ] {
+        let image = workload.containers[0].image.clone();
+        assert_eq!(told(running, target, kernel, vec![workload]), expected, "{image} {running} {target}");
     }
 }

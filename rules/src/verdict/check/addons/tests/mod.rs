@@ -8,13 +8,14 @@ use crate::snapshot::{Role, Source};
 use crate::verdict::{Check, Status};
 
 mod find;
+mod kubeadm;
 mod leftover;
 mod vanish;
 mod witnesses;
 
 const NET: &str = r#"{name: net, namespace: net-system, kind: ds, resource: net-node, image_re: 'net/node:v(\d+\.\d+(?:\.\d+)?)', source: "https://example.com/net""#;
-const WIDE: &str = r#"claim: tested, min_k8s: {"1.0": "1.30"}, max_k8s: {"1.0": "1.36", "1.1": "1.37"}"#;
-const STAYS: &str = r#"claim: tested, max_k8s: {"1.0": "1.36"}"#;
+const WIDE: &str = r#"claim: supported, min_k8s: {"1.0": "1.30"}, max_k8s: {"1.0": "1.36", "1.1": "1.37"}"#;
+const STAYS: &str = r#"claim: supported, max_k8s: {"1.0": "1.36"}"#;
 
 fn file(row: &str) -> String {
     format!("schema: 2\nas_of: \"2026-08-22\"\naddons:\n  - {NET}, {row}}}\n")
@@ -71,10 +72,13 @@ fn an_addon_inside_its_window_passes() {
 
 #[test]
 fn the_kernel_of_every_node_is_what_it_asks_for() {
-    let row = format!("{WIDE}, requires: {{kernel: \">=5.10\"}}");
+    let row =
+        format!("{WIDE}, requires: {{kernel: \">=5.10\", kernel_since: \"1.1\", kernel_like: [.el8_10]}}");
     for (kernel, target, expected) in [
         ("5.10.0-8-amd64", "v1.37.0", (Status::Pass, vec![])),
         ("6.1.0", "v1.37.0", (Status::Pass, vec![])),
+        ("4.18.0-553.el8_10.x86_64", "v1.37.0", (Status::Pass, vec![])),
+        ("4.18.0-477.el8_8.x86_64", "v1.37.0", (Status::Block, vec!["addon_kernel_too_old"])),
         ("5.4.0-150-generic", "v1.37.0", (Status::Block, vec!["addon_kernel_too_old"])),
         ("", "v1.37.0", (Status::Unknown, vec!["kernel_unknown"])),
         // A patch changes nothing of it.
@@ -93,6 +97,124 @@ fn the_kernel_of_every_node_is_what_it_asks_for() {
     assert_eq!(outcome(check, "v1.37.0", lost), (Status::Unknown, vec!["source_unreadable"]));
 }
 
+/// Before the release that asks for it first, no kernel is too old; and whoever is asked to upgrade the add-on, or to accept
+/// what nobody has tested, is told of the kernel at once.
+#[test]
+fn a_kernel_is_asked_for_by_the_releases_that_need_it_wherever_their_window_ends() {
+    let row = |claim: &str, since: &str| {
+        let wide = WIDE.replace("supported", claim);
+        format!("{wide}, requires: {{kernel: \">=5.10\", kernel_since: \"{since}\"}}")
+    };
+    for (claim, since, expected) in [
+        ("supported", "1.1", vec!["addon_upgrade_needed"]),
+        ("supported", "1.0", vec!["addon_kernel_too_old", "addon_upgrade_needed"]),
+        ("tested", "1.0", vec!["addon_kernel_too_old", "addon_untested"]),
+    ] {
+        let on = |cluster: &mut Healthy| {
+            set(cluster, &file(&row(claim, since)), vec![net("net/node:v1.0.0")]);
+            cluster.snapshot.nodes.value.as_mut().unwrap()[1].kernel_version = "5.4.0".to_owned();
+        };
+        assert_eq!(outcome(check, "v1.37.0", on).1, expected, "{claim} {since}");
+    }
+}
+
+/// What a row says of a release, by its claim, for a cluster that runs 1.36: status, findings and notes for 1.37.
+#[test]
+fn outside_what_was_tested_nothing_is_ruled_out_and_nothing_passes_unseen() {
+    use Status::{Block, Hold, Pass, Unknown};
+    let floor = r#"min_k8s: {"1.0": "1.37"}, max_k8s: {"1.0": "1.38"}"#;
+    let above = r#"min_k8s: {"1.0": "1.38"}, max_k8s: {"1.0": "1.38"}"#;
+    let ends = r#"max_k8s: {"1.0": "1.36"}"#;
+    let newer = r#"max_k8s: {"1.0": "1.36", "2.0": "1.37"}"#;
+    let retired = r#"max_k8s: {"1.0": "1.36"}, lifecycle: {status: retired, replacement: other}"#;
+    let pinned = r#"max_k8s: {"1.0": "1.36"}, pin: {reason: slow, by: ops, until: "2026-12-31"}"#;
+    let untested = "addon_untested";
+    for (claim, policy, bounds, status, finding, note) in [
+        // The target is inside: from below it is gone towards, and a vendor who supports nothing less is in the way.
+        ("tested", "hold", floor, Pass, "", untested),
+        ("client-go", "hold", floor, Pass, "", untested),
+        ("supported", "note", floor, Block, "addon_needs_newer_kubernetes", ""),
+        (
+            "min-only",
+            "note",
+            r#"min_k8s: {"1.0": "1.37"}, no_declared_ceiling: true"#,
+            Block,
+            "addon_needs_newer_kubernetes",
+            "",
+        ),
+        // The target is outside.
+        ("tested", "hold", above, Hold, untested, ""),
+        ("tested", "note", above, Pass, "", untested),
+        ("tested", "block", above, Block, untested, ""),
+        ("tested", "hold", ends, Hold, untested, ""),
+        ("tested", "note", ends, Pass, "", untested),
+        ("tested", "block", ends, Block, untested, ""),
+        ("client-go", "hold", ends, Hold, untested, ""),
+        ("supported", "note", ends, Hold, "addon_waiting_unreleased", ""),
+        ("tested", "hold", newer, Hold, untested, ""),
+        ("supported", "note", newer, Block, "addon_upgrade_needed", ""),
+        // Nobody will ever test a retired one with more: its way out is the replacement, whatever the policy.
+        ("tested", "hold", retired, Block, "addon_retired", ""),
+        ("tested", "note", retired, Block, "addon_retired", ""),
+        ("tested", "hold", pinned, Hold, "addon_pinned", ""),
+        ("tested", "note", pinned, Pass, "", untested),
+        // A claim that does not count lets nothing pass by being left.
+        ("expected", "note", ends, Unknown, "addon_claim_not_accepted", ""),
+        ("expected", "note", floor, Unknown, "addon_claim_not_accepted", ""),
+    ] {
+        let text =
+            format!("{}policy: {{outside_tested: {policy}}}\n", file(&format!("claim: {claim}, {bounds}")));
+        let found = checked("v1.37.0", &text, vec![net("net/node:v1.0.0")], |_| {});
+        let one = |code: &'static str| if code.is_empty() { vec![] } else { vec![code] };
+        let told = (found.status, reasons(&found.findings), reasons(&found.notes));
+        assert_eq!(told, (status, one(finding), one(note)), "{claim} {policy} {bounds}");
+    }
+}
+
+#[test]
+fn what_nobody_has_tested_names_the_release_that_somebody_has() {
+    let said = |row: &str, target: &str| {
+        let check = checked(target, &file(row), vec![net("net/node:v1.0.4")], |_| {});
+        check.findings.into_iter().chain(check.notes).map(|it| it.detail).collect::<Vec<_>>().join("; ")
+    };
+    let row = r#"claim: tested, min_k8s: {"1.0": "1.34"}, max_k8s: {"1.0": "1.36", "2.0": "1.37"}"#;
+    let newer = said(row, "v1.37.0");
+    assert!(
+        newer.contains(
+            "1.0.4 was tested with Kubernetes 1.34 to 1.36, 1.37 is asked for; upgrade it to >= 2.0.0"
+        ),
+        "{newer}"
+    );
+    let none = said(r#"claim: client-go, max_k8s: {"1.0": "1.36"}"#, "v1.37.0");
+    assert!(
+        none.contains("1.0.4 is built for Kubernetes up to 1.36, 1.37 is asked for; no known release"),
+        "{none}"
+    );
+    let towards = said(r#"claim: tested, min_k8s: {"1.0": "1.37"}, max_k8s: {"1.0": "1.37"}"#, "v1.37.0");
+    assert!(
+        towards.contains("was tested with Kubernetes 1.37, 1.36 runs and 1.37 is asked for: the step leads"),
+        "{towards}"
+    );
+    // A patch of what runs changes nothing of it.
+    let patch = said(r#"claim: tested, min_k8s: {"1.0": "1.37"}, max_k8s: {"1.0": "1.37"}"#, "v1.36.3");
+    assert!(patch.contains("the step leads no further away"), "{patch}");
+}
+
+/// What is untested is accepted by name and day, and by nothing else.
+#[test]
+fn a_person_accepts_what_nobody_has_tested_until_a_day() {
+    let row = file(r#"claim: tested, max_k8s: {"1.0": "1.36"}"#);
+    let accept = |until: &str| {
+        format!(
+            "{row}accept: [{{check: addons, subject: net, reason: addon_untested, why: tried, by: ops, until: \"{until}\"}}]\n"
+        )
+    };
+    for (until, status) in [("2026-12-01", Status::Pass), ("2026-11-30", Status::Hold)] {
+        let check = checked("v1.37.0", &accept(until), vec![net("net/node:v1.0.0")], |_| {});
+        assert_eq!(check.status, status, "{until}");
+    }
+}
+
 #[test]
 fn beyond_its_ceiling_it_blocks_where_a_release_fits_and_holds_where_none_does() {
     let check = checked("v1.37.0", &file(WIDE), vec![net("net/node:v1.0.4")], |_| {});
@@ -108,8 +230,7 @@ fn beyond_its_ceiling_it_blocks_where_a_release_fits_and_holds_where_none_does()
 
 #[test]
 fn a_release_that_fits_only_the_target_is_no_remedy() {
-    let row =
-        r#"claim: tested, min_k8s: {"1.0": "1.30", "2.0": "1.37"}, max_k8s: {"1.0": "1.36", "2.0": "1.38"}"#;
+    let row = r#"claim: supported, min_k8s: {"1.0": "1.30", "2.0": "1.37"}, max_k8s: {"1.0": "1.36", "2.0": "1.38"}"#;
     let check = checked("v1.37.0", &file(row), vec![net("net/node:v1.0.4")], |_| {});
     assert_eq!(reasons(&check.findings), ["addon_waiting_unreleased"]);
     assert!(check.findings[0].detail.contains("2.0.0 does but not 1.36"), "{}", check.findings[0]);
@@ -117,7 +238,7 @@ fn a_release_that_fits_only_the_target_is_no_remedy() {
 
 #[test]
 fn l02_patch_ceilings_are_read_at_full_precision() {
-    let row = r#"claim: tested, max_k8s: {"1.18.0": "1.36", "1.18.2": "1.37"}"#;
+    let row = r#"claim: supported, max_k8s: {"1.18.0": "1.36", "1.18.2": "1.37"}"#;
     assert_eq!(said("v1.37.0", row, vec![net("net/node:v1.18.4")]), (Status::Pass, vec![]));
     assert_eq!(said("v1.37.0", row, vec![net("net/node:v1.18.1")]).0, Status::Block);
 }
@@ -125,8 +246,8 @@ fn l02_patch_ceilings_are_read_at_full_precision() {
 #[test]
 fn s33_a_newer_patch_of_the_same_minor_is_a_remedy() {
     for row in [
-        r#"claim: tested, max_k8s: {"1.18.0": "1.36", "1.18.2": "1.37"}"#,
-        r#"claim: tested, max_k8s: {"1.18": "1.36"}, windows: [{version: ">=1.18.2 <1.19", max_k8s: "1.37"}]"#,
+        r#"claim: supported, max_k8s: {"1.18.0": "1.36", "1.18.2": "1.37"}"#,
+        r#"claim: supported, max_k8s: {"1.18": "1.36"}, windows: [{version: ">=1.18.2 <1.19", max_k8s: "1.37"}]"#,
     ] {
         let check = checked("v1.37.0", &file(row), vec![net("net/node:v1.18.0")], |_| {});
         assert_eq!((check.status, reasons(&check.findings)), (Status::Block, vec!["addon_upgrade_needed"]));
@@ -177,7 +298,7 @@ fn an_addon_older_than_every_row_is_unknown_where_no_release_fits() {
 
 #[test]
 fn s19_below_its_floor_it_blocks_at_the_running_minor_and_at_the_target() {
-    let row = r#"claim: tested, min_k8s: {"1.0": "1.30", "2.0": "1.37", "3.0": "1.38"}, max_k8s: {"1.0": "1.37", "2.0": "1.39"}"#;
+    let row = r#"claim: supported, min_k8s: {"1.0": "1.30", "2.0": "1.37", "3.0": "1.38"}, max_k8s: {"1.0": "1.37", "2.0": "1.39"}"#;
     for (target, version) in [("v1.37.0", "2.0.0"), ("v1.36.3", "2.0.0"), ("v1.37.0", "3.0.0")] {
         let check = checked(target, &file(row), vec![net(&format!("net/node:v{version}"))], |_| {});
         assert_eq!(
@@ -204,14 +325,14 @@ fn s27_stale_rows_are_unknown_and_retired_ones_never_grow_stale() {
 fn s31_a_pin_holds_until_it_expires() {
     let pinned = |until: &str| format!("{STAYS}, pin: {{reason: slow, by: ops, until: \"{until}\"}}");
     let held = vec![net("net/node:v1.0.0")];
-    assert_eq!(said("v1.37.0", &pinned("2026-11-22"), held.clone()), (Status::Hold, vec!["addon_pinned"]));
-    assert_eq!(said("v1.37.0", &pinned("2026-11-21"), held), (Status::Block, vec!["addon_pin_expired"]));
-    let fits = format!("{WIDE}, pin: {{reason: slow, by: ops, until: \"2026-11-22\"}}");
+    assert_eq!(said("v1.37.0", &pinned("2026-12-01"), held.clone()), (Status::Hold, vec!["addon_pinned"]));
+    assert_eq!(said("v1.37.0", &pinned("2026-11-30"), held), (Status::Block, vec!["addon_pin_expired"]));
+    let fits = format!("{WIDE}, pin: {{reason: slow, by: ops, until: \"2026-12-01\"}}");
     assert_eq!(said("v1.37.0", &fits, vec![net("net/node:v1.1.0")]), (Status::Pass, vec![]));
     let newer = checked("v1.37.0", &file(&fits), vec![net("net/node:v1.0.0")], |_| {});
     assert_eq!(reasons(&newer.findings), ["addon_pinned"]);
     assert!(
-        newer.findings[0].detail.contains("ops pinned it until 2026-11-22: slow; upgrade it to >= 1.1.0")
+        newer.findings[0].detail.contains("ops pinned it until 2026-12-01: slow; upgrade it to >= 1.1.0")
     );
 }
 
@@ -221,6 +342,8 @@ fn s32_a_retired_addon_blocks_beyond_its_ceiling_and_is_noted_inside() {
     let check = checked("v1.37.0", &file(&row(STAYS)), vec![net("net/node:v1.0.0")], |_| {});
     assert_eq!((check.status, reasons(&check.findings)), (Status::Block, vec!["addon_retired"]));
     assert!(check.findings[0].detail.contains("replace it by other"));
+    let newer = checked("v1.37.0", &file(&row(WIDE)), vec![net("net/node:v1.0.0")], |_| {});
+    assert!(newer.findings[0].detail.contains("upgrade it to >= 1.1.0, and replace it by other"));
     let inside = checked("v1.37.0", &file(&row(WIDE)), vec![net("net/node:v1.1.0")], |_| {});
     assert_eq!((inside.status, reasons(&inside.notes)), (Status::Pass, vec!["addon_retired"]));
 }
@@ -228,7 +351,7 @@ fn s32_a_retired_addon_blocks_beyond_its_ceiling_and_is_noted_inside() {
 #[test]
 fn l03_what_runs_beyond_its_ceiling_already_is_noted_only_where_the_policy_says_so() {
     let text = |policy: &str| {
-        format!("{}policy: {{{policy}}}\n", file(r#"claim: tested, max_k8s: {"1.0": "1.35"}"#))
+        format!("{}policy: {{{policy}}}\n", file(r#"claim: supported, max_k8s: {"1.0": "1.35"}"#))
     };
     let beyond = || vec![net("net/node:v1.0.0")];
     let patch = checked("v1.36.3", &text(""), beyond(), |_| {});
@@ -269,13 +392,13 @@ fn only_an_accepted_claim_lets_an_addon_pass() {
         ("expected", Status::Unknown),
         ("none", Status::Unknown),
     ] {
-        let row = WIDE.replace("tested", claim);
+        let row = WIDE.replace("supported", claim);
         assert_eq!(said("v1.37.0", &row, vec![net("net/node:v1.1.0")]).0, status, "{claim}");
     }
     let open = r#"claim: min-only, min_k8s: {"1.0": "1.30"}, no_declared_ceiling: true"#;
     let check = checked("v1.37.0", &file(open), vec![net("net/node:v1.0.0")], |_| {});
     assert_eq!((check.status, reasons(&check.notes)), (Status::Pass, vec!["addon_no_ceiling"]));
-    let text = format!("{}policy: {{accept_claims: [tested]}}\n", file(open));
+    let text = format!("{}policy: {{accept_claims: [supported]}}\n", file(open));
     let refused = checked("v1.37.0", &text, vec![net("net/node:v1.0.0")], |_| {});
     assert_eq!(reasons(&refused.findings), ["addon_claim_not_accepted"]);
 }
@@ -319,8 +442,7 @@ fn without_workloads_or_api_servers_it_is_unknown() {
 
 #[test]
 fn the_way_leads_every_addon_along_and_names_what_it_cannot_judge() {
-    let rows =
-        r#"claim: tested, min_k8s: {"1.0": "1.30", "1.1": "1.36"}, max_k8s: {"1.0": "1.36", "1.1": "1.38"}"#;
+    let rows = r#"claim: supported, min_k8s: {"1.0": "1.30", "1.1": "1.36"}, max_k8s: {"1.0": "1.36", "1.1": "1.38"}"#;
     let mut cluster = healthy();
     let stale = NET.replace("name: net,", "name: old,").replace("net-node", "old");
     let text = format!("{}  - {stale}, {rows}, as_of: \"2026-01-01\"}}\n", file(rows));

@@ -1,0 +1,39 @@
+//! What kubeadm keeps of the cluster: the target's kubeadm must read it.
+
+use super::super::{Facts, KUBEADM_CONFIG_MAP, Outcome, usable};
+use super::Found;
+use crate::reason::{Finding, Reason};
+use crate::verdict::Evidence;
+use crate::version::Minor;
+
+/// Whatever has gone by the target is told, however long ago: no kubeadm has read it yet that does not know it.
+pub(super) fn judge(facts: &Facts<'_>, target: Minor, found: &mut Found) -> Result<(), Outcome> {
+    let Some(source) = &facts.case.inventory.kubeadm_config else { return Ok(()) };
+    let now = facts.case.now;
+    let config = match usable("kubeadm_config", source, now, facts.case.settings.state_age_seconds_max) {
+        Ok(config) => config,
+        Err(finding) => {
+            found.unknown(finding);
+            return Ok(());
+        }
+    };
+    let age_seconds = source.age_seconds(now).unwrap_or_default();
+    found.evidence.push(Evidence {
+        source: "kubeadm_config",
+        count: usize::from(config.is_some()),
+        age_seconds,
+    });
+    let Some(config) = config else { return Ok(()) };
+    let (table, _known) = facts.known(&facts.case.matrix.components).map_err(Outcome::unknown)?;
+    let format = table.kubeadm_formats.iter().find(|row| row.name == config.api_version);
+    if let Some(row) = format.filter(|row| row.removed <= target) {
+        let detail = format!("its format {} is gone in {} ({})", row.name, row.removed, row.source);
+        found.blockers.push(Finding::new(Reason::KubeadmConfigUnreadable, KUBEADM_CONFIG_MAP, detail));
+    }
+    let gone = table.kubeadm_gates.iter().filter(|row| row.removed <= target);
+    for row in gone.filter(|row| config.feature_gates.contains_key(&row.name)) {
+        let detail = format!("{} is set; the gate is gone in {} ({})", row.name, row.removed, row.source);
+        found.notes.push(Finding::new(Reason::KubeadmGateUnknown, KUBEADM_CONFIG_MAP, detail));
+    }
+    Ok(())
+}
