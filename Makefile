@@ -19,7 +19,7 @@ ON_BOTH = gate:: gate_live:: rules:: webhook:: dashboard:: upgrade::
 NEWER = target/parts/prometheus-3
 CACHE = $(or $(LOCKKEEPER_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/lockkeeper)
 
-.PHONY: help setup build test e2e e2e-ha lint bench sandbox gate-close gate-open clean-cache
+.PHONY: help setup build test e2e e2e-ha lint bench facts sandbox gate-close gate-open clean-cache
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,10 @@ bench: setup ## Measure a verdict on a large cluster, and beside the first gate 
 	cargo bench --locked --package lockkeeper-rules --bench verdict
 	cargo build --locked --release --package lockkeeper-exporter --package lockkeeper-tests --bins
 	cargo run --locked --release --quiet --package lockkeeper-tests --bin compare -- $(SEED)
+
+facts: ## Compare rules/data with the sources of Kubernetes, and list what else is how old (VERSIONS=v1.37.2, WRITE=1)
+	@python3 -B rules/data/test_facts.py --quiet
+	@python3 -B rules/data/facts.py $(if $(WRITE),--write) $(VERSIONS)
 
 # What only tests run would double the time of a cold start.
 sandbox bench: VERSIONS ?= v1.36.1 v1.36.3

@@ -20,6 +20,7 @@ pub struct GeneratedFile {
 pub fn files() -> Vec<GeneratedFile> {
     let settings = Settings::default();
     let groups = alert::groups(&settings);
+    let facts = matrix::bundle();
     vec![
         GeneratedFile { name: "alerts.yaml", text: alert::to_yaml(&groups) },
         GeneratedFile {
@@ -32,5 +33,11 @@ pub fn files() -> Vec<GeneratedFile> {
             text: route::to_yaml(&RouteOptions::default(), &settings),
         },
         GeneratedFile { name: "matrix.schema.json", text: matrix::json_schema() },
+        // As `sha256sum --check` reads it.
+        GeneratedFile {
+            name: "facts.yaml.sha256",
+            text: format!("{}  facts.yaml\n", matrix::Digest::of(&facts)),
+        },
+        GeneratedFile { name: "facts.yaml", text: facts },
     ]
 }

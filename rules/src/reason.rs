@@ -86,6 +86,7 @@ pub enum Reason {
     VerdictStale,
     MatrixStale,
     MatrixRefused,
+    MatrixOlder,
     AcceptExpired,
     AcceptUnused,
     RuntimeTooOld,
@@ -873,6 +874,11 @@ impl Reason {
                 "the files of facts about versions were changed and have mistakes, so others than are wanted are in force",
                 "mend the files; `lockkeeper-exporter matrix check FILE` lists every mistake",
             ),
+            Self::MatrixOlder => entry(
+                "matrix_older",
+                "a file of facts about versions has taken the place of newer facts, and says something else",
+                "take it out of your file, or look at its source again and set as_of to that day",
+            ),
             Self::AcceptExpired => entry(
                 "accept_expired",
                 "the last day of what a person accepted is over",
@@ -1329,6 +1335,7 @@ impl Reason {
         Self::VerdictStale,
         Self::MatrixStale,
         Self::MatrixRefused,
+        Self::MatrixOlder,
         Self::AcceptExpired,
         Self::AcceptUnused,
         Self::RuntimeTooOld,

@@ -2,12 +2,14 @@
 
 use lockkeeper_rules::generated::files;
 
-const WRITTEN: [(&str, &str); 5] = [
+const WRITTEN: [(&str, &str); 7] = [
     ("alerts.yaml", include_str!("../generated/alerts.yaml")),
     ("prometheus-rule.yaml", include_str!("../generated/prometheus-rule.yaml")),
     ("crd-upgraderun.yaml", include_str!("../generated/crd-upgraderun.yaml")),
     ("alertmanager.yaml", include_str!("../generated/alertmanager.yaml")),
     ("matrix.schema.json", include_str!("../generated/matrix.schema.json")),
+    ("facts.yaml.sha256", include_str!("../generated/facts.yaml.sha256")),
+    ("facts.yaml", include_str!("../generated/facts.yaml")),
 ];
 
 #[test]

@@ -143,6 +143,19 @@ fn wrong_values(desk: &Desk) -> Vec<(&'static [&'static str], &'static str, Valu
             json!({"files": ["/nowhere/file", desk.path("facts.yaml")]}),
             ["/nowhere/file:1:1: the file: found nothing that can be read", "facts.yaml:2:8: as_of: found"],
         ),
+        (
+            &BOTH,
+            "/matrix",
+            json!({"files": [{"path": desk.path("known_hosts"), "sha256": "0".repeat(64)}]}),
+            // What is found is the digest of nothing.
+            ["its sha256: found e3b0c44298fc1c14", "expected 0000000000000000"],
+        ),
+        (
+            &BOTH,
+            "/matrix",
+            json!({"files": [{"path": desk.path("facts.yaml"), "sha256": "e3b0c442"}]}),
+            ["matrix.files[0]", "a sha256 of 64 hexadecimal digits"],
+        ),
         (&ACTUATOR, "/webhook/tokenFile", nowhere(), ["webhook.tokenFile", "check path and rights"]),
         (
             &ACTUATOR,

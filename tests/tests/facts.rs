@@ -13,14 +13,14 @@ const RELOAD_SECONDS_MAX: u64 = 12;
 const GOOD: &str = "schema: 2\nas_of: \"2026-07-24\"\npolicy: {not_covered: warn}\n";
 const BAD: &str = "schema: 2\nas_of: \"2026-07-24\"\nruntime: {}\n";
 
-/// The built-in facts about runtimes, and beside them a floor that no node's runtime reaches.
+/// The built-in facts about runtimes, as of their day, and beside them a floor that no node's runtime reaches.
 fn blocking() -> String {
     let built_in = include_str!("../../rules/data/nodes.yaml");
     let mut facts: Value = serde_yaml::from_str(built_in).unwrap();
     let mut runtimes = facts["runtimes"].take();
     let floor = json!({"from": "1.30", "release": "99.0.0", "source": "https://example.com/a-page"});
     runtimes["containerd"]["hard"].as_array_mut().unwrap().push(floor);
-    format!("{GOOD}runtimes: {runtimes}\n")
+    format!("schema: 2\nas_of: {}\nruntimes: {runtimes}\n", facts["as_of"])
 }
 
 /// A folder in which a file is a link into `..data`, which is a link to a folder of its own for each change.

@@ -217,6 +217,8 @@ fn every_mistake_in_a_matrix_is_listed_with_its_place() {
     for place in ["-:1:9: schema: ", "-:2:8: as_of: ", "-:3:10: release: "] {
         ends(&bad, 3, "", place);
     }
+    let bundle = run(&["matrix", "bundle"], "");
+    assert_eq!(bundle.stdout, include_str!("../../rules/generated/facts.yaml"));
     let asked = run(&["verdict", "v1.36.3", "--matrix=-"], "schema: 3\n");
     ends(&asked, 3, "", "-:1:9: schema: ");
 }

@@ -1,20 +1,23 @@
-//! Files of facts about versions: which kind they are, and what is wrong with them.
+//! Files of facts about versions: which kind they are, what is wrong with them, and the built-in ones as one file.
 
 use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use lockkeeper_rules::matrix::{FILE_BYTES_MAX, Matrix, has_schema};
+use lockkeeper_rules::matrix::{Digest, FILE_BYTES_MAX, Matrix, bundle, has_schema};
 use lockkeeper_rules::seed::MATRIX_BYTES_MAX;
 
 use super::verdict::unknown;
 use super::{Failure, input, print};
 use crate::exit::Exit;
+use crate::read::matrix::MatrixFile;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum MatrixCommand {
     /// Lists every mistake of every file with its line and column: exit code 0 none, 3 some.
     Check(CheckArgs),
+    /// Prints the built-in facts as one file, which a program that was built earlier can take by matrix.files.
+    Bundle(BundleArgs),
 }
 
 #[derive(Debug, Args)]
@@ -22,6 +25,13 @@ pub(super) struct CheckArgs {
     /// The files; - is standard input.
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BundleArgs {
+    /// Where the facts go; then their sha256 is printed, as matrix.files pins a file. To standard output without it.
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
 }
 
 /// What the files given with --matrix ask for.
@@ -34,16 +44,33 @@ pub(super) enum Asked {
 }
 
 pub(super) fn run(command: MatrixCommand) -> Result<Exit, Failure> {
-    let MatrixCommand::Check(CheckArgs { files }) = command;
+    match command {
+        MatrixCommand::Check(args) => check(&args.files),
+        MatrixCommand::Bundle(args) => write_bundle(args.output.as_deref()),
+    }
+}
+
+fn write_bundle(output: Option<&Path>) -> Result<Exit, Failure> {
+    let text = bundle();
+    let Some(path) = output else { return print(&text) };
+    let failed = |error: std::io::Error| {
+        input(anyhow::Error::new(error).context(format!("cannot write {}; check --output", path.display())))
+    };
+    std::fs::write(path, &text).map_err(failed)?;
+    print(&format!("{}  {}", Digest::of(&text), path.display()))
+}
+
+fn check(files: &[PathBuf]) -> Result<Exit, Failure> {
     let texts = files.iter().map(|path| text(path)).collect::<Result<Vec<_>, _>>()?;
-    load(&texts)?;
-    let lines: Vec<String> = texts.iter().map(|(name, _text)| format!("{name}: good")).collect();
+    let matrix = load(&texts)?;
+    let good = texts.iter().map(|(name, _text)| format!("{name}: good"));
+    let lines: Vec<String> = good.chain(matrix.older.iter().map(|older| format!("older: {older}"))).collect();
     print(&lines.join("\n")).map_err(unknown)
 }
 
 /// Reads the files and finds out what they ask for. Facts lie over those of the configuration file.
-pub(super) fn asked(paths: &[PathBuf], configured: &[PathBuf]) -> Result<Asked, Failure> {
-    let mut texts = configured.iter().map(|path| text(path)).collect::<Result<Vec<_>, _>>()?;
+pub(super) fn asked(paths: &[PathBuf], configured: &[MatrixFile]) -> Result<Asked, Failure> {
+    let mut texts = configured.iter().map(pinned).collect::<Result<Vec<_>, _>>()?;
     if let [path] = paths {
         match String::from_utf8(bytes(path)?) {
             Ok(text) if has_schema(&text) => texts.push((path.display().to_string(), text)),
@@ -55,13 +82,13 @@ pub(super) fn asked(paths: &[PathBuf], configured: &[PathBuf]) -> Result<Asked, 
             texts.push(text(path)?);
         }
     }
-    load(&texts)
+    load(&texts).map(|matrix| Asked::Facts(Box::new(matrix)))
 }
 
-fn load(texts: &[(String, String)]) -> Result<Asked, Failure> {
+fn load(texts: &[(String, String)]) -> Result<Matrix, Failure> {
     let files: Vec<(&str, &str)> = texts.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
     match Matrix::load(&files) {
-        Ok(matrix) => Ok(Asked::Facts(Box::new(matrix))),
+        Ok(matrix) => Ok(matrix),
         Err(mistakes) => {
             let mut stderr = std::io::stderr().lock();
             for mistake in &mistakes {
@@ -73,6 +100,15 @@ fn load(texts: &[(String, String)]) -> Result<Asked, Failure> {
                 mistakes.len()
             )))
         }
+    }
+}
+
+/// A file of the configuration, which is the one that is pinned there.
+fn pinned(file: &MatrixFile) -> Result<(String, String), Failure> {
+    let (name, text) = text(&file.path)?;
+    match file.sha256.and_then(|pinned| pinned.mistake(&name, &text)) {
+        None => Ok((name, text)),
+        Some(mistake) => Err(input(mistake)),
     }
 }
 
@@ -135,12 +171,30 @@ mod tests {
             std::fs::write(&path, format!("schema: 2\nas_of: \"2026-09-01\"\npolicy: {policy}\n")).unwrap();
             path
         };
-        let configured = [file("configured.yaml", "{deprecated_api_window_days: 7}")];
+        let configured = [file("configured.yaml", "{deprecated_api_window_days: 7}").into()];
         let over = file("over.yaml", "{deprecated_api_window_days: 9}");
         for (paths, days) in [(vec![], 7), (vec![over], 9)] {
             let Ok(Asked::Facts(matrix)) = asked(&paths, &configured) else { panic!("no facts") };
             assert_eq!(matrix.policy.value.deprecated_api_window_days, days, "{paths:?}");
         }
-        assert!(asked(&[], &[folder.path().join("gone")]).is_err());
+        assert!(asked(&[], &[folder.path().join("gone").into()]).is_err());
+    }
+
+    #[test]
+    fn the_files_of_the_configuration_must_be_the_pinned_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("facts.yaml");
+        let Ok(_) = write_bundle(Some(&path)) else { panic!("not written") };
+        let text = std::fs::read_to_string(&path).unwrap();
+        let pinned = |sha256| [MatrixFile { path: path.clone(), sha256: Some(sha256) }];
+        assert!(matches!(asked(&[], &pinned(Digest::of(&text))), Ok(Asked::Facts(_))));
+        let Err(Failure::Input(error)) = asked(&[], &pinned(Digest::of("other"))) else {
+            panic!("not refused")
+        };
+        let error = error.to_string();
+        for digest in [Digest::of(&text), Digest::of("other")] {
+            assert!(error.contains(&digest.to_string()), "{digest} in {error}");
+        }
+        assert!(write_bundle(Some(folder.path())).is_err(), "a folder");
     }
 }

@@ -3,15 +3,18 @@
 //! They are read every few seconds and compared: a ConfigMap that is mounted is replaced by turning a symbolic link,
 //! which who watches a file does not hear of. What the changed bytes are worth is decided in `rules`.
 
+use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lockkeeper_rules::matrix::FILE_BYTES_MAX;
 use lockkeeper_rules::matrix::hand::Mistake;
 use lockkeeper_rules::matrix::reload::{Change, InForce, Reload, Seen};
-use serde::Deserialize;
+use lockkeeper_rules::matrix::{Digest, FILE_BYTES_MAX};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -28,7 +31,16 @@ const FILES_MAX: usize = 16;
 pub struct MatrixConfig {
     /// The files, each laid over those before it and all of them over the built-in facts.
     #[serde(default)]
-    pub files: Vec<PathBuf>,
+    pub files: Vec<MatrixFile>,
+}
+
+/// A file of facts: its path, or `{path: …, sha256: …}` where no other file than this one is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MatrixFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The digest that it must have, if it is pinned.
+    pub sha256: Option<Digest>,
 }
 
 /// Files that cannot be used, with every mistake in them.
@@ -49,9 +61,13 @@ impl MatrixConfig {
         if self.files.len() > FILES_MAX {
             return Err(format!("matrix.files has {} files; write at most {FILES_MAX}", self.files.len()));
         }
-        let twice = |(index, file): &(usize, &PathBuf)| self.files[..*index].contains(file);
-        match self.files.iter().enumerate().find(twice) {
-            Some((_, file)) => Err(format!("matrix.files names {} twice; write it once", file.display())),
+        let is_twice = |(index, file): &(usize, &MatrixFile)| {
+            self.files[..*index].iter().any(|before| before.path == file.path)
+        };
+        match self.files.iter().enumerate().find(is_twice) {
+            Some((_, file)) => {
+                Err(format!("matrix.files names {} twice; write it once", file.path.display()))
+            }
             None => Ok(()),
         }
     }
@@ -67,10 +83,52 @@ impl MatrixConfig {
     }
 }
 
+impl From<PathBuf> for MatrixFile {
+    fn from(path: PathBuf) -> Self {
+        Self { path, sha256: None }
+    }
+}
+
+impl<'de> Deserialize<'de> for MatrixFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Pinned {
+            path: PathBuf,
+            #[serde(default)]
+            sha256: Option<String>,
+        }
+        struct PathOrPinned;
+
+        impl<'de> Visitor<'de> for PathOrPinned {
+            type Value = MatrixFile;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the path of a file, or {path, sha256}")
+            }
+
+            fn visit_str<E: Error>(self, path: &str) -> Result<MatrixFile, E> {
+                Ok(PathBuf::from(path).into())
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<MatrixFile, A::Error> {
+                let Pinned { path, sha256 } = Pinned::deserialize(MapAccessDeserializer::new(map))?;
+                let digest = |text: String| {
+                    let expected = &"a sha256 of 64 hexadecimal digits";
+                    Digest::parse(&text).ok_or_else(|| Error::invalid_value(Unexpected::Str(&text), expected))
+                };
+                Ok(MatrixFile { path, sha256: sha256.map(digest).transpose()? })
+            }
+        }
+
+        deserializer.deserialize_any(PathOrPinned)
+    }
+}
+
 /// The files, with the facts that they are in force.
 #[derive(Debug)]
 pub struct MatrixFiles {
-    files: Vec<PathBuf>,
+    files: Vec<MatrixFile>,
     pause: Duration,
     reload: Reload,
     in_force: watch::Sender<InForce>,
@@ -85,6 +143,7 @@ impl MatrixFiles {
 
     /// Keeps them up to date, for ever.
     pub async fn keep(mut self) {
+        self.warn_of_older();
         loop {
             tokio::time::sleep(self.pause).await;
             let files = self.files.clone();
@@ -93,7 +152,7 @@ impl MatrixFiles {
                 Ok(seen) => self.reload.look(seen.expect("a look does not panic"), Timestamp::now()),
                 Err(_elapsed) => {
                     let names: Vec<String> =
-                        self.files.iter().map(|file| file.display().to_string()).collect();
+                        self.files.iter().map(|file| file.path.display().to_string()).collect();
                     let why = format!("no answer within {} s", LOOK_DEADLINE.as_secs());
                     let change = self.reload.no_look(&names, &why);
                     self.tell(change);
@@ -112,6 +171,7 @@ impl MatrixFiles {
             Change::None => return,
             Change::Loaded => {
                 tracing::info!(files = ?in_force.matrix.files, "the facts about versions were loaded anew");
+                self.warn_of_older();
             }
             Change::Refused => {
                 for mistake in &in_force.matrix.refused {
@@ -124,11 +184,22 @@ impl MatrixFiles {
         }
         self.in_force.send_replace(in_force.clone());
     }
+
+    fn warn_of_older(&self) {
+        for older in &self.reload.in_force().matrix.older {
+            tracing::warn!(%older, "facts about versions are older than the ones whose place they have taken");
+        }
+    }
 }
 
 /// What is in the files now.
-fn look(files: &[PathBuf]) -> Vec<Seen> {
-    files.iter().map(|file| Seen { file: file.display().to_string(), text: text(file) }).collect()
+fn look(files: &[MatrixFile]) -> Vec<Seen> {
+    let seen = |MatrixFile { path, sha256 }: &MatrixFile| Seen {
+        file: path.display().to_string(),
+        sha256: *sha256,
+        text: text(path),
+    };
+    files.iter().map(seen).collect()
 }
 
 fn text(path: &Path) -> Result<String, String> {
@@ -173,7 +244,7 @@ mod tests {
         }
 
         fn config(&self) -> MatrixConfig {
-            MatrixConfig { files: vec![self.0.path().join("matrix.yaml")] }
+            MatrixConfig { files: vec![self.0.path().join("matrix.yaml").into()] }
         }
     }
 
@@ -206,7 +277,7 @@ mod tests {
             path
         };
         let good = file("good.yaml", GOOD.as_bytes());
-        assert!(MatrixConfig { files: vec![good.clone()] }.open().is_ok());
+        assert!(MatrixConfig { files: vec![good.clone().into()] }.open().is_ok());
         assert!(MatrixConfig::default().open().is_ok());
         let large = format!("{GOOD}#{}", " ".repeat(FILE_BYTES_MAX));
         for (files, told) in [
@@ -217,17 +288,64 @@ mod tests {
             (vec![file("large", large.as_bytes())], "large:1:1: the file: found 2097153 bytes"),
             (vec![good, file("bad", b"schema: 3\nas_of: x\n")], "bad:2:8: as_of: found the text \"x\""),
         ] {
+            let files = files.into_iter().map(MatrixFile::from).collect();
             let error = MatrixConfig { files }.open().unwrap_err().to_string();
             assert!(error.contains(told), "{told:?} in {error}");
         }
     }
 
     #[test]
+    fn a_file_is_a_path_or_a_path_with_its_digest() {
+        let read = |text: &str| lockkeeper_rules::yaml::read::<MatrixConfig>(text).map(|config| config.files);
+        let digest = Digest::of(GOOD);
+        let plain = MatrixFile::from(PathBuf::from("/a"));
+        let pinned = MatrixFile { sha256: Some(digest), ..plain.clone() };
+        let text = format!("files: [/a, {{path: /a}}, {{path: /a, sha256: {digest}}}]");
+        assert_eq!(read(&text).unwrap(), [plain.clone(), plain, pinned]);
+        for (file, told) in [
+            ("{path: /a, sha256: abc}", "expected a sha256 of 64 hexadecimal digits"),
+            ("{path: /a, sha: abc}", "sha"),
+            ("{sha256: abc}", "path"),
+            ("[/a]", "expected the path of a file, or {path, sha256}"),
+        ] {
+            let error = read(&format!("files: [{file}]")).unwrap_err().to_string();
+            assert!(error.contains(told), "{file}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pinned_file_begins_and_stays_as_long_as_it_is_that_file() {
+        let mount = Mount::new(GOOD);
+        let [file] = <[MatrixFile; 1]>::try_from(mount.config().files).unwrap();
+        let pinned = |text: &str| MatrixConfig {
+            files: vec![MatrixFile { sha256: Some(Digest::of(text)), ..file.clone() }],
+        };
+        let other = format!("{GOOD}policy: {{not_covered: unknown}}\n");
+        let error = pinned(&other).open().unwrap_err().to_string();
+        for digest in [Digest::of(GOOD), Digest::of(&other)] {
+            assert!(error.contains(&digest.to_string()), "{digest} in {error}");
+        }
+        let files = MatrixFiles { pause: Duration::from_millis(5), ..pinned(GOOD).open().unwrap() };
+        let mut in_force = files.in_force();
+        let _keeper = tokio::spawn(files.keep());
+        for (generation, text, refused) in [("2", other.as_str(), 1), ("3", GOOD, 0)] {
+            mount.replace(generation, text);
+            let changed = timeout(Duration::from_secs(10), in_force.changed()).await;
+            changed.expect("nothing has changed").unwrap();
+            let InForce { matrix, .. } = in_force.borrow_and_update().clone();
+            assert_eq!(format!("{:?}", matrix.policy.value.not_covered), "Warn", "{generation}");
+            assert_eq!(matrix.refused.len(), refused, "{generation}: {:?}", matrix.refused);
+        }
+    }
+
+    #[test]
     fn a_list_that_cannot_be_meant_is_refused() {
-        let files = |count: usize| MatrixConfig { files: (0..count).map(|n| n.to_string().into()).collect() };
+        let file = |path: &str| MatrixFile::from(PathBuf::from(path));
+        let files = |count: usize| MatrixConfig { files: (0..count).map(|n| file(&n.to_string())).collect() };
         assert_eq!(files(FILES_MAX).validate(), Ok(()));
         assert!(files(FILES_MAX + 1).validate().unwrap_err().contains("at most 16"));
-        let twice = MatrixConfig { files: vec!["a".into(), "b".into(), "a".into()] };
+        let pinned = MatrixFile { sha256: Some(Digest::of(GOOD)), ..file("a") };
+        let twice = MatrixConfig { files: vec![file("a"), file("b"), pinned] };
         assert!(twice.validate().unwrap_err().contains("matrix.files names a twice"));
     }
 }

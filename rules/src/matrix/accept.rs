@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::hand::Hand;
+use super::older::Replaced;
 use super::{Section, date, schema};
 use crate::reason::{Finding, Reason};
 
@@ -124,6 +125,11 @@ impl Section for Accepts {
     }
 
     const IS_JOINED: bool = true;
+
+    /// Wishes do not age.
+    fn replaced(&self, _later: &Self) -> Vec<Replaced> {
+        Vec::new()
+    }
 
     /// A later file says more, or the same anew.
     fn join(self, later: Self) -> Self {

@@ -251,13 +251,15 @@ mod tests {
 
     fn mistakes(text: &str, read: impl Fn(&Fields<'_>)) -> Vec<String> {
         let notes = Notes::new("f.yaml");
-        let tree = match Tree::parse("f.yaml", text) {
-            Ok(tree) => tree,
+        let trees = match Tree::documents("f.yaml", text) {
+            Ok(trees) => trees,
             Err(mistake) => return vec![mistake.to_string()],
         };
-        if let Some(fields) = tree.hand(&notes).fields() {
-            read(&fields);
-            fields.finish();
+        for tree in &trees {
+            if let Some(fields) = tree.hand(&notes).fields() {
+                read(&fields);
+                fields.finish();
+            }
         }
         notes.into_mistakes().iter().map(ToString::to_string).collect()
     }
@@ -297,9 +299,14 @@ mod tests {
             ("a: [1\n", "f.yaml:1:4: the file: "),
             ("{\"a\": 1, \"a\": 2}", "f.yaml:1:10: the file: "),
             ("", "f.yaml:1:1: the file: "),
+            ("---\n# nothing\n---\n", "f.yaml:1:1: the file: "),
+            ("a: 1\n---\nb: 1\nb: 2\n", "f.yaml:4:1: the file: "),
+            ("a: 1\n---\nb: 1\n", "f.yaml:1:4: a: "),
         ] {
             let found = mistakes(text, |_| {});
             assert!(found.len() == 1 && found[0].starts_with(told), "{text:?}: {found:?}");
         }
+        let many = mistakes(&"---\na: 1\n".repeat(33), |_| {});
+        assert_eq!(many, ["f.yaml:1:1: the file: found 33 documents, expected at most 32"]);
     }
 }

@@ -6,16 +6,19 @@
 //!   the operator's files ───────────┴─▶ Matrix ──▶ verdict
 //! ```
 //!
-//! A file has `schema: 2`, the date `as_of` of its facts, and any of the sections. A section that an operator's file
-//! has takes the place of the built-in one whole, and may forget nothing of it where [`Section::forgotten`] says so, or
+//! A file has `schema: 2`, the date `as_of` of its facts, and any of the sections; several documents in one file, split
+//! by `---`, are as several files, each with its own date. A section that an operator's file has takes the place of the built-in one whole, and may forget nothing of it where [`Section::forgotten`] says so, or
 //! is joined with it row by row where [`Section::join`] does. A
 //! section that is older than its `max_age_days` says nothing: the checks that need it are unknown.
 
 mod accept;
 mod addon;
+mod bundle;
 mod component;
+mod digest;
 pub mod hand;
 mod node;
+mod older;
 mod policy;
 mod release;
 pub mod reload;
@@ -29,6 +32,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use self::hand::{Fields, Hand, Mistake, Notes};
+use self::older::Replaced;
 use self::tree::Tree;
 use crate::reason::{Finding, Reason};
 use crate::version::Minor;
@@ -40,8 +44,11 @@ pub use addon::{
     Window, Witnesses,
 };
 pub(crate) use addon::{NO_NAMES, chart_name, last_part, version_of_tag};
+pub use bundle::bundle;
 pub use component::{Components, GateChanges, GateFate, Hop, RemovedFlags, RemovedName};
+pub use digest::Digest;
 pub use node::{CgroupV1, EtcdFloors, Floor, Kernels, Recommended, Runtimes};
+pub use older::Older;
 pub use policy::{
     AddonPods, Beyond, Ghosts, HelmManifests, NewerAddon, NewerKubernetes, NotCovered, OutsideTested, Policy,
     ShortProof,
@@ -95,6 +102,8 @@ pub struct Matrix {
     pub accept: Part<Accepts>,
     /// The files that all of it is from, the later ones over the earlier ones.
     pub files: Vec<String>,
+    /// What of them has taken the place of something newer.
+    pub older: Vec<Older>,
     /// The mistakes of files that should have taken the place of these; none if these are what is wanted.
     pub refused: Vec<Mistake>,
 }
@@ -124,7 +133,7 @@ pub struct Age {
 }
 
 /// A kind of facts: a key of a file.
-pub(crate) trait Section: Sized + Default {
+pub(crate) trait Section: Sized + Default + PartialEq {
     /// The key.
     const KEY: &'static str;
 
@@ -143,6 +152,11 @@ pub(crate) trait Section: Sized + Default {
     /// write down again would be lost unseen.
     fn forgotten(&self, _later: &Self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// What a later file says otherwise, so that it must not be the older one. Wishes have no age.
+    fn replaced(&self, later: &Self) -> Vec<Replaced> {
+        if self == later { Vec::new() } else { vec![Replaced::WHOLE] }
     }
 
     /// Whether rows of both files count, so that it is as old as the older one.
@@ -180,8 +194,8 @@ impl Matrix {
         let mut mistakes = Vec::new();
         for (name, text) in files {
             let notes = Notes::new(name);
-            match Tree::parse(name, text) {
-                Ok(tree) => self.read(name, &tree.hand(&notes)),
+            match Tree::documents(name, text) {
+                Ok(trees) => trees.iter().for_each(|tree| self.read(name, &tree.hand(&notes))),
                 Err(mistake) => mistakes.push(mistake),
             }
             mistakes.extend(notes.into_mistakes());
@@ -207,6 +221,7 @@ impl Matrix {
             policy: _,
             accept: _,
             files: _,
+            older: _,
             refused: _,
         } = self;
         // What no file has does not age.
@@ -238,18 +253,19 @@ impl Matrix {
             as_of: fields.required("as_of").and_then(|hand| date(&hand)),
             max_age_days: fields.optional("max_age_days").map_or(Some(MAX_AGE_DAYS), |hand| hand.count()),
         };
-        head.section(&fields, &mut self.releases);
-        head.section(&fields, &mut self.removed_apis);
-        head.section(&fields, &mut self.volume_plugins);
-        head.section(&fields, &mut self.risks);
-        head.section(&fields, &mut self.addons);
-        head.section(&fields, &mut self.policy);
-        head.section(&fields, &mut self.accept);
-        head.section(&fields, &mut self.runtimes);
-        head.section(&fields, &mut self.kernels);
-        head.section(&fields, &mut self.cgroup_v1);
-        head.section(&fields, &mut self.etcd);
-        head.section(&fields, &mut self.components);
+        let older = &mut self.older;
+        head.section(&fields, &mut self.releases, older);
+        head.section(&fields, &mut self.removed_apis, older);
+        head.section(&fields, &mut self.volume_plugins, older);
+        head.section(&fields, &mut self.risks, older);
+        head.section(&fields, &mut self.addons, older);
+        head.section(&fields, &mut self.policy, older);
+        head.section(&fields, &mut self.accept, older);
+        head.section(&fields, &mut self.runtimes, older);
+        head.section(&fields, &mut self.kernels, older);
+        head.section(&fields, &mut self.cgroup_v1, older);
+        head.section(&fields, &mut self.etcd, older);
+        head.section(&fields, &mut self.components, older);
         fields.finish();
     }
 }
@@ -258,8 +274,10 @@ impl Matrix {
 #[must_use]
 pub fn has_schema(text: &str) -> bool {
     let notes = Notes::new("");
-    match Tree::parse("", text) {
-        Ok(tree) => tree.hand(&notes).fields().is_some_and(|fields| fields.optional("schema").is_some()),
+    let has_it =
+        |tree: &Tree| tree.hand(&notes).fields().is_some_and(|fields| fields.optional("schema").is_some());
+    match Tree::documents("", text) {
+        Ok(trees) => trees.iter().any(has_it),
         Err(_mistake) => text.lines().any(|line| {
             let line = line.trim_start_matches(|c: char| c == '{' || c.is_whitespace());
             line.starts_with("schema:") || line.starts_with("\"schema\"")
@@ -275,7 +293,7 @@ struct Head<'a> {
 }
 
 impl Head<'_> {
-    fn section<T: Section>(&self, fields: &Fields<'_>, part: &mut Part<T>) {
+    fn section<T: Section>(&self, fields: &Fields<'_>, part: &mut Part<T>, older: &mut Vec<Older>) {
         let Some(hand) = fields.optional(T::KEY) else { return };
         let Some(later) = T::read(&hand) else { return };
         let forgotten = part.value.forgotten(&later);
@@ -287,6 +305,9 @@ impl Head<'_> {
             ));
         }
         let is_first = part.file.is_empty();
+        if !is_first {
+            older.extend(self.older(part, &later));
+        }
         part.value = std::mem::take(&mut part.value).join(later.date(self.as_of));
         part.as_of = match (is_first, T::ROWS_ARE_DATED, T::IS_JOINED) {
             (false, true, _) => part.as_of.max(self.as_of),
@@ -300,6 +321,21 @@ impl Head<'_> {
             if is_first || !stays { max_age_days } else { part.max_age_days.min(max_age_days) };
         part.file =
             if is_first || !stays { self.file.to_owned() } else { format!("{}, {}", part.file, self.file) };
+    }
+
+    /// What takes the place of something newer.
+    fn older<T: Section>(&self, part: &Part<T>, later: &T) -> Vec<Older> {
+        let older = |Replaced { row, was, is }| {
+            let (newer_as_of, as_of) = (was.or(part.as_of)?, is.or(self.as_of)?);
+            (as_of < newer_as_of).then(|| Older {
+                file: self.file.to_owned(),
+                as_of,
+                about: row.map_or_else(|| T::KEY.to_owned(), |row| format!("{} {row}", T::KEY)),
+                newer_file: part.file.clone(),
+                newer_as_of,
+            })
+        };
+        part.value.replaced(later).into_iter().filter_map(older).collect()
     }
 }
 

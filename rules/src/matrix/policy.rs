@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::addon::{AddonVersion, Claim, Coverage, Support};
 use super::hand::{Fields, Hand};
+use super::older::Replaced;
 use super::{Section, minor, schema};
 use crate::version::Minor;
 
@@ -253,6 +254,11 @@ impl Section for Policy {
     }
 
     const IS_JOINED: bool = true;
+
+    /// Wishes do not age.
+    fn replaced(&self, _later: &Self) -> Vec<Replaced> {
+        Vec::new()
+    }
 
     /// A later file changes what it says, and leaves the other choices of an earlier one as they are.
     fn join(self, later: Self) -> Self {

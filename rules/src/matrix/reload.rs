@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::Matrix;
 use super::hand::{Mistake, Place};
+use super::{Digest, Matrix};
 
 /// How many looks may differ from each other before the files count as bad.
 const UNSETTLED_LOOKS_MAX: u32 = 3;
@@ -23,6 +23,8 @@ const UNSETTLED_LOOKS_MAX: u32 = 3;
 pub struct Seen {
     /// The file, as the configuration names it.
     pub file: String,
+    /// The digest that the configuration pins it with.
+    pub sha256: Option<Digest>,
     /// Its text, or why there is none.
     pub text: Result<String, String>,
 }
@@ -97,7 +99,7 @@ impl Reload {
 
     /// Notes that a look did not come back.
     pub fn no_look(&mut self, files: &[String], why: &str) -> Change {
-        let unread = |file: &String| Seen { file: file.clone(), text: Err(why.to_owned()) };
+        let unread = |file: &String| Seen { file: file.clone(), sha256: None, text: Err(why.to_owned()) };
         self.judged = files.iter().map(unread).collect();
         let mistakes = self
             .judged
@@ -126,9 +128,13 @@ impl Reload {
 fn load(look: &[Seen]) -> Result<Matrix, Vec<Mistake>> {
     let mut texts = Vec::new();
     let mut mistakes = Vec::new();
-    for Seen { file, text } in look {
+    for Seen { file, sha256, text } in look {
         match text {
-            Ok(text) => texts.push((file.as_str(), text.as_str())),
+            // What is not the pinned file is not looked into.
+            Ok(text) => match sha256.and_then(|pinned| pinned.mistake(file, text)) {
+                None => texts.push((file.as_str(), text.as_str())),
+                Some(mistake) => mistakes.push(mistake),
+            },
             Err(why) => mistakes.push(unreadable(file, why)),
         }
     }
@@ -164,7 +170,7 @@ mod tests {
 
     fn seen(text: Result<&str, &str>) -> Vec<Seen> {
         let text = text.map(str::to_owned).map_err(str::to_owned);
-        vec![Seen { file: "mine.yaml".to_owned(), text }]
+        vec![Seen { file: "mine.yaml".to_owned(), sha256: None, text }]
     }
 
     fn at(second: i64) -> Timestamp {
@@ -199,6 +205,35 @@ mod tests {
         ]) {
             assert_eq!(reload.look(seen(text), at(second)), change, "look {second}");
             assert_eq!(in_force(&reload), expected, "look {second}");
+        }
+    }
+
+    #[test]
+    fn only_the_pinned_file_is_loaded_and_another_one_is_refused_with_both_digests() {
+        let pinned = |pin: &str, text: &str| {
+            let [seen] = <[Seen; 1]>::try_from(seen(Ok(text))).unwrap();
+            vec![Seen { sha256: Some(Digest::of(pin)), ..seen }]
+        };
+        let told = format!(
+            "mine.yaml:1:1: its sha256: found {}, expected {}, as matrix.files pins it",
+            Digest::of(UNKNOWN),
+            Digest::of(WARN)
+        );
+        let said = |mistakes: &[Mistake]| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let mistakes = Reload::begin(pinned(WARN, UNKNOWN), at(0)).unwrap_err();
+        assert_eq!(said(&mistakes), [told.as_str()], "nothing begins with it");
+
+        let mut reload = Reload::begin(pinned(WARN, WARN), at(0)).unwrap();
+        use Change::{Loaded, None, Refused};
+        for (second, (text, change, refused)) in
+            (1..).zip([(UNKNOWN, None, 0), (UNKNOWN, Refused, 1), (WARN, None, 1), (WARN, Loaded, 0)])
+        {
+            assert_eq!(reload.look(pinned(WARN, text), at(second)), change, "look {second}");
+            let (in_force, mistakes, _) = in_force(&reload);
+            assert_eq!((in_force, mistakes), (NotCovered::Warn, refused), "look {second}");
+            if refused > 0 {
+                assert_eq!(said(&reload.in_force().matrix.refused), [told.as_str()], "look {second}");
+            }
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::addon::{AddonVersion, VersionRange};
 use super::hand::Hand;
+use super::older::Replaced;
 use super::{Section, schema, source};
 use crate::version::Version;
 
@@ -91,6 +92,12 @@ impl Section for Risks {
     }
 
     const IS_JOINED: bool = true;
+
+    fn replaced(&self, later: &Self) -> Vec<Replaced> {
+        let is_other = |row: &&Risk| self.0.iter().any(|known| known.name == row.name && known != *row);
+        let replaced = |row: &Risk| Replaced { row: Some(row.name.clone()), ..Replaced::WHOLE };
+        later.0.iter().filter(is_other).map(replaced).collect()
+    }
 
     /// A later file says more risks, or one of them anew: no danger is forgotten because there is a second file.
     fn join(self, later: Self) -> Self {

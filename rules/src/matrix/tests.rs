@@ -21,9 +21,10 @@ fn what_is_built_in_can_be_read_and_has_every_section() {
         policy: _,
         accept: _,
         files,
+        older,
         refused,
     } = &matrix;
-    assert!(files.len() == BUILT_IN.len() && refused.is_empty());
+    assert!(files.len() == BUILT_IN.len() && older.is_empty() && refused.is_empty());
     assert!(cgroup_v1.value.fails_from.is_some() && cgroup_v1.as_of.is_some());
     assert!(!components.value.gates.is_empty() && components.as_of.is_some());
     assert!(!addons.value.0.is_empty() && addons.as_of.is_some());

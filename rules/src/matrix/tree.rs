@@ -1,4 +1,4 @@
-//! A data file as a tree of values that know where they stand.
+//! A data file as trees of values that know where they stand, one for each document.
 
 use std::fmt;
 
@@ -8,10 +8,12 @@ use serde_yaml::Spanned;
 use super::FILE_BYTES_MAX;
 use super::hand::{Hand, Mistake, Notes, Place};
 
+/// How many documents a file may have: more than there are kinds of facts.
+const DOCUMENTS_MAX: usize = 32;
 /// How much of a wrong value is shown.
 const SHOWN_CHARS_MAX: usize = 60;
 
-/// A whole file.
+/// A whole document.
 #[derive(Debug)]
 pub struct Tree {
     root: Value,
@@ -35,11 +37,11 @@ pub(super) enum Kind {
 }
 
 impl Tree {
-    /// Reads a file; JSON is YAML too.
+    /// Reads the documents of a file, one at least; JSON is YAML too.
     ///
     /// # Errors
-    /// The text is no YAML, has a key twice, or is too large.
-    pub fn parse(file: &str, text: &str) -> Result<Self, Mistake> {
+    /// The text is no YAML, has a key twice, says nothing, or is too long.
+    pub fn documents(file: &str, text: &str) -> Result<Vec<Self>, Mistake> {
         let mistake = |place, found: String, expected: &str| Mistake {
             file: file.to_owned(),
             place,
@@ -54,8 +56,13 @@ impl Tree {
         }
         // `yes` would otherwise be a boolean: a version or a name must never turn into one.
         let options = serde_yaml::options! { strict_booleans: true, with_snippet: false };
-        match serde_yaml::from_str_with_options::<Value>(text, options) {
-            Ok(root) => Ok(Self { root }),
+        match serde_yaml::from_multiple_with_options::<Value>(text, options) {
+            Ok(roots) if roots.is_empty() => Err(mistake(start, "nothing".to_owned(), "YAML or JSON")),
+            Ok(roots) if roots.len() > DOCUMENTS_MAX => {
+                let expected = format!("at most {DOCUMENTS_MAX}");
+                Err(mistake(start, format!("{} documents", roots.len()), &expected))
+            }
+            Ok(roots) => Ok(roots.into_iter().map(|root| Self { root }).collect()),
             Err(error) => {
                 let place =
                     error.location().map_or(start, |at| Place { line: at.line(), column: at.column() });
@@ -66,7 +73,7 @@ impl Tree {
         }
     }
 
-    /// A hand on the whole file.
+    /// A hand on the whole document.
     #[must_use]
     pub fn hand<'a>(&'a self, notes: &'a Notes) -> Hand<'a> {
         Hand::new(notes, &self.root)

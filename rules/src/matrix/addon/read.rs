@@ -8,6 +8,7 @@ use super::{
 };
 use crate::inventory::{Workload, WorkloadKind};
 use crate::matrix::hand::{Fields, Hand};
+use crate::matrix::older::Replaced;
 use crate::matrix::{Section, date, minor, source};
 use crate::version::Minor;
 
@@ -68,6 +69,15 @@ impl Section for Addons {
             row.as_of = row.as_of.or(as_of);
         }
         self
+    }
+
+    fn replaced(&self, later: &Self) -> Vec<Replaced> {
+        let replaced = |row: &Addon| {
+            let known = self.0.iter().find(|known| known.name == row.name)?;
+            let is_same = *known == Addon { as_of: known.as_of, ..row.clone() };
+            (!is_same).then(|| Replaced { row: Some(row.name.clone()), was: known.as_of, is: row.as_of })
+        };
+        later.0.iter().filter_map(replaced).collect()
     }
 
     /// Row by row: a later file's row takes the place of the one of its name.

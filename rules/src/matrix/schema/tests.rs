@@ -16,7 +16,7 @@ fn parsed(yaml: &str) -> Value {
 /// What is asked of a file, and every mistake in it.
 fn read(text: &str) -> (BTreeMap<String, bool>, Vec<Mistake>) {
     let notes = Notes::new("all.yaml");
-    let tree = Tree::parse("all.yaml", text).unwrap();
+    let tree = Tree::documents("all.yaml", text).unwrap().remove(0);
     Matrix::default().read("all.yaml", &tree.hand(&notes));
     let asked = notes.asked.borrow().iter().map(|(path, must)| (without_indices(path), *must)).collect();
     (asked, notes.into_mistakes())

@@ -1,14 +1,16 @@
 //! The facts about versions in force are the ones that the operator wants.
 //!
 //! Files that were changed and refused leave the facts before them in force. What was to be added may be just the row
-//! that blocks this target, so nothing that is found by the old ones is safe.
+//! that blocks this target, so nothing that is found by the old ones is safe. Facts that are older than the ones whose
+//! place they have taken are held until a person has said which are right.
 
 use super::{Facts, Outcome};
+use crate::matrix::Older;
 use crate::matrix::hand::Mistake;
 use crate::reason::{Finding, Reason};
 use crate::verdict::Evidence;
 
-/// How many mistakes are told with each verdict; the log has all of them.
+/// How many mistakes, and how many older facts, are told with each verdict; the log has all of them.
 const TOLD_MAX: usize = 10;
 
 pub(super) fn check(facts: &Facts<'_>) -> Outcome {
@@ -24,23 +26,28 @@ pub(super) fn check(facts: &Facts<'_>) -> Outcome {
         let place = format!("{file}:{}:{}", place.line, place.column);
         Finding::new(Reason::MatrixRefused, place, format!("{field}: found {found}, expected {expected}"))
     };
-    let mut unknowns: Vec<Finding> = matrix.refused.iter().take(TOLD_MAX).map(unread).collect();
-    let untold = matrix.refused.len() - unknowns.len();
-    if untold > 0 {
-        unknowns.push(Finding::new(
-            Reason::MatrixRefused,
-            "",
-            format!("{untold} more mistakes are in the log"),
-        ));
-    }
-    Outcome::judge(read, Vec::new(), Vec::new(), unknowns)
+    let older = |older: &Older| {
+        let Older { file, as_of, about, newer_file, newer_as_of } = older;
+        let detail = format!("{file} says it as of {as_of}, {newer_file} otherwise as of {newer_as_of}");
+        Finding::new(Reason::MatrixOlder, about, detail)
+    };
+    let unknowns = told(Reason::MatrixRefused, "mistakes", matrix.refused.iter().map(unread));
+    let holds = told(Reason::MatrixOlder, "older facts", matrix.older.iter().map(older));
+    Outcome::weigh(read, Vec::new(), [Vec::new(), holds, unknowns])
+}
+
+/// The first ones, and how many there are besides.
+fn told(reason: Reason, what: &str, all: impl ExactSizeIterator<Item = Finding>) -> Vec<Finding> {
+    let untold = all.len().saturating_sub(TOLD_MAX);
+    let more = (untold > 0).then(|| Finding::new(reason, "", format!("{untold} more {what} are in the log")));
+    all.take(TOLD_MAX).chain(more).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::tests::{Healthy, outcome};
     use super::*;
-    use crate::matrix::Matrix;
+    use crate::matrix::{Matrix, Part};
     use crate::verdict::Status;
 
     fn mistakes(count: usize) -> impl Fn(&mut Healthy) {
@@ -62,6 +69,31 @@ mod tests {
             assert_eq!(outcome(check, target, mistakes(count)), expected, "{target} {count}");
         }
         assert_eq!(outcome(check, "v1.36.3", |_| {}), (Status::Pass, vec![]));
+    }
+
+    #[test]
+    fn older_facts_in_the_place_of_newer_ones_are_held_until_a_person_has_looked() {
+        let healthy = super::super::tests::healthy();
+        let Part { file, as_of, .. } = &healthy.matrix.cgroup_v1;
+        let today = as_of.unwrap().to_string();
+        let as_of = |day: &str| {
+            let text = format!(
+                "schema: 2\nas_of: \"{day}\"\n\
+                 cgroup_v1: {{fails_from: \"1.40\", source: \"https://example.com/a-page\"}}\n"
+            );
+            move |cluster: &mut Healthy| assert_eq!(cluster.matrix.lay(&[("mine.yaml", &text)]), [])
+        };
+        assert_eq!(outcome(check, "v1.36.3", as_of("2020-01-01")), (Status::Hold, vec!["matrix_older"]));
+        assert_eq!(outcome(check, "v1.36.3", as_of(&today)), (Status::Pass, vec![]));
+
+        let mut cluster = super::super::tests::healthy();
+        as_of("2020-01-01")(&mut cluster);
+        let found: Vec<_> = cluster.verdict("v1.36.3").findings().map(ToString::to_string).collect();
+        let told = "matrix_older cgroup_v1: mine.yaml says it as of 2020-01-01, ";
+        assert_eq!(found, [format!("{told}{file} otherwise as of {today}")]);
+
+        let many = move |it: &mut Healthy| it.matrix.older = vec![cluster.matrix.older[0].clone(); 12];
+        assert_eq!(outcome(check, "v1.36.3", many), (Status::Hold, vec!["matrix_older"; 11]));
     }
 
     #[test]
