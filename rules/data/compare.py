@@ -46,19 +46,18 @@ def replace_gates(facts, section, first):
 
 def going(releases):
     """Each kind that goes: the minor that its types declare, if they do, and the first one without them, if one is."""
-    found, before = {}, {}
+    found, before = {}, None
     for release in releases:
-        kinds = release.kinds()
-        for kind in before.keys() - kinds.keys():
-            # A stable version does not go without a word: such a type was never served.
-            if before[kind] or not re.fullmatch(r"v\d+", kind[1]):
-                found[kind] = (before[kind], release.minor)
-        for kind, declared in kinds.items():
+        has, had = release.kinds(), before.kinds() if before else {}
+        for kind in had.keys() - has.keys():
+            if had[kind] or before.serves(*kind):
+                found[kind] = (had[kind], release.minor)
+        for kind, declared in has.items():
             # One that comes back goes no more.
             found.pop(kind, None)
             if declared:
                 found[kind] = (declared, None)
-        before = kinds
+        before = release
     return found
 
 
@@ -163,6 +162,30 @@ def plugins(facts, releases):
     for before, after in zip(releases, releases[1:]):
         told = {row["name"] for row in said if minor_of(row["removed"]) == after.minor}
         found += both("admission plugins", after.minor, told, before.admission_plugins() - after.admission_plugins())
+    return found
+
+
+def kubeadm_gates(facts, releases):
+    """kubeadm's own feature gates, where the file has them."""
+    said = facts.said["components.yaml"]["components"].get("kubeadm")
+    found = []
+    for before, after in zip(releases, releases[1:]) if said else []:
+        told = {row["name"] for row in said["gates"] if minor_of(row["removed"]) == after.minor}
+        found += both("gates of kubeadm", after.minor, told, before.kubeadm_gates().keys() - after.kubeadm_gates().keys())
+    return found
+
+
+def coredns(facts, releases):
+    """Whether each CoreDNS that is newer than a kubeadm's is kept for the minor after it, where the file has CoreDNS."""
+    rows = [row for row in facts.said["addons.yaml"]["addons"] if row["name"] == "coredns"]
+    # Of two minors with the same one the later counts.
+    newest = {release.kubeadm()["coredns"]: release for release in releases}
+    found = []
+    for version, release in newest.items() if rows else []:
+        major, minor, patch = numbers(version)
+        above, after = f"{major}.{minor}.{patch + 1}", (release.minor[0], release.minor[1] + 1)
+        if rows[0]["min_k8s"].get(above) != dotted(after):
+            found.append(("CoreDNS", after, [above], f"kubeadm {release.version} installs {version}, so this is the first for it"))
     return found
 
 

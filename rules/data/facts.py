@@ -3,8 +3,8 @@
 
     facts.py [--write] [VERSION...]     such as v1.36.3: the release of a minor to read, where it is not the newest one listed
 
-What follows from the sources is compared: feature gates, kinds that go, flags and admission plugins that go, and whether
-etcd's floors know each etcd that kubeadm installs. What differs is told, and as a patch where nothing is left to judge;
+What follows from the sources is compared: feature gates, kinds that go, flags and admission plugins that go, and whether the
+floors of etcd and the row of CoreDNS know each one that kubeadm installs. What differs is told, and as a patch where nothing is left to judge;
 --write makes that change. Exit code: 0 nothing differs, 1 something does, 2 it could not be compared.
 """
 
@@ -162,7 +162,7 @@ def releases_of(facts, named):
 def compared(facts, releases):
     """What differs, and what is right and ought to be known."""
     differences, notes = [], []
-    for comparison in (compare.gates_of, compare.kinds, compare.plugins):
+    for comparison in (compare.gates_of, compare.kinds, compare.plugins, compare.kubeadm_gates, compare.coredns):
         differences += comparison(facts, releases)
     for comparison in (compare.flags, compare.etcd):
         found, more = comparison(facts, releases)
@@ -176,7 +176,7 @@ def tell(facts, releases, is_written):
         print(f"{len(differences)} facts differ from the sources of Kubernetes:")
         tell_rows(differences)
     else:
-        print("Gates, kinds, plugins, flags and floors of etcd are as the sources of Kubernetes say.\n")
+        print("Gates, kinds, plugins, flags, floors of etcd and CoreDNS are as the sources of Kubernetes say.\n")
     if notes:
         print("Right, and to be known:")
         tell_rows(notes)

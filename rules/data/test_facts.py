@@ -89,7 +89,21 @@ def api(*kinds):
 
 
 def release(minor, kinds):
-    return types.SimpleNamespace(minor=(1, minor), kinds=lambda: kinds)
+    """A release of a minor that has these kinds, and serves those of them that are not internal."""
+    return types.SimpleNamespace(minor=(1, minor), kinds=lambda: kinds, serves=lambda *kind: kind[2] != "Internal")
+
+
+def ships(minor, etcd, coredns, *gates):
+    """A release whose kubeadm installs these, and has these gates of its own."""
+    installs = {"etcd": etcd, "coredns": coredns}
+    own = dict.fromkeys(gates)
+    return types.SimpleNamespace(
+        version=f"v1.{minor}.0", minor=(1, minor), kubeadm=lambda: installs, kubeadm_gates=lambda: own
+    )
+
+
+def saying(name, text):
+    return types.SimpleNamespace(said={name: plain_yaml.load(text)})
 
 
 class Comparing(unittest.TestCase):
@@ -112,7 +126,7 @@ class Comparing(unittest.TestCase):
         self.assertEqual(self.compared(*releases), ([], self.ROWS))
 
     def test_what_goes_and_is_not_told_gets_a_row(self):
-        before = api("v1beta2 Scale 1.40", "v1beta2 New 1.40", "v1alpha1 Alpha -", "v1 Internal -")
+        before = api("v1beta2 Scale 1.40", "v1beta2 New 1.40", "v1alpha1 Alpha -", "v1alpha1 Internal -")
         found, text = self.compared(release(35, before), release(36, api("v1beta3 Next 1.41")))
         self.assertEqual(
             found,
@@ -143,6 +157,46 @@ class Comparing(unittest.TestCase):
         self.assertEqual(found, [("1.36", "apps/v1beta2 Scale", "upstream does not say that it goes")])
         self.assertEqual(text, self.ROWS, "a person must weigh it")
 
+    def test_an_api_server_serves_a_kind_where_its_version_has_a_place_for_it(self):
+        rest = """func (p Provider) NewRESTStorage() {}
+func (p Provider) v1Storage(a Source) map {
+	if resource := "priorityclasses"; a.Enabled(v1.WithResource(resource)) {
+	}
+}
+func (p Provider) v1alpha1Storage(a Source) map {
+	if resource := "workloads"; a.Enabled(v1alpha1.WithResource(resource)) {
+	}
+}
+"""
+        with folder({"pkg/registry/scheduling/rest/storage.go": rest}) as root:
+            one = types.SimpleNamespace(root=pathlib.Path(root))
+            serves = lambda *kind: upstream.Release.serves(one, "scheduling.k8s.io", *kind)
+            self.assertTrue(serves("v1alpha1", "Workload") and serves("v1", "PriorityClass"))
+            self.assertFalse(serves("v1alpha1", "PriorityClass") or serves("v1alpha2", "Workload"))
+
+    def test_each_etcd_and_coredns_of_kubeadm_is_known(self):
+        releases = ships(35, "3.6.6-0", "1.13.1"), ships(36, "3.6.8-0", "1.13.1"), ships(37, "3.7.0-0", "1.14.6")
+        floor = lambda row: compare.etcd(saying("nodes.yaml", f"etcd: [{row}]"), releases)
+        what, known = "floors of etcd", '{target_from: "1.37", release: "3.6.8"}'
+        self.assertEqual(floor(""), ([(what, (1, 37), [], "none, and kubeadm goes from 3.6.8-0 to 3.7.0-0")], []))
+        self.assertEqual(floor(known), ([], []))
+        below = (what, (1, 37), ["3.6.11"], "kubeadm v1.36.0 installs 3.6.8-0, which is below it")
+        self.assertEqual(floor(known.replace("3.6.8", "3.6.11")), ([], [below]))
+        row = lambda first: compare.coredns(
+            saying("addons.yaml", f'addons: [{{name: coredns, min_k8s: {{"1.13.2": "{first}", "1.14.7": "1.38"}}}}]'), releases
+        )
+        self.assertEqual(row("1.37"), [])
+        why = "kubeadm v1.36.0 installs 1.13.1, so this is the first for it"
+        self.assertEqual(row("1.36"), [("CoreDNS", (1, 37), ["1.13.2"], why)])
+        self.assertEqual(compare.coredns(saying("addons.yaml", "addons: [{name: other}]"), releases), [])
+
+    def test_gates_of_kubeadm_are_compared_where_the_file_has_them(self):
+        releases = ships(36, "3.6.8-0", "1.14.2", "Goes", "Stays"), ships(37, "3.7.0-0", "1.14.6", "Stays")
+        told = lambda rows: compare.kubeadm_gates(saying("components.yaml", f"components: {{{rows}}}"), releases)
+        goes = '{name: Goes, removed: "1.37"}'
+        self.assertEqual((told(""), told(f"kubeadm: {{gates: [{goes}]}}")), ([], []))
+        self.assertEqual(told("kubeadm: {gates: []}"), [("gates of kubeadm", (1, 37), ["Goes"], "not in the file")])
+
     def test_gates_are_told_by_the_minor_that_changes_them(self):
         def listed(**specs):
             text = ""
@@ -162,6 +216,14 @@ class Comparing(unittest.TestCase):
             self.assertEqual((row["removed"], row["locked"], steady), ({"Goes"}, {"Locks": "true"}, {"Stays"}))
             said = plain_yaml.load("components:\n" + gates.section([row], steady))["components"]
             self.assertEqual(said["gates"][0]["locked"], {"Locks": True})
+            rest = "  # Kept.\n  flags: []\n"
+            text = "components:\n  gates:\n    - {minor: \"1.36\", removed: [], locked: {Locks: true}}\n"
+            text += f"  other_gates: [Stays,\n    Goes]\n{rest}"
+            held = types.SimpleNamespace(new={"components.yaml": text}, said={"components.yaml": plain_yaml.load(text)})
+            wrong = [("removed gates", (1, 36), ["Goes"], "not in the file")]
+            wrong.append(("other gates", "", ["Goes"], "in the file, and not upstream"))
+            self.assertEqual(compare.gates_of(held, releases), wrong)
+            self.assertEqual(held.new["components.yaml"], f"components:\n{gates.section([row], steady)}{rest}")
             with self.assertRaisesRegex(gates.Loosened, "Locks"):
                 gates.derive([releases[1], types.SimpleNamespace(**{**vars(releases[0]), "minor": (1, 37)})])
 

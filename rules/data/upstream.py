@@ -106,6 +106,17 @@ class Release:
         """Each kind of k8s.io/api by group, version and name, with the minor that removes it, if it says so."""
         return kinds(self.staging("api"))
 
+    def serves(self, group, version, kind):
+        """Whether its API server has a place for objects of a kind. Types may outlive that by years."""
+        name = kind.lower()
+        plural = name[:-1] + "ies" if name.endswith("y") else name + ("es" if name.endswith("s") else "s")
+        for path in self.root.glob(f"pkg/registry/{group.split('.')[0]}/rest/*.go"):
+            # Each version of a group has a function of its own there.
+            for place in re.findall(rf"^func \([^)\n]*\) {version}Storage\(.*?^}}", text(path), re.S | re.M):
+                if f'"{plural}"' in place:
+                    return True
+        return False
+
     @functools.cache
     def flags(self):
         """The names of the flags of each component, and of the etcd that kubeadm installs."""

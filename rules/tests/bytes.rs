@@ -108,8 +108,9 @@ proptest! {
 
     #[test]
     fn no_index_makes_it_break_off(bytes in nearly(&INDEX)) {
-        if let Ok(versions) = packages::parse(&String::from_utf8_lossy(&bytes)) {
-            prop_assert!(!versions.is_empty() && versions.is_sorted());
+        if let Ok(packages) = packages::parse(&String::from_utf8_lossy(&bytes)) {
+            let mut versions = packages.values().flat_map(|packages| packages.values());
+            prop_assert!(!packages.is_empty() && versions.all(|of| !of.is_empty() && of.is_sorted()));
         }
         is_small()?;
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use lockkeeper_exporter::kube_client::Cluster;
 use lockkeeper_exporter::read::inventory::{Inventories, inventory_now};
@@ -33,8 +34,12 @@ const ROW: &str = r#"{name: net, namespace: default, kind: ds, resource: net-nod
 
 /// The row, with this policy.
 fn matrix(policy: &str) -> Matrix {
+    matrix_of(ROW, policy)
+}
+
+fn matrix_of(row: &str, policy: &str) -> Matrix {
     let today = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
-    let text = format!("schema: 2\nas_of: \"{today}\"\naddons: [{ROW}]\npolicy: {policy}\n");
+    let text = format!("schema: 2\nas_of: \"{today}\"\naddons: [{row}]\npolicy: {policy}\n");
     Matrix::load(&[("mine.yaml", &text)]).expect("a row that can be read")
 }
 
@@ -132,6 +137,35 @@ async fn addons_are_seen_as_they_are_and_a_rollout_at_work_is_unknown() {
     says(&inventories, &["addon_not_covered"]).await;
     daemon_sets.delete("net-node", &DeleteParams::default()).await.unwrap();
     says(&inventories, &["addon_missing", "addon_not_covered"]).await;
+}
+
+#[tokio::test]
+async fn what_bears_a_label_is_seen_and_what_was_left_behind_too() {
+    let (api, _etcd, _folder) = server().await;
+    let client = api.client(User::Admin).await.unwrap();
+    let seen = "if_absent: not-applicable, witnesses: {names: [net], crd_groups: [net.example.com]}, claim:";
+    let matrix = matrix_of(&ROW.replace("claim:", seen), "{}");
+    let config = witnesses(&matrix);
+    let said = async || {
+        let inventory = inventory_now(&client, &config, SEEN_WITHIN).await;
+        let findings = judged(&inventory, &matrix).findings;
+        findings.iter().map(|finding| finding.reason.code()).collect::<Vec<_>>()
+    };
+    assert!(said().await.is_empty());
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let nets = json!({"metadata": {"name": "nets.net.example.com"}, "spec": {"group": "net.example.com",
+        "scope": "Cluster", "names": {"kind": "Net", "plural": "nets"}, "versions": [
+            {"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object"}}}]}});
+    definitions.create(&PostParams::default(), &serde_json::from_value(nets).unwrap()).await.unwrap();
+    assert_eq!(said().await, ["addon_leftover"]);
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), "default");
+    let mut renamed = object("prod", "q.io/things:v1.1.0");
+    renamed["metadata"]["labels"] = json!({"app.kubernetes.io/name": "net"});
+    deployments.create(&PostParams::default(), &serde_json::from_value(renamed).unwrap()).await.unwrap();
+    assert_eq!(said().await, ["addon_version_unreadable"]);
+    deployments.delete("prod", &DeleteParams::default()).await.unwrap();
+    definitions.delete("nets.net.example.com", &DeleteParams::default()).await.unwrap();
+    assert!(said().await.is_empty());
 }
 
 /// A pod of `net-node` that runs an image, as its kubelet says.

@@ -104,7 +104,9 @@ const ACTUATOR: [&str; 1] = ["lockkeeper-actuator"];
 const EXPORTER: [&str; 1] = ["lockkeeper-exporter"];
 
 /// What is refused: by whom, where in the configuration, what stands there instead, and what must be said.
-fn wrong_values(desk: &Desk) -> Vec<(&'static [&'static str], &'static str, Value, [&'static str; 2])> {
+type WrongValue = (&'static [&'static str], &'static str, Value, [&'static str; 2]);
+
+fn wrong_values(desk: &Desk) -> Vec<WrongValue> {
     let nowhere = || json!("/nowhere/file");
     vec![
         (&BOTH, "/setings", json!({}), ["unknown field `setings`", "expected one of"]),
@@ -136,25 +138,6 @@ fn wrong_values(desk: &Desk) -> Vec<(&'static [&'static str], &'static str, Valu
                 "settings.attemptPauseSeconds is 3000",
                 "at most 600, or at least 3000 for settings.attemptPauseSecondsMax",
             ],
-        ),
-        (
-            &BOTH,
-            "/matrix",
-            json!({"files": ["/nowhere/file", desk.path("facts.yaml")]}),
-            ["/nowhere/file:1:1: the file: found nothing that can be read", "facts.yaml:2:8: as_of: found"],
-        ),
-        (
-            &BOTH,
-            "/matrix",
-            json!({"files": [{"path": desk.path("known_hosts"), "sha256": "0".repeat(64)}]}),
-            // What is found is the digest of nothing.
-            ["its sha256: found e3b0c44298fc1c14", "expected 0000000000000000"],
-        ),
-        (
-            &BOTH,
-            "/matrix",
-            json!({"files": [{"path": desk.path("facts.yaml"), "sha256": "e3b0c442"}]}),
-            ["matrix.files[0]", "a sha256 of 64 hexadecimal digits"],
         ),
         (&ACTUATOR, "/webhook/tokenFile", nowhere(), ["webhook.tokenFile", "check path and rights"]),
         (
@@ -190,10 +173,34 @@ fn wrong_values(desk: &Desk) -> Vec<(&'static [&'static str], &'static str, Valu
     ]
 }
 
+fn wrong_facts(desk: &Desk) -> Vec<WrongValue> {
+    vec![
+        (
+            &BOTH,
+            "/matrix",
+            json!({"files": ["/nowhere/file", desk.path("facts.yaml")]}),
+            ["/nowhere/file:1:1: the file: found nothing that can be read", "facts.yaml:2:8: as_of: found"],
+        ),
+        (
+            &BOTH,
+            "/matrix",
+            json!({"files": [{"path": desk.path("known_hosts"), "sha256": "0".repeat(64)}]}),
+            // What is found is the digest of nothing.
+            ["its sha256: found e3b0c44298fc1c14", "expected 0000000000000000"],
+        ),
+        (
+            &BOTH,
+            "/matrix",
+            json!({"files": [{"path": desk.path("facts.yaml"), "sha256": "e3b0c442"}]}),
+            ["matrix.files[0]", "a sha256 of 64 hexadecimal digits"],
+        ),
+    ]
+}
+
 #[test]
 fn a_configuration_that_cannot_be_used_ends_with_exit_code_3_and_names_field_and_remedy() {
     let desk = Desk::new();
-    for (products, pointer, value, words) in wrong_values(&desk) {
+    for (products, pointer, value, words) in wrong_values(&desk).into_iter().chain(wrong_facts(&desk)) {
         for product in products {
             let mut config = desk.config(product);
             let (parent, field) = pointer.rsplit_once('/').unwrap();

@@ -115,7 +115,8 @@ impl<'de> Deserialize<'de> for MatrixFile {
                 let Pinned { path, sha256 } = Pinned::deserialize(MapAccessDeserializer::new(map))?;
                 let digest = |text: String| {
                     let expected = &"a sha256 of 64 hexadecimal digits";
-                    Digest::parse(&text).ok_or_else(|| Error::invalid_value(Unexpected::Str(&text), expected))
+                    Digest::parse(&text)
+                        .ok_or_else(|| A::Error::invalid_value(Unexpected::Str(&text), expected))
                 };
                 Ok(MatrixFile { path, sha256: sha256.map(digest).transpose()? })
             }

@@ -301,7 +301,6 @@ mod tests {
             ("", "f.yaml:1:1: the file: "),
             ("---\n# nothing\n---\n", "f.yaml:1:1: the file: "),
             ("a: 1\n---\nb: 1\nb: 2\n", "f.yaml:4:1: the file: "),
-            ("a: 1\n---\nb: 1\n", "f.yaml:1:4: a: "),
         ] {
             let found = mistakes(text, |_| {});
             assert!(found.len() == 1 && found[0].starts_with(told), "{text:?}: {found:?}");

@@ -318,8 +318,8 @@ mod tests {
         assert!(runtimes.recommended(Minor { major: 1, minor: 20 }).is_none());
         let hard = |minor| runtimes.hard(Minor { major: 1, minor }).map(|floor| floor.release.to_string());
         assert_eq!(hard(25), None);
-        assert_eq!(hard(37).as_deref(), Some("1.6.0"));
-        assert_eq!(hard(39).as_deref(), Some("2.0.0"));
+        assert_eq!(hard(37).as_deref(), Some("v1.6.0"));
+        assert_eq!(hard(39).as_deref(), Some("v2.0.0"));
         let known = |minor| runtimes.are_floors_known(Minor { major: 1, minor });
         assert_eq!((known(38), known(39)), (true, false));
     }

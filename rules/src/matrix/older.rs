@@ -73,37 +73,33 @@ mod tests {
         let addon = |change: &str| format!("addons: [{{{ADDON}{change}}}]\n");
         let risk = |change: &str| format!("risks: [{{{RISK}{change}}}]\n");
         let kernel = |change: &str| KERNEL.replace("\"5.4\"", change);
-        let told = |about: &str| {
-            vec![format!(
-                "{about}: later.yaml of 2030-05-01 has taken the place of before.yaml of 2030-06-01"
-            )]
+        let told = |about: &str, newer: &str| {
+            vec![format!("{about}: later.yaml of 2030-05-01 has taken the place of {newer} of 2030-06-01")]
         };
-        let none = Vec::<String>::new();
+        let (row, none) = (|| told("addons mine", "addons.yaml, before.yaml"), Vec::<String>::new);
+        let (kernel_row, risk_row) = (told("kernel", "before.yaml"), told("risks mine", "before.yaml"));
+        let floor = ", min_k8s: {\"1.0\": \"1.30\"}";
+        let dated = |day: &str| addon(&format!("{floor}, as_of: \"{day}\""));
         for (before, later, day, expected) in [
-            (kernel("\"5.4\""), kernel("\"5.10\""), "2030-05-01", told("kernel")),
-            (kernel("\"5.4\""), kernel("\"5.10\""), "2030-06-01", none.clone()),
-            (kernel("\"5.4\""), kernel("\"5.4\""), "2030-05-01", none.clone()),
-            (addon(""), addon(", lifecycle: retired"), "2030-05-01", told("addons mine")),
-            (addon(""), addon(", lifecycle: retired"), "2030-06-01", none.clone()),
-            (addon(""), addon(""), "2030-05-01", none.clone()),
+            (kernel("\"5.4\""), kernel("\"5.10\""), "2030-05-01", kernel_row),
+            (kernel("\"5.4\""), kernel("\"5.10\""), "2030-06-01", none()),
+            (kernel("\"5.4\""), kernel("\"5.4\""), "2030-05-01", none()),
+            (addon(""), addon(floor), "2030-05-01", row()),
+            (addon(""), addon(floor), "2030-06-01", none()),
+            (addon(""), addon(""), "2030-05-01", none()),
             // A row may be younger than its file, and older.
-            (addon(""), addon(", lifecycle: retired, as_of: \"2030-06-02\""), "2030-05-01", none.clone()),
-            (
-                addon(""),
-                addon(", lifecycle: retired, as_of: \"2030-05-01\""),
-                "2030-07-01",
-                told("addons mine"),
-            ),
-            (addon(", as_of: \"2030-04-01\""), addon(", lifecycle: retired"), "2030-05-01", none.clone()),
-            (addon(""), addon(", lifecycle: retired").replace("mine", "other"), "2030-05-01", none.clone()),
-            (risk(""), risk(", from: \"<1.36\""), "2030-05-01", told("risks mine")),
-            (risk(""), risk("").replace("mine", "other"), "2030-05-01", none.clone()),
+            (addon(""), dated("2030-06-02"), "2030-05-01", none()),
+            (addon(""), dated("2030-05-01"), "2030-07-01", row()),
+            (addon(", as_of: \"2030-04-01\""), addon(floor), "2030-05-01", none()),
+            (addon(""), addon(floor).replace("mine", "other"), "2030-05-01", none()),
+            (risk(""), risk(", from: \"<1.36\""), "2030-05-01", risk_row),
+            (risk(""), risk("").replace("mine", "other"), "2030-05-01", none()),
             // Wishes do not age.
             (
                 "policy: {not_covered: warn}\n".into(),
                 "policy: {not_covered: unknown}\n".into(),
                 "2030-05-01",
-                none.clone(),
+                none(),
             ),
         ] {
             let file = format!("schema: 2\nas_of: \"{day}\"\n{later}");

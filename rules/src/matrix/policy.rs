@@ -196,10 +196,11 @@ impl Section for Policy {
         let fields = hand.fields()?;
         let given = hand.entries().unwrap_or_default();
         let usual = Self::default();
-        let accept_claims = fields.optional("accept_claims").map_or(Some(usual.accept_claims), |hand| {
-            let claim = |hand: &Hand<'_>| hand.one_of(&Claim::WORDS);
-            hand.list()?.iter().map(claim).collect::<Vec<_>>().into_iter().collect()
-        });
+        let accept_claims =
+            fields.optional("accept_claims").map_or(Some(usual.accept_claims.clone()), |hand| {
+                let claim = |hand: &Hand<'_>| hand.one_of(&Claim::WORDS);
+                hand.list()?.iter().map(claim).collect::<Vec<_>>().into_iter().collect()
+            });
         let newer_addon_than_matrix = fields
             .optional("newer_addon_than_matrix")
             .map_or(Some(usual.newer_addon_than_matrix), |hand| hand.one_of(&NEWER_ADDON));
@@ -290,12 +291,8 @@ impl Section for Policy {
     }
 
     fn schema() -> serde_json::Value {
-        use schema::{count, list, object, optional, text, words};
-        let mut days =
-            count("For how many days nobody may have asked for an API that goes; 30 if nothing is said.", 1);
-        days["maximum"] = WINDOW_DAYS_MAX.into();
+        use schema::{list, object, optional, words};
         let claims = words("A claim of a vendor.", &Claim::WORDS);
-        let writer = text("The name of a field manager.", "velero-server");
         object(
             "What an operator wants where the facts leave a choice.",
             [
@@ -340,36 +337,41 @@ impl Section for Policy {
                         &BEYOND,
                     ),
                 ),
-                optional("deprecated_api_window_days", days),
-                optional(
-                    "deprecated_api_short_proof",
-                    words(
-                        "Where Prometheus has samples of fewer days than that; hold holds below 7 days and notes the rest, if nothing is said.",
-                        &SHORT_PROOF,
-                    ),
-                ),
-                optional(
-                    "deprecated_api_ghosts",
-                    words("An API that was asked for, but not lately.", &GHOSTS),
-                ),
-                optional(
-                    "ignored_api_writers",
-                    list("More managers whose writes follow the control plane.", writer),
-                ),
-                optional(
-                    "helm_manifests",
-                    words("What Helm has stored; required needs the right to list Secrets.", &HELM_MANIFESTS),
-                ),
-                optional(
-                    "addon_pods",
-                    words(
-                        "What the pods of add-ons run; required needs the right to list pods.",
-                        &ADDON_PODS,
-                    ),
-                ),
-            ],
+            ]
+            .into_iter()
+            .chain(proof_schema()),
         )
     }
+}
+
+/// The choices about APIs that go, and about what proves that something is as it looks.
+fn proof_schema() -> Vec<schema::Field> {
+    use schema::{list, optional, text, words};
+    let writer = text("The name of a field manager.", "velero-server");
+    vec![
+        optional("deprecated_api_window_days", window_schema()),
+        optional(
+            "deprecated_api_short_proof",
+            words("Fewer days of samples; hold is a hold below 7 and a note above.", &SHORT_PROOF),
+        ),
+        optional("deprecated_api_ghosts", words("An API that was asked for, but not lately.", &GHOSTS)),
+        optional("ignored_api_writers", list("More managers whose writes follow the control plane.", writer)),
+        optional(
+            "helm_manifests",
+            words("What Helm has stored; required needs the right to list Secrets.", &HELM_MANIFESTS),
+        ),
+        optional(
+            "addon_pods",
+            words("What the pods of add-ons run; required needs the right to list pods.", &ADDON_PODS),
+        ),
+    ]
+}
+
+fn window_schema() -> serde_json::Value {
+    let what = "For how many days nobody may have asked for an API that goes; 30 if nothing is said.";
+    let mut days = schema::count(what, 1);
+    days["maximum"] = WINDOW_DAYS_MAX.into();
+    days
 }
 
 /// The window, and what a shorter proof is. No day at all would prove nothing, and years are in no Prometheus.

@@ -21,7 +21,7 @@ use crate::snapshot::{Node, Role};
 type Harm = fn(&mut Healthy);
 
 /// Things that are wrong, each by itself.
-const HARMS: [(&str, Harm); 24] = [
+const HARMS: [(&str, Harm); 26] = [
     ("a kubelet that is too old", |it| add_node(it, node("w-old", Role::Worker, "v1.32.9"))),
     ("a kubelet that is too new", |it| add_node(it, node("w-new", Role::Worker, "v1.38.0"))),
     ("a kubelet of no version", |it| add_node(it, node("w-odd", Role::Worker, "latest"))),

@@ -61,7 +61,7 @@ fn nothing_read_is_unknown_and_allows_nothing() {
 type Loss = fn(&mut Healthy);
 
 /// A source, how it is lost, and the checks that cannot be made without it.
-static LOSSES: [(&str, Loss, &[&str]); 19] = [
+static LOSSES: [(&str, Loss, &[&str]); 18] = [
     (
         "nodes",
         |cluster| cluster.snapshot.nodes = Source::failed("gone"),
@@ -103,7 +103,6 @@ static LOSSES: [(&str, Loss, &[&str]); 19] = [
     ("packages", |cluster| cluster.snapshot.packages = Source::failed("gone"), &["offered"]),
     ("kubelet_config", |cluster| cluster.inventory.kubelet_config = Source::failed("gone"), &["flags"]),
     ("kube_proxy_config", |cluster| cluster.inventory.kube_proxy_config = Source::failed("gone"), &["flags"]),
-    ("kubeadm_config", |cluster| cluster.inventory.kubeadm_config = Some(Source::failed("gone")), &["flags"]),
     (
         "definitions",
         |cluster| cluster.inventory.definitions = Source::failed("gone"),

@@ -14,6 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -81,6 +82,9 @@ const KNOWN_WRONG: &[&str] = &[
     "traefik-renamed",
     "velero-chart",
 ];
+
+/// What is built in, read once.
+static BUILT_IN: LazyLock<Matrix> = LazyLock::new(Matrix::built_in);
 
 /// The cluster under all that are no cluster of their own.
 const BASE: &str = "base";
@@ -192,7 +196,7 @@ impl Cluster {
 /// to come say nothing.
 fn known_at(now: Timestamp) -> Matrix {
     let today = now.to_zoned(TimeZone::UTC).date();
-    let mut matrix = Matrix::built_in();
+    let mut matrix = BUILT_IN.clone();
     let sections = [
         &mut matrix.releases.as_of,
         &mut matrix.runtimes.as_of,

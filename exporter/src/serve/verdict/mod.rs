@@ -192,8 +192,19 @@ fn shown<'a>(judgement: &'a Judgement, case: &Case<'_>, detail: Detail) -> Shown
     let in_the_way = group::in_the_way(verdict, Concerns::Compatibility, is_verbose);
     let driver = group::in_the_way(verdict, Concerns::Driver, is_verbose);
     let check = |check: &'a Check| {
-        let Check { id, status, scope, source, evidence, findings, classes, notes, recognised, is_final } =
-            check;
+        let Check {
+            id,
+            status,
+            scope,
+            source,
+            evidence,
+            findings,
+            classes,
+            notes,
+            recognised,
+            is_final,
+            concerns: _,
+        } = check;
         let rest = is_verbose.then_some(Rest { findings, classes, notes, recognised });
         CheckShown { id, status: *status, scope: *scope, is_final: *is_final, source, evidence, rest }
     };

@@ -26,29 +26,25 @@ pub(super) fn addons() -> Value {
     )
 }
 
+/// One more place that tells the version.
+fn reading() -> Value {
+    let mut reading = object(
+        "One more place that tells the version: exactly one of these.",
+        [
+            optional("label", words("A label of the workload.", &Workload::LABELS.map(|label| (label, ())))),
+            optional("helm_chart", filled("The chart of its Helm release; not read yet.", "tigera-operator")),
+            optional(
+                "promql",
+                filled("A query that tells it; not read yet.", "max by (version) (x_build_info)"),
+            ),
+        ],
+    );
+    reading["minProperties"] = json!(1);
+    reading["maxProperties"] = json!(1);
+    reading
+}
+
 fn detection() -> Vec<Field> {
-    let reading = {
-        let mut reading = object(
-            "One more place that tells the version: exactly one of these.",
-            [
-                optional(
-                    "label",
-                    words("A label of the workload.", &Workload::LABELS.map(|label| (label, ()))),
-                ),
-                optional(
-                    "helm_chart",
-                    filled("The chart of its Helm release; not read yet.", "tigera-operator"),
-                ),
-                optional(
-                    "promql",
-                    filled("A query that tells it; not read yet.", "max by (version) (x_build_info)"),
-                ),
-            ],
-        );
-        reading["minProperties"] = json!(1);
-        reading["maxProperties"] = json!(1);
-        reading
-    };
     let verified = object(
         "Whether name, kind and image were compared with what its project publishes.",
         [
@@ -84,7 +80,7 @@ fn detection() -> Vec<Field> {
             "if_absent",
             words("What it means that it is not there; unknown if nothing is said.", &IF_ABSENT),
         ),
-        optional("also_read", list("What else tells its version.", reading)),
+        optional("also_read", list("What else tells its version.", reading())),
         optional(
             "agree",
             words("Whether one reading is enough, or all must say the same; any if nothing is said.", &AGREE),

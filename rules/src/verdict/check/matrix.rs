@@ -75,7 +75,8 @@ mod tests {
     fn older_facts_in_the_place_of_newer_ones_are_held_until_a_person_has_looked() {
         let healthy = super::super::tests::healthy();
         let Part { file, as_of, .. } = &healthy.matrix.cgroup_v1;
-        let today = as_of.unwrap().to_string();
+        let today = as_of.unwrap();
+        let (yesterday, today) = (today.yesterday().unwrap().to_string(), today.to_string());
         let as_of = |day: &str| {
             let text = format!(
                 "schema: 2\nas_of: \"{day}\"\n\
@@ -83,13 +84,13 @@ mod tests {
             );
             move |cluster: &mut Healthy| assert_eq!(cluster.matrix.lay(&[("mine.yaml", &text)]), [])
         };
-        assert_eq!(outcome(check, "v1.36.3", as_of("2020-01-01")), (Status::Hold, vec!["matrix_older"]));
+        assert_eq!(outcome(check, "v1.36.3", as_of(&yesterday)), (Status::Hold, vec!["matrix_older"]));
         assert_eq!(outcome(check, "v1.36.3", as_of(&today)), (Status::Pass, vec![]));
 
         let mut cluster = super::super::tests::healthy();
-        as_of("2020-01-01")(&mut cluster);
+        as_of(&yesterday)(&mut cluster);
         let found: Vec<_> = cluster.verdict("v1.36.3").findings().map(ToString::to_string).collect();
-        let told = "matrix_older cgroup_v1: mine.yaml says it as of 2020-01-01, ";
+        let told = format!("matrix_older cgroup_v1: mine.yaml says it as of {yesterday}, ");
         assert_eq!(found, [format!("{told}{file} otherwise as of {today}")]);
 
         let many = move |it: &mut Healthy| it.matrix.older = vec![cluster.matrix.older[0].clone(); 12];

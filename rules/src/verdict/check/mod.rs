@@ -65,7 +65,8 @@ pub(super) struct Outcome {
     /// The class of each finding.
     classes: Vec<Status>,
     notes: Vec<Finding>,
-    recognised: Vec<Recognised>,
+    /// In a box, which keeps it small where it is the error of a result.
+    recognised: Box<[Recognised]>,
 }
 
 impl Outcome {
@@ -83,7 +84,7 @@ impl Outcome {
     /// With what was recognised.
     fn recognising(self, mut recognised: Vec<Recognised>) -> Self {
         recognised.sort_unstable();
-        Self { recognised, ..self }
+        Self { recognised: recognised.into(), ..self }
     }
 
     /// Something could not be read.
@@ -114,7 +115,7 @@ impl Outcome {
         let each =
             classes.zip(by_class).flat_map(|(class, found)| found.into_iter().map(move |it| (class, it)));
         let (classes, findings) = each.unzip();
-        Self { status, evidence, findings, classes, notes: Vec::new(), recognised: Vec::new() }
+        Self { status, evidence, findings, classes, notes: Vec::new(), recognised: Box::default() }
     }
 
     fn into_check(self, of: &Definition) -> Check {
@@ -130,7 +131,7 @@ impl Outcome {
             findings,
             classes,
             notes,
-            recognised,
+            recognised: recognised.into_vec(),
             is_final,
         }
     }

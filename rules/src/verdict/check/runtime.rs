@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn what_is_only_recommended_is_noted() {
         for (runtime, target, part) in [
-            ("containerd://2.1.9", "v1.36.3", "recommended for 1.36 is 2.3.0 or 2.2.0"),
+            ("containerd://2.1.9", "v1.36.3", "recommended for 1.36 is v2.3.0 or v2.2.0"),
             ("containerd://2.3.0-rc.1", "v1.36.3", "recommended for 1.36"),
             ("containerd://2.2.0", "v1.37.0", "nothing is for 1.37 yet"),
             ("cri-o://1.34.0", "v1.36.3", "pairs 1.36 with CRI-O 1.36"),

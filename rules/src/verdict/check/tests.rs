@@ -1,8 +1,8 @@
 use super::*;
 use crate::api::{UpgradeRun, UpgradeRunSpec};
 use crate::inventory::{
-    ApiRequests, ApiWrites, Inventory, KubeadmConfig, KubeletConfig, Namespace, RunningKubelet, ScrapedServer,
-    WebhookCalls,
+    ApiRequests, ApiWrites, Inventory, KubeadmConfig, KubeletConfig, Namespace, RunningKubelet,
+    ScrapedServer, WebhookCalls,
 };
 use crate::matrix::Matrix;
 use crate::settings::Settings;

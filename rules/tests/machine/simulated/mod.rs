@@ -688,6 +688,7 @@ impl Simulated {
             findings,
             notes: Vec::new(),
             recognised: Vec::new(),
+            concerns: verdict::Concerns::Compatibility,
             is_final: false,
         };
         let target = self.run.spec.target.clone();

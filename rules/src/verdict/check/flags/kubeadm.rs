@@ -1,30 +1,25 @@
 //! What kubeadm keeps of the cluster: the target's kubeadm must read it.
 
-use super::super::{Facts, KUBEADM_CONFIG_MAP, Outcome, usable};
+use super::super::{Facts, KUBEADM_CONFIG_MAP, usable};
 use super::Found;
+use crate::matrix::Components;
 use crate::reason::{Finding, Reason};
 use crate::verdict::Evidence;
 use crate::version::Minor;
 
-/// Whatever has gone by the target is told, however long ago: no kubeadm has read it yet that does not know it.
-pub(super) fn judge(facts: &Facts<'_>, target: Minor, found: &mut Found) -> Result<(), Outcome> {
-    let Some(source) = &facts.case.inventory.kubeadm_config else { return Ok(()) };
+/// Asked where the minor changes: a kubeadm of the minor that runs has read it. Whatever has gone by the target is told,
+/// however long ago.
+pub(super) fn judge(facts: &Facts<'_>, table: &Components, target: Minor, found: &mut Found) {
+    let Some(source) = &facts.case.inventory.kubeadm_config else { return };
     let now = facts.case.now;
     let config = match usable("kubeadm_config", source, now, facts.case.settings.state_age_seconds_max) {
         Ok(config) => config,
-        Err(finding) => {
-            found.unknown(finding);
-            return Ok(());
-        }
+        Err(finding) => return found.unknown(finding),
     };
     let age_seconds = source.age_seconds(now).unwrap_or_default();
-    found.evidence.push(Evidence {
-        source: "kubeadm_config",
-        count: usize::from(config.is_some()),
-        age_seconds,
-    });
-    let Some(config) = config else { return Ok(()) };
-    let (table, _known) = facts.known(&facts.case.matrix.components).map_err(Outcome::unknown)?;
+    let count = usize::from(config.is_some());
+    found.evidence.push(Evidence { source: "kubeadm_config", count, age_seconds });
+    let Some(config) = config else { return };
     let format = table.kubeadm_formats.iter().find(|row| row.name == config.api_version);
     if let Some(row) = format.filter(|row| row.removed <= target) {
         let detail = format!("its format {} is gone in {} ({})", row.name, row.removed, row.source);
@@ -35,5 +30,4 @@ pub(super) fn judge(facts: &Facts<'_>, target: Minor, found: &mut Found) -> Resu
         let detail = format!("{} is set; the gate is gone in {} ({})", row.name, row.removed, row.source);
         found.notes.push(Finding::new(Reason::KubeadmGateUnknown, KUBEADM_CONFIG_MAP, detail));
     }
-    Ok(())
 }

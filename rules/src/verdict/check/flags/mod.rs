@@ -65,7 +65,6 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
     let kubelets = kubelets::going(nodes, target, &mut found);
     if nodes.iter().any(|node| !snapshot.is_at(node, version)) {
         kubelets::written(facts, target, &mut found)?;
-        kubeadm::judge(facts, target, &mut found)?;
     }
     if !pods.is_empty() || !kubelets.is_empty() {
         let (table, known) = facts.known(&facts.case.matrix.components).map_err(Outcome::unknown)?;
@@ -74,6 +73,7 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
             command_line(facts, table, pod, &name, hop, &mut found);
         }
         kubelets::judge(facts, table, &kubelets, &mut found);
+        kubeadm::judge(facts, table, target, &mut found);
     }
     let Found { evidence, blockers, unknowns, notes } = found;
     Ok(Outcome::judge(pods_read, evidence, blockers, unknowns.into_iter().collect()).noting(notes))

@@ -171,7 +171,7 @@ fn second(cluster: &mut Healthy, instance: &str) {
 
 #[test]
 fn s08_s37_nothing_asked_for_passes_only_where_every_api_server_was_watched() {
-    let cases: [(&str, Change, Status, &[&str]); 14] = [
+    let cases: [(&str, Change, Status, &[&str]); 15] = [
         ("one that is watched", |_| {}, Status::Pass, &[]),
         ("no samples at all", |it| servers(it).clear(), Status::Unknown, &["api_server_not_scraped"]),
         ("the second is not known", second_control_plane, Status::Unknown, &["api_server_not_scraped"]),

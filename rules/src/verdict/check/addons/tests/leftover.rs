@@ -40,7 +40,8 @@ fn left(definitions: &[&str], webhooks: &[(&str, &str)]) -> impl FnOnce(&mut Hea
 #[test]
 fn definitions_and_webhooks_without_a_workload_block_the_next_minor() {
     let row = seen(WIDE);
-    let cases: [(&[&str], &[(&str, &str)], Status); 6] = [
+    type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], Status);
+    let cases: [Case<'_>; 6] = [
         (&["nets.net.io"], &[], Status::Block),
         (&["nodes.shared.io"], &[], Status::Block),
         (&[], &[("any", "hook.net.io")], Status::Block),
@@ -85,9 +86,9 @@ fn a_person_accepts_what_was_left_by_name_and_day() {
         )
     };
     for (subject, until, status) in [
-        ("net", "2026-11-22", Status::Pass),
-        ("net", "2026-11-21", Status::Block),
-        ("other", "2026-11-22", Status::Block),
+        ("net", "2026-12-01", Status::Pass),
+        ("net", "2026-11-30", Status::Block),
+        ("other", "2026-12-01", Status::Block),
     ] {
         let text = accept(subject, until);
         let check = checked("v1.37.0", &text, vec![], left(&["nets.net.io"], &[]));

@@ -33,9 +33,12 @@ fn of_built_in(workloads: Vec<Workload>) -> (Status, Vec<(String, &'static str)>
 const NAME: &str = "app.kubernetes.io/name";
 const CHART: &str = "helm.sh/chart";
 
+/// An add-on, where it is, its image, and a label of it.
+type Renamed = (&'static str, &'static str, &'static str, Option<(&'static str, &'static str)>);
+
 /// What people run: the add-on, where it is, its image, and a label of it. None of it is where its project's own manifest
 /// puts it, and none fits 1.36. All are Deployments, but for those that begin with `ds`.
-const RENAMED: [(&str, &str, &str, Option<(&str, &str)>); 19] = [
+const RENAMED: [Renamed; 19] = [
     (
         "ingress-nginx",
         "ds edge/edge-ingress-nginx-controller",
@@ -105,7 +108,8 @@ fn what_was_renamed_or_copied_is_recognised() {
 #[test]
 fn what_runs_and_tells_no_version_is_unknown_and_never_absent() {
     let row = seen(WIDE);
-    let blind: [(&str, &str, &[(&str, &str)]); 9] = [
+    type Blind<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+    let blind: [Blind<'_>; 9] = [
         ("a/b", "q.io/things:v1.1.0", &[(NAME, "net")]),
         ("a/b", "q.io/things:v1.1.0", &[("app.kubernetes.io/part-of", "nets")]),
         ("a/b", "q.io/things@sha256:ab", &[(CHART, "net-1.1.0")]),

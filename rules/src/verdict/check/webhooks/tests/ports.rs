@@ -48,7 +48,8 @@ fn slice(address_type: &str, ports: Vec<SlicePort>, nodes: &[&str]) -> Slice {
 #[test]
 fn the_port_that_is_asked_is_one_of_the_service() {
     assert_eq!(dead(443, LeadsTo::Ports(two())), None);
-    let cases: [(u16, fn(&mut ServicePorts), &str); 5] = [
+    type Case = (u16, fn(&mut ServicePorts), &'static str);
+    let cases: [Case; 5] = [
         (8443, |_| {}, "has no port 8443/TCP, only 443/TCP"),
         (9443, |_| {}, "has no port 9443/TCP, only 443/TCP"),
         (443, |it| it.ports[0].protocol = "UDP".to_owned(), "has no port 443/TCP, only 443/UDP"),
