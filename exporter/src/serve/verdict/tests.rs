@@ -39,6 +39,8 @@ fn cluster() -> Cluster {
     ];
     let mut inventory = Inventory::unread();
     inventory.workloads = Source::read(workloads, now);
+    inventory.definitions = Source::read(Vec::new(), now);
+    inventory.webhooks = Source::read(Vec::new(), now);
     let matrix = Matrix::load(&[("mine.yaml", ROW)]).unwrap();
     Cluster { snapshot, inventory, matrix, settings: Settings::default(), now }
 }
@@ -63,7 +65,6 @@ fn the_answer_and_the_next_step_come_first_and_what_passed_in_one_line() {
         "  unknown path: source_unreadable (1): ",
         "  block addons: addon_upgrade_needed (1): ",
         "    net: 1.1.0 fits up to 1.36",
-        "    -> ",
         "  plan\n    1. upgrade net from 1.1.0 to at least 1.2.0\n    2. upgrade Kubernetes from 1.36 to 1.37\n",
         "  note addons: addon_not_covered (1): ",
         "    DaemonSet kube-system/own<b>",
@@ -71,6 +72,7 @@ fn the_answer_and_the_next_step_come_first_and_what_passed_in_one_line() {
     ]
     .map(|words| text.find(words).unwrap_or_else(|| panic!("{words:?} is not in\n{text}")));
     assert!(places.is_sorted(), "{text}");
+    assert!(text.contains("    -> mend the source that is named\n"), "{text}");
     assert!(text.contains("    the rule: https://kubernetes.io/releases/version-skew-policy/\n"), "{text}");
     assert!(!text.contains('\u{1b}') && !text.contains("\nsources\n"), "{text}");
     let passed = text.lines().find(|line| line.starts_with("  passed, ")).unwrap();

@@ -691,8 +691,17 @@ impl Simulated {
             concerns: verdict::Concerns::Compatibility,
             is_final: false,
         };
+        let driver = verdict::Check {
+            id: "driver",
+            status: verdict::Status::Pass,
+            concerns: verdict::Concerns::Driver,
+            classes: Vec::new(),
+            findings: Vec::new(),
+            ..check.clone()
+        };
         let target = self.run.spec.target.clone();
-        let whole = Verdict { target, verdict: Answer::Blocked, computed_at: self.now, checks: vec![check] };
+        let whole =
+            Verdict { target, verdict: Answer::Blocked, computed_at: self.now, checks: vec![check, driver] };
         whole.for_run(&self.run, snapshot).allows(self.now, &self.settings).err().unwrap_or_default()
     }
 
