@@ -15,6 +15,24 @@ pub struct ImageReference<'a> {
     pub digest: Option<&'a str>,
 }
 
+/// What some put behind the name of an image that is a build of the same software.
+const BUILDS: [&str; 14] = [
+    "alpine",
+    "amd64",
+    "arm64",
+    "chroot",
+    "debian",
+    "distroless",
+    "fips",
+    "hardened",
+    "iamguarded",
+    "rhel8",
+    "rhel9",
+    "slim",
+    "ubi8",
+    "ubi9",
+];
+
 impl<'a> ImageReference<'a> {
     /// Takes a reference apart; nothing if it names no repository.
     #[must_use]
@@ -37,6 +55,16 @@ impl<'a> ImageReference<'a> {
             && tag.is_none_or(|tag| !tag.is_empty())
             && digest.is_none_or(|digest| !digest.is_empty());
         is_whole.then_some(Self { registry, repository, tag, digest })
+    }
+
+    /// The path without what marks a build of the same software: `x/controller-fips` is `x/controller`.
+    #[must_use]
+    pub fn plain_repository(&self) -> &'a str {
+        let mut plain = self.repository;
+        while let Some((name, _)) = plain.rsplit_once('-').filter(|(_, word)| BUILDS.contains(word)) {
+            plain = name;
+        }
+        plain
     }
 
     /// Repository and tag, which is what a pattern is held against.
@@ -82,6 +110,19 @@ mod tests {
         }
         for text in ["", "quay.io/", "node:", "node@", ":v1", "quay.io/:v1"] {
             assert_eq!(ImageReference::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_marks_a_build_is_left_out_and_other_words_are_not() {
+        for (text, plain) in [
+            ("r.io/x/controller-fips:1", "x/controller"),
+            ("x/controller-iamguarded-fips", "x/controller"),
+            ("x/controller-webhook:1", "x/controller-webhook"),
+            ("fips", "fips"),
+            ("x-fips/controller", "x-fips/controller"),
+        ] {
+            assert_eq!(ImageReference::parse(text).unwrap().plain_repository(), plain, "{text}");
         }
     }
 

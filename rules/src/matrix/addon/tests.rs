@@ -206,14 +206,17 @@ fn each_floor_holds_until_the_next_and_a_window_overrides_it() {
 fn every_witness_is_read_as_it_is_written() {
     let row = with(
         "claim",
-        "witnesses: {images: [net, x/node], names: [net], part_of: [nets], charts: [net], labels: [app=net], crd_groups: [net.io, nodes.shared.io], webhooks: [hook.net.io]}, claim",
+        "witnesses: {images: [net, x/node], not_images: [y/x/node], names: [net], part_of: [nets], charts: [net], labels: [app=net], crd_groups: [net.io, nodes.shared.io], webhooks: [hook.net.io]}, claim",
     );
     let known = load(&row).unwrap().addons.value.0;
     let witnesses = &known.iter().find(|row| row.name == "net").unwrap().detection.witnesses;
-    let Witnesses { images, names, part_of, charts, labels, crd_groups, webhooks } = witnesses;
-    let all = [images, names, part_of, charts, crd_groups, webhooks];
+    let Witnesses { images, not_images, names, part_of, charts, labels, crd_groups, webhooks } = witnesses;
+    let all = [images, not_images, names, part_of, charts, crd_groups, webhooks];
     let all = all.map(|names| names.iter().map(String::as_str).collect::<Vec<_>>().join(" "));
-    assert_eq!(all, ["net x/node", "net", "nets", "net", "net.io nodes.shared.io", "hook.net.io"]);
+    assert_eq!(
+        all,
+        ["net x/node", "y/x/node", "net", "nets", "net", "net.io nodes.shared.io", "hook.net.io"]
+    );
     assert_eq!(labels.iter().collect::<Vec<_>>(), [&("app".to_owned(), "net".to_owned())]);
     assert!(witnesses.has_of_cluster());
     let none = load(&[ROW.to_owned()]).unwrap().addons.value.0;
@@ -227,8 +230,7 @@ fn no_two_built_in_rows_own_one_name() {
     let rows = Matrix::built_in().addons.value.0;
     let mut owners = std::collections::BTreeMap::new();
     for row in &rows {
-        let Witnesses { images, names, part_of: _, charts, labels: _, crd_groups, webhooks } =
-            &row.detection.witnesses;
+        let Witnesses { images, names, charts, crd_groups, webhooks, .. } = &row.detection.witnesses;
         for name in [
             ("image", images),
             ("name", names),

@@ -40,6 +40,8 @@ const SHARED_GROUPS: [&str; 6] = [
 pub struct Witnesses {
     /// The ends of repositories: the last part of a path, or the last two.
     pub images: BTreeSet<String>,
+    /// The ends of repositories of another project that is called alike: what runs them is not this add-on.
+    pub not_images: BTreeSet<String>,
     /// Values of `app.kubernetes.io/name`.
     pub names: BTreeSet<String>,
     /// Values of `app.kubernetes.io/part-of`.
@@ -79,6 +81,7 @@ pub(super) fn read(hand: &Hand<'_>) -> Option<Witnesses> {
         fields.optional_as(name, |hand| each(hand, read)).map(Option::unwrap_or_default)
     };
     let images = list("images", image);
+    let not_images = list("not_images", path);
     let names = list("names", name);
     let part_of = list("part_of", name);
     let charts = list("charts", name);
@@ -88,6 +91,7 @@ pub(super) fn read(hand: &Hand<'_>) -> Option<Witnesses> {
     fields.finish();
     Some(Witnesses {
         images: images?,
+        not_images: not_images?,
         names: names?,
         part_of: part_of?,
         charts: charts?,
@@ -116,12 +120,19 @@ fn name(hand: &Hand<'_>) -> Option<String> {
     hand.parsed("a name that tells of one project only; many call something so", read)
 }
 
+fn is_part(part: &str) -> bool {
+    let is_plain = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || b"._-".contains(&it);
+    !part.is_empty() && part.bytes().all(is_plain)
+}
+
+/// So many parts that no other project's path ends so.
+fn path(hand: &Hand<'_>) -> Option<String> {
+    let read = |text: &str| (text.contains('/') && text.split('/').all(is_part)).then(|| text.to_owned());
+    hand.parsed("two or more last parts of an image's path, without a tag", read)
+}
+
 /// One part of a path, or two.
 fn image(hand: &Hand<'_>) -> Option<String> {
-    let is_part = |part: &str| {
-        let is_plain = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || b"._-".contains(&it);
-        !part.is_empty() && part.bytes().all(is_plain)
-    };
     let read = |text: &str| {
         let is_end = match text.split_once('/') {
             Some((before, last)) => is_part(before) && is_part(last),
@@ -171,6 +182,11 @@ pub(super) fn field() -> Field {
             "images",
             "How the paths of its main images end: the last part, or the last two, whatever the registry. Its version is read from their tags.",
             but(image, json!({"enum": NO_NAMES})),
+        ),
+        (
+            "not_images",
+            "How the paths of images of another project end that is called alike: what runs them is not this add-on.",
+            patterned("One end of a path.", "^[a-z0-9._-]+(/[a-z0-9._-]+)+$", "aks/karpenter/controller"),
         ),
         ("names", "What app.kubernetes.io/name is on its workload or on its pods.", telling("cert-manager")),
         (

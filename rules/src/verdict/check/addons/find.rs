@@ -132,9 +132,11 @@ fn readings(addon: &Addon, workload: &Workload) -> Result<BTreeSet<AddonVersion>
     let mut readings = images(detection, workload).map_err(unreadable)?;
     if detection.agree == Agree::All || readings.is_empty() {
         for reading in &detection.also_read {
-            match second(reading, workload) {
+            match second(reading, workload, detection.image.is_none()) {
                 Ok(version) => drop(readings.insert(version)),
-                Err(why) if detection.agree == Agree::All => return Err(unreadable(why)),
+                Err(why) if detection.agree == Agree::All || detection.image.is_none() => {
+                    return Err(unreadable(why));
+                }
                 Err(_) => {}
             }
         }
@@ -184,11 +186,16 @@ fn tag(
     }
 }
 
-fn second(reading: &Reading, workload: &Workload) -> Result<AddonVersion, String> {
+/// What is told beside the images. Where their tags are not the add-on's version, a label that repeats one is not either.
+fn second(reading: &Reading, workload: &Workload, are_parts: bool) -> Result<AddonVersion, String> {
     match reading {
         Reading::Label(name) => {
             let value = workload.labels.get(name).ok_or_else(|| format!("it has no label {name}"))?;
-            value.parse().map_err(|error| format!("its label {name}: {error}"))
+            let version = value.parse().map_err(|error| format!("its label {name}: {error}"))?;
+            if are_parts && tags(workload).any(|tag| tag == version) {
+                return Err(format!("its label {name} tells the version of its image, {version}"));
+            }
+            Ok(version)
         }
         Reading::HelmChart(chart) => Err(format!("the chart {chart} is not read")),
         Reading::Promql(query) => Err(format!("{query} is not asked")),

@@ -69,7 +69,7 @@ pub(super) const CHART: &str = "helm.sh/chart";
 impl<'a> Place<'a> {
     /// A workload, if anything tells that it is this add-on's.
     pub(super) fn of(detection: &Detection, workload: &'a Workload) -> Option<Self> {
-        if detection.of_kubeadm && !is_usual(detection, workload) {
+        if detection.of_kubeadm && !is_usual(detection, workload) || is_of_another(detection, workload) {
             return None;
         }
         let signs = signs(detection, workload);
@@ -139,12 +139,25 @@ pub(super) fn containers<'a>(
     workload.containers.iter().chain(inits)
 }
 
+/// Whether it runs an image of another project that is called alike.
+fn is_of_another(detection: &Detection, workload: &Workload) -> bool {
+    let others = &detection.witnesses.not_images;
+    let is_other = |repository: &str| others.iter().any(|end| ends_so(repository, end));
+    !others.is_empty()
+        && containers(detection, workload)
+            .any(|it| ImageReference::parse(&it.image).is_some_and(|it| is_other(it.repository)))
+}
+
 /// Whether a container's image is one of the add-on's main ones, whatever its registry and its tag.
 pub(super) fn is_meant(detection: &Detection, container: &Container) -> bool {
     let Some(reference) = ImageReference::parse(&container.image) else { return false };
-    let repository = reference.repository;
-    detection.image.as_ref().is_some_and(|pattern| pattern.names(repository))
-        || detection.ends().any(|end| ends_so(repository, end) || is_copy(repository, end))
+    let is_named =
+        |repository: &str| detection.image.as_ref().is_some_and(|pattern| pattern.names(repository));
+    let is_end =
+        |repository: &str| detection.ends().any(|end| ends_so(repository, end) || is_copy(repository, end));
+    is_named(reference.repository)
+        || is_end(reference.repository)
+        || is_end(reference.plain_repository())
         || reference.digest.is_some_and(|digest| detection.digests.contains_key(digest))
 }
 
@@ -172,7 +185,8 @@ pub(super) fn is_copy(repository: &str, end: &str) -> bool {
 /// Whether the image is called as a main one is, in another folder: `mirror/controller` for `x/controller`.
 fn is_alike(detection: &Detection, container: &Container) -> bool {
     let Some(reference) = ImageReference::parse(&container.image) else { return false };
-    detection.ends().any(|end| last_part(end) == last_part(reference.repository))
+    let names = [reference.repository, reference.plain_repository()].map(last_part);
+    detection.ends().any(|end| names.contains(&last_part(end)))
 }
 
 /// The containers whose images are the add-on's. Where none is for sure, and something else tells that the workload is the

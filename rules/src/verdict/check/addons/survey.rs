@@ -127,13 +127,11 @@ impl<'r> Index<'r> {
 
     fn of_image(&mut self, reference: &ImageReference<'_>, workload: &Workload, rows: &mut Vec<Row>) {
         let repository = reference.repository;
-        let last = last_part(repository);
-        let alike = self.by_image.get(last).into_iter().flatten();
-        let alike =
-            alike.filter(|(row, end)| ends_so(repository, end) || is_backed(self.detections[*row], workload));
-        let copies = self.by_word.get(last_word(last)).into_iter().flatten();
-        let copies = copies.filter(|(_, end)| is_copy(repository, end));
-        rows.extend(alike.chain(copies).map(|(row, _)| *row));
+        let plain = reference.plain_repository();
+        self.of_path(repository, workload, rows);
+        if plain != repository {
+            self.of_path(plain, workload, rows);
+        }
         let known = reference.digest.and_then(|digest| self.by_digest.get(digest));
         rows.extend(known.into_iter().flatten());
         if self.patterns.is_empty() {
@@ -149,6 +147,16 @@ impl<'r> Index<'r> {
         let meant: Vec<Row> = self.patterns.iter().copied().filter(means).collect();
         rows.extend(&meant);
         self.by_repository.insert(repository.to_owned(), meant);
+    }
+
+    fn of_path(&self, repository: &str, workload: &Workload, rows: &mut Vec<Row>) {
+        let last = last_part(repository);
+        let alike = self.by_image.get(last).into_iter().flatten();
+        let alike =
+            alike.filter(|(row, end)| ends_so(repository, end) || is_backed(self.detections[*row], workload));
+        let copies = self.by_word.get(last_word(last)).into_iter().flatten();
+        let copies = copies.filter(|(_, end)| is_copy(repository, end));
+        rows.extend(alike.chain(copies).map(|(row, _)| *row));
     }
 }
 

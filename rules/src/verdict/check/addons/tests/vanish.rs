@@ -1,5 +1,7 @@
 //! What is recognised by one thing is recognised by each other one: nothing that people rename makes an add-on vanish.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 
 use super::super::find::{Found, find};
@@ -58,11 +60,17 @@ fn while_one_witness_is_left_nothing_becomes_safe() {
     }
 }
 
-/// What is read of one workload by a built-in row.
-fn read(addons: &Addons, name: &str, workload: Workload) -> Option<Result<Vec<AddonVersion>, Reason>> {
+/// The built-in rows, each alone: to index all of them for each workload would take most of the time.
+static ROWS: LazyLock<Vec<Addons>> = LazyLock::new(|| {
+    let rows = Matrix::built_in().addons.value.0;
+    rows.into_iter().map(|row| Addons(vec![row])).collect()
+});
+
+/// What is read of one workload by a row.
+fn read(row: &Addons, workload: Workload) -> Option<Result<Vec<AddonVersion>, Reason>> {
     let workloads = [workload];
-    let survey = Survey::of(addons, &workloads);
-    let (addon, places) = survey.rows(addons).find(|(addon, _)| addon.name == name).unwrap();
+    let survey = Survey::of(row, &workloads);
+    let (addon, places) = survey.rows(row).next().unwrap();
     match find(addon, places) {
         Found::Nowhere => None,
         Found::Versions(versions) => Some(Ok(versions.into_keys().collect())),
@@ -85,14 +93,15 @@ proptest! {
         suffix in texts(&["", "-debian-12-r0", "-distroless", "-alpine3.20", "_amd64", "-hardened1"]),
         digest in texts(&["", "@sha256:ab"]),
         v in texts(&["", "v"]),
+        build in texts(&["", "-fips", "-distroless", "-iamguarded-fips"]),
         is_copied in any::<bool>(),
     ) {
-        let addons = Matrix::built_in().addons.value;
-        for addon in &addons.0 {
+        for row in ROWS.iter() {
+            let addon = &row.0[0];
             for end in addon.detection.ends() {
                 let end = if is_copied && end.contains('/') { end.replace('/', "-") } else { end.to_owned() };
-                let image = format!("{registry}{end}:{v}1.2.3{suffix}{digest}");
-                let found = read(&addons, &addon.name, labelled(&place, &image, &[]));
+                let image = format!("{registry}{end}{build}:{v}1.2.3{suffix}{digest}");
+                let found = read(row, labelled(&place, &image, &[]));
                 match (&addon.detection.image, found) {
                     (Some(_), Some(Ok(versions))) => prop_assert_eq!(versions, [AddonVersion::new(1, 2, 3)]),
                     (Some(_), other) => {
@@ -113,8 +122,8 @@ proptest! {
         image in texts(&["registry.local/x:v1", "x@sha256:ab", "x"]),
         on_pods in any::<bool>(),
     ) {
-        let addons = Matrix::built_in().addons.value;
-        for addon in &addons.0 {
+        for row in ROWS.iter() {
+            let addon = &row.0[0];
             let witnesses = &addon.detection.witnesses;
             let names = witnesses.names.iter().map(|it| ("app.kubernetes.io/name", it.clone()));
             let part_of = witnesses.part_of.iter().map(|it| ("app.kubernetes.io/part-of", it.clone()));
@@ -125,7 +134,7 @@ proptest! {
                 if on_pods {
                     std::mem::swap(&mut found.labels, &mut found.pod_labels);
                 }
-                let read = read(&addons, &addon.name, found);
+                let read = read(row, found);
                 prop_assert_eq!(read, Some(Err(Reason::AddonVersionUnreadable)), "{} {}={}", addon.name, key, value);
             }
         }

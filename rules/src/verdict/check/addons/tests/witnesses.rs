@@ -38,7 +38,7 @@ type Renamed = (&'static str, &'static str, &'static str, Option<(&'static str, 
 
 /// What people run: the add-on, where it is, its image, and a label of it. None of it is where its project's own manifest
 /// puts it, and none fits 1.36. All are Deployments, but for those that begin with `ds`.
-const RENAMED: [Renamed; 19] = [
+const RENAMED: [Renamed; 22] = [
     (
         "ingress-nginx",
         "ds edge/edge-ingress-nginx-controller",
@@ -64,6 +64,10 @@ const RENAMED: [Renamed; 19] = [
     ("istio", "a/b", "harbor.local/mesh/pilot:1.24-alpine", None),
     ("istio", "a/b", "rancher/mirrored-istio-pilot:1.24.3", None),
     ("calico", "ds a/b", "rancher/mirrored-calico-node:v3.29.1", None),
+    // Builds of the same software.
+    ("cert-manager", "a/b", "cgr.dev/corp.example/cert-manager-controller-fips:1.19.4-r2", None),
+    ("istio", "a/b", "registry.local/istio/pilot-iamguarded-fips:1.24.3", None),
+    ("ingress-nginx", "a/b", "registry.local/ingress-nginx-controller-distroless:v1.11.3", None),
     // Where only half of the image's path is left.
     ("calico", "ds kube-system/calico-node", "registry.local/node:v3.29.1-amd64", None),
     ("ingress-nginx", "ds edge/platform-ingress-nginx-controller", "registry.local/controller:v1.11.3", None),
@@ -161,6 +165,13 @@ fn a_name_that_many_projects_use_proves_nothing() {
         labelled("shop/cert-manager-alike", "shop/manager:v1", &[]),
         labelled("cert-manager/cert-manager-webhook-dns", "shop/webhook-dns:v1.3.1", &[]),
         labelled("shop/web", "istio/proxyv2:1.24.3", &[("app", "web")]),
+        labelled("shop/web", "shop/cert-manager-controller-test:v1.16.2", &[]),
+        // Azure's, which has numbers of its own.
+        labelled(
+            "kube-system/karpenter",
+            "mcr.microsoft.com/aks/karpenter/controller:1.6.3-aks",
+            &[(NAME, "karpenter"), (CHART, "karpenter-1.6.3")],
+        ),
         operator,
     ] {
         assert_eq!(of_built_in(vec![found.clone()]), (Status::Pass, vec![]), "{found:?}");
