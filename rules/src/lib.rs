@@ -54,4 +54,5 @@ pub mod snapshot;
 pub mod verdict;
 pub mod version;
 pub mod webhook_calls;
+pub mod words;
 pub mod yaml;

@@ -172,7 +172,11 @@ pub fn together(indexes: impl IntoIterator<Item = ByArchitecture>) -> Packages {
     let by_architecture = sorted(all);
     let of_first = by_architecture.values().filter_map(|packages| packages.get(FIRST));
     let versions: BTreeSet<&Version> = of_first.flatten().collect();
-    Packages { versions: versions.into_iter().cloned().collect(), by_architecture: Some(by_architecture) }
+    Packages {
+        versions: versions.into_iter().cloned().collect(),
+        by_architecture: Some(by_architecture),
+        next_error: None,
+    }
 }
 
 impl Packages {
@@ -354,7 +358,7 @@ Filename: arm64/kubeadm_1.36.1-1.1_arm64.deb
             let found = packages(all).lacking(&version("1.36.3"), architecture);
             assert_eq!(found.as_deref(), Some(lacking), "{all:?} {architecture}");
         }
-        let before = Packages { versions: vec![version("1.36.3")], by_architecture: None };
+        let before = Packages { versions: vec![version("1.36.3")], by_architecture: None, next_error: None };
         assert_eq!(before.lacking(&version("1.36.3"), "amd64"), None);
     }
 

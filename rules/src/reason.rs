@@ -76,6 +76,8 @@ pub enum Reason {
     NodeOsUnrecognised,
     NodeArchitectureUnsupported,
     KubeletOfVendor,
+    TargetOfVendor,
+    ControlPlaneOfVendor,
     KubeletTooOld,
     KubeletAhead,
     ControlPlaneSkewed,
@@ -537,7 +539,7 @@ impl Reason {
             Self::NodeOsUnrecognised => entry(
                 "node_os_unrecognised",
                 "whether the operating system of a node has apt is not known by its name",
-                "nothing: preflight of a run asks the node itself",
+                "go on: preflight of a run asks the node itself",
             ),
             Self::NodeArchitectureUnsupported => entry(
                 "node_architecture_unsupported",
@@ -548,6 +550,16 @@ impl Reason {
                 "kubelet_of_vendor",
                 "the kubelet of a node is a vendor's own build, and Lockkeeper installs the project's",
                 "leave it out of the run (spec.skip) and upgrade it by the vendor's means",
+            ),
+            Self::TargetOfVendor => entry(
+                "target_of_vendor",
+                "the target is a vendor's own build, and Lockkeeper installs the project's",
+                "name a release of the project, such as v1.36.3, or upgrade by the vendor's means",
+            ),
+            Self::ControlPlaneOfVendor => entry(
+                "control_plane_of_vendor",
+                "a part of the control plane that its vendor brings and configures is not looked at",
+                "look into the vendor's release notes for the target",
             ),
             Self::KubeletTooOld => entry(
                 "kubelet_too_old",
@@ -1325,6 +1337,8 @@ impl Reason {
         Self::NodeOsUnrecognised,
         Self::NodeArchitectureUnsupported,
         Self::KubeletOfVendor,
+        Self::TargetOfVendor,
+        Self::ControlPlaneOfVendor,
         Self::KubeletTooOld,
         Self::KubeletAhead,
         Self::ControlPlaneSkewed,

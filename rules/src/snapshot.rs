@@ -470,6 +470,10 @@ pub struct Packages {
     /// All that an upgrade installs; nothing in a file of before it was read.
     #[serde(default)]
     pub by_architecture: Option<ByArchitecture>,
+    /// Why the index of the next minor could not be read, while that of the running one was; nothing if it was read, or is
+    /// not published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_error: Option<String>,
 }
 
 #[cfg(test)]

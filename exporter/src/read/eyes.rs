@@ -190,10 +190,11 @@ impl Eyes {
             };
             let asked_at = Timestamp::now();
             let read = repository.read(&running).await.map_err(|error| chain(&error));
-            if let Err(error) = &read {
-                tracing::warn!(error, "the package index cannot be read");
+            let error = read.as_ref().map_or_else(Some, |packages| packages.next_error.as_ref());
+            if let Some(error) = error {
+                tracing::warn!(error, "a package index cannot be read");
             }
-            let next = if read.is_ok() { pause } else { pause.min(PACKAGES_RETRY) };
+            let next = if error.is_none() { pause } else { pause.min(PACKAGES_RETRY) };
             self.packages.note(read, asked_at);
             self.changed.notify_one();
             self.wait_for_another_version(&running, next).await;

@@ -89,13 +89,14 @@ impl Repository {
     }
 
     /// What it offers to a cluster that runs `running`: of that minor and of the next. Where the index of the one is read, a next
-    /// one that is not found (404) or not shown (403) is not published; any other failure means that nothing is known.
+    /// one that is not found (404) or not shown (403) is not published; any other failure means that nothing is known of the
+    /// next minor.
     ///
     /// The community's repository answers 403 for whatever is not there, as a bucket of S3 does whose contents nobody may list:
     /// <https://github.com/cri-o/packaging/issues/288>, <https://github.com/kubernetes/release/issues/3317>.
     ///
     /// # Errors
-    /// An index cannot be read whole.
+    /// The index of the running minor cannot be read whole.
     pub async fn read(&self, running: &Version) -> Result<Packages, PackagesError> {
         let minor = running.minor();
         // One after the other: two of the largest bodies at once would take twice the memory.
@@ -103,8 +104,11 @@ impl Repository {
             Absent::NotFound => PackagesError::Missing { url: shown_url(&self.url(minor)) },
             Absent::Forbidden => self.refused(minor, StatusCode::FORBIDDEN),
         })?;
-        let next = self.index(minor.next()).await?;
-        Ok(together([this, next.unwrap_or_default()]))
+        let (next, next_error) = match self.index(minor.next()).await {
+            Ok(next) => (next.unwrap_or_default(), None),
+            Err(error) => (ByArchitecture::default(), Some(chain(&error))),
+        };
+        Ok(Packages { next_error, ..together([this, next]) })
     }
 
     fn url(&self, minor: Minor) -> String {
@@ -287,7 +291,14 @@ mod tests {
         assert!(!chain(&error).contains("hunter2"), "{error}");
         let next_is_down =
             server(vec![("/v1.36/Packages", ok(INDEX)), ("/v1.37/Packages", down.to_vec())]).await;
-        assert!(next_is_down.read(&RUNNING).await.is_err(), "that is no answer about a minor");
+        let offered = next_is_down.read(&RUNNING).await.unwrap();
+        assert_eq!(
+            offered.versions,
+            [Version::new(1, 36, 3)],
+            "a patch of what runs is on offer all the same"
+        );
+        let error = offered.next_error.expect("that is no answer about a minor");
+        assert!(error.contains("503") && error.contains("v1.37") && !error.contains("hunter2"), "{error}");
     }
 
     /// As the community's repository was reported to answer for what is not there.
@@ -305,7 +316,7 @@ mod tests {
         let this = || ("/v1.36/Packages", ok(INDEX));
         for answers in [vec![this()], vec![this(), ("/v1.37/Packages", denied())]] {
             let offered = server(answers).await.read(&RUNNING).await.unwrap();
-            assert_eq!(offered.versions, [Version::new(1, 36, 3)]);
+            assert_eq!((offered.versions, offered.next_error), (vec![Version::new(1, 36, 3)], None));
         }
         let next = || ("/v1.37/Packages", ok(INDEX));
         for (answers, words) in [
@@ -317,7 +328,8 @@ mod tests {
         }
         let unauthorized = b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
         let locked = server(vec![this(), ("/v1.37/Packages", unauthorized.to_vec())]).await;
-        assert!(locked.read(&RUNNING).await.is_err(), "it asks for a password and says nothing of the minor");
+        let offered = locked.read(&RUNNING).await.unwrap();
+        assert!(offered.next_error.is_some(), "it asks for a password and says nothing of the minor");
     }
 
     #[test]

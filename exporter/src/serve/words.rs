@@ -1,6 +1,7 @@
 //! Small pieces of text that the pages share.
 
 use jiff::Timestamp;
+use lockkeeper_rules::words::counted;
 
 /// Text from the cluster, safe for a terminal: control characters could move the cursor or change colours.
 pub(super) fn plain(text: &str) -> String {
@@ -31,7 +32,7 @@ pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
         0..120 => format!("{seconds} s"),
         120..7_200 => format!("{} min", seconds / 60),
         7_200..172_800 => format!("{} h", seconds / 3_600),
-        _ => format!("{} days", seconds / 86_400),
+        _ => counted(seconds.unsigned_abs() / 86_400, "day"),
     }
 }
 

@@ -91,7 +91,7 @@ fn snapshot(now: Timestamp) -> Snapshot {
     let versions = ["v1.36.1", "v1.36.3", "v1.37.0"].map(version).to_vec();
     let packages = ["kubeadm", "kubelet", "kubectl"].map(|package| (package.to_owned(), versions.clone()));
     let by_architecture = ["amd64", "arm64"].map(|it| (it.to_owned(), packages.clone().into()));
-    let packages = Packages { versions, by_architecture: Some(by_architecture.into()) };
+    let packages = Packages { versions, by_architecture: Some(by_architecture.into()), next_error: None };
     Snapshot {
         nodes: Source::read((0..NODES).map(|number| node(number, now)).collect(), now),
         api_servers: Source::read(servers.collect(), now),

@@ -32,14 +32,20 @@ pub(super) fn goals(snapshot: &Snapshot) -> Vec<Goal> {
     let offered = offered(snapshot);
     let is_known = offered.is_some() && snapshot.packages.error.is_none();
     let [patch, minor] = offered.unwrap_or_default();
-    let mut goals: Vec<Goal> = [("patch", patch), ("minor", minor)]
-        .map(|(kind, target)| Goal { kind, target: target.map(ToString::to_string), is_known })
+    let is_next_known = is_known && is_next_read(snapshot);
+    let mut goals: Vec<Goal> = [("patch", patch, is_known), ("minor", minor, is_next_known)]
+        .map(|(kind, target, is_known)| Goal { kind, target: target.map(ToString::to_string), is_known })
         .to_vec();
     if let Some(runs) = &snapshot.runs.value {
         let target = current_run(runs).map(|run| written(&run.spec.target));
         goals.push(Goal { kind: "run", target, is_known: true });
     }
     goals
+}
+
+/// Whether what the repository offers of the next minor was read, whatever it is.
+pub(super) fn is_next_read(snapshot: &Snapshot) -> bool {
+    snapshot.packages.value.as_ref().is_none_or(|packages| packages.next_error.is_none())
 }
 
 /// The longest target that is shown of what is no version.
@@ -74,6 +80,9 @@ mod tests {
             goals(snapshot).into_iter().map(|goal| (goal.kind, goal.is_known)).collect::<Vec<_>>()
         };
         assert_eq!(kinds(&snapshot), [("patch", true), ("minor", true), ("run", true)]);
+        let packages = snapshot.packages.value.as_mut().unwrap();
+        packages.next_error = Some("503".to_owned());
+        assert_eq!(kinds(&snapshot), [("patch", true), ("minor", false), ("run", true)]);
         snapshot.packages.error = Some("404".to_owned());
         assert_eq!(kinds(&snapshot), [("patch", false), ("minor", false), ("run", true)]);
         assert_eq!(targets(&snapshot), ["v1.36.3", "v1.37.0"], "the last that was read is still judged");

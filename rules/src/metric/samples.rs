@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::goal::is_next_read;
 use super::memory::Memory;
 use super::run::{current_run, is_open, node_state};
 use super::table::*;
@@ -84,7 +85,8 @@ impl Samples {
         let Some(packages) = &snapshot.packages.value else { return };
         let running = oldest_api_server(snapshot).map(ToString::to_string).unwrap_or_default();
         let [patch, minor] = offered(snapshot).unwrap_or_default();
-        for (kind, target) in [("patch", patch), ("minor", minor)] {
+        let minor = is_next_read(snapshot).then_some(("minor", minor));
+        for (kind, target) in std::iter::once(("patch", patch)).chain(minor) {
             let written = target.map(ToString::to_string).unwrap_or_default();
             self.flag(&AVAILABLE, [kind, &running, &written], target.is_some());
         }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use lockkeeper_rules::api::Hold;
 use lockkeeper_rules::bridge::{Bridge, BridgeStep};
 use lockkeeper_rules::verdict::{Answer, Evidence, Recognised, Status, Way};
+use lockkeeper_rules::words::counted;
 
 use super::group::Group;
 use super::{CheckShown, DataAge, Detail, Report, Shown};
@@ -92,11 +93,11 @@ impl Shown<'_> {
             None
         } else if self.driver.iter().any(|group| group.class == Some(Status::Block)) {
             Some(
-                "this cluster's nodes cannot be upgraded by Lockkeeper, whatever the answer on the version is:",
+                "not all of this cluster can be upgraded by Lockkeeper, whatever the answer on the version is:",
             )
         } else {
             Some(
-                "whether Lockkeeper can upgrade this cluster's nodes is not known, whatever the answer on the version is:",
+                "whether Lockkeeper can upgrade all of this cluster is not known, whatever the answer on the version is:",
             )
         }
     }
@@ -174,10 +175,11 @@ fn read(evidence: &Evidence) -> String {
     let Evidence { source, count, age_seconds } = evidence;
     let age = match *age_seconds {
         u64::MAX => "of no known age".to_owned(),
-        seconds @ 0..172_800 => format!("{seconds} s old"),
-        seconds => format!("{} days old", seconds / 86_400),
+        seconds @ 0..86_400 => format!("{seconds} s old"),
+        seconds => format!("{} old", counted(seconds / 86_400, "day")),
     };
-    format!("{count} {source} ({age})")
+    // Sources have the names of their fields, so they are no nouns to count.
+    format!("{source}: {count} ({age})")
 }
 
 fn tell_way(way: &Way, blocks: &mut Vec<Block>) {
@@ -224,8 +226,8 @@ fn ages(data: &[DataAge]) -> Vec<Vec<String>> {
         rows.push(vec![
             age.section.to_owned(),
             age.as_of.map_or_else(unknown, |as_of| as_of.to_string()),
-            age.age_days.map_or_else(unknown, |days| format!("{days} days")),
-            format!("{} days", age.max_age_days),
+            age.age_days.map_or_else(unknown, |days| counted(days, "day")),
+            counted(age.max_age_days.into(), "day"),
             if age.is_stale { "STALE".to_owned() } else { String::new() },
         ]);
     }

@@ -7,7 +7,7 @@ use super::blocks::Block;
 use crate::serve::words::{html as safe, plain};
 
 /// How wide a terminal is taken to be. Longer words stay whole, so that they can be copied.
-const COLUMNS: usize = 100;
+const COLUMNS: usize = 80;
 /// By how much a line is set in for each level.
 const INDENT: usize = 2;
 

@@ -155,7 +155,8 @@ impl<'a> Report<'a> {
             data: data(case),
             runs: status::runs(case.snapshot),
             sources: status::sources(case.snapshot, case.inventory),
-            is_offer_known: packages.value.is_some() && packages.error.is_none(),
+            is_offer_known: packages.error.is_none()
+                && packages.value.as_ref().is_some_and(|packages| packages.next_error.is_none()),
             detail,
         }
     }
@@ -235,7 +236,7 @@ fn next_step(verdict: &Verdict, in_the_way: &[Group<'_>], driver: &[Group<'_>]) 
             format!("nothing is in the way: open an UpgradeRun to {}", verdict.target)
         }
         (None, Answer::Safe, Some(first)) => {
-            format!("the version fits, and the nodes do not: {}", first.to_do())
+            format!("the version fits; before a run, {}", first.to_do())
         }
         (None, Answer::Blocked | Answer::Held | Answer::Unknown, _) => {
             "no check says what is in the way: report it as a fault".to_owned()

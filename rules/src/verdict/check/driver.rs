@@ -10,6 +10,7 @@ use super::{Facts, Outcome, unreadable_version};
 use crate::reason::{Finding, Reason};
 use crate::snapshot::Node;
 use crate::verdict::Recognised;
+use crate::words::counted;
 
 /// How the names of operating systems with apt begin, in lower case: `PRETTY_NAME` of their `/etc/os-release`.
 const WITH_APT: [&str; 8] =
@@ -71,7 +72,12 @@ pub(super) fn check(facts: &Facts<'_>) -> Outcome {
     if nodes.is_empty() {
         unknowns.push(Finding::new(Reason::NoNodes, "nodes", "the list is empty"));
     }
-    let mut good: BTreeMap<[&str; 2], usize> = BTreeMap::new();
+    if let Ok(target) = facts.target.as_ref()
+        && target.vendor().is_some()
+    {
+        blockers.push(Finding::new(Reason::TargetOfVendor, target.to_string(), ""));
+    }
+    let mut good: BTreeMap<[&str; 2], u64> = BTreeMap::new();
     for node in nodes {
         let found = blockers.len() + unknowns.len();
         judge(node, &mut blockers, &mut unknowns);
@@ -81,7 +87,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Outcome {
     }
     let recognised = good.into_iter().map(|([system, architecture], count)| Recognised {
         subject: format!("{system}, {architecture}"),
-        detail: format!("{count} nodes with the project's own kubelet"),
+        detail: format!("{} with the project's own kubelet", counted(count, "node")),
         source: String::new(),
     });
     Outcome::judge(read, Vec::new(), blockers, unknowns).recognising(recognised.collect())
@@ -99,7 +105,8 @@ fn judge(node: &Node, blockers: &mut Vec<Finding>, unknowns: &mut Vec<Finding>) 
         ("linux", None) => unknowns.push(about(Reason::NodeOsUnrecognised, os_image)),
         // Nothing else of such a node is Lockkeeper's either.
         (other, _) => {
-            return blockers.push(about(Reason::NodeOsUnsupported, &[other, os_image].join(" ")));
+            let named = if os_image.to_lowercase().starts_with(other) { os_image } else { other };
+            return blockers.push(about(Reason::NodeOsUnsupported, named));
         }
     }
     match architecture.as_str() {
@@ -193,6 +200,23 @@ mod tests {
         assert_eq!(outcome(check, "v1.36.3", none), (Status::Unknown, vec!["no_nodes"]));
         let lost = |cluster: &mut Healthy| cluster.snapshot.nodes = Source::failed("gone");
         assert_eq!(outcome(check, "v1.36.3", lost), (Status::Unknown, vec!["source_unreadable"]));
+    }
+
+    #[test]
+    fn a_build_of_a_vendor_is_no_target_of_ours() {
+        let mut cluster = healthy();
+        for (target, answer, is_ours) in [
+            ("v1.36.3", Answer::Safe, true),
+            ("v1.36.3+k3s1", Answer::Safe, false),
+            ("v1.36.3-eks-3a1b2c4", Answer::Safe, false),
+        ] {
+            let verdict = cluster.verdict(target);
+            assert_eq!(verdict.verdict, answer, "{target}");
+            let found = outcome(check, target, |_| {});
+            assert_eq!(found.1, if is_ours { vec![] } else { vec!["target_of_vendor"] }, "{target}");
+            assert_eq!(verdict.allows(cluster.now, &cluster.settings).is_ok(), is_ours, "{target}");
+        }
+        cluster.snapshot.nodes = Source::failed("gone");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! etcd is new enough for the etcd that the target brings.
 
-use super::{Facts, Outcome, unreadable_version, usable};
+use super::{Facts, Outcome, left_to_vendor, unreadable_version, usable, vendors_kubelet};
 use crate::matrix::Floor;
 use crate::reason::{Finding, Reason};
 use crate::snapshot::{ETCD, Role};
@@ -21,12 +21,18 @@ pub(super) fn check(facts: &Facts<'_>) -> Outcome {
     let floor = floors.0.iter().filter(|floor| floor.from <= target).max_by_key(|floor| &floor.release);
     let (mut blockers, mut unknowns, mut recognised) = (Vec::new(), Vec::new(), Vec::new());
     let members: Vec<_> = pods.iter().filter(|pod| pod.component == ETCD).collect();
+    let nodes = facts.state("nodes", &facts.case.snapshot.nodes);
     if members.is_empty() {
+        if let Ok((nodes, read)) = &nodes
+            && let Some(kubelet) = vendors_kubelet(nodes)
+        {
+            return Outcome::pass(pods_read, [read.clone()]).noting(vec![left_to_vendor(ETCD, kubelet)]);
+        }
         let detail = "no static pod of etcd is seen; look at the version of your own";
         unknowns.push(Finding::new(Reason::EtcdUnseen, ETCD, detail));
     } else {
         // kubeadm gives each node of the control plane a member: one that is not seen may be the old one.
-        match facts.state("nodes", &facts.case.snapshot.nodes) {
+        match nodes {
             Ok((nodes, _read)) => unknowns.extend(
                 nodes
                     .iter()
@@ -135,6 +141,47 @@ mod tests {
         }
         let remedy = Reason::EtcdTooOld.entry().remedy;
         assert!(remedy.contains("etcd.local.imageTag"), "{remedy}");
+    }
+
+    #[test]
+    fn an_etcd_that_a_vendor_brings_is_the_vendors() {
+        let of = |kubelets: [&'static str; 2]| {
+            move |cluster: &mut Healthy| {
+                cluster.snapshot.static_pods.value.as_mut().unwrap().clear();
+                let nodes = cluster.snapshot.nodes.value.as_mut().unwrap();
+                for (node, kubelet) in nodes.iter_mut().zip(kubelets) {
+                    node.kubelet_version = Ok(kubelet.parse().unwrap());
+                }
+            }
+        };
+        for (kubelets, status) in [
+            (["v1.36.1+k3s1", "v1.36.1+k3s1"], Status::Pass),
+            (["v1.36.1+k3s1", "v1.36.1"], Status::Pass),
+            (["v1.36.1", "v1.36.1+k3s1"], Status::Unknown),
+            (["v1.36.1", "v1.36.1"], Status::Unknown),
+        ] {
+            assert_eq!(outcome(check, "v1.36.3", of(kubelets)).0, status, "{kubelets:?}");
+            // Of a managed control plane no node is seen.
+            let managed = |cluster: &mut Healthy| {
+                of(kubelets)(cluster);
+                cluster.snapshot.nodes.value.as_mut().unwrap()[0].role = Role::Worker;
+            };
+            let all = kubelets.iter().all(|it| it.contains("k3s"));
+            let expected = if all { Status::Pass } else { Status::Unknown };
+            assert_eq!(outcome(check, "v1.36.3", managed).0, expected, "{kubelets:?}");
+        }
+        let seen = |cluster: &mut Healthy| {
+            cluster.snapshot.nodes.value.as_mut().unwrap()[0].kubelet_version =
+                Ok("v1.36.1+rke2r1".parse().unwrap());
+            let pods = cluster.snapshot.static_pods.value.as_mut().unwrap();
+            pods.retain(|it| it.component != ETCD);
+            pods.push(pod("etcd", "cp-1", "v3.5.25-0"));
+        };
+        assert_eq!(
+            outcome(check, "v1.36.3", seen).0,
+            Status::Block,
+            "one that is seen is judged, whoever brings it"
+        );
     }
 
     #[test]

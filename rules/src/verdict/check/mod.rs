@@ -32,7 +32,7 @@ use std::collections::BTreeMap;
 use super::{Case, Check, Concerns, Evidence, Recognised, Scope, Status};
 use crate::matrix::Part;
 use crate::reason::{Finding, Reason};
-use crate::snapshot::{ApiServer, Node, Source, Unusable};
+use crate::snapshot::{ApiServer, Node, Role, Source, Unusable};
 use crate::version::{Minor, Version, VersionError};
 
 /// How old what kubelets say may be: they are asked anew every ten minutes, and may miss twice.
@@ -316,6 +316,21 @@ fn usable<'a, T>(
         };
         Finding::new(reason, name, why.to_string())
     })
+}
+
+/// The kubelet of a control plane that a vendor brings: all of its nodes have one of theirs; where none of them is seen,
+/// all nodes have.
+fn vendors_kubelet(nodes: &[Node]) -> Option<&Version> {
+    let control_plane: Vec<&Node> = nodes.iter().filter(|node| node.role == Role::ControlPlane).collect();
+    let judged = if control_plane.is_empty() { nodes.iter().collect() } else { control_plane };
+    let kubelets =
+        judged.iter().map(|node| node.kubelet_version.as_ref().ok().filter(|it| it.vendor().is_some()));
+    kubelets.collect::<Option<Vec<_>>>()?.into_iter().next()
+}
+
+/// What is not looked at there: the vendor brings it in its own way, and no run of ours touches it (the check of the driver).
+fn left_to_vendor(subject: &str, kubelet: &Version) -> Finding {
+    Finding::new(Reason::ControlPlaneOfVendor, subject, format!("its kubelets are {kubelet}"))
 }
 
 /// The name of an image without the architecture that some put behind it.

@@ -33,17 +33,24 @@ pub(super) fn check(facts: &Facts<'_>) -> Outcome {
     let run = architectures(nodes);
     let (mut blockers, mut unknowns, mut recognised) = (Vec::new(), Vec::new(), Vec::new());
     unknowns.extend(untold(nodes));
-    match lacking(target, packages, &run) {
-        None => {
+    let is_of_minor = |version: &Version| version.minor() == target.minor();
+    let unread = packages.next_error.as_ref().filter(|_| !packages.versions.iter().any(is_of_minor));
+    match (lacking(target, packages, &run), unread) {
+        // The project's repository has no builds of others: that Lockkeeper takes none is for the check of the driver to say.
+        _ if target.vendor().is_some() => {}
+        (_, Some(why)) => unknowns.push(Finding::new(Reason::SourceUnreadable, "packages", why)),
+        (None, None) => {
             let detail = "which packages it has for which architecture was not read; read it again";
             unknowns.push(Finding::new(Reason::SourceUnreadable, "packages", detail));
         }
-        Some(detail) if detail.is_empty() => recognised.extend(run.iter().map(|architecture| Recognised {
-            subject: format!("{target} {architecture}"),
-            detail: "kubeadm, kubelet and kubectl".to_owned(),
-            source: String::new(),
-        })),
-        Some(detail) => {
+        (Some(detail), None) if detail.is_empty() => {
+            recognised.extend(run.iter().map(|architecture| Recognised {
+                subject: format!("{target} {architecture}"),
+                detail: "kubeadm, kubelet and kubectl".to_owned(),
+                source: String::new(),
+            }))
+        }
+        (Some(detail), None) => {
             blockers.push(Finding::new(Reason::TargetUnavailable, target.to_string(), detail));
         }
     }
@@ -72,11 +79,13 @@ fn lacking(target: &Version, packages: &Packages, run: &BTreeSet<&str>) -> Optio
         return Some(String::new());
     }
     let of_minor = packages.newest(target.minor(), run);
-    let whole = of_minor.map_or("none".to_owned(), ToString::to_string);
     Some(format!(
-        "{}; the newest of {} that is there for every node is {whole}",
+        "{}; {}",
         missing.join("; "),
-        target.minor()
+        of_minor.map_or_else(
+            || format!("no release of {} is there for every node", target.minor()),
+            |whole| format!("the newest of {} that is there for every node is {whole}", target.minor())
+        )
     ))
 }
 
@@ -101,6 +110,7 @@ fn behind(facts: &Facts<'_>, target: &Version, packages: &Packages, run: &BTreeS
     let left = running.filter(|(_, version)| version.minor() < target.minor());
     std::iter::once(("target", target))
         .chain(left)
+        .filter(|(_, version)| version.vendor().is_none())
         .filter_map(|(name, version)| {
             let newer = packages.newest(version.minor(), run).filter(|newest| *newest > version)?;
             Some(Finding::new(Reason::PatchBehind, name, format!("{version}; {newer} is on offer")))
@@ -218,6 +228,27 @@ mod tests {
             ("nonsense", Status::Unknown, vec!["target_not_a_version"]),
         ] {
             assert_eq!(outcome(check, target, |_| {}), (status, reasons), "{target}");
+        }
+    }
+
+    #[test]
+    fn where_the_next_index_could_not_be_read_only_the_next_minor_is_unknown() {
+        let mut cluster = healthy();
+        let mut read = packages(&["v1.36.1", "v1.36.3"]);
+        read.next_error = Some("the server answers 503".to_owned());
+        cluster.snapshot.packages.value = Some(read);
+        for (target, status) in
+            [("v1.36.3", Status::Pass), ("v1.36.4", Status::Block), ("v1.37.0", Status::Unknown)]
+        {
+            let outcome = check(&Facts { target: target.parse(), case: &cluster.case() });
+            assert_eq!(outcome.status, status, "{target}: {:?}", outcome.findings);
+        }
+    }
+
+    #[test]
+    fn a_build_of_a_vendor_is_not_looked_for_in_the_repository_of_the_project() {
+        for target in ["v1.37.0+k3s1", "v1.37.9-eks-3a1b2c4"] {
+            assert_eq!(outcome(check, target, |_| {}), (Status::Pass, vec![]), "{target}");
         }
     }
 

@@ -48,7 +48,11 @@ pub(in super::super) fn pod(component: &str, node: &str, text: &str) -> StaticPo
 pub(in super::super) fn packages(versions: &[&str]) -> Packages {
     let versions: Vec<Version> = versions.iter().map(|text| text.parse().unwrap()).collect();
     let of_each = ["kubeadm", "kubelet", "kubectl"].map(|package| (package.to_owned(), versions.clone()));
-    Packages { versions, by_architecture: Some([("amd64".to_owned(), of_each.into())].into()) }
+    Packages {
+        versions,
+        by_architecture: Some([("amd64".to_owned(), of_each.into())].into()),
+        next_error: None,
+    }
 }
 
 pub(in super::super) fn namespace(name: &str) -> Namespace {

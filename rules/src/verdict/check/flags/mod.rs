@@ -21,7 +21,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use super::{Facts, Outcome, etcd, unreadable_version};
+use super::{Facts, Outcome, etcd, left_to_vendor, unreadable_version, vendors_kubelet};
 use crate::matrix::{Components, GateFate, Hop};
 use crate::reason::{Finding, Reason};
 use crate::snapshot::{ApiServer, CONTROL_PLANE, ETCD, Node, Role, StaticPod};
@@ -114,6 +114,12 @@ fn unseen(nodes: &[Node], pods: &[StaticPod], servers: &[ApiServer], target: Min
     let runs_it = |server: &ApiServer| server.version.as_ref().is_ok_and(|it| it.minor() >= target);
     if !servers.is_empty() && servers.iter().all(runs_it) {
         return;
+    }
+    // What is seen of it is judged all the same.
+    if pods.iter().all(|pod| !CONTROL_PLANE.contains(&&*pod.component))
+        && let Some(kubelet) = vendors_kubelet(nodes)
+    {
+        return found.notes.push(left_to_vendor("the flags of the control plane", kubelet));
     }
     let unseen = |name: String| {
         Finding::new(Reason::CommandLineUnseen, name, "there is no static pod of it in kube-system")

@@ -133,7 +133,14 @@ fn what_cannot_be_seen_of_the_control_plane_is_unknown_where_it_matters() {
         pods.for_each(|pod| pod.version = Err("latest".to_owned()));
     };
     let uncovered: Change = |cluster| cluster.matrix.components.value.gates.truncate(3);
+    let of_vendor: Change = |cluster| {
+        cluster.snapshot.static_pods.value = Some(Vec::new());
+        for node in cluster.snapshot.nodes.value.iter_mut().flatten() {
+            node.kubelet_version = Ok("v1.36.1+k3s1".parse().unwrap());
+        }
+    };
     for (what, change, patch, minor) in [
+        ("of a vendor", of_vendor, PASS, PASS),
         ("hidden", hidden, PASS, unknown("command_line_unseen")),
         ("missing", missing, PASS, unknown("command_line_unseen")),
         ("no control plane", workers, PASS, unknown("command_line_unseen")),

@@ -9,6 +9,7 @@ use crate::matrix::{Ghosts, ShortProof};
 use crate::reason::{Finding, Reason};
 use crate::snapshot::{Node, Role};
 use crate::version::Minor;
+use crate::words::counted;
 
 /// How much of the window must have samples: an API server is away for minutes when it is patched, and what it was
 /// asked for before is in the samples before.
@@ -75,7 +76,7 @@ fn in_words(seconds: u64) -> String {
     match (seconds / 86_400, seconds / 3_600) {
         (0, 0) => format!("{seconds} s"),
         (0, hours) => format!("{hours} h"),
-        (days, _) => format!("{days} days"),
+        (days, _) => counted(days, "day"),
     }
 }
 
