@@ -165,6 +165,12 @@ async fn what_bears_a_label_is_seen_and_what_was_left_behind_too() {
     assert_eq!(said().await, ["addon_version_unreadable"]);
     deployments.delete("prod", &DeleteParams::default()).await.unwrap();
     definitions.delete("nets.net.example.com", &DeleteParams::default()).await.unwrap();
+    // The API server takes its objects away first.
+    wait_for("the definition to be gone", SEEN_WITHIN, || async {
+        Ok(definitions.get_opt("nets.net.example.com").await?.is_none().then_some(()))
+    })
+    .await
+    .unwrap();
     assert!(said().await.is_empty());
 }
 

@@ -130,8 +130,11 @@ async fn a_webhook_without_somebody_who_stays_blocks_and_each_lost_source_blinds
     let configurations: Api<ValidatingWebhookConfiguration> = Api::all(world.kube.clone());
     let configuration = serde_json::from_value(webhook()).unwrap();
     configurations.create(&PostParams::default(), &configuration).await.unwrap();
-    let words =
-        ["webhook_dead ValidatingWebhookConfiguration guard", "Service default/hook has no ready endpoint"];
+    let words = [
+        "webhook_dead (1)",
+        "ValidatingWebhookConfiguration guard: ",
+        "Service default/hook has no ready endpoint",
+    ];
     tells(&world, "v1.36.3: BLOCKED", &[&words[..], &["pods/eviction", "start its pods"]].concat()).await;
 
     world.deploy(&Workload::new("spare", 1)).await.unwrap();
@@ -199,7 +202,8 @@ async fn a_webhook_blocks_unless_somebody_answers_where_it_is_asked() {
 
     asked_at(json!({"url": "https://hooks.example/"})).await;
     let words = [
-        "webhook_unproven ValidatingWebhookConfiguration guard/evictions.guard.example",
+        "webhook_unproven (1)",
+        "ValidatingWebhookConfiguration guard/evictions.guard.example",
         "it is asked at https://hooks.example/; it has answered no call within an hour",
         "pods/eviction in kube-system, default",
     ];
