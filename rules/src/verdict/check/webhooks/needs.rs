@@ -8,8 +8,8 @@ use crate::labels::{Requirement, Selector};
 
 /// The namespace of the control plane.
 pub(super) const SYSTEM: &str = "kube-system";
-/// The namespaces of what only the system itself writes.
-const SYSTEM_NAMESPACES: [&str; 2] = [SYSTEM, "kube-node-lease"];
+/// The namespace of the Leases of nodes, and of nothing else.
+const NODE_LEASES: &str = "kube-node-lease";
 /// The namespace of what anybody may read.
 const PUBLIC: &str = "kube-public";
 /// The label that the API server gives every namespace.
@@ -44,23 +44,25 @@ enum Who {
 enum Place {
     /// In no namespace: no selector of namespaces leaves them out.
     Cluster,
-    /// In those of the system.
+    /// In that of the control plane.
     System,
-    /// In those of the system, and in the public one.
+    /// There, and in the public one.
     SystemAndPublic,
-    /// In every namespace.
+    /// In that of the control plane, and in that of the Leases of nodes.
+    Leases,
+    /// In every namespace where pods are.
     Everywhere,
 }
 
 impl Place {
     /// Whether there are such objects in this namespace.
     fn is_in(self, namespace: &str) -> bool {
-        let is_system = SYSTEM_NAMESPACES.contains(&namespace);
         match self {
             Self::Cluster => false,
-            Self::System => is_system,
-            Self::SystemAndPublic => is_system || namespace == PUBLIC,
-            Self::Everywhere => true,
+            Self::System => namespace == SYSTEM,
+            Self::SystemAndPublic => [SYSTEM, PUBLIC].contains(&namespace),
+            Self::Leases => [SYSTEM, NODE_LEASES].contains(&namespace),
+            Self::Everywhere => namespace != NODE_LEASES,
         }
     }
 }
@@ -143,7 +145,7 @@ const NEEDS: [Need; 33] = [
     // Nodes are cordoned, and say that they live. A kubelet that starts asks to create its own first.
     need("", ("nodes", ""), &["CREATE", "UPDATE"], Place::Cluster, Labels::Any),
     need("", ("nodes", "status"), &["UPDATE"], Place::Cluster, Labels::Any),
-    need("coordination.k8s.io", ("leases", ""), &["CREATE", "UPDATE"], Place::System, Labels::None),
+    need("coordination.k8s.io", ("leases", ""), &["CREATE", "UPDATE"], Place::Leases, Labels::None),
     need("storage.k8s.io", ("csinodes", ""), &["CREATE", "UPDATE"], Place::Cluster, Labels::Any),
     // kubeadm makes a Job to see that pods start, and writes its own configuration, rights, kube-proxy and CoreDNS.
     kubeadms("batch", "jobs", &["CREATE", "DELETE"], Place::System),

@@ -211,8 +211,8 @@ fn what_is_said_names_the_service_the_workload_the_node_and_what_is_asked() {
     assert_eq!(
         outcome.findings[0].to_string(),
         "webhook_on_one_node ValidatingWebhookConfiguration guard: everything ready behind Service guard/hook port 443, \
-         of Deployment guard/hook with 1 replica, is on w-1; it is asked about pods in kube-system, default, guard, \
-         kube-node-lease and 1 more, unless its matchConditions leave them out"
+         of Deployment guard/hook with 1 replica, is on w-1; it is asked about pods in kube-system, default, guard \
+         and kube-public, unless its matchConditions leave them out"
     );
 }
 
@@ -315,6 +315,28 @@ fn the_namespaces_decide_whether_one_node_is_too_few() {
     let leases_of = |namespace| Webhook { rules: vec![leases()], ..of(only(namespace)) };
     says("the Leases of nodes", leases_of("kube-node-lease"), on(&[]), BLOCK, "webhook_dead");
     says("other Leases", leases_of("default"), on(&[]), PASS, "");
+    for (group, resources) in [
+        ("", &["pods", "pods/eviction", "serviceaccounts/token"][..]),
+        ("", &["services", "configmaps", "serviceaccounts"]),
+        ("batch", &["jobs"]),
+        ("apps", &["deployments", "daemonsets", "replicasets"]),
+        ("rbac.authorization.k8s.io", &["roles", "rolebindings"]),
+    ] {
+        let it = Webhook { rules: vec![rule(group, resources, &["*"])], ..of(only("kube-node-lease")) };
+        says(&format!("{resources:?}, and only Leases are there"), it, on(&[]), PASS, "");
+    }
+    // As Kueue and others leave the system out.
+    for (group, resource) in [
+        ("batch", "jobs"),
+        ("apps", "deployments"),
+        ("apps", "daemonsets"),
+        ("", "services"),
+        ("", "configmaps"),
+    ] {
+        let namespaces = not_in(&["kube-system", "guard"]);
+        let it = Webhook { namespaces, rules: vec![rule(group, &[resource], &["*"])], ..webhook() };
+        says(&format!("{resource} of everybody but the system"), it, on(&[]), PASS, "");
+    }
     let rights = "rbac.authorization.k8s.io";
     for (group, resource, status) in
         [(rights, "roles", BLOCK), (rights, "rolebindings", BLOCK), ("", "serviceaccounts", PASS)]
@@ -414,7 +436,7 @@ fn labels_of_pods_that_no_template_tells_of_are_unknown() {
     assert_eq!(
         outcome.findings[0].to_string(),
         "webhook_dead ValidatingWebhookConfiguration guard: Service guard/hook has no ready endpoint; it may be asked \
-         about pods in kube-system, default, guard, kube-node-lease and 1 more"
+         about pods in kube-system, default, guard and kube-public"
     );
 }
 

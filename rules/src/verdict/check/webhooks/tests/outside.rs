@@ -107,9 +107,7 @@ fn its_calls_prove_that_it_answers_or_it_blocks() {
         assert_eq!(found, status, "{what}: {detail}");
         let begins = format!("{code} it is asked at https://hooks.example/; ");
         assert!(detail.starts_with(&begins) && detail.contains(why), "{what}: {detail}");
-        assert!(detail.ends_with(
-            "; it is asked about pods in kube-system, default, guard, kube-node-lease and 1 more"
-        ));
+        assert!(detail.ends_with("; it is asked about pods in kube-system, default, guard and kube-public"));
     }
 }
 
@@ -276,7 +274,7 @@ fn each_webhook_is_recognised_with_where_it_leads() {
     let backend = WebhookBackend { service: service("guard", "hook"), leads_to };
     cluster.inventory.webhook_backends = Source::read(vec![backend], cluster.now);
     let outcome = check(&Facts { target: "v1.36.3".parse(), case: &cluster.case() });
-    let about = "it is asked about pods in kube-system, default, guard, kube-node-lease and 1 more";
+    let about = "it is asked about pods in kube-system, default, guard and kube-public";
     let told: Vec<(String, String)> =
         outcome.recognised.into_iter().map(|it| (it.subject, it.detail)).collect();
     let expected = [
