@@ -17,8 +17,8 @@
 //! While a run has a node in hand, only that node counts: what its drain leaves on one other node is no reason to stop in
 //! the middle, and is asked again before the next node is begun. Pods of DaemonSets stay where they are.
 //!
-//! Where a webhook is asked only about pods with labels that no template tells of, those of Jobs or operators may have them:
-//! what would block is unknown then. Its own pods have no such labels, so that it comes back from one node all the same.
+//! Where a webhook is asked only about pods with labels that no template tells of, those of Jobs or operators may have them,
+//! and of other objects nobody looks at labels at all: what would block is unknown then. Its own pods have no such labels, so that it comes back from one node all the same.
 //!
 //! A conversion is asked only about its own objects. While its pod moves these cannot be read for a moment, and nothing
 //! that it needs itself is refused: one node is a note. Its calls prove nothing: an API server counts as converted what it
@@ -245,9 +245,9 @@ impl Scene<'_> {
                 let namespace = backend.service().map(|it| it.namespace.clone()).unwrap_or_default();
                 // Pods of the control plane often may be nowhere else, and while its only node is drained kubeadm waits there.
                 let has_no_other = self.control_plane == [&node];
-                if asked.cluster || (asked.by_kubeadm && has_no_other) {
-                    tally.blockers.push(found);
-                } else if let Some(&is_sure) = asked.waited_in.get(SYSTEM) {
+                let by_kubeadm = asked.by_kubeadm.filter(|_| has_no_other);
+                let in_system = asked.waited_in.get(SYSTEM).copied();
+                if let Some(is_sure) = asked.cluster.max(by_kubeadm).max(in_system) {
                     tally.against(found, is_sure);
                 } else {
                     let asked_in = asked.waited_in.keys().cloned().collect();

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::inventory::{Namespace, Webhook, WebhookRule, Workload};
+use crate::inventory::{Namespace, Webhook, WebhookRule, Workload, WorkloadKind};
 use crate::labels::{Requirement, Selector};
 
 /// The namespace of the control plane.
@@ -35,6 +35,8 @@ enum Who {
     Pods,
     /// Only kubeadm. No pod waits for that, so whoever answers comes back by itself, if on another node.
     Kubeadm,
+    /// An API server that starts, which kubeadm waits for. It writes only what its version has anew: perhaps nothing.
+    ApiServer,
     /// Budgets, claims, and Jobs: whoever answers comes back without them.
     Others,
 }
@@ -74,12 +76,16 @@ enum Labels {
     None,
     /// Those of the workloads' templates, and others that these do not tell of.
     OfPods,
-    /// Nobody looks at them: any.
+    /// Those of the workloads of this kind.
+    OfWorkloads(WorkloadKind),
+    /// Nobody looks at them: perhaps any.
     Any,
 }
 
 /// The group of rights.
 const RBAC: &str = "rbac.authorization.k8s.io";
+const DAEMON_SETS: Labels = Labels::OfWorkloads(WorkloadKind::DaemonSet);
+const DEPLOYMENTS: Labels = Labels::OfWorkloads(WorkloadKind::Deployment);
 /// The group of devices that pods claim.
 const DEVICES: &str = "resource.k8s.io";
 /// Nobody knows in which version it is written.
@@ -114,10 +120,21 @@ const fn kubeadms(
     Need { who: Who::Kubeadm, ..need(group, (resource, ""), operations, place, Labels::None) }
 }
 
+/// What an API server brings up to date when it starts.
+const fn api_servers(
+    group: &'static str,
+    resource: &'static str,
+    operations: &'static [&'static str],
+) -> Need {
+    Need { who: Who::ApiServer, ..need(group, (resource, ""), operations, Place::Cluster, Labels::Any) }
+}
+
+/// The group of the flow of requests.
+const FLOW: &str = "flowcontrol.apiserver.k8s.io";
 /// What becomes of the attachment of a volume that moves.
 const ATTACHMENTS: &[&str] = &["CREATE", "UPDATE", "DELETE"];
 
-const NEEDS: [Need; 33] = [
+const NEEDS: [Need; 37] = [
     // What is evicted leaves, and starts again elsewhere.
     need("", ("pods", ""), &["CREATE", "DELETE"], Place::Everywhere, Labels::OfPods),
     // Only when this takes its finalizer off is the pod of a Job gone.
@@ -147,8 +164,10 @@ const NEEDS: [Need; 33] = [
     need("", ("nodes", "status"), &["UPDATE"], Place::Cluster, Labels::Any),
     need("coordination.k8s.io", ("leases", ""), &["CREATE", "UPDATE"], Place::Leases, Labels::None),
     need("storage.k8s.io", ("csinodes", ""), &["CREATE", "UPDATE"], Place::Cluster, Labels::Any),
-    // kubeadm makes a Job to see that pods start, and writes its own configuration, rights, kube-proxy and CoreDNS.
-    kubeadms("batch", "jobs", &["CREATE", "DELETE"], Place::System),
+    // kubeadm makes a Job to see that pods start, waits until its status says that it is complete, and writes its own
+    // configuration, rights, kube-proxy and CoreDNS.
+    kubeadms("batch", "jobs", &["CREATE"], Place::System),
+    Need { who: Who::Kubeadm, ..need("batch", ("jobs", "status"), &["UPDATE"], Place::System, Labels::Any) },
     Need { labels: Labels::Any, ..kubeadms("", "configmaps", &["CREATE", "UPDATE"], Place::System) },
     kubeadms("", "serviceaccounts", &["CREATE", "UPDATE"], Place::System),
     Need { labels: Labels::Any, ..kubeadms("", "services", &["CREATE", "UPDATE"], Place::System) },
@@ -157,11 +176,17 @@ const NEEDS: [Need; 33] = [
     kubeadms(RBAC, "rolebindings", &["CREATE", "UPDATE"], Place::SystemAndPublic),
     kubeadms(RBAC, "clusterroles", &["CREATE", "UPDATE"], Place::Cluster),
     kubeadms(RBAC, "clusterrolebindings", &["CREATE", "UPDATE"], Place::Cluster),
-    need("apps", ("daemonsets", ""), &["CREATE", "UPDATE"], Place::System, Labels::Any),
-    need("apps", ("deployments", ""), &["CREATE", "UPDATE"], Place::System, Labels::Any),
+    need("apps", ("daemonsets", ""), &["CREATE", "UPDATE"], Place::System, DAEMON_SETS),
+    need("apps", ("deployments", ""), &["CREATE", "UPDATE"], Place::System, DEPLOYMENTS),
     // What rolls these out.
     need("apps", ("replicasets", ""), &["CREATE", "UPDATE"], Place::System, Labels::Any),
     need("apps", ("controllerrevisions", ""), &["CREATE"], Place::System, Labels::Any),
+    // An API server is not healthy before there is an APIService of each version that it serves
+    // (`autoregister-completion`), and ends where it cannot bring its priorities up to date
+    // (`priority-and-fairness-config-producer`).
+    api_servers("apiregistration.k8s.io", "apiservices", &["CREATE", "UPDATE"]),
+    api_servers(FLOW, "flowschemas", &["CREATE", "UPDATE", "DELETE"]),
+    api_servers(FLOW, "prioritylevelconfigurations", &["CREATE", "UPDATE", "DELETE"]),
     // The run's own status.
     Need {
         version: crate::api::VERSION,
@@ -186,12 +211,12 @@ const ADDED_TO_PODS: [&str; 12] = [
 ];
 
 /// Whether objects meet a selector.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Met {
     No,
     /// Perhaps those of pods of no template that is read here, such as those of Jobs and of operators.
     ByOthers,
-    /// Perhaps those of templates, by labels that are added to their pods.
+    /// Perhaps those of templates, by labels that are added to their pods, or others by labels that nobody looks at.
     Perhaps,
     Surely,
 }
@@ -205,10 +230,10 @@ pub(super) struct Asked {
     pub(super) namespaces: BTreeSet<String>,
     /// Those of them in which it is asked about what pods of the templates wait for, and whether that is certain.
     pub(super) waited_in: BTreeMap<String, bool>,
-    /// It is asked about objects of no namespace too.
-    pub(super) cluster: bool,
-    /// It is asked about what only kubeadm writes. No pod waits for that, but kubeadm does.
-    pub(super) by_kubeadm: bool,
+    /// Whether it is asked about objects of no namespace too, and whether that is certain.
+    pub(super) cluster: Option<bool>,
+    /// The same of what only kubeadm waits for, and no pod.
+    pub(super) by_kubeadm: Option<bool>,
     /// It is asked about some of it for certain, and not only about what labels may be on that nobody here can see.
     pub(super) is_sure: bool,
 }
@@ -223,8 +248,8 @@ impl Asked {
     pub(super) fn extend(&mut self, other: Self) {
         self.what.extend(other.what);
         self.namespaces.extend(other.namespaces);
-        self.cluster |= other.cluster;
-        self.by_kubeadm |= other.by_kubeadm;
+        self.cluster = self.cluster.max(other.cluster);
+        self.by_kubeadm = self.by_kubeadm.max(other.by_kubeadm);
         self.is_sure |= other.is_sure;
         for (namespace, is_sure) in other.waited_in {
             *self.waited_in.entry(namespace).or_default() |= is_sure;
@@ -244,26 +269,27 @@ pub(super) fn asked(webhook: &Webhook, namespaces: &[Namespace], workloads: &[Wo
     };
     let mut asked = Asked::default();
     for need in NEEDS.iter().filter(|need| webhook.rules.iter().any(|rule| matches(rule, need, webhook))) {
-        if need.place == Place::Cluster {
-            let is_met = need.labels == Labels::Any || webhook.objects.matches(&BTreeMap::new());
-            asked.cluster |= is_met && need.who == Who::Pods;
-            asked.by_kubeadm |= is_met && need.who == Who::Kubeadm;
-            asked.is_sure |= is_met;
-            asked.what.extend(is_met.then(|| name(need)));
-            continue;
-        }
-        let mut here = BTreeSet::new();
-        for namespace in in_scope.iter().filter(|namespace| need.place.is_in(namespace)) {
+        let is_cluster = need.place == Place::Cluster;
+        let places = in_scope.iter().copied().filter(|namespace| need.place.is_in(namespace));
+        for namespace in is_cluster.then_some("").into_iter().chain(places) {
             let met = objects.meet(need.labels, namespace);
-            asked.is_sure |= met == Met::Surely;
-            if need.who == Who::Pods && matches!(met, Met::Perhaps | Met::Surely) {
-                *asked.waited_in.entry((*namespace).to_owned()).or_default() |= met == Met::Surely;
+            if met == Met::No {
+                continue;
             }
-            here.extend((met != Met::No).then(|| (*namespace).to_owned()));
+            let is_sure = met == Met::Surely && need.who != Who::ApiServer;
+            asked.is_sure |= is_sure;
+            asked.what.insert(name(need));
+            if !is_cluster {
+                asked.namespaces.insert(namespace.to_owned());
+            }
+            match need.who {
+                Who::Pods if is_cluster => asked.cluster = asked.cluster.max(Some(is_sure)),
+                Who::Pods if met == Met::ByOthers => {}
+                Who::Pods => *asked.waited_in.entry(namespace.to_owned()).or_default() |= is_sure,
+                Who::Kubeadm | Who::ApiServer => asked.by_kubeadm = asked.by_kubeadm.max(Some(is_sure)),
+                Who::Others => {}
+            }
         }
-        asked.what.extend((!here.is_empty()).then(|| name(need)));
-        asked.by_kubeadm |= need.who == Who::Kubeadm && !here.is_empty();
-        asked.namespaces.extend(here);
     }
     asked
 }
@@ -286,14 +312,40 @@ struct Objects<'a> {
 
 impl Objects<'_> {
     /// Whether there may be objects in this namespace that are selected. Pods are known by the templates of workloads; a
-    /// selector that leaves pods without labels in is met by any.
+    /// selector that leaves objects without labels in is met by any.
     fn meet(&self, labels: Labels, namespace: &str) -> Met {
-        if labels == Labels::Any || self.selector.matches(&BTreeMap::new()) {
+        if self.selector.matches(&BTreeMap::new()) {
             return Met::Surely;
         }
-        if labels != Labels::OfPods {
-            return Met::No;
+        match labels {
+            Labels::None => Met::No,
+            Labels::OfPods => self.meet_pods(namespace),
+            Labels::OfWorkloads(kind) => {
+                let here = self.workloads.iter().filter(|it| it.kind == kind && it.namespace == namespace);
+                here.map(|it| self.meet_workload(it)).max().unwrap_or(Met::No)
+            }
+            Labels::Any if *self.selector == Selector::Nothing => Met::No,
+            Labels::Any => Met::Perhaps,
         }
+    }
+
+    /// A label that its pods have too was perhaps not kept.
+    fn meet_workload(&self, workload: &Workload) -> Met {
+        let Selector::Every(requirements) = self.selector else { return Met::No };
+        let mut with_pods = workload.pod_labels.clone();
+        with_pods.extend(workload.labels.clone());
+        let meets = |requirement: &Requirement| {
+            let alone = Selector::Every(vec![requirement.clone()]);
+            match [&workload.labels, &with_pods].map(|labels| alone.matches(labels)) {
+                [true, true] => Met::Surely,
+                [false, false] => Met::No,
+                _ => Met::Perhaps,
+            }
+        };
+        requirements.iter().map(meets).min().unwrap_or(Met::Surely)
+    }
+
+    fn meet_pods(&self, namespace: &str) -> Met {
         if self.is_met_by_a_template(self.selector, namespace) {
             return Met::Surely;
         }

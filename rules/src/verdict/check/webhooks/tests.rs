@@ -237,6 +237,8 @@ fn only_a_webhook_that_fails_closed_and_is_asked_about_what_an_upgrade_needs_cou
         ("", &["nodes"], &["DELETE"], false),
         ("", &["nodes"], &["CREATE"], true),
         ("batch", &["jobs"], &["CREATE"], true),
+        ("batch", &["jobs"], &["DELETE"], false),
+        ("batch", &["jobs/status"], &["UPDATE"], true),
         ("rbac.authorization.k8s.io", &["clusterroles"], &["UPDATE"], true),
         ("storage.k8s.io", &["csinodes"], &["CREATE"], true),
         ("policy", &["poddisruptionbudgets/status"], &["UPDATE"], true),
@@ -385,7 +387,84 @@ fn the_labels_of_objects_count_where_they_are_known() {
     says("pods of nobody", of("app", "other", "pods", "CREATE"), on(&[]), UNKNOWN, "webhook_dead");
     says("static pods", of("component", "etcd", "pods", "CREATE"), on(&[]), BLOCK, "webhook_dead");
     says("evictions have none", of("app", "hook", "pods/eviction", "CREATE"), on(&[]), PASS, "");
-    says("nodes have any", of("app", "hook", "nodes", "UPDATE"), on(&[]), BLOCK, "webhook_dead");
+}
+
+#[test]
+fn labels_of_objects_that_nobody_looks_at_are_unknown() {
+    let of = |group: &str, resource: &str, selector: Requirement| Webhook {
+        objects: Selector::Every(vec![selector]),
+        rules: vec![rule(group, &[resource], &["*"])],
+        ..webhook()
+    };
+    let asks = || Requirement::Exists("guard/asked".to_owned());
+    for (group, resource) in [
+        ("", "nodes"),
+        ("", "services"),
+        ("", "configmaps"),
+        ("", "serviceaccounts/token"),
+        ("", "persistentvolumeclaims"),
+        ("", "persistentvolumes"),
+        ("apps", "replicasets"),
+        ("storage.k8s.io", "csinodes"),
+        ("policy", "poddisruptionbudgets/status"),
+    ] {
+        says(resource, of(group, resource, asks()), on(&[]), UNKNOWN, "webhook_dead");
+        let leaves_out = Requirement::DoesNotExist("guard/ignored".to_owned());
+        says(resource, of(group, resource, leaves_out), on(&[]), BLOCK, "webhook_dead");
+    }
+    says("on one node", of("", "nodes", asks()), on(&["w-1"]), UNKNOWN, "webhook_on_one_node");
+    says("by kubeadm", of("", "configmaps", asks()), on(&["cp-1"]), UNKNOWN, "webhook_on_one_node");
+    says("by others", of("", "configmaps", asks()), on(&["w-1"]), PASS, "webhook_on_one_node");
+    let nothing = Webhook { objects: Selector::Nothing, ..of("", "nodes", asks()) };
+    says("it selects nothing", nothing, on(&[]), PASS, "");
+}
+
+#[test]
+fn the_labels_of_deployments_and_daemon_sets_of_the_system_are_looked_at() {
+    let is_in = |key: &str, value: &str| Requirement::In(key.to_owned(), [value.to_owned()].into());
+    let not_in = |key: &str, value: &str| Requirement::NotIn(key.to_owned(), [value.to_owned()].into());
+    let asked = |resource: &str, requirements: Vec<Requirement>| {
+        found(|cluster| {
+            let rules = vec![rule("apps", &[resource], &["UPDATE"])];
+            let objects = Selector::Every(requirements);
+            with(cluster, Webhook { objects, rules, ..webhook() }, Some(on(&[])));
+            let mut dns = workload(WorkloadKind::Deployment, "kube-system", "coredns");
+            dns.labels = BTreeMap::from([("team".to_owned(), "net".to_owned())]);
+            let other = workload(WorkloadKind::Deployment, "default", "other");
+            cluster.inventory.workloads.value.as_mut().unwrap().extend([dns, other]);
+        })
+    };
+    for (what, requirement, status) in [
+        ("its own label", is_in("team", "net"), BLOCK),
+        ("another value", is_in("team", "web"), PASS),
+        ("a label that its pods have, and it perhaps", is_in("app", "coredns"), UNKNOWN),
+        ("one that another has elsewhere", is_in("app", "other"), PASS),
+        ("nobody's", Requirement::Exists("guard/asked".to_owned()), PASS),
+    ] {
+        let reasons = if status == PASS { vec![] } else { vec!["webhook_dead"] };
+        assert_eq!(asked("deployments", vec![requirement.clone()]), (status, reasons, vec![]), "{what}");
+        assert_eq!(asked("daemonsets", vec![requirement]).0, PASS, "{what}: a Deployment is no DaemonSet");
+    }
+    let both = vec![is_in("team", "net"), not_in("app", "coredns")];
+    assert_eq!(asked("deployments", both).0, UNKNOWN, "one of them is not certain");
+}
+
+#[test]
+fn what_an_api_server_writes_only_if_it_brings_something_new_is_perhaps_asked() {
+    for (group, resource) in [
+        ("apiregistration.k8s.io", "apiservices"),
+        ("flowcontrol.apiserver.k8s.io", "flowschemas"),
+        ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations"),
+    ] {
+        let asked = |part: &str| Webhook {
+            rules: vec![rule(group, &[&format!("{resource}{part}")], &["CREATE", "UPDATE"])],
+            ..webhook()
+        };
+        says(resource, asked(""), on(&[]), UNKNOWN, "webhook_dead");
+        says(resource, asked(""), on(&["cp-1"]), UNKNOWN, "webhook_on_one_node");
+        says(resource, asked(""), on(&["w-1"]), PASS, "webhook_on_one_node");
+        says(&format!("its status: {resource}"), asked("/status"), on(&[]), PASS, "");
+    }
 }
 
 #[test]
