@@ -10,7 +10,9 @@
 //! `k8s.io/kubernetes/pkg/proxy`.
 
 use super::told::{count, named};
-use crate::inventory::{LeadsTo, ReadyEndpoint, ServiceName, ServicePort, ServicePorts, Slice, TCP};
+use crate::inventory::{
+    LeadsTo, ReadyEndpoint, ServiceName, ServicePort, ServicePorts, Slice, SlicePort, TCP,
+};
 use crate::name::NodeName;
 use crate::snapshot::StaticPod;
 
@@ -197,17 +199,29 @@ fn not_at(
     ports: &ServicePorts,
     family: Option<&str>,
 ) -> String {
-    let ServicePort { port, target, .. } = entry;
-    let ready = || ports.slices.iter().flat_map(|slice| &slice.ready).count();
+    let ServicePort { name, port, target, .. } = entry;
+    let leads_to = format!("port {port} of Service {service} leads to targetPort {target}");
     let is_elsewhere = ports.slices.iter().any(|slice| has(slice, entry) && !slice.ready.is_empty());
-    match family.filter(|_| is_elsewhere) {
-        Some(family) => format!(
+    if let Some(family) = family.filter(|_| is_elsewhere) {
+        return format!(
             "the cluster IP of Service {service} is of {family}, and no ready endpoint at its port {port} is"
-        ),
-        None => format!(
-            "port {port} of Service {service} leads to targetPort {target}, which none of its {} has",
-            count(ready(), "ready endpoint")
-        ),
+        );
+    }
+    let with_ready = || ports.slices.iter().filter(|slice| !slice.ready.is_empty());
+    let is_alike = |it: &&SlicePort| {
+        it.port.is_some_and(|number| number.to_string() == *target) || it.name == *name && it.protocol != TCP
+    };
+    match with_ready().flat_map(|slice| &slice.ports).find(is_alike) {
+        Some(other) if other.protocol != TCP => {
+            format!("{leads_to}, which its EndpointSlices have as {} and not as {TCP}", other.protocol)
+        }
+        Some(other) => {
+            format!("{leads_to}, which its EndpointSlices call {:?} and the Service {name:?}", other.name)
+        }
+        None => match with_ready().map(|slice| slice.ready.len()).sum() {
+            1 => format!("{leads_to}, which its only ready endpoint does not have"),
+            ready => format!("{leads_to}, which none of its {} has", count(ready, "ready endpoint")),
+        },
     }
 }
 

@@ -53,17 +53,19 @@ impl Scene<'_> {
         }
     }
 
-    /// Why somebody who is ready may not answer: the port by number that a Service leads to is none of those that its
-    /// containers name.
+    /// Why somebody who is ready may not answer: the port by number that a Service leads to is none of those that the
+    /// containers of some of its pods name. Its endpoints do not tell which of them are whose.
     pub(super) fn doubt(&self, backend: &Backend) -> Option<String> {
         let Backend::Service { service, port: Some(port) } = backend else { return None };
         let leads_to = &self.backends.get(service)?.leads_to;
         let LeadsTo::Ports(ports) = leads_to else { return None };
         let target: u16 = ports.tcp(*port)?.target.parse().ok()?;
         let answering = self.answering(service, leads_to);
-        let may_be = |it: &&Workload| it.container_ports.is_empty() || it.container_ports.contains(&target);
-        let whose =
-            answering.iter().min_by_key(|it| it.to_string()).filter(|_| !answering.iter().any(may_be))?;
+        let is_other = |it: &&&Workload| {
+            let named = &it.container_ports;
+            it.rollout.desired > 0 && !named.is_empty() && !named.contains(&target)
+        };
+        let whose = answering.iter().filter(is_other).min_by_key(|it| it.to_string())?;
         Some(format!(
             "port {port} of Service {service} leads to targetPort {target}, which no container of {whose} names"
         ))

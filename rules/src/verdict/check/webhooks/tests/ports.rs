@@ -83,7 +83,9 @@ fn ready_endpoints_answer_at_the_target_of_that_port() {
         it.ports = vec![port("https", 443, "webhook"), port("metrics", 8080, "8080")];
         it.slices = vec![slice("IPv4", vec![slice_port("metrics", 8080)], &["w-1"])];
     };
-    assert_eq!(dead(443, changed(other_port_only)), none_has("1 ready endpoint"));
+    let told = "webhook_dead port 443 of Service guard/hook leads to targetPort webhook, which its only ready endpoint does \
+                not have";
+    assert_eq!(dead(443, changed(other_port_only)).as_deref(), Some(told));
     assert_eq!(
         dead(
             8080,
@@ -94,11 +96,23 @@ fn ready_endpoints_answer_at_the_target_of_that_port() {
         ),
         None
     );
-    let by_udp = |it: &mut ServicePorts| {
-        it.ports[0].target = "webhook".to_owned();
-        it.slices[0].ports[0].protocol = "UDP".to_owned();
-    };
-    assert_eq!(dead(443, changed(by_udp)), none_has("2 ready endpoints"));
+    for (target, name, protocol, told) in [
+        ("webhook", "", "UDP", "which its EndpointSlices have as UDP and not as TCP"),
+        ("9443", "", "SCTP", "which its EndpointSlices have as SCTP and not as TCP"),
+        ("9443", "other", "UDP", "which its EndpointSlices have as UDP and not as TCP"),
+        ("9443", "other", "TCP", "which its EndpointSlices call \"other\" and the Service \"\""),
+        ("9444", "other", "TCP", "which none of its 2 ready endpoints has"),
+        ("webhook", "other", "UDP", "which none of its 2 ready endpoints has"),
+    ] {
+        let differs = |it: &mut ServicePorts| {
+            it.ports[0].target = target.to_owned();
+            let port = &mut it.slices[0].ports[0];
+            (port.name, port.protocol) = (name.to_owned(), protocol.to_owned());
+        };
+        let told =
+            format!("webhook_dead port 443 of Service guard/hook leads to targetPort {target}, {told}");
+        assert_eq!(dead(443, changed(differs)), Some(told));
+    }
     for number in [None, Some(0)] {
         let without_number = |it: &mut ServicePorts| {
             it.ports[0].target = "webhook".to_owned();
@@ -301,6 +315,22 @@ fn a_number_that_no_container_names_is_proven_by_calls_alone() {
         (&[8080], true, well()),
     ] {
         assert_eq!(named(container_ports, answered), expected, "{container_ports:?} {answered}");
+    }
+    // Of two whose pods answer, either may.
+    for (container_ports, desired, expected) in
+        [(&[8080][..], 2, unproven()), (&[8080], 0, well()), (&[9443], 2, well()), (&[], 2, well())]
+    {
+        let found = found(|cluster| {
+            with(cluster, webhook(), Some(LeadsTo::Ports(two())));
+            let workloads = cluster.inventory.workloads.value.as_mut().unwrap();
+            workloads[0].container_ports = [9443].into();
+            let mut other = workload(WorkloadKind::Deployment, "guard", "other");
+            other.pod_labels = workloads[0].pod_labels.clone();
+            other.container_ports = container_ports.iter().copied().collect();
+            other.rollout = Rollout::done(desired);
+            workloads.push(other);
+        });
+        assert_eq!(found, expected, "{container_ports:?} of {desired}");
     }
     // Who is alone on a node is in the way all the same, and who is dead is told once.
     let also = |leads_to: LeadsTo| {
