@@ -126,6 +126,7 @@ pub enum Reason {
     PdbMayMove,
     WebhookDead,
     WebhookOnOneNode,
+    WebhookConditional,
     WebhookUnseen,
     WebhookOutside,
     WebhookUnproven,
@@ -775,6 +776,13 @@ impl Reason {
                 "give it two replicas on different nodes, or leave kube-system and its own namespace out of its \
                  namespaceSelector",
             ),
+            Self::WebhookConditional => entry(
+                "webhook_conditional",
+                "everybody who answers a webhook is on one node that is drained, and only its matchConditions may leave out \
+                 what cannot wait for it",
+                "give it two replicas on different nodes; or read its matchConditions: where they leave out kube-system, nodes \
+                 and its own namespace, accept it by name until a day",
+            ),
             Self::WebhookUnseen => entry(
                 "webhook_unseen",
                 "nobody knows who answers a webhook",
@@ -789,7 +797,8 @@ impl Reason {
                 "webhook_unproven",
                 "nobody here can see whether a webhook answers, and its calls do not prove it",
                 "let it be asked, such as by kubectl run --dry-run=server where it is asked about pods, with every API server \
-                 scraped; name the port in its container; or look at it yourself, and accept it by name until a day",
+                 scraped; where its calls fail, look at what API servers log of them, such as of its caBundle; name the port in its \
+                 container; or look at it yourself, and accept it by name until a day",
             ),
             Self::WebhookExact => entry(
                 "webhook_exact",
@@ -1387,6 +1396,7 @@ impl Reason {
         Self::PdbMayMove,
         Self::WebhookDead,
         Self::WebhookOnOneNode,
+        Self::WebhookConditional,
         Self::WebhookUnseen,
         Self::WebhookOutside,
         Self::WebhookUnproven,

@@ -26,8 +26,9 @@ pub const ACCEPTABLE: [(&str, Of); 9] = [
     ("stored_versions", Of::Any),
     // Only its owner knows whether a driver attaches volumes. That other plugins are gone is certain.
     ("volume_plugins", Of::Only(&[Reason::FlexVolumeUnmounted])),
-    // Only where nobody here can see it. That nobody answers, or that the last who does leaves, is certain.
-    ("webhooks", Of::Only(&[Reason::WebhookUnproven])),
+    // Only what nobody here can see: whether somebody answers there, and what matchConditions leave out. That nobody
+    // answers, or that the last who does leaves, is certain.
+    ("webhooks", Of::Only(&[Reason::WebhookUnproven, Reason::WebhookConditional])),
 ];
 
 /// Which findings of a check may be accepted.

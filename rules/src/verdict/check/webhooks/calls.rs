@@ -36,6 +36,17 @@ impl<'a> Calls<'a> {
         Self { read: read.and_then(|calls| watched(calls, nodes)), names, evidence }
     }
 
+    /// That every call of a webhook has failed that was counted lately, if any was. One that it has refused counts as
+    /// little as in [`Calls::proven`].
+    pub(super) fn failing(&self, kind: WebhookKind, name: &str) -> Option<String> {
+        let calls = self.read.as_ref().ok().filter(|_| self.names.get(&(kind, name)) == Some(&1))?;
+        let seen = calls.called.iter().filter(|it| it.kind == kind && it.name == name);
+        let last = seen.filter(|it| it.has_answered || it.has_failed).min_by_key(|it| it.within_seconds)?;
+        (!last.has_answered).then(|| {
+            format!("calls have failed within {}, and none was let pass", minutes(last.within_seconds))
+        })
+    }
+
     /// That a webhook answers, or why that is not proven.
     pub(super) fn proven(&self, kind: WebhookKind, name: &str) -> Result<String, String> {
         let calls = self.read.as_ref().map_err(Clone::clone)?;

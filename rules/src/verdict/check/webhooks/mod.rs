@@ -20,7 +20,9 @@
 //! Where a webhook is asked only about pods with labels that no template tells of, those of Jobs or operators may have them,
 //! and of other objects nobody looks at labels at all: what would block is unknown then. Its own pods have no such labels, so that it comes back from one node all the same.
 //!
-//! A conversion is asked only about its own objects. While its pod moves these cannot be read for a moment, and nothing
+//! A webhook whose every call has failed lately is not proven to answer, however ready whoever answers is.
+//!
+//! A conversion is asked only about its own objects, and where they are all in one version not even about these. While its pod moves these cannot be read for a moment, and nothing
 //! that it needs itself is refused: one node is a note. Its calls prove nothing: an API server counts as converted what it
 //! had not to ask for.
 
@@ -42,7 +44,7 @@ use self::stands::{Scene, Stands, shown};
 use self::stuck::stuck;
 use self::told::{NAMED_MAX, about, count};
 use super::{Facts, NOTES_MAX, Outcome};
-use crate::inventory::{Backend, WebhookConfiguration};
+use crate::inventory::{Backend, Definition, WebhookConfiguration};
 use crate::metric::is_open;
 use crate::name::NodeName;
 use crate::reason::{Finding, Reason};
@@ -64,9 +66,10 @@ struct Tally {
 }
 
 impl Tally {
-    /// What is in the way, if it is certain that the webhook is asked.
+    /// What is in the way, if it is certain that the webhook is asked, or a person can say that it is not.
     fn against(&mut self, finding: Finding, is_sure: bool) {
-        if is_sure { &mut self.blockers } else { &mut self.unknowns }.push(finding);
+        let is_in_the_way = is_sure || finding.reason == Reason::WebhookConditional;
+        if is_in_the_way { &mut self.blockers } else { &mut self.unknowns }.push(finding);
     }
 
     fn recognise(&mut self, subject: &str, detail: String) {
@@ -86,11 +89,10 @@ struct Alone {
     finding: Finding,
 }
 
-/// The webhooks of one configuration that the same backend answers.
+/// The webhooks of one configuration that the same backend answers, those with `matchConditions` apart.
 struct Together {
     stands: Stands,
     asked: Asked,
-    has_conditions: bool,
 }
 
 pub(super) fn check(facts: &Facts<'_>) -> Outcome {
@@ -137,7 +139,7 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
     }
     for definition in definitions {
         if let Some(backend) = &definition.converter {
-            scene.converter(&definition.name, backend, &mut tally);
+            scene.converter(definition, backend, &mut tally);
         }
     }
     let alone = std::mem::take(&mut tally.alone);
@@ -182,7 +184,8 @@ fn leaving<'a>(
 impl Scene<'_> {
     /// One configuration: what its webhooks are asked about, by who answers.
     fn configuration(&self, configuration: &WebhookConfiguration, calls: &Calls<'_>, tally: &mut Tally) {
-        let mut by_backend: BTreeMap<&Backend, Together> = BTreeMap::new();
+        // What one with matchConditions is asked about is less certain than what one without them is.
+        let mut by_backend: BTreeMap<(&Backend, bool), Together> = BTreeMap::new();
         let mut exact = Vec::new();
         for webhook in &configuration.webhooks {
             let subject = format!("{configuration}/{}", webhook.name);
@@ -208,6 +211,10 @@ impl Scene<'_> {
                 && let Err(why) = calls.proven(configuration.kind, &webhook.name)
             {
                 unproven(&subject, &format!("{what}; {why}; {about}"), tally);
+            } else if matches!(stands, Stands::Well(_) | Stands::OnOneNode(_))
+                && let Some(why) = calls.failing(configuration.kind, &webhook.name)
+            {
+                unproven(&subject, &format!("{how}; {why}; {about}"), tally);
             }
             if let Stands::Outside(what) = stands {
                 match calls.proven(configuration.kind, &webhook.name) {
@@ -216,13 +223,12 @@ impl Scene<'_> {
                 }
                 continue;
             }
-            let fresh = Together { stands, asked: Asked::default(), has_conditions: false };
-            let together = by_backend.entry(&webhook.backend).or_insert(fresh);
+            let fresh = Together { stands, asked: Asked::default() };
+            let together = by_backend.entry((&webhook.backend, webhook.has_conditions)).or_insert(fresh);
             together.asked.extend(asked);
-            together.has_conditions |= webhook.has_conditions;
         }
-        for (backend, together) in by_backend {
-            self.webhooks(&configuration.to_string(), backend, together, tally);
+        for (key, together) in by_backend {
+            self.webhooks(&configuration.to_string(), key, together, tally);
         }
         if !exact.is_empty() {
             exact.sort_unstable();
@@ -231,8 +237,14 @@ impl Scene<'_> {
         }
     }
 
-    fn webhooks(&self, of: &str, backend: &Backend, together: Together, tally: &mut Tally) {
-        let Together { stands, asked, has_conditions } = together;
+    fn webhooks(
+        &self,
+        of: &str,
+        (backend, has_conditions): (&Backend, bool),
+        together: Together,
+        tally: &mut Tally,
+    ) {
+        let Together { stands, asked } = together;
         let about = about(&asked, has_conditions);
         let finding = |reason, detail: String| Finding::new(reason, of, format!("{detail}; {about}"));
         match stands {
@@ -241,7 +253,9 @@ impl Scene<'_> {
             Stands::Outside(what) => unproven(of, &format!("{what}; {about}"), tally),
             Stands::Dead(why) => tally.against(finding(Reason::WebhookDead, why), asked.is_sure),
             Stands::OnOneNode(node) => {
-                let found = finding(Reason::WebhookOnOneNode, self.on_one_node(backend, &node));
+                let reason =
+                    if has_conditions { Reason::WebhookConditional } else { Reason::WebhookOnOneNode };
+                let found = finding(reason, self.on_one_node(backend, &node));
                 let namespace = backend.service().map(|it| it.namespace.clone()).unwrap_or_default();
                 // Pods of the control plane often may be nowhere else, and while its only node is drained kubeadm waits there.
                 let has_no_other = self.control_plane == [&node];
@@ -259,10 +273,15 @@ impl Scene<'_> {
         }
     }
 
-    fn converter(&self, name: &str, backend: &Backend, tally: &mut Tally) {
+    fn converter(&self, definition: &Definition, backend: &Backend, tally: &mut Tally) {
         const ABOUT: &str = "it converts objects between versions";
         const NO_CALLS: &str = "the calls of a conversion do not prove that it answers";
-        let of = format!("CustomResourceDefinition {name}");
+        let of = format!("CustomResourceDefinition {}", definition.name);
+        // An API server asks only about objects that are in another version than is wanted.
+        if let [version] = &versions(definition).into_iter().collect::<Vec<_>>()[..] {
+            let detail = format!("{}; all objects are in {version}, none is converted", shown(backend));
+            return tally.recognise(&of, detail);
+        }
         let finding = |reason, detail: String| Finding::new(reason, &of, format!("{detail}; {ABOUT}"));
         let stands = self.stands(backend);
         tally.recognise(&of, format!("{}; {ABOUT}", how(&shown(backend), &stands)));
@@ -280,6 +299,12 @@ impl Scene<'_> {
             }
         }
     }
+}
+
+/// In which versions objects are asked for, or may lie in etcd.
+fn versions(definition: &Definition) -> BTreeSet<&str> {
+    let in_use = definition.versions.iter().filter(|it| it.served || it.storage);
+    in_use.map(|it| it.name.as_str()).chain(definition.stored.iter().map(String::as_str)).collect()
 }
 
 fn outside(subject: &str, detail: &str, tally: &mut Tally) {

@@ -210,7 +210,7 @@ fn what_is_said_names_the_service_the_workload_the_node_and_what_is_asked() {
     let outcome = check(&Facts { target: "v1.36.3".parse(), case: &cluster.case() });
     assert_eq!(
         outcome.findings[0].to_string(),
-        "webhook_on_one_node ValidatingWebhookConfiguration guard: everything ready behind Service guard/hook port 443, \
+        "webhook_conditional ValidatingWebhookConfiguration guard: everything ready behind Service guard/hook port 443, \
          of Deployment guard/hook with 1 replica, is on w-1; it is asked about pods in kube-system, default, guard \
          and kube-public, unless its matchConditions leave them out"
     );
@@ -508,7 +508,7 @@ fn labels_of_pods_that_no_template_tells_of_are_unknown() {
     let others = Webhook { namespaces: only("default"), ..operators("pods", "CREATE") };
     says("the namespaces of others", others, on(&["w-1"]), PASS, "webhook_on_one_node");
     let both = Webhook { rules: vec![rule("", &["pods", "nodes"], &["*"])], ..operators("pods", "*") };
-    says("it is asked about nodes anyhow", both, on(&["w-1"]), BLOCK, "webhook_on_one_node");
+    says("nodes may have it too", both, on(&["w-1"]), UNKNOWN, "webhook_on_one_node");
     let mut cluster = healthy();
     with(&mut cluster, operators("pods", "CREATE"), Some(on(&[])));
     let outcome = check(&Facts { target: "v1.36.3".parse(), case: &cluster.case() });
@@ -603,6 +603,66 @@ fn a_conversion_blocks_where_nobody_answers_it() {
     assert_eq!(converted(Some(on(&["w-1"]))), (PASS, vec![], vec!["webhook_on_one_node"]));
     assert_eq!(converted(Some(on(&[]))), (BLOCK, vec!["webhook_dead"], vec![]));
     assert_eq!(converted(None), (UNKNOWN, vec!["webhook_unseen"], vec![]));
+}
+
+#[test]
+fn objects_of_one_version_are_never_converted() {
+    let converted = |versions: &[(&str, bool, bool)], stored: &[&str]| {
+        let served = versions.iter().map(|&(name, served, storage)| crate::inventory::ServedVersion {
+            name: name.to_owned(),
+            served,
+            storage,
+        });
+        found(|cluster| {
+            with(cluster, Webhook { fails_closed: false, ..webhook() }, Some(LeadsTo::Nowhere));
+            let definition = Definition {
+                name: "widgets.example.com".to_owned(),
+                versions: served.collect(),
+                stored: words(stored),
+                converter: Some(at("guard", "hook")),
+            };
+            cluster.inventory.definitions = Source::read(vec![definition], cluster.now);
+        })
+        .0
+    };
+    let v1 = ("v1", true, true);
+    for (what, versions, stored, status) in [
+        ("one", &[v1][..], &["v1"][..], PASS),
+        ("one that is no longer served", &[v1, ("v1beta1", false, false)], &["v1"], PASS),
+        ("two", &[v1, ("v1beta1", true, false)], &["v1"], BLOCK),
+        ("written in one, served in the other", &[("v1", true, false), ("v2", false, true)], &["v2"], BLOCK),
+        ("some may lie in the older", &[v1, ("v1beta1", false, false)], &["v1beta1", "v1"], BLOCK),
+    ] {
+        assert_eq!(converted(versions, stored), status, "{what}");
+    }
+}
+
+#[test]
+fn what_match_conditions_may_leave_out_is_apart_from_what_is_certain() {
+    let asked = |has_conditions: &[bool], nodes: &[&str], change: fn(&mut Webhook)| {
+        found(|cluster| {
+            with(cluster, webhook(), Some(on(nodes)));
+            let of = |&has_conditions: &bool| {
+                let mut it = Webhook { has_conditions, ..webhook() };
+                change(&mut it);
+                it
+            };
+            let webhooks = has_conditions.iter().map(of).collect();
+            cluster.inventory.webhooks.value.as_mut().unwrap()[0].webhooks = webhooks;
+        })
+    };
+    let (certain, perhaps) = ("webhook_on_one_node", "webhook_conditional");
+    let any = |_: &mut Webhook| {};
+    assert_eq!(asked(&[true, true], &["w-1"], any), (BLOCK, vec![perhaps], vec![]));
+    assert_eq!(asked(&[true, false], &["w-1"], any), (BLOCK, vec![certain, perhaps], vec![]));
+    assert_eq!(asked(&[true], &[], any), (BLOCK, vec!["webhook_dead"], vec![]));
+    let elsewhere = |it: &mut Webhook| it.namespaces = only("default");
+    assert_eq!(asked(&[true], &["w-1"], elsewhere), (PASS, vec![], vec![perhaps]));
+    let labelled = |it: &mut Webhook| {
+        it.objects = Selector::Every(vec![Requirement::Exists("pod-template-hash".to_owned())]);
+    };
+    assert_eq!(asked(&[false], &["w-1"], labelled), (UNKNOWN, vec![certain], vec![]));
+    assert_eq!(asked(&[true], &["w-1"], labelled), (BLOCK, vec![perhaps], vec![]), "a person can weigh it");
 }
 
 #[test]

@@ -112,6 +112,54 @@ fn its_calls_prove_that_it_answers_or_it_blocks() {
 }
 
 #[test]
+fn calls_that_all_fail_are_in_the_way_however_ready_whoever_answers_is() {
+    let unproven = vec!["webhook_unproven"];
+    for (what, called, is_failing) in [
+        ("never called", &[][..], false),
+        ("all day", &[(600, false, true), (3_600, false, true)], true),
+        ("in the last minutes", &[(600, false, true), (3_600, true, true)], true),
+        ("not asked since", &[(600, false, false), (3_600, false, true)], true),
+        ("now and then", &[(600, true, true), (3_600, true, true)], false),
+        ("mended", &[(600, true, false), (3_600, true, true)], false),
+        ("refused only", &[(600, false, false), (3_600, false, false)], false),
+    ] {
+        let found = |nodes: &[&str], change: fn(&mut Healthy)| {
+            found(|cluster| {
+                with(cluster, webhook(), Some(on(nodes)));
+                cluster.inventory.webhook_calls = Source::read(calls(called), cluster.now);
+                change(cluster);
+            })
+        };
+        let two = ["cp-1", "w-1"];
+        let expected = if is_failing { (BLOCK, unproven.clone(), vec![]) } else { (PASS, vec![], vec![]) };
+        assert_eq!(found(&two, |_| {}), expected, "{what}");
+        assert_eq!(
+            found(&["w-1"], |_| {}).1.contains(&"webhook_unproven"),
+            is_failing,
+            "{what}, on one node"
+        );
+        assert_eq!(found(&[], |_| {}).1, ["webhook_dead"], "{what}, and nobody is ready");
+        let by_another = |cluster: &mut Healthy| {
+            let configurations = cluster.inventory.webhooks.value.as_mut().unwrap();
+            let other = Webhook { fails_closed: false, ..by_url() };
+            configurations[0].webhooks.push(other);
+        };
+        assert_eq!(found(&two, by_another).0, PASS, "{what}: perhaps of another of that name");
+        let unwatched = |cluster: &mut Healthy| {
+            cluster.inventory.webhook_calls.value.as_mut().unwrap().scraped.clear();
+        };
+        assert_eq!(found(&two, unwatched).0, PASS, "{what}, and not every API server is scraped");
+    }
+    let mut failing = healthy();
+    with(&mut failing, webhook(), Some(on(&["cp-1", "w-1"])));
+    failing.inventory.webhook_calls = Source::read(calls(&[(600, false, true)]), failing.now);
+    let about = "it is asked about pods in kube-system, default, guard and kube-public";
+    let told_of = "webhook_unproven Service guard/hook port 443, 2 ready endpoints; calls have failed within 10 minutes, and \
+                   none was let pass";
+    assert_eq!(told(&failing), (BLOCK, format!("{told_of}; {about}")));
+}
+
+#[test]
 fn calls_prove_nothing_where_they_may_be_anothers_or_some_are_not_seen() {
     let answered = || Source::read(calls(&[(600, true, false)]), healthy().now);
     let mut twice = cluster(answered());
@@ -255,6 +303,14 @@ fn it_is_accepted_by_name_until_a_day_and_nothing_else_of_its_check_is() {
     for subject in ["ValidatingWebhookConfiguration guard", SUBJECT] {
         assert_eq!(verdict(&dead, accept(subject, None)), Answer::Blocked);
         assert_eq!(verdict(&dead, accept(subject, Some(Reason::WebhookDead))), Answer::Blocked);
+    }
+    let name = "ValidatingWebhookConfiguration guard";
+    for (has_conditions, answer) in [(true, Answer::Safe), (false, Answer::Blocked)] {
+        let mut alone = healthy();
+        with(&mut alone, Webhook { has_conditions, ..webhook() }, Some(on(&["w-1"])));
+        assert_eq!(alone.verdict("v1.36.3").verdict, Answer::Blocked);
+        assert_eq!(verdict(&alone, accept(name, None)), answer, "matchConditions: {has_conditions}");
+        assert_eq!(verdict(&alone, accept(name, Some(Reason::WebhookUnproven))), Answer::Blocked);
     }
     let mut unseen = healthy();
     with(&mut unseen, webhook(), None);
