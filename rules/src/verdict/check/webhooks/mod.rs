@@ -18,13 +18,14 @@
 //! the middle, and is asked again before the next node is begun. Pods of DaemonSets stay where they are.
 //!
 //! Where a webhook is asked only about pods with labels that no template tells of, those of Jobs or operators may have them,
-//! and of other objects nobody looks at labels at all: what would block is unknown then. Its own pods have no such labels, so that it comes back from one node all the same.
+//! and of other objects nobody looks at labels at all: what would block is unknown then. Its own pods have no such labels,
+//! so that it comes back from one node all the same.
 //!
 //! A webhook whose every call has failed lately is not proven to answer, however ready whoever answers is.
 //!
-//! A conversion is asked only about its own objects, and where they are all in one version not even about these. While its pod moves these cannot be read for a moment, and nothing
-//! that it needs itself is refused: one node is a note. Its calls prove nothing: an API server counts as converted what it
-//! had not to ask for.
+//! A conversion is asked only about its own objects, and where they are all in one version not even about these. While its
+//! pod moves these cannot be read for a moment, and nothing that it needs itself is refused: one node is a note. Its calls
+//! prove nothing: an API server counts as converted what it had not to ask for.
 
 mod calls;
 mod needs;
