@@ -110,7 +110,11 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Finding> {
     tell_not_covered(&not_covered, policy, &mut tally);
     let Tally { blockers, holds, unknowns, mut notes, recognised } = tally;
     if policy.addon_pods == AddonPods::Note {
-        notes.push(Finding::new(Reason::AddonPodsNotRead, "pods", ""));
+        notes.push(Finding::new(
+            Reason::AddonPodsNotRead,
+            "pods",
+            "policy.addon_pods: required has them read",
+        ));
     }
     let outcome = Outcome::weigh(workloads_read, rest, [blockers, holds, unknowns]);
     Ok(outcome.noting(notes).recognising(recognised))

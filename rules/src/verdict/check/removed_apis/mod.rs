@@ -71,7 +71,11 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
         stored::writes(&question, writes, &mut said);
     }
     match question.policy.helm_manifests {
-        HelmManifests::Note => said.notes.push(Finding::new(Reason::HelmNotRead, "manifests", "")),
+        HelmManifests::Note => said.notes.push(Finding::new(
+            Reason::HelmNotRead,
+            "manifests",
+            "policy.helm_manifests: required has them read",
+        )),
         HelmManifests::Required => {
             let unread = Source::unread();
             let manifests = inventory.manifests.as_ref().unwrap_or(&unread);
