@@ -14,7 +14,7 @@ use crate::wait::wait_for;
 
 const RUN: &str = "given-up";
 /// How long it may take until every machine is prepared.
-const PREPARED: Duration = Duration::from_secs(300);
+const PREPARED: Duration = Duration::from_secs(600);
 /// How long until all is put back.
 const PUT_BACK: Duration = Duration::from_secs(60);
 const FOLDER: &str = "/etc/apt/sources.list.d";

@@ -270,11 +270,11 @@ impl Follower<'_> {
         });
         if self.is_absent && is_waiting {
             let nodes = self.cluster.get(&["nodes"]).await?;
-            let is_cordoned = |node: &serde_json::Value| {
-                node["metadata"]["name"] == last.name.as_str() && node["spec"]["unschedulable"] == json!(true)
+            let is_in_service = |node: &serde_json::Value| {
+                node["metadata"]["name"] == last.name.as_str() && node["spec"]["unschedulable"] != json!(true)
             };
             last.run("systemctl start ssh", SERVICE).await?;
-            if !nodes.iter().any(is_cordoned) {
+            if nodes.iter().any(is_in_service) {
                 self.came(Fault::Absent, last.name.clone());
             }
         }
