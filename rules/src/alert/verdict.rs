@@ -1,7 +1,7 @@
 //! What people are told of the verdict. Blocked, held and blind are told apart, so that none is hidden behind another.
 //!
-//! A hold by itself is quiet, since only others can end it. It becomes loud when the running minor gets no more patches
-//! soon, and when it leaves the cluster half upgraded.
+//! A hold by itself is quiet, since it waits for others, or for a person who accepts it. It becomes loud when the running
+//! minor gets no more patches soon, and when it leaves the cluster half upgraded.
 
 use super::expression::Select;
 use super::{AlertRule, Severity, Words, rule};
@@ -29,9 +29,9 @@ fn in_flight_and_held(settings: &Settings) -> AlertRule {
     let words = Words {
         name: "K8sUpgradeInFlightAndHeld",
         severity: Severity::Critical,
-        summary: "An upgrade is open, and only others can clear its way.",
+        summary: "An upgrade is open, and its way is held.",
         description: "The cluster may stay half upgraded: something must be released before it fits {{ $labels.target }}, \
-                      the target of the open run. /verdict says what."
+                      the target of the open run, or a person must accept it. /verdict says what."
             .to_owned(),
     };
     let held = Select::new(settings).matching("k8s_upgrade_held", &[OPEN_RUN]);
