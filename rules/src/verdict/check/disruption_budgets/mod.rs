@@ -5,7 +5,7 @@
 //!                │ demand, replicas ──▶ never ─▶ block, whatever its status allows at this moment
 //!                │                            └▶ hold, where an operator may move the pod or the budget
 //!                │ status            ──▶ not about this spec ─▶ unknown │ pods cannot be counted ─▶ block
-//!                ▼                       pods of others ─▶ judged by it  │ not enough are Ready   ─▶ note
+//!                ▼                       pods of others ─▶ judged by it  │ none may leave now     ─▶ note
 //!                                         none is Ready, and no rollout is under way            ─▶ unknown
 //! ```
 //!
@@ -191,16 +191,22 @@ fn against(budget: &Budget, known: &Known) -> Against {
         return Against::Blocks(budget.may_move(budget.expected_pods, NOT_WATCHED));
     }
     let Budget { current_healthy, desired_healthy, .. } = budget;
-    let is_short = current_healthy < desired_healthy && !budget.evicts_unhealthy;
     // Pods that are not running yet may leave all the same, and those that run may be Ready in a moment: nobody looks at
     // them here. Where neither is so the drain hangs.
-    if is_short && *current_healthy <= 0 && known.replicas > 0 && known.is_settled {
-        let detail =
-            format!("no pod is Ready of {desired_healthy} that must be, so {} may never leave", known.whose);
+    let is_short = current_healthy < desired_healthy && !budget.evicts_unhealthy;
+    let whose = match (known.replicas, others) {
+        (1.., _) if known.is_settled => Some(known.whose.as_str()),
+        (..=0, 1..) => Some(NOT_WATCHED),
+        (_, _) => None,
+    };
+    if let Some(whose) = whose.filter(|_| is_short && *current_healthy <= 0) {
+        let detail = format!("no pod is Ready of {desired_healthy} that must be, so {whose} may never leave");
         return Against::Unknown(Finding::new(Reason::PdbBlocked, budget.title(), detail));
     }
-    if is_short && known.replicas.max(others) > 0 {
-        return note(Reason::PdbWaits, format!("{current_healthy} of {desired_healthy} pods are Ready"));
+    // What runs and is Ready waits here although enough of them are.
+    if budget.disruptions_allowed <= 0 && known.replicas.max(others) > 0 {
+        let detail = format!("{current_healthy} pods are Ready of {desired_healthy} that must be");
+        return note(Reason::PdbWaits, detail);
     }
     Against::Nothing
 }

@@ -85,7 +85,7 @@ fn what_the_status_allows_in_a_rollout_decides_nothing() {
     let late = Budget { disruptions_allowed: 0, current_healthy: 1, ..of("web", budget("b", min(2), 3)) };
     says("one less", with(vec![late.clone()], vec![web(3)]), Status::Pass, &[], &["pdb_waits"]);
     let willing = Budget { evicts_unhealthy: true, ..late };
-    says("one less, and never mind", with(vec![willing], vec![web(3)]), Status::Pass, &[], &[]);
+    says("one less, and never mind", with(vec![willing], vec![web(3)]), Status::Pass, &[], &["pdb_waits"]);
 }
 
 #[test]
@@ -114,8 +114,12 @@ fn pods_of_owners_that_are_not_watched_are_judged_by_the_status() {
     says("none of two", with(vec![bare(max("0%"), 2)], vec![]), hold, &["pdb_may_move"], &[]);
     let uncounted = Budget { current_healthy: 2, ..bare(max("50%"), 0) };
     says("uncounted", with(vec![uncounted], vec![]), block, &["pdb_blocked"], &[]);
-    let waits = Budget { current_healthy: 0, disruptions_allowed: 0, ..bare(min(1), 2) };
-    says("not Ready", with(vec![waits], vec![]), pass, &[], &["pdb_waits"]);
+    let dead = Budget { current_healthy: 0, disruptions_allowed: 0, ..bare(min(2), 3) };
+    says("none Ready", with(vec![dead.clone()], vec![]), Status::Unknown, &["pdb_blocked"], &[]);
+    let willing = Budget { evicts_unhealthy: true, ..dead.clone() };
+    says("none Ready, and never mind", with(vec![willing], vec![]), pass, &[], &["pdb_waits"]);
+    let late = Budget { current_healthy: 1, ..dead };
+    says("one Ready", with(vec![late], vec![]), pass, &[], &["pdb_waits"]);
     // A bare pod beside the Deployment's only one.
     let more = of("web", budget("b", min(1), 2));
     says("one more", with(vec![more.clone()], vec![web(1)]), block, &["pdb_of_others"], &[]);
@@ -231,7 +235,20 @@ fn where_nobody_is_ready_and_no_rollout_is_under_way_nobody_knows_whether_the_dr
     let late = Budget { current_healthy: 1, ..dead.clone() };
     says("one is", with(vec![late], vec![web(3)]), Status::Pass, &[], &["pdb_waits"]);
     let willing = Budget { evicts_unhealthy: true, ..dead };
-    says("never mind", with(vec![willing], vec![web(3)]), Status::Pass, &[], &[]);
+    says("never mind", with(vec![willing], vec![web(3)]), Status::Pass, &[], &["pdb_waits"]);
+}
+
+#[test]
+fn a_budget_without_room_now_is_told_although_enough_of_its_pods_are_ready() {
+    let full = |app| Budget { disruptions_allowed: 0, current_healthy: 2, ..of(app, budget("b", min(2), 3)) };
+    for (what, budget, notes) in [
+        ("a Deployment's", full("web"), &["pdb_waits"][..]),
+        ("of others", full("kafka"), &["pdb_waits"]),
+        ("it has room", Budget { disruptions_allowed: 1, current_healthy: 3, ..full("web") }, &[]),
+        ("nobody's", Budget { expected_pods: 0, current_healthy: 0, ..full("nobody") }, &[]),
+    ] {
+        says(what, with(vec![budget], vec![web(3)]), Status::Pass, &[], notes);
+    }
 }
 
 #[test]
