@@ -758,7 +758,7 @@ impl Reason {
             Self::PdbOfOthers => entry(
                 "pdb_of_others",
                 "a PodDisruptionBudget counts pods whose owners are not watched",
-                "give these pods labels of their own, let the budget allow one more, or accept it for this run: spec.acceptRisks",
+                "give these pods labels of their own, or let the budget allow one more; or look at the pods and accept this budget by name: in a file of facts (accept), or for one run: spec.acceptRisks",
             ),
             Self::PdbMayMove => entry(
                 "pdb_may_move",

@@ -17,8 +17,9 @@ const ACCEPTS_MAX: usize = 100;
 pub const ACCEPTABLE: [(&str, Of); 9] = [
     ("addons", Of::Any),
     ("cloud_controller_skew", Of::Any),
-    // Who knows the operator knows that it moves the budget; a drain waits for it no longer than for any other.
-    ("disruption_budgets", Of::Only(&[Reason::PdbMayMove])),
+    // Who knows the operator knows that it moves the budget, and that its pods last; a drain waits for either no longer
+    // than for any other budget.
+    ("disruption_budgets", Of::Only(&[Reason::PdbMayMove, Reason::PdbOfOthers])),
     ("removed_apis", Of::Any),
     ("risks", Of::Any),
     // That a kubelet does not start is no risk, but certain.

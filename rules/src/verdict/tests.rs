@@ -2,6 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::drain::Budget;
+use crate::inventory::{Rollout, Workload, WorkloadKind};
 use crate::labels::{Requirement, Selector};
 use crate::matrix::{Accept, HelmManifests};
 use crate::snapshot::Source;
@@ -301,6 +302,28 @@ fn a_budget_that_may_move_is_accepted_by_name_in_the_facts_and_in_the_run_and_no
     assert_eq!(cluster.verdict("v1.36.3").verdict, Answer::Held);
     assert_eq!(answer(&cluster, &[b]), Answer::Safe);
     cluster.matrix.accept.value.0.push(row("default/b"));
+    assert_eq!(cluster.verdict("v1.36.3").verdict, Answer::Safe);
+}
+
+#[test]
+fn pods_that_make_up_for_a_budget_are_accepted_by_name_in_the_facts() {
+    let mut cluster = healthy();
+    let budget = crate::drain::budget::tests::budget("a", crate::drain::budget::tests::min(2), 3);
+    cluster.inventory.budgets = Source::read(vec![budget], cluster.now);
+    let web = Workload {
+        rollout: Rollout::done(1),
+        ..Workload::silent(WorkloadKind::Deployment, "default", "web")
+    };
+    cluster.inventory.workloads = Source::read(vec![web], cluster.now);
+    assert_eq!(cluster.verdict("v1.36.3").verdict, Answer::Held);
+    cluster.matrix.accept.value.0 = vec![Accept {
+        check: "disruption_budgets".to_owned(),
+        subject: "default/a".to_owned(),
+        reason: Some(Reason::PdbOfOthers),
+        why: "they are of a Rollout".to_owned(),
+        by: "ops".to_owned(),
+        until: "2099-12-31".parse().unwrap(),
+    }];
     assert_eq!(cluster.verdict("v1.36.3").verdict, Answer::Safe);
 }
 

@@ -45,7 +45,7 @@ const NOT_WATCHED: &str = "a pod that no Deployment and no StatefulSet has in it
 #[derive(Default)]
 struct Tally {
     blockers: Vec<Finding>,
-    /// What an operator may move.
+    /// What an operator may move, and what pods whose owners are not watched may make up for.
     holds: Vec<Finding>,
     unknowns: Vec<Finding>,
     notes: Vec<Finding>,
@@ -120,10 +120,15 @@ fn one(budget: &Budget, workloads: &[&Workload], tally: &mut Tally) {
             tally.recognised.extend(recognised(budget, &known));
             tally.notes.push(finding);
         }
-        Against::Blocks(finding) if finding.reason == Reason::PdbMayMove => tally.holds.push(finding),
+        Against::Blocks(finding) if is_for_a_person(finding.reason) => tally.holds.push(finding),
         Against::Blocks(finding) => tally.blockers.push(finding),
         Against::Unknown(finding) => tally.unknowns.push(finding),
     }
+}
+
+/// Whether it depends on what cannot be read here, and somebody may know it.
+fn is_for_a_person(reason: Reason) -> bool {
+    matches!(reason, Reason::PdbMayMove | Reason::PdbOfOthers)
 }
 
 /// A budget that a drain has to ask, and what it is about; nothing where no pod of it is ever evicted.
@@ -169,8 +174,11 @@ fn against(budget: &Budget, known: &Known) -> Against {
             return Against::Blocks(budget.never(known.expected, &known.whose));
         }
         let Budget { expected_pods, disruptions_allowed, .. } = budget;
-        let detail =
-            format!("{expected_pods} pods, {} known, {disruptions_allowed} may leave now", known.replicas);
+        let detail = format!(
+            "its status counts {expected_pods} pods, {} of them of owners that are watched; {disruptions_allowed} may \
+             leave now, as long as the others last",
+            known.replicas
+        );
         return Against::Blocks(Finding::new(Reason::PdbOfOthers, budget.title(), detail));
     }
     let protects_only_daemons = known.replicas == 0 && known.daemon_pods > 0;

@@ -122,7 +122,9 @@ fn pods_of_owners_that_are_not_watched_are_judged_by_the_status() {
     says("one Ready", with(vec![late], vec![]), pass, &[], &["pdb_waits"]);
     // A bare pod beside the Deployment's only one.
     let more = of("web", budget("b", min(1), 2));
-    says("one more", with(vec![more.clone()], vec![web(1)]), block, &["pdb_of_others"], &[]);
+    says("one more", with(vec![more.clone()], vec![web(1)]), hold, &["pdb_of_others"], &[]);
+    let half = of("web", budget("b", Demand::MinAvailable(Amount::percent("50%")), 4));
+    says("three more", with(vec![half], vec![web(1)]), hold, &["pdb_of_others"], &[]);
     // Pods that failed are counted too, and are no help.
     let failed = Budget { current_healthy: 1, disruptions_allowed: 0, ..more };
     says("one failed", with(vec![failed], vec![web(1)]), block, &["pdb_blocked"], &[]);
