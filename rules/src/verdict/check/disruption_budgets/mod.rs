@@ -27,14 +27,15 @@
 //! step: the upgrade changes nothing of what it reads, so that a budget which comes in the middle is seen before the next
 //! node is cordoned.
 
+mod overlaps;
 mod pods;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 
-use super::{Against, Facts, NOTES_MAX, Outcome, Recognised};
-use crate::drain::{Budget, overlap};
+use super::{Against, Facts, NAMED_MAX, NOTES_MAX, Outcome, Recognised};
+use crate::drain::Budget;
 use crate::inventory::{Workload, WorkloadKind};
 use crate::reason::{Finding, Reason};
 
@@ -69,10 +70,13 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
     let mut workloads = by_namespace(workloads, |workload| &workload.namespace);
     for (namespace, budgets) in by_namespace(budgets, |budget| &budget.namespace) {
         let workloads = workloads.remove(namespace).unwrap_or_default();
-        for budget in &budgets {
-            one(budget, &workloads, &mut tally);
-        }
-        tally.blockers.extend(overlaps(&budgets, &workloads));
+        let judged = budgets.iter().map(|budget| Judged { budget, known: known(budget, &workloads) });
+        let judged: Vec<_> = judged.collect();
+        judged.iter().for_each(|it| one(it, &mut tally));
+        tally.blockers.extend(overlaps::of_templates(&budgets, &workloads));
+        let [proven, open] = overlaps::of_others(&judged, &workloads);
+        tally.blockers.extend(proven);
+        tally.holds.extend(open);
     }
     let Tally { mut blockers, mut holds, mut unknowns, mut notes, recognised } = tally;
     if nodes.iter().all(|node| case.snapshot.is_at(node, target)) {
@@ -100,24 +104,27 @@ fn is_evicted(workload: &Workload) -> bool {
     }
 }
 
-/// One budget, with the workloads of its namespace.
-fn one(budget: &Budget, workloads: &[&Workload], tally: &mut Tally) {
+/// What is known of the pods of a budget, by the workloads of its namespace.
+fn known(budget: &Budget, workloads: &[&Workload]) -> Known {
     let protected = workloads.iter().filter_map(|it| Some((it, pods::selected(budget, it)?)));
     let (evicted, daemons): (Vec<_>, Vec<_>) = protected.partition(|(it, _)| is_evicted(it));
     let pods = |of: &[(_, i32)]| of.iter().fold(0, |sum: i32, (_, pods)| sum.saturating_add(*pods));
     let scale = evicted.iter().fold(0, |sum: i32, (it, _)| sum.saturating_add(it.rollout.desired.max(0)));
     let replicas = pods(&evicted);
-    let known = Known {
+    Known {
         replicas,
         expected: if budget.counts_every_pod() { replicas } else { scale },
         daemon_pods: pods(&daemons),
         is_settled: evicted.iter().all(|(it, _)| it.rollout.is_settled()),
         whose: evicted.iter().map(|(it, _)| format!("a pod of {it}")).min().unwrap_or_default(),
-    };
-    match against(budget, &known) {
-        Against::Nothing => tally.recognised.extend(recognised(budget, &known)),
+    }
+}
+
+fn one(Judged { budget, known }: &Judged<'_>, tally: &mut Tally) {
+    match against(budget, known) {
+        Against::Nothing => tally.recognised.extend(recognised(budget, known)),
         Against::Note(finding) => {
-            tally.recognised.extend(recognised(budget, &known));
+            tally.recognised.extend(recognised(budget, known));
             tally.notes.push(finding);
         }
         Against::Blocks(finding) if is_for_a_person(finding.reason) => tally.holds.push(finding),
@@ -141,6 +148,12 @@ fn recognised(budget: &Budget, known: &Known) -> Option<Recognised> {
     };
     let detail = format!("{}, such as {whose}", budget.demands(expected));
     Some(Recognised { subject: budget.title(), detail, source: String::new() })
+}
+
+/// A budget with what is known of its pods.
+struct Judged<'a> {
+    budget: &'a Budget,
+    known: Known,
 }
 
 /// What is known of the pods that a budget protects, by their owners.
@@ -224,19 +237,4 @@ fn against(budget: &Budget, known: &Known) -> Against {
 fn of_others(budget: &Budget, known: &Known) -> i32 {
     let daemon_pods = if budget.counts_every_pod() { known.daemon_pods } else { 0 };
     budget.expected_pods.saturating_sub(known.expected).saturating_sub(daemon_pods)
-}
-
-/// Workloads whose pods more than one budget protects.
-fn overlaps(budgets: &[&Budget], workloads: &[&Workload]) -> Vec<Finding> {
-    let leaving = workloads.iter().filter(|it| is_evicted(it) && it.rollout.desired > 0);
-    let twice = leaving.filter_map(|workload| {
-        let several = |alike: pods::Alike<'_>| {
-            let protects = budgets.iter().filter(|budget| budget.selector.matches(&alike.labels));
-            let mut names: Vec<&str> = protects.map(|budget| budget.name.as_str()).collect();
-            names.sort_unstable();
-            (names.len() > 1).then(|| overlap(workload.to_string(), &names))
-        };
-        pods::alike(workload, budgets).into_iter().find_map(several)
-    });
-    twice.collect()
 }

@@ -156,12 +156,93 @@ fn pods_of_daemon_sets_are_not_evicted() {
 fn two_budgets_for_one_pod_block() {
     let budgets = vec![of("web", budget("x", min(1), 3)), of("web", budget("y", max("50%"), 3))];
     says("both", with(budgets.clone(), vec![web(3)]), Status::Block, &["pdb_blocked"], &[]);
-    says("no pods", with(budgets.clone(), vec![web(0)]), Status::Pass, &[], &[]);
+    let idle = vec![of("web", budget("x", min(1), 0)), of("web", budget("y", max("50%"), 0))];
+    says("no pods", with(idle, vec![web(0)]), Status::Pass, &[], &[]);
     let mut cluster = super::super::tests::healthy();
     with(budgets, vec![web(3)])(&mut cluster);
     let outcome = check(&Facts { target: "v1.36.3".parse(), case: &cluster.case() });
     assert_eq!(outcome.findings[0].subject, "Deployment default/web");
     assert!(outcome.findings[0].detail.ends_with(": x, y"), "{}", outcome.findings[0]);
+}
+
+#[test]
+fn pods_of_no_template_have_two_budgets_where_one_selects_all_that_the_other_does() {
+    let labelled = |labels: &[(&str, &str)]| {
+        let is =
+            |(key, value): &(&str, &str)| Requirement::In((*key).to_owned(), [(*value).to_owned()].into());
+        Selector::Every(labels.iter().map(is).collect())
+    };
+    let counts = |name: &str, labels: &[(&str, &str)], pods| Budget {
+        selector: labelled(labels),
+        ..budget(name, min(0), pods)
+    };
+    let of_cluster = |budget| Budget { owner: Some("Cluster main".to_owned()), ..budget };
+    let (main, primary, replica) = (("cluster", "main"), ("role", "primary"), ("role", "replica"));
+    let of_primary = || of_cluster(counts("primary", &[main, primary], 1));
+    let of_replicas = || of_cluster(counts("replicas", &[main, replica], 2));
+    let mine = |labels: &[(&str, &str)], pods| counts("mine", labels, pods);
+    let node = |name, value| counts(name, &[("component", "manager"), ("node", value)], 1);
+    let set = |replicas| workload(WorkloadKind::StatefulSet, "db", replicas);
+    let db = ("app", "db");
+    let unobserved = Budget { generation: 2, ..mine(&[main], 3) };
+    let block = (Status::Block, vec!["pdb_blocked default/mine"]);
+    let hold = (Status::Hold, vec!["pdb_of_others default/mine"]);
+    let pass = (Status::Pass, vec![]);
+    for (what, budgets, workloads, expected) in [
+        ("an operator's own", vec![of_primary(), of_replicas()], vec![], &pass),
+        ("one per node", vec![node("a", "w-1"), node("b", "w-2")], vec![], &pass),
+        ("a person's over all", vec![of_primary(), of_replicas(), mine(&[main], 3)], vec![], &block),
+        ("whoever owns it", vec![of_primary(), of_cluster(mine(&[main], 3))], vec![], &block),
+        ("the same", vec![of_primary(), mine(&[primary, main], 1)], vec![], &block),
+        ("of the whole namespace", vec![of_primary(), mine(&[], 3)], vec![], &block),
+        (
+            "its status is old",
+            vec![of_primary(), Budget { name: "mine".to_owned(), ..unobserved }],
+            vec![],
+            &(Status::Unknown, vec!["pdb_blocked default/mine", "pdb_unobserved default/mine"]),
+        ),
+        ("it counts nothing", vec![counts("primary", &[main, primary], 0), mine(&[main], 3)], vec![], &pass),
+        // By other labels: these pods may wear both.
+        ("a person's by other labels", vec![of_primary(), mine(&[("kind", "instance")], 3)], vec![], &hold),
+        ("that counts nothing", vec![of_primary(), mine(&[("kind", "instance")], 0)], vec![], &pass),
+        ("another operator's", vec![of_primary(), of_cluster(mine(&[("kafka", "k")], 3))], vec![], &pass),
+        ("of a Deployment", vec![of_primary(), of("web", mine(&[], 3))], vec![web(3)], &pass),
+        (
+            "of one with a pod that failed",
+            vec![of_primary(), Budget { expected_pods: 4, ..of("web", mine(&[], 3)) }],
+            vec![web(3)],
+            &pass,
+        ),
+        ("of one and more", vec![of_primary(), of("web", mine(&[], 4))], vec![web(3)], &hold),
+        // The pods of a StatefulSet are given their role by somebody, as by Patroni.
+        ("a role and all", vec![counts("role", &[db, primary], 1), mine(&[db], 3)], vec![set(3)], &block),
+        ("a role alone", vec![mine(&[primary], 1), of("db", counts("set", &[], 3))], vec![set(3)], &hold),
+        (
+            "an operator's role",
+            vec![of_cluster(counts("role", &[db, primary], 1)), mine(&[("tier", "data")], 3)],
+            vec![Workload {
+                pod_labels: [db, ("tier", "data")]
+                    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                    .into(),
+                ..set(3)
+            }],
+            &hold,
+        ),
+        ("beside a StatefulSet", vec![of_primary(), of("db", mine(&[], 3))], vec![set(3)], &pass),
+        (
+            "beside another one",
+            vec![mine(&[("app", "web"), primary], 1), of("db", counts("set", &[], 3))],
+            vec![set(3), workload(WorkloadKind::StatefulSet, "web", 3)],
+            &pass,
+        ),
+    ] {
+        let mut cluster = super::super::tests::healthy();
+        with(budgets, workloads)(&mut cluster);
+        let outcome = check(&Facts { target: "v1.36.3".parse(), case: &cluster.case() });
+        let findings = outcome.findings.iter().map(|it| format!("{} {}", it.reason, it.subject));
+        let expected = (expected.0, expected.1.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>());
+        assert_eq!((outcome.status, findings.collect()), expected, "{what}");
+    }
 }
 
 #[test]
