@@ -32,11 +32,15 @@ pub fn budget(object: &PodDisruptionBudget) -> Budget {
     }
 }
 
-/// Kind and name of an owner that is a custom resource: only their API groups are domains with a dot, but for those of
-/// Kubernetes below `k8s.io`, whose kinds own no budget.
+/// The API groups of the Operator Lifecycle Manager: what they own it has installed, as it was packed, and nothing of it
+/// moves.
+const OF_INSTALLERS: [&str; 2] = ["operators.coreos.com", "olm.operatorframework.io"];
+
+/// Kind and name of an owner that is a custom resource of an operator: only their API groups are domains with a dot, but
+/// for those of Kubernetes below `k8s.io`, whose kinds own no budget.
 fn custom_resource(owner: &OwnerReference) -> Option<String> {
     let (group, _version) = owner.api_version.split_once('/')?;
-    group.contains('.').then(|| format!("{} {}", owner.kind, owner.name))
+    (group.contains('.') && !OF_INSTALLERS.contains(&group)).then(|| format!("{} {}", owner.kind, owner.name))
 }
 
 /// A label selector that is there.
@@ -111,6 +115,9 @@ mod tests {
         let cluster = owner("postgresql.cnpg.io/v1", "Cluster");
         assert_eq!(owned(json!([config, cluster])).as_deref(), Some("Cluster x"));
         assert_eq!(owned(json!([])), None);
+        let installed = owner("operators.coreos.com/v1alpha1", "ClusterServiceVersion");
+        assert_eq!(owned(json!([installed])), None);
+        assert_eq!(owned(json!([installed, cluster])).as_deref(), Some("Cluster x"));
     }
 
     #[test]
