@@ -41,6 +41,8 @@ use crate::reason::{Finding, Reason};
 
 /// A pod that only the status of a budget counts, for people.
 const NOT_WATCHED: &str = "a pod that no Deployment and no StatefulSet has in its template";
+/// The same of all that it protects.
+const NONE_WATCHED: &str = "pods that no Deployment and no StatefulSet has in its template";
 
 /// What was found out, by what it means.
 #[derive(Default)]
@@ -111,12 +113,15 @@ fn known(budget: &Budget, workloads: &[&Workload]) -> Known {
     let pods = |of: &[(_, i32)]| of.iter().fold(0, |sum: i32, (_, pods)| sum.saturating_add(*pods));
     let scale = evicted.iter().fold(0, |sum: i32, (it, _)| sum.saturating_add(it.rollout.desired.max(0)));
     let replicas = pods(&evicted);
+    let owners: Vec<_> = evicted.iter().filter(|(_, pods)| *pods > 0).map(|(it, _)| it.to_string()).collect();
+    let first = owners.iter().min().cloned().unwrap_or_default();
     Known {
         replicas,
         expected: if budget.counts_every_pod() { replicas } else { scale },
         daemon_pods: pods(&daemons),
         is_settled: evicted.iter().all(|(it, _)| it.rollout.is_settled()),
-        whose: evicted.iter().map(|(it, _)| format!("a pod of {it}")).min().unwrap_or_default(),
+        whose: format!("a pod of {first}"),
+        owners: if owners.len() > 1 { format!("{first} and {} more", owners.len() - 1) } else { first },
     }
 }
 
@@ -138,15 +143,19 @@ fn is_for_a_person(reason: Reason) -> bool {
     matches!(reason, Reason::PdbMayMove | Reason::PdbOfOthers)
 }
 
-/// A budget that a drain has to ask, and what it is about; nothing where no pod of it is ever evicted.
+/// A budget that a drain has to ask, and what it is about; nothing where no pod of it is ever evicted, or where it can
+/// stop none.
 fn recognised(budget: &Budget, known: &Known) -> Option<Recognised> {
     let others = of_others(budget, known);
-    let (expected, whose) = match (known.replicas, others) {
-        (1.., _) => (known.expected, known.whose.as_str()),
-        (_, 1..) => (budget.expected_pods, NOT_WATCHED),
+    let (expected, pods) = match (known.replicas, others) {
+        (1.., _) => (known.expected, format!("pods of {}", known.owners)),
+        (_, 1..) => (budget.expected_pods, NONE_WATCHED.to_owned()),
         (_, _) => return None,
     };
-    let detail = format!("{}, such as {whose}", budget.demands(expected));
+    if budget.must_be_healthy(expected) == Some(0) {
+        return None;
+    }
+    let detail = format!("{}; it protects {pods}", budget.demands(expected));
     Some(Recognised { subject: budget.title(), detail, source: String::new() })
 }
 
@@ -168,6 +177,8 @@ struct Known {
     is_settled: bool,
     /// A pod, for people.
     whose: String,
+    /// Whose pods they are, for people.
+    owners: String,
 }
 
 fn against(budget: &Budget, known: &Known) -> Against {

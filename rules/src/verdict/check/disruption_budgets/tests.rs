@@ -431,26 +431,33 @@ fn a_budget_that_may_move_says_whose_it_is() {
 #[test]
 fn every_budget_that_a_drain_has_to_ask_is_recognised() {
     let mut cluster = super::super::tests::healthy();
+    let either = Requirement::In("app".to_owned(), ["x".to_owned(), "y".to_owned()].into());
     let late = Budget { disruptions_allowed: 0, current_healthy: 1, ..of("db", budget("late", min(2), 3)) };
     let budgets = vec![
         of("web", budget("web", max("34%"), 3)),
+        of("cache", budget("cache", max("34%"), 1)),
+        of("none", budget("none", min(0), 2)),
+        Budget { selector: Selector::Every(vec![either]), ..budget("both", min(2), 6) },
         late,
         of("queue", budget("queue", min(2), 3)),
         of("primary", budget("primary", min(1), 1)),
         of("agent", budget("agent", min(1), 2)),
         of("nobody", budget("nobody", min(1), 0)),
     ];
-    let db = workload(WorkloadKind::StatefulSet, "db", 3);
-    with(budgets, vec![web(3), db, workload(WorkloadKind::DaemonSet, "agent", 2)])(&mut cluster);
+    let of_name = |name| workload(WorkloadKind::StatefulSet, name, 3);
+    let cache = workload(WorkloadKind::Deployment, "cache", 1);
+    let agent = workload(WorkloadKind::DaemonSet, "agent", 2);
+    with(budgets, vec![web(3), cache, of_name("db"), of_name("x"), of_name("y"), agent])(&mut cluster);
     let outcome = check(&Facts { target: "v1.36.3".parse(), case: &cluster.case() });
     let recognised = outcome.recognised.iter().map(|it| format!("{} {}", it.subject, it.detail));
     assert_eq!(
         recognised.collect::<Vec<_>>(),
         [
-            "default/late wants 2 of 3 pods healthy, such as a pod of StatefulSet default/db",
-            "default/queue wants 2 of 3 pods healthy, such as a pod that no Deployment and no StatefulSet has in its \
-             template",
-            "default/web wants 1 of 3 pods healthy, such as a pod of Deployment default/web",
+            "default/both wants 2 of 6 pods healthy; it protects pods of StatefulSet default/x and 1 more",
+            "default/late wants 2 of 3 pods healthy; it protects pods of StatefulSet default/db",
+            "default/queue wants 2 of 3 pods healthy; it protects pods that no Deployment and no StatefulSet has in \
+             its template",
+            "default/web wants 1 of 3 pods healthy; it protects pods of Deployment default/web",
         ]
     );
 }
