@@ -165,17 +165,14 @@ fn two_budgets_for_one_pod_block() {
     assert!(outcome.findings[0].detail.ends_with(": x, y"), "{}", outcome.findings[0]);
 }
 
+/// A budget of pods with these labels, of which there are so many.
+fn counts(name: &str, labels: &[(&str, &str)], pods: i32) -> Budget {
+    let is = |(key, value): &(&str, &str)| Requirement::In((*key).to_owned(), [(*value).to_owned()].into());
+    Budget { selector: Selector::Every(labels.iter().map(is).collect()), ..budget(name, min(0), pods) }
+}
+
 #[test]
 fn pods_of_no_template_have_two_budgets_where_one_selects_all_that_the_other_does() {
-    let labelled = |labels: &[(&str, &str)]| {
-        let is =
-            |(key, value): &(&str, &str)| Requirement::In((*key).to_owned(), [(*value).to_owned()].into());
-        Selector::Every(labels.iter().map(is).collect())
-    };
-    let counts = |name: &str, labels: &[(&str, &str)], pods| Budget {
-        selector: labelled(labels),
-        ..budget(name, min(0), pods)
-    };
     let of_cluster = |budget| Budget { owner: Some("Cluster main".to_owned()), ..budget };
     let (main, primary, replica) = (("cluster", "main"), ("role", "primary"), ("role", "replica"));
     let of_primary = || of_cluster(counts("primary", &[main, primary], 1));
