@@ -26,6 +26,7 @@ fn support(rows: &[(&str, u64, u64)]) -> Support {
     Support {
         min: floors(|row| row.1),
         max: floors(|row| row.2),
+        has_ceiling: true,
         windows: Vec::new(),
         claim: Claim::Supported,
     }
@@ -223,6 +224,7 @@ fn built(rows: &[(u64, u64, u64)]) -> Support {
     Support {
         min: floors(|row| row.1),
         max: floors(|row| row.2),
+        has_ceiling: true,
         windows: Vec::new(),
         claim: Claim::Supported,
     }

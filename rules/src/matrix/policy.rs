@@ -136,7 +136,7 @@ impl Policy {
     #[must_use]
     pub fn coverage(&self, support: &Support, version: AddonVersion) -> Coverage {
         match (support.of(version), self.newer_addon_than_matrix) {
-            (Coverage::Newer, NewerAddon::AssumeHighest) => support.of_newest(),
+            (Coverage::Newer, NewerAddon::AssumeHighest) => support.of_newest(version),
             (coverage, _) => coverage,
         }
     }

@@ -246,8 +246,11 @@ fn support(fields: &Fields<'_>) -> Option<Support> {
     let claim = required(fields, "claim", |hand| hand.one_of(&Claim::WORDS));
     let max = max?.unwrap_or_default();
     let windows = windows?.unwrap_or_default();
-    let support = Support { min: min?.unwrap_or_default(), max, windows, claim: claim? };
-    if support.has_ceiling() == no_ceiling?.unwrap_or(false) {
+    let has_ceiling = !no_ceiling?.unwrap_or(false);
+    let is_stated = !max.is_empty() || windows.iter().any(|window| window.max.is_some());
+    let is_contradicted = !has_ceiling && !max.is_empty();
+    let support = Support { min: min?.unwrap_or_default(), max, has_ceiling, windows, claim: claim? };
+    if is_contradicted || has_ceiling && !is_stated {
         fields.hand().wrong("either max_k8s or no_declared_ceiling: true");
         return None;
     }

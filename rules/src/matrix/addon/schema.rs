@@ -120,7 +120,9 @@ fn support() -> Vec<Field> {
         ),
         optional(
             "no_declared_ceiling",
-            truth("That nobody states a newest minor; needed where there is no max_k8s."),
+            truth(
+                "That nobody states a newest minor of new releases; needed where there is no max_k8s. Windows may still state those of old ones.",
+            ),
         ),
         optional("windows", list("Exceptions from the two tables.", window)),
         required("claim", words("What the vendor says by these tables.", &Claim::WORDS)),

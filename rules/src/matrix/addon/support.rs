@@ -46,7 +46,15 @@ impl Claim {
     }
 }
 
-/// Minors from releases on: each holds until the next one.
+/// Releases whose majors are further apart are counted in two ways: by changes, and by years.
+const MAJORS_APART_MAX: u64 = 10;
+
+/// Whether a project counts both releases in the same way, so that what is known of one can hold for the other.
+fn is_counted_alike(one: AddonVersion, other: AddonVersion) -> bool {
+    one.line().0.abs_diff(other.line().0) <= MAJORS_APART_MAX
+}
+
+/// Minors from releases on: each holds until the next one, among those that are counted alike.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Floors(Vec<(AddonVersion, Minor)>);
 
@@ -65,7 +73,8 @@ impl Floors {
     }
 
     fn of(&self, version: AddonVersion) -> Option<Minor> {
-        self.0.iter().rev().find(|(floor, _)| *floor <= version).map(|(_, minor)| *minor)
+        let floor = self.0.iter().rev().find(|(floor, _)| *floor <= version);
+        floor.filter(|(floor, _)| is_counted_alike(*floor, version)).map(|(_, minor)| *minor)
     }
 }
 
@@ -87,8 +96,10 @@ pub struct Window {
 pub struct Support {
     /// The oldest minor from a release on.
     pub min: Floors,
-    /// The newest minor from a release on; empty where the vendor declares none.
+    /// The newest minor from a release on.
     pub max: Floors,
+    /// Whether the vendor declares newest minors. One that declares none may still rule some releases out, by windows.
+    pub has_ceiling: bool,
     /// Exceptions; the first that matches holds.
     pub windows: Vec<Window>,
     /// What the vendor says by all that.
@@ -137,14 +148,15 @@ impl Support {
     #[must_use]
     pub fn of(&self, version: AddonVersion) -> Coverage {
         let window = self.windows.iter().find(|window| window.versions.contains(version));
-        if window.is_none() && self.newest().is_some_and(|newest| newest.line() < version.line()) {
+        if window.is_none() && self.newest_like(version).is_some_and(|newest| newest.line() < version.line())
+        {
             return Coverage::Newer;
         }
         let min = window.and_then(|window| window.min).or_else(|| self.min.of(version));
         let max = window.and_then(|window| window.max).or_else(|| self.max.of(version));
         // Without a bound that other releases have, nothing is said about this one.
-        let has_floor = !self.min.is_empty() || !self.has_ceiling();
-        let (lacks_min, lacks_max) = (has_floor && min.is_none(), self.has_ceiling() && max.is_none());
+        let has_floor = !self.min.is_empty() || !self.has_ceiling;
+        let (lacks_min, lacks_max) = (has_floor && min.is_none(), self.has_ceiling && max.is_none());
         if lacks_min || lacks_max {
             return Coverage::Older;
         }
@@ -152,16 +164,10 @@ impl Support {
         Coverage::Known(Fit { min, max, claim })
     }
 
-    /// Whether any release has a newest minor.
+    /// As if this release, which is newer than every row, were like the newest that is known.
     #[must_use]
-    pub fn has_ceiling(&self) -> bool {
-        !self.max.is_empty() || self.windows.iter().any(|window| window.max.is_some())
-    }
-
-    /// As if every later release were like the newest that is known.
-    #[must_use]
-    pub fn of_newest(&self) -> Coverage {
-        self.newest().map_or(Coverage::Older, |newest| self.of(newest))
+    pub fn of_newest(&self, version: AddonVersion) -> Coverage {
+        self.newest_like(version).map_or(Coverage::Older, |newest| self.of(newest))
     }
 
     /// The releases that are known to exist, in order.
@@ -175,10 +181,11 @@ impl Support {
         known
     }
 
-    /// The newest release that is known.
+    /// The newest release that is known of those that are counted as this one is, or that are older than it.
     #[must_use]
-    pub fn newest(&self) -> Option<AddonVersion> {
-        self.known().pop()
+    pub fn newest_like(&self, version: AddonVersion) -> Option<AddonVersion> {
+        let is_like = |known: &AddonVersion| is_counted_alike(*known, version) || *known < version;
+        self.known().into_iter().rfind(is_like)
     }
 
     /// The known releases that fit every one of these minors, in order.

@@ -202,6 +202,65 @@ fn each_floor_holds_until_the_next_and_a_window_overrides_it() {
     }
 }
 
+/// A project that counts some of its releases by years: what is known of the one says nothing of the other.
+#[test]
+fn releases_that_are_counted_in_two_ways_are_known_apart() {
+    let row = with(
+        r#"max_k8s: {"1.0": "1.36"}"#,
+        r#"max_k8s: {"2.19": "1.35", "2.20": "1.36", "23.1.1": "1.29", "25.4": "1.34"}"#,
+    );
+    let known = load(&row).unwrap().addons.value.0;
+    let support = &known.iter().find(|row| row.name == "net").unwrap().support;
+    for (version, expected, newest) in [
+        ("1.9", "older", "2.20.0"),
+        ("2.20.3", "1.36", "2.20.0"),
+        ("2.21", "newer", "2.20.0"),
+        ("3.0", "newer", "2.20.0"),
+        ("18.7.1", "older", "25.4.0"),
+        ("22.12.1", "older", "25.4.0"),
+        ("24.2.4", "1.29", "25.4.0"),
+        ("25.5", "newer", "25.4.0"),
+        ("2026.1", "newer", "25.4.0"),
+    ] {
+        let version = version.parse().unwrap();
+        let found = match support.of(version) {
+            Coverage::Known(fit) => fit.max.unwrap().to_string(),
+            Coverage::Older => "older".to_owned(),
+            Coverage::Newer => "newer".to_owned(),
+        };
+        assert_eq!(found, expected, "{version}");
+        assert_eq!(support.newest_like(version).unwrap().to_string(), newest, "{version}");
+    }
+    // One that has gone over to years knows no release that is counted as the old ones were.
+    let row = with(r#"{"1.0": "1.36"}"#, r#"{"25.10": "1.36"}"#);
+    let known = load(&row).unwrap().addons.value.0;
+    let support = &known.iter().find(|row| row.name == "net").unwrap().support;
+    assert_eq!(support.of("1.11.1".parse().unwrap()), Coverage::Older);
+}
+
+/// Of old releases a vendor may state a newest minor, and of new ones none.
+#[test]
+fn a_window_ends_where_the_vendor_declares_no_newest_minor() {
+    let row = with(
+        r#"max_k8s: {"1.0": "1.36"}"#,
+        r#"min_k8s: {"0.3": "1.8", "0.4": "1.8"}, windows: [{version: ">=0.3 <0.4", max_k8s: "1.21"}], no_declared_ceiling: true"#,
+    );
+    let known = load(&row).unwrap().addons.value.0;
+    let support = &known.iter().find(|row| row.name == "net").unwrap().support;
+    for (version, max) in [("0.3.7", Some("1.21")), ("0.4.1", None)] {
+        let Coverage::Known(fit) = support.of(version.parse().unwrap()) else { panic!("{version}") };
+        assert_eq!(fit.max.map(|max| max.to_string()).as_deref(), max, "{version}");
+    }
+    // Where windows are all that it declares, nothing is said of a release outside them.
+    let row = with(
+        r#"max_k8s: {"1.0": "1.36"}"#,
+        r#"min_k8s: {"0.3": "1.8", "0.4": "1.8"}, windows: [{version: ">=0.3 <0.4", max_k8s: "1.21"}]"#,
+    );
+    let known = load(&row).unwrap().addons.value.0;
+    let support = &known.iter().find(|row| row.name == "net").unwrap().support;
+    assert_eq!(support.of("0.4.1".parse().unwrap()), Coverage::Older);
+}
+
 #[test]
 fn every_witness_is_read_as_it_is_written() {
     let row = with(

@@ -29,7 +29,8 @@ pub(super) fn unless_it_runs<'a>(
 pub(super) fn judge(addon: &Addon, version: AddonVersion, question: &Question<'_>, tally: &mut Tally) {
     match question.policy.coverage(&addon.support, version) {
         Coverage::Newer => {
-            let newest = addon.support.newest().map_or_else(String::new, |newest| newest.to_string());
+            let newest = addon.support.newest_like(version);
+            let newest = newest.map_or_else(String::new, |newest| newest.to_string());
             let detail = format!("{version}, the newest that is known is {newest}");
             let list = unless_it_runs(question, &mut tally.unknowns, &mut tally.notes);
             list.push(about(addon, Reason::AddonNewerThanMatrix, &detail));
@@ -39,29 +40,35 @@ pub(super) fn judge(addon: &Addon, version: AddonVersion, question: &Question<'_
     }
 }
 
-/// Nothing is known of it, but perhaps of a newer one.
+/// Nothing is known of it: it is judged as the oldest release that is known would be where that is outside its range. A
+/// vendor that states no newest minor rules out nothing above, and what it asks for at least only rises with its releases.
 fn older(addon: &Addon, version: AddonVersion, question: &Question<'_>, tally: &mut Tally) {
-    let Question { running, target, beyond, .. } = question;
-    let (list, reason, what) = match (beyond, smallest(addon, version, &question.both())) {
-        (Beyond::Note, _) => {
-            (&mut tally.notes, Reason::AddonOlderThanMatrix, format!("{running} runs already"))
-        }
-        (Beyond::Judge, Some(enough)) => {
-            let what = format!("upgrade it to >= {enough}, which fits {running} and {target}");
-            (&mut tally.blockers, Reason::AddonUpgradeNeeded, what)
-        }
-        (Beyond::Judge, None) => {
-            let what = format!("no known release fits {running} and {target}");
-            (&mut tally.unknowns, Reason::AddonOlderThanMatrix, what)
-        }
+    let Question { running, target, .. } = question;
+    let finding = |reason, what: String| {
+        let said = format!("{version} is older than every row, {target} is asked for");
+        about(addon, reason, &format!("{said}; {what}"))
     };
-    list.push(about(addon, reason, &format!("{version} is older than every row; {what}")));
+    if question.beyond == Beyond::Note {
+        let what = format!("{running} runs already");
+        return tally.notes.push(finding(Reason::AddonOlderThanMatrix, what));
+    }
+    let claim = addon.support.claim;
+    if !claim.binds() && !is_accepted(addon, version, claim, question, tally) {
+        return;
+    }
+    let is_ruled_out = claim.binds() && addon.support.has_ceiling;
+    let is_known = smallest(addon, version, &question.both()).is_some();
+    if is_ruled_out && !is_known && addon.lifecycle == Lifecycle::Active {
+        let what = format!("no known release fits {running} and {target}");
+        return tally.unknowns.push(finding(Reason::AddonOlderThanMatrix, what));
+    }
+    outgrown(addon, version, is_ruled_out, question, finding, tally);
 }
 
 fn known(addon: &Addon, version: AddonVersion, fit: &Fit, question: &Question<'_>, tally: &mut Tally) {
     conditions(addon, version, question, tally);
     // Outside its range nothing is ruled out, so nothing else would ask whether such a word counts at all.
-    if !fit.claim.binds() && !is_accepted(addon, version, fit, question, tally) {
+    if !fit.claim.binds() && !is_accepted(addon, version, fit.claim, question, tally) {
         return;
     }
     let is_too_new = |min: &Minor| question.must_fit(addon).any(|minor| minor < *min);
@@ -82,13 +89,13 @@ fn known(addon: &Addon, version: AddonVersion, fit: &Fit, question: &Question<'_
 fn is_accepted(
     addon: &Addon,
     version: AddonVersion,
-    fit: &Fit,
+    claim: Claim,
     question: &Question<'_>,
     tally: &mut Tally,
 ) -> bool {
-    let is_accepted = question.policy.accept_claims.contains(&fit.claim);
+    let is_accepted = question.policy.accept_claims.contains(&claim);
     if !is_accepted {
-        let detail = format!("{version}: its vendor's claim is {:?}", fit.claim.word());
+        let detail = format!("{version}: its vendor's claim is {:?}", claim.word());
         let list = unless_it_runs(question, &mut tally.unknowns, &mut tally.notes);
         list.push(about(addon, Reason::AddonClaimNotAccepted, &detail));
     }
@@ -97,7 +104,7 @@ fn is_accepted(
 
 /// It fits. Only a claim that is accepted may let it pass.
 fn fitting(addon: &Addon, version: AddonVersion, fit: &Fit, question: &Question<'_>, tally: &mut Tally) {
-    if fit.claim.binds() && !is_accepted(addon, version, fit, question, tally) {
+    if fit.claim.binds() && !is_accepted(addon, version, fit.claim, question, tally) {
         return;
     }
     let note = |reason, detail: String| about(addon, reason, &detail);
@@ -244,6 +251,18 @@ fn beyond(
         let what = format!("{} runs already", question.running);
         return tally.notes.push(finding(Reason::AddonBeyondCeiling, what));
     }
+    outgrown(addon, version, is_ruled_out, question, finding, tally);
+}
+
+/// The target is beyond what is known of it.
+fn outgrown(
+    addon: &Addon,
+    version: AddonVersion,
+    is_ruled_out: bool,
+    question: &Question<'_>,
+    finding: impl Fn(Reason, String) -> Finding,
+    tally: &mut Tally,
+) {
     let enough = smallest(addon, version, &question.both());
     let remedy = enough.map(|enough| format!("upgrade it to >= {enough}"));
     let policy = question.policy;

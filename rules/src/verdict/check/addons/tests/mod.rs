@@ -289,11 +289,48 @@ fn within_a_minor_it_is_noted_that_nobody_vouches_for_what_runs() {
     }
 }
 
+/// It is in the way as the oldest known release would be, and never more than that where its vendor rules nothing out.
 #[test]
-fn an_addon_older_than_every_row_is_unknown_where_no_release_fits() {
-    let old = || vec![net("net/node:v0.9.0")];
-    assert_eq!(said("v1.37.0", WIDE, old()), (Status::Block, vec!["addon_upgrade_needed"]));
-    assert_eq!(said("v1.37.0", STAYS, old()), (Status::Unknown, vec!["addon_older_than_matrix"]));
+fn an_addon_older_than_every_row_is_unknown_only_where_its_vendor_rules_all_out_that_is_known() {
+    use Status::{Block, Hold, Pass, Unknown};
+    let none = r#"max_k8s: {"1.0": "1.36"}"#;
+    let some = r#"min_k8s: {"1.0": "1.30"}, max_k8s: {"1.0": "1.36", "1.1": "1.37"}"#;
+    let open = r#"min_k8s: {"1.0": "1.30"}, no_declared_ceiling: true"#;
+    let retired = r#"max_k8s: {"1.0": "1.36"}, lifecycle: {status: retired, replacement: other}"#;
+    let pinned = r#"max_k8s: {"1.0": "1.36", "1.1": "1.37"}, pin: {reason: x, by: y, until: "2026-12-31"}"#;
+    let (untested, hold) = ("addon_untested", "outside_tested: hold");
+    for (claim, policy, bounds, status, finding, note) in [
+        ("supported", hold, some, Block, "addon_upgrade_needed", ""),
+        ("supported", hold, none, Unknown, "addon_older_than_matrix", ""),
+        ("supported", "newer_k8s_than_row: unknown", some, Unknown, "addon_upgrade_needed", ""),
+        ("supported", hold, pinned, Hold, "addon_pinned", ""),
+        // Of a retired one nothing better will be known.
+        ("supported", hold, retired, Block, "addon_retired", ""),
+        ("tested", hold, retired, Block, "addon_retired", ""),
+        ("tested", hold, some, Hold, untested, ""),
+        ("tested", hold, none, Hold, untested, ""),
+        ("tested", "outside_tested: note", none, Pass, "", untested),
+        ("tested", "outside_tested: block", none, Block, untested, ""),
+        ("client-go", hold, open, Hold, untested, ""),
+        // No newest minor is stated, and what is asked for at least rises with the releases.
+        ("min-only", hold, open, Hold, untested, ""),
+        ("min-only", "outside_tested: note", open, Pass, "", untested),
+        // A claim that does not count lets nothing pass by being old.
+        ("expected", "outside_tested: note", none, Unknown, "addon_claim_not_accepted", ""),
+    ] {
+        let text = format!("{}policy: {{{policy}}}\n", file(&format!("claim: {claim}, {bounds}")));
+        let found = checked("v1.37.0", &text, vec![net("net/node:v0.9.0")], |_| {});
+        let one = |code: &'static str| if code.is_empty() { vec![] } else { vec![code] };
+        let told = (found.status, reasons(&found.findings), reasons(&found.notes));
+        assert_eq!(told, (status, one(finding), one(note)), "{claim} {policy} {bounds}");
+    }
+    let check =
+        checked("v1.37.0", &file(&format!("claim: min-only, {open}")), vec![net("net/node:v0.9.0")], |_| {});
+    let detail = &check.findings[0].detail;
+    assert!(
+        detail.contains("0.9.0 is older than every row, 1.37 is asked for; upgrade it to >= 1.0.0"),
+        "{detail}"
+    );
 }
 
 #[test]
