@@ -52,11 +52,13 @@ fn older(addon: &Addon, version: AddonVersion, question: &Question<'_>, tally: &
         let what = format!("{running} runs already");
         return tally.notes.push(finding(Reason::AddonOlderThanMatrix, what));
     }
+    conditions(addon, version, question, tally);
     let claim = addon.support.claim;
-    if !claim.binds() && !is_accepted(addon, version, claim, question, tally) {
+    let is_ruled_out = claim.binds() && addon.support.has_ceiling;
+    // Where nothing is ruled out, nothing else would ask whether such a word counts at all.
+    if !is_ruled_out && !is_accepted(addon, version, claim, question, tally) {
         return;
     }
-    let is_ruled_out = claim.binds() && addon.support.has_ceiling;
     let is_known = smallest(addon, version, &question.both()).is_some();
     if is_ruled_out && !is_known && addon.lifecycle == Lifecycle::Active {
         let what = format!("no known release fits {running} and {target}");

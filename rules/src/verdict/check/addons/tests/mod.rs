@@ -298,7 +298,9 @@ fn an_addon_older_than_every_row_is_unknown_only_where_its_vendor_rules_all_out_
     let open = r#"min_k8s: {"1.0": "1.30"}, no_declared_ceiling: true"#;
     let retired = r#"max_k8s: {"1.0": "1.36"}, lifecycle: {status: retired, replacement: other}"#;
     let pinned = r#"max_k8s: {"1.0": "1.36", "1.1": "1.37"}, pin: {reason: x, by: y, until: "2026-12-31"}"#;
+    let table = r#"max_k8s: {"1.0": "1.36"}, requires: {os_table: true}"#;
     let (untested, hold) = ("addon_untested", "outside_tested: hold");
+    let strict = "outside_tested: note, accept_claims: [supported]";
     for (claim, policy, bounds, status, finding, note) in [
         ("supported", hold, some, Block, "addon_upgrade_needed", ""),
         ("supported", hold, none, Unknown, "addon_older_than_matrix", ""),
@@ -315,8 +317,11 @@ fn an_addon_older_than_every_row_is_unknown_only_where_its_vendor_rules_all_out_
         // No newest minor is stated, and what is asked for at least rises with the releases.
         ("min-only", hold, open, Hold, untested, ""),
         ("min-only", "outside_tested: note", open, Pass, "", untested),
+        // What it asks for besides is told of old ones too.
+        ("tested", hold, table, Hold, untested, "addon_condition"),
         // A claim that does not count lets nothing pass by being old.
         ("expected", "outside_tested: note", none, Unknown, "addon_claim_not_accepted", ""),
+        ("min-only", strict, open, Unknown, "addon_claim_not_accepted", ""),
     ] {
         let text = format!("{}policy: {{{policy}}}\n", file(&format!("claim: {claim}, {bounds}")));
         let found = checked("v1.37.0", &text, vec![net("net/node:v0.9.0")], |_| {});
