@@ -238,7 +238,7 @@ fn tell_source(source: &SourceStatus, now: Timestamp) -> Block {
     let SourceStatus { source, proven_at, error } = source;
     let age = proven_at.map_or("never proven".to_owned(), |at| format!("proven {} ago", ago(at, now)));
     let error = error.as_ref().map(|error| format!("; FAILS: {error}")).unwrap_or_default();
-    Block::Line(1, format!("{source:<18} {age}{error}"))
+    Block::Prose(1, format!("{source:<18} {age}{error}"))
 }
 
 fn tell_run(run: &RunStatus, now: Timestamp, blocks: &mut Vec<Block>) {

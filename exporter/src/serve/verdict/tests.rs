@@ -85,7 +85,7 @@ fn everything_is_told_where_it_is_asked_for() {
     for words in [
         "  checks, with what each has read\n",
         "    unknown  kubelet_skew",
-        "    pass     target                1 target (0 s old)",
+        "    pass     target                target: 1 (0 s old)",
         "\nnot covered: they look like add-ons, and no row judges them\n  DaemonSet kube-system/own<b>",
         "\ndata\nSECTION ",
         "\nsources\n  nodes              never proven; FAILS: not read yet\n",
@@ -195,7 +195,7 @@ fn newer_files_that_were_refused_are_told_also_where_nothing_is_asked() {
     cluster.matrix.refused = Matrix::load(&[("mine.yaml", "schema: 2\n")]).unwrap_err();
     let text = told_of(&cluster, &[], Detail::Short, |report| report.text());
     let words =
-        "\n  newer files REFUSED: mine.yaml:1:1: the file: found no as_of, expected the field as_of\n";
+        "\n  newer files REFUSED: mine.yaml:1:1: the file: found no as_of, expected the\n      field as_of\n";
     assert!(text.contains(words), "{text}");
     let json: serde_json::Value =
         serde_json::from_str(&told_of(&cluster, &["v1.36.3"], Detail::Short, |report| report.json()))
