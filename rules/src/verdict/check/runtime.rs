@@ -28,13 +28,18 @@ fn against(node: &Node, target: Minor, runtimes: &Runtimes) -> Against {
             Some(running) => cri_o(running.minor(), node, target, runtimes, about),
             None => unread(),
         },
-        "docker" => match &runtimes.docker_removed {
-            Some((removed, source)) if target >= *removed => Against::Blocks(about(
-                Reason::RuntimeTooOld,
-                format!("{runtime}; kubelets from {removed} on cannot use Docker ({source})"),
-            )),
-            Some(_) => Against::Nothing,
-            None => unread(),
+        "docker" => match (&runtimes.docker_removed, &node.kubelet_version) {
+            (None, _) | (_, Err(_)) => unread(),
+            (Some((removed, _)), _) if target < *removed => Against::Nothing,
+            // That kubelet has no part for Docker any more: it runs with cri-dockerd, which says that it is docker too.
+            (Some((removed, source)), Ok(kubelet)) if kubelet.minor() >= *removed => {
+                let detail = format!("{runtime} by cri-dockerd, of which nothing is known here ({source})");
+                Against::Note(about(Reason::RuntimeUnknown, detail))
+            }
+            (Some((removed, source)), Ok(_)) => {
+                let detail = format!("{runtime}; kubelets from {removed} on cannot use Docker ({source})");
+                Against::Blocks(about(Reason::RuntimeTooOld, detail))
+            }
         },
         _ => unread(),
     }
@@ -163,7 +168,9 @@ mod tests {
             ("containerd://2.2.0", "v1.39.0", Status::Unknown, Some("runtime_unknown")),
             ("containerd://unknown", "v1.36.3", Status::Unknown, Some("runtime_unknown")),
             ("", "v1.36.3", Status::Unknown, Some("runtime_unknown")),
-            ("docker://20.10.7", "v1.36.3", Status::Block, Some("runtime_too_old")),
+            // By cri-dockerd: the kubelet runs.
+            ("docker://28.0.0", "v1.36.3", Status::Pass, None),
+            ("docker://28.0.0", "v1.37.0", Status::Pass, None),
             ("cri-o://1.36.1", "v1.36.3", Status::Pass, None),
             ("cri-o://1.37.2", "v1.37.0", Status::Pass, None),
             ("cri-o://1.36.1", "v1.37.0", Status::Block, Some("runtime_not_recommended")),
@@ -198,12 +205,31 @@ mod tests {
     }
 
     #[test]
+    fn only_a_kubelet_with_its_own_part_for_docker_loses_docker() {
+        for (kubelet, target, status, reason) in [
+            ("v1.23.17", "v1.24.1", Status::Block, Some("runtime_too_old")),
+            ("v1.23.17", "v1.36.3", Status::Block, Some("runtime_too_old")),
+            ("v1.22.17", "v1.23.1", Status::Pass, None),
+            ("v1.24.17", "v1.25.1", Status::Pass, None),
+            ("none", "v1.36.3", Status::Unknown, Some("runtime_unknown")),
+        ] {
+            let change = |cluster: &mut Healthy| {
+                on("docker://20.10.7")(cluster);
+                cluster.snapshot.nodes.value.as_mut().unwrap()[0].kubelet_version = version(kubelet);
+            };
+            let expected = (status, reason.into_iter().collect());
+            assert_eq!(outcome(check, target, change), expected, "{kubelet} {target}");
+        }
+    }
+
+    #[test]
     fn what_is_only_recommended_is_noted() {
         for (runtime, target, part) in [
             ("containerd://2.1.9", "v1.36.3", "recommended for 1.36 is v2.3.0 or v2.2.0"),
             ("containerd://2.3.0-rc.1", "v1.36.3", "recommended for 1.36"),
             ("containerd://2.2.0", "v1.37.0", "nothing is for 1.37 yet"),
             ("cri-o://1.34.0", "v1.36.3", "pairs 1.36 with CRI-O 1.36"),
+            ("docker://28.0.0", "v1.37.0", "cri-dockerd"),
         ] {
             let mut cluster = healthy();
             on(runtime)(&mut cluster);
