@@ -95,7 +95,8 @@ impl Accept {
     /// Whether it still holds.
     #[must_use]
     pub fn holds(&self, now: Timestamp) -> bool {
-        self.ends_at().is_some_and(|end| now < end)
+        // Behind the last day that can be told there is no end.
+        self.ends_at().is_none_or(|end| now < end)
     }
 
     /// The code of its reason, empty for any.
