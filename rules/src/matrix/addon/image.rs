@@ -4,8 +4,21 @@ use super::AddonVersion;
 
 /// How large a compiled pattern may become: eight times what the largest of the built-in ones needs.
 const PATTERN_BYTES_MAX: usize = 16 << 10;
-/// How a word behind the version begins where the release is none yet.
-const PRERELEASES: [&str; 8] = ["alpha", "beta", "rc", "pre", "dev", "snapshot", "nightly", "canary"];
+/// Words behind the version, with or without a number of their own, where the release is none yet.
+const PRERELEASES: [&str; 12] = [
+    "alpha",
+    "beta",
+    "canary",
+    "dev",
+    "devel",
+    "development",
+    "nightly",
+    "pre",
+    "prerelease",
+    "preview",
+    "rc",
+    "snapshot",
+];
 
 /// A pattern that reads a version from `repository:tag`, in its first group.
 ///
@@ -115,8 +128,12 @@ fn suffix(rest: &str) -> Result<(), String> {
         return Err(format!("{rest:?} follows what was captured"));
     }
     let word = rest[1..].to_ascii_lowercase();
-    let is_prerelease =
-        word.split(['-', '_', '.', '+']).any(|part| PRERELEASES.iter().any(|name| part.starts_with(name)));
+    // A word that only begins so is another one: `preprod`, `devops1`.
+    let is_one = |part: &str| {
+        let numbers = PRERELEASES.iter().filter_map(|name| part.strip_prefix(name));
+        numbers.into_iter().any(|rest| rest.is_empty() || rest.starts_with(|it: char| it.is_ascii_digit()))
+    };
+    let is_prerelease = word.split(['-', '_', '.', '+']).any(is_one);
     if is_prerelease { Err(format!("{rest:?} marks a pre-release")) } else { Ok(()) }
 }
 
@@ -197,6 +214,8 @@ mod tests {
             ("1.16.2-debian-12-r0", version("1.16.2")),
             ("1.24.3-distroless", version("1.24.3")),
             ("v1.12.1-hardened1", version("1.12.1")),
+            ("v1.21.0-devops1", version("1.21.0")),
+            ("v1.21.0-preprod.2", version("1.21.0")),
             ("v3.30.1_linux_amd64", version("3.30.1")),
             ("1.29", version("1.29")),
             ("1.29-alpine", version("1.29")),
@@ -212,8 +231,17 @@ mod tests {
         ] {
             assert_eq!(version_of_tag(tag), expected, "{tag}");
         }
-        for tag in ["v1.17.0-beta.0", "1.24-alpha.abc", "1.24.3-rc1-debian", "1.2.3amd64", "1.2.x", "1.2-dev"]
-        {
+        for tag in [
+            "v1.17.0-beta.0",
+            "1.24-alpha.abc",
+            "1.24.3-rc1-debian",
+            "1.24.3-beta2a",
+            "1.24.3-preview",
+            "1.2.3amd64",
+            "1.2.x",
+            // Some call so a release with a shell: what runs would be read as older or newer where others mean none yet.
+            "1.2-dev",
+        ] {
             let read = version_of_tag(tag);
             assert!(!matches!(read, Ok(Some(_))), "{tag}: {read:?}");
         }
