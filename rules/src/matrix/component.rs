@@ -19,8 +19,8 @@ pub struct Components {
     pub admission_plugins: Vec<RemovedName>,
     /// kubeadm's own feature gates that are gone.
     pub kubeadm_gates: Vec<RemovedName>,
-    /// Versions of its configuration that kubeadm no longer reads.
-    pub kubeadm_formats: Vec<RemovedName>,
+    /// Versions of its configuration that kubeadm reads, or has read.
+    pub kubeadm_formats: Vec<Format>,
 }
 
 /// What one minor changes in feature gates.
@@ -49,7 +49,18 @@ pub struct RemovedFlags {
     pub source: String,
 }
 
-/// One thing that is gone: an admission plugin of kube-apiserver, a feature gate of kubeadm or a format that it reads.
+/// A version of kubeadm's configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Format {
+    /// Its name.
+    pub name: String,
+    /// The first minor that does not read it; nothing where all do that are known.
+    pub removed: Option<Minor>,
+    /// Where that is said.
+    pub source: String,
+}
+
+/// One thing that is gone: an admission plugin of kube-apiserver or a feature gate of kubeadm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemovedName {
     /// Its name.
@@ -105,8 +116,9 @@ impl Components {
             .iter()
             .flat_map(|row| row.flags.iter().map(|flag| format!("--{flag} of {}", row.component)));
         let plugins = admission_plugins.iter().map(|row| format!("the plugin {}", row.name));
-        let of_kubeadm = kubeadm_gates.iter().chain(kubeadm_formats);
-        let of_kubeadm = of_kubeadm.map(|row| format!("{} of kubeadm", row.name));
+        let of_kubeadm = kubeadm_gates.iter().map(|row| &row.name);
+        let of_kubeadm = of_kubeadm.chain(kubeadm_formats.iter().map(|row| &row.name));
+        let of_kubeadm = of_kubeadm.map(|name| format!("{name} of kubeadm"));
         minors.chain(known).chain(flags).chain(plugins).chain(of_kubeadm).collect()
     }
 
@@ -165,7 +177,7 @@ impl Section for Components {
         let (mut kubeadm_gates, mut kubeadm_formats) = (None, None);
         if let Some(kubeadm) = fields.required("kubeadm").and_then(|hand| hand.fields()) {
             kubeadm_gates = rows(kubeadm.required("gates"), removed_name);
-            kubeadm_formats = rows(kubeadm.required("formats"), removed_name);
+            kubeadm_formats = rows(kubeadm.required("formats"), format);
             kubeadm.finish();
         }
         fields.finish();
@@ -184,7 +196,7 @@ impl Section for Components {
     }
 
     fn schema() -> serde_json::Value {
-        use schema::{entries, list, minor, object, required, source, text, truth};
+        use schema::{entries, list, minor, object, optional, required, source, text, truth};
         let gate = || text("A feature gate.", "SidecarContainers");
         let gates = [
             required("minor", minor("The minor.")),
@@ -211,6 +223,11 @@ impl Section for Components {
                 required("source", source("The page that says so.")),
             ]
         };
+        let formats = [
+            required("name", text("Its name.", "v1beta3")),
+            optional("removed", minor("The first minor that does not read it, if one does not.")),
+            required("source", source("The page that says so.")),
+        ];
         let kubeadm = [
             required(
                 "gates",
@@ -219,8 +236,8 @@ impl Section for Components {
             required(
                 "formats",
                 list(
-                    "Versions of its configuration that it no longer reads.",
-                    object("One of them.", gone("v1beta3")),
+                    "Versions of its configuration. Of one that is not here nothing is known.",
+                    object("One of them.", formats),
                 ),
             ),
         ];
@@ -282,6 +299,15 @@ fn removed_flags(hand: &Hand<'_>) -> Option<RemovedFlags> {
     fields.finish();
     let flags = flags?.into_iter().collect();
     Some(RemovedFlags { component: component?, removed: removed?, flags, source: source? })
+}
+
+fn format(hand: &Hand<'_>) -> Option<Format> {
+    let fields = hand.fields()?;
+    let name = fields.required("name").and_then(|hand| text(&hand));
+    let removed = fields.optional_as("removed", minor);
+    let source = fields.required("source").and_then(|hand| source(&hand));
+    fields.finish();
+    Some(Format { name: name?, removed: removed?, source: source? })
 }
 
 fn removed_name(hand: &Hand<'_>) -> Option<RemovedName> {

@@ -45,7 +45,7 @@ pub use addon::{
 };
 pub(crate) use addon::{NO_NAMES, chart_name, last_part, version_of_tag};
 pub use bundle::bundle;
-pub use component::{Components, GateChanges, GateFate, Hop, RemovedFlags, RemovedName};
+pub use component::{Components, Format, GateChanges, GateFate, Hop, RemovedFlags, RemovedName};
 pub use digest::Digest;
 pub use node::{CgroupV1, EtcdFloors, Floor, Kernels, Recommended, Runtimes};
 pub use older::Older;

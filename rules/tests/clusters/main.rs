@@ -18,7 +18,7 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use lockkeeper_rules::inventory::Inventory;
+use lockkeeper_rules::inventory::{Inventory, Workload};
 use lockkeeper_rules::matrix::Matrix;
 use lockkeeper_rules::reason::Finding;
 use lockkeeper_rules::settings::Settings;
@@ -229,6 +229,60 @@ fn every_cluster_is_judged_as_the_pages_of_its_projects_say() {
     assert!(new.is_empty(), "wrongly judged: {new:?}\n{report}");
     let mended: Vec<_> = known.difference(&wrong).collect();
     assert!(mended.is_empty(), "rightly judged, so take it out of KNOWN_WRONG: {mended:?}");
+}
+
+/// What is recognised by one thing alone, with what is lost without it, and why.
+const KNOWN_BY_ONE: [(&str, &str); 2] = [
+    // Canal runs Flannel beside Calico, and labels it as Calico's.
+    ("calico-of-canal", "flannel by its labels"),
+    // Nobody can know what somebody calls a build of his own.
+    ("ingress-nginx-rebuilt", "ingress-nginx by its images"),
+];
+
+/// What the verdict recognises.
+fn recognised(cluster: &Cluster, target: &str) -> BTreeSet<String> {
+    let verdict = cluster.verdict(target);
+    let all = verdict.checks.into_iter().flat_map(|check| check.recognised);
+    all.map(|it| it.subject).collect()
+}
+
+/// What is recognised stays so by its labels alone, and by its images alone: whoever mirrors the one has not renamed the
+/// other. A name is changed in both.
+#[test]
+fn what_is_recognised_by_several_things_is_recognised_by_each() {
+    let mut lost_all = BTreeSet::new();
+    for name in cases() {
+        let case: Case =
+            yaml::read(&read(&name, "case.yaml")).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let target = &case.judged[0].target;
+        let ways: [(&str, fn(&mut Workload)); 2] = [
+            ("labels", |it| {
+                for container in it.containers.iter_mut().chain(&mut it.init_containers) {
+                    container.image = "registry.example.com/mirror/image@sha256:ab".to_owned();
+                }
+            }),
+            ("images", |it| {
+                it.labels.clear();
+                it.pod_labels.clear();
+            }),
+        ];
+        let wanted = recognised(&cluster(&name), target);
+        for (left, take_away) in ways {
+            let mut cluster = cluster(&name);
+            for (at, workload) in cluster.inventory.workloads.value.iter_mut().flatten().enumerate() {
+                // What kubeadm upgrades is known by its place.
+                if workload.name != "coredns" {
+                    take_away(workload);
+                    workload.name = format!("w{at}");
+                }
+            }
+            for lost in wanted.difference(&recognised(&cluster, target)) {
+                lost_all.insert((name.clone(), format!("{lost} by its {left}")));
+            }
+        }
+    }
+    let known = KNOWN_BY_ONE.map(|(case, lost)| (case.to_owned(), lost.to_owned()));
+    assert_eq!(lost_all, BTreeSet::from(known));
 }
 
 #[test]

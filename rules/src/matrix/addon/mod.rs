@@ -132,6 +132,8 @@ pub struct Kernel {
     pub since: Option<AddonVersion>,
     /// What builds of distributions have in their names that are as good whatever their number, such as `.el8_10`.
     pub like: Vec<String>,
+    /// The page that says so; nothing where that of its window does.
+    pub source: Option<String>,
 }
 
 impl Kernel {

@@ -344,9 +344,10 @@ fn requires(hand: &Hand<'_>) -> Option<Requires> {
     let like = optional(&fields, "kernel_like", |hand| {
         hand.list()?.iter().map(text).collect::<Vec<_>>().into_iter().collect::<Option<Vec<_>>>()
     });
+    let source = optional(&fields, "kernel_source", source);
     let os_table = optional(&fields, "os_table", Hand::bool);
     fields.finish();
-    let kernel = Kernel { oldest: oldest?, since: since?, like: like?.unwrap_or_default() };
+    let kernel = Kernel { oldest: oldest?, since: since?, like: like?.unwrap_or_default(), source: source? };
     Some(Requires { kernel, os_table: os_table?.unwrap_or(false) })
 }
 

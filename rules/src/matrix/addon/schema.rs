@@ -145,6 +145,7 @@ fn rest() -> Vec<Field> {
                     filled("A part of a kernel's release.", ".el8_10"),
                 ),
             ),
+            optional("kernel_source", source("The page that says so, if that of the window does not.")),
             optional("os_table", truth("That the windows hold for some operating systems only.")),
         ],
     );

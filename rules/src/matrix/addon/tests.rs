@@ -66,6 +66,12 @@ fn s13_s14_s30_every_mistake_of_a_row_is_told_with_its_field() {
             "witnesses.crd_groups[0]",
             "no other project",
         ),
+        (
+            "claim",
+            "witnesses: {crd_groups: [cilium.io]}, claim",
+            "witnesses.crd_groups[0]",
+            "no other project",
+        ),
         ("claim", "witnesses: {crd_groups: [nets]}, claim", "witnesses.crd_groups[0]", "an API group"),
         ("claim", "witnesses: {webhooks: [webhook]}, claim", "witnesses.webhooks[0]", "one project only"),
         ("claim", "colour: red, claim", "colour", "no field of that name"),

@@ -25,8 +25,9 @@ pub(crate) const NO_NAMES: [&str; 10] = [
     "webhook",
 ];
 /// API groups that several projects bring: their definitions tell of none of them.
-const SHARED_GROUPS: [&str; 6] = [
+const SHARED_GROUPS: [&str; 7] = [
     "argoproj.io",
+    "cilium.io",
     "gateway.networking.k8s.io",
     "groupsnapshot.storage.k8s.io",
     "monitoring.coreos.com",

@@ -26,7 +26,8 @@ pub(super) enum Found<'p, 'a> {
 /// The releases of an add-on that is in these places, if they can be told.
 pub(super) fn find<'p, 'a>(addon: &Addon, places: &'p [Place<'a>]) -> Found<'p, 'a> {
     let mut versions: BTreeMap<AddonVersion, Vec<&Place<'_>>> = BTreeMap::new();
-    let (telling, others): (Vec<_>, Vec<_>) = places.iter().partition(|place| tells(addon, place));
+    let (telling, others): (Vec<_>, Vec<_>) =
+        places.iter().filter(|place| !is_tool(addon, place, places)).partition(|place| tells(addon, place));
     for place in telling {
         match version(addon, place.workload) {
             // A part that tells the same release is no second installation.
@@ -73,6 +74,21 @@ fn is_helper(addon: &Addon, place: &Place<'_>, read: &BTreeMap<AddonVersion, Vec
                         .iter()
                         .any(|label| differ(helper, main, label) == Some(false))))
     })
+}
+
+/// Whether it runs the main image beside the main workload in a container of another name, as Rook's toolbox does: in
+/// whatever version, nothing of the cluster depends on it.
+fn is_tool(addon: &Addon, place: &Place<'_>, places: &[Place<'_>]) -> bool {
+    let Place { workload, signs } = place;
+    let detection = &addon.detection;
+    let is_beside =
+        |main: &Place<'_>| main.signs.contains(&Sign::Place) && main.workload.namespace == workload.namespace;
+    let is_main = |container: &Container| detection.container.as_ref() == Some(&container.name);
+    detection.container.is_some()
+        && signs.iter().all(|sign| matches!(sign, Sign::Image | Sign::PartOf))
+        && !begins_or_ends_so(detection, workload)
+        && !workload.containers.iter().any(is_main)
+        && places.iter().any(is_beside)
 }
 
 /// Whether it is marked only as one of several parts, and nothing of it looks like the main one.
@@ -181,7 +197,11 @@ fn tag(
     match pattern.version(&tagged)? {
         Some(version) => Ok(Some(version)),
         // kubeadm takes a tag as it is, whatever stands behind a version.
-        None if is_mine && !detection.of_kubeadm => version_of_tag(tag),
+        None if is_mine && !detection.of_kubeadm => {
+            let as_published = |end: &str| pattern.version(&format!("{end}:{tag}")).transpose();
+            let published = detection.ends().find_map(as_published);
+            published.map_or_else(|| version_of_tag(tag), |version| version.map(Some))
+        }
         None => Ok(None),
     }
 }
@@ -206,6 +226,7 @@ fn second(reading: &Reading, workload: &Workload, are_parts: bool) -> Result<Add
 fn silent(detection: &Detection, workload: &Workload) -> String {
     let images: Vec<_> =
         containers(detection, workload).map(|it| format!("{}={}", it.name, it.image)).collect();
-    let wanted = detection.container.as_deref().unwrap_or("any container");
+    let is_there = |name: &&str| containers(detection, workload).any(|it| it.name == **name);
+    let wanted = detection.container.as_deref().filter(is_there).unwrap_or("any container");
     format!("no version in the image of {wanted} ({})", images.join(" "))
 }

@@ -141,20 +141,18 @@ fn on_kernels(addon: &Addon, oldest: Minor, question: &Question<'_>, tally: &mut
         }
     };
     for node in *nodes {
-        let detail = format!("{} runs {}, it asks for {oldest} or newer", node.name, node.kernel_version);
-        let is_like = addon.requires.kernel.like.iter().any(|build| node.kernel_version.contains(build));
+        let kernel = &addon.requires.kernel;
+        let source = kernel.source.as_ref().unwrap_or(&addon.source);
+        let detail =
+            format!("{} runs {}, it asks for {oldest} or newer ({source})", node.name, node.kernel_version);
+        let is_like = kernel.like.iter().any(|build| node.kernel_version.contains(build));
+        let told = |reason| Finding::new(reason, &addon.name, detail.clone());
         match branch(&node.kernel_version) {
             Some(runs) if runs >= oldest || is_like => {}
-            Some(_) => unless_it_runs(question, &mut tally.blockers, &mut tally.notes).push(about(
-                addon,
-                Reason::AddonKernelTooOld,
-                &detail,
-            )),
-            None => unless_it_runs(question, &mut tally.unknowns, &mut tally.notes).push(about(
-                addon,
-                Reason::KernelUnknown,
-                &detail,
-            )),
+            Some(_) => unless_it_runs(question, &mut tally.blockers, &mut tally.notes)
+                .push(told(Reason::AddonKernelTooOld)),
+            None => unless_it_runs(question, &mut tally.unknowns, &mut tally.notes)
+                .push(told(Reason::KernelUnknown)),
         }
     }
 }

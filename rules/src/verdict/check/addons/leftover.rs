@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use super::super::{Evidence, Facts};
 use super::fit::{about, unless_it_runs};
+use super::sign::is_of_another;
 use super::{Question, Tally};
 use crate::matrix::Addon;
 use crate::reason::{Finding, Reason};
@@ -65,7 +66,14 @@ pub(super) fn judge(addon: &Addon, question: &Question<'_>, tally: &mut Tally) {
     let more = all.len().saturating_sub(NAMED_MAX);
     let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
     let named: Vec<&str> = all.iter().take(NAMED_MAX).map(String::as_str).collect();
-    let detail = format!("{}{rest}, and no workload of it was found", named.join(", "));
+    let named = named.join(", ");
+    if let Some(other) = question.workloads.iter().find(|it| is_of_another(&addon.detection, it)) {
+        let detail =
+            format!("{other} runs an image of another project that is called alike, beside {named}{rest}");
+        let finding = Finding::new(Reason::AddonVersionUnreadable, &addon.name, detail);
+        return unless_it_runs(question, &mut tally.unknowns, &mut tally.notes).push(finding);
+    }
+    let detail = format!("{named}{rest}, and its main workload was not found");
     let finding = about(addon, Reason::AddonLeftover, &detail);
     unless_it_runs(question, &mut tally.blockers, &mut tally.notes).push(finding);
 }

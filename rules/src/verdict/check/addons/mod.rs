@@ -67,6 +67,8 @@ struct Question<'a> {
     beyond: Beyond,
     policy: &'a Policy,
     today: Date,
+    /// What runs in the cluster.
+    workloads: &'a [Workload],
     /// What add-ons run on.
     nodes: Result<&'a [Node], Finding>,
     /// What add-ons may have left behind.
@@ -98,6 +100,7 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Finding> {
         beyond: beyond(facts, target, running, policy)?,
         policy,
         today: case.now.to_zoned(TimeZone::UTC).date(),
+        workloads,
         nodes: facts.state("nodes", &case.snapshot.nodes).map(|(nodes, _read)| nodes),
         left,
     };

@@ -11,11 +11,11 @@ use crate::inventory::{Container, ImageReference, Workload};
 use crate::matrix::{Detection, NO_NAMES, chart_name, last_part};
 
 /// What many call a workload: by these names alone nothing is recognised.
-const NO_WORKLOADS: [&str; 5] = ["agent", "controller", "manager", "operator", "server"];
+const NO_WORKLOADS: [&str; 6] = ["agent", "controller", "manager", "operator", "server", "source-controller"];
 /// Namespaces in which many things live: to be there says nothing.
 const SHARED_NAMESPACES: [&str; 4] = ["default", "kube-public", "kube-system", "monitoring"];
-/// What some put before the name of an image that they have copied.
-const COPIED: &str = "mirrored-";
+/// What some put before the name of an image that they have copied or built anew.
+const COPIED: [&str; 2] = ["hardened-", "mirrored-"];
 
 /// One sign that a workload is an add-on's, the strongest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,7 +89,7 @@ fn signs(detection: &Detection, workload: &Workload) -> BTreeSet<Sign> {
     } else if is_namesake(detection, workload) {
         signs.insert(Sign::Name);
     }
-    if containers(detection, workload).any(|it| is_meant(detection, it)) {
+    if containers(detection, workload).any(|it| is_meant(detection, it) && !is_own(detection, workload, it)) {
         signs.insert(Sign::Image);
     }
     if signs.is_empty() && is_half_named(detection, workload) {
@@ -127,7 +127,8 @@ pub(super) fn is_usual(detection: &Detection, workload: &Workload) -> bool {
 /// Whether it has the usual kind and name, and these tell.
 fn is_namesake(detection: &Detection, workload: &Workload) -> bool {
     let Detection { kind, resource, image, .. } = detection;
-    let tells = image.is_none() || !NO_WORKLOADS.contains(&resource.as_str());
+    let has_image = image.is_some() || detection.ends().next().is_some();
+    let tells = !has_image || !NO_WORKLOADS.contains(&resource.as_str());
     tells && workload.kind == *kind && workload.name == *resource
 }
 
@@ -140,9 +141,10 @@ pub(super) fn containers<'a>(
 }
 
 /// Whether it runs an image of another project that is called alike.
-fn is_of_another(detection: &Detection, workload: &Workload) -> bool {
+pub(super) fn is_of_another(detection: &Detection, workload: &Workload) -> bool {
     let others = &detection.witnesses.not_images;
-    let is_other = |repository: &str| others.iter().any(|end| ends_so(repository, end));
+    let is_other =
+        |repository: &str| others.iter().any(|end| ends_so(repository, end) || is_copy(repository, end));
     !others.is_empty()
         && containers(detection, workload)
             .any(|it| ImageReference::parse(&it.image).is_some_and(|it| is_other(it.repository)))
@@ -168,25 +170,58 @@ pub(super) fn ends_so(repository: &str, end: &str) -> bool {
 }
 
 /// Whether somebody has made one part of several, as registries of copies do: `a-b`, `mirrored-a-b` or `x_a_b` for `a/b`.
+/// Before one part alone there stands what only a copy has there: many images end as another one is called.
 pub(super) fn is_copy(repository: &str, end: &str) -> bool {
-    let name = last_part(repository);
-    let is_joint = |it: char| matches!(it, '-' | '_' | '.');
-    let Some((before, last)) = end.rsplit_once('/') else {
-        // Of one word alone anybody's image may end so.
-        let before = name.strip_suffix(end).unwrap_or_default();
-        return before == COPIED || end.contains('-') && before.ends_with(is_joint);
+    let is_of_copies = |before: &str| {
+        let has_host = before.contains('.') || before.split(is_joint).any(|word| word == "io");
+        has_host || COPIED.iter().any(|word| before.starts_with(word))
     };
-    let before = last_part(before);
-    let rest = name.strip_suffix(last).and_then(|rest| rest.strip_suffix(is_joint));
-    let rest = rest.and_then(|rest| rest.strip_suffix(before));
-    rest.is_some_and(|rest| rest.is_empty() || rest.ends_with(is_joint))
+    joined(repository, end).is_some_and(|before| end.contains('/') || is_of_copies(before))
+}
+
+/// The same with any word before it, which may name somebody's own image.
+pub(super) fn is_prefixed(repository: &str, end: &str) -> bool {
+    end.contains('-') && joined(repository, end).is_some()
+}
+
+fn is_joint(it: char) -> bool {
+    matches!(it, '-' | '_' | '.')
+}
+
+/// What stands before this end in the last part of a path, if the end is joined to it there as one part.
+fn joined<'r>(repository: &'r str, end: &str) -> Option<&'r str> {
+    let mut parts = end.rsplit('/');
+    let mut before = last_part(repository).strip_suffix(parts.next()?)?;
+    for part in parts {
+        before = before.strip_suffix(is_joint)?.strip_suffix(part)?;
+    }
+    (before.is_empty() || before.ends_with(is_joint)).then_some(before)
+}
+
+/// Whether its image is called as the workload is, in a folder called as its namespace is, and only a plain word of that is
+/// the add-on's: somebody's own `shop/pilot`.
+fn is_own(detection: &Detection, workload: &Workload, container: &Container) -> bool {
+    let Some(reference) = ImageReference::parse(&container.image) else { return false };
+    let is_plain = |end: &str| !end.contains(['/', '-']) || !ends_so(reference.repository, end);
+    ends_so(reference.repository, &format!("{}/{}", workload.namespace, workload.name))
+        && detection.ends().all(is_plain)
 }
 
 /// Whether the image is called as a main one is, in another folder: `mirror/controller` for `x/controller`.
 fn is_alike(detection: &Detection, container: &Container) -> bool {
+    names_end(detection, container, |name, end| name == last_part(end))
+}
+
+/// The same with a word before it: `corp-x-controller` for `x-controller`.
+fn is_loosely_alike(detection: &Detection, container: &Container) -> bool {
+    is_alike(detection, container) || names_end(detection, container, is_prefixed)
+}
+
+/// Whether the last part of an image's path is so to the end of a main one.
+fn names_end(detection: &Detection, container: &Container, is_so: impl Fn(&str, &str) -> bool) -> bool {
     let Some(reference) = ImageReference::parse(&container.image) else { return false };
     let names = [reference.repository, reference.plain_repository()].map(last_part);
-    detection.ends().any(|end| names.contains(&last_part(end)))
+    detection.ends().any(|end| names.iter().any(|name| is_so(name, end)))
 }
 
 /// The containers whose images are the add-on's. Where none is for sure, and something else tells that the workload is the
@@ -198,7 +233,7 @@ pub(super) fn mine<'a>(
     let has_meant = containers(detection, workload).any(|it| is_meant(detection, it));
     let is_backed = !has_meant && is_backed(detection, workload);
     containers(detection, workload)
-        .filter(move |it| is_meant(detection, it) || is_backed && is_alike(detection, it))
+        .filter(move |it| is_meant(detection, it) || is_backed && is_loosely_alike(detection, it))
 }
 
 /// Whether anything but its image tells, if only in part, that a workload is the add-on's.
@@ -211,12 +246,14 @@ pub(super) fn is_backed(detection: &Detection, workload: &Workload) -> bool {
 
 /// Whether two halves make a whole: the last part of an image's path, the end of the name, the usual namespace.
 fn is_half_named(detection: &Detection, workload: &Workload) -> bool {
-    let is_here = is_in_its_namespace(detection, workload);
-    let is_alike = || containers(detection, workload).any(|it| is_alike(detection, it));
-    if is_here && ends_with_its_name(detection, workload) {
-        return true;
+    let has = |is_so: fn(&Detection, &Container) -> bool| {
+        containers(detection, workload).any(|it| is_so(detection, it))
+    };
+    if is_in_its_namespace(detection, workload) {
+        return ends_with_its_name(detection, workload) || has(is_loosely_alike);
     }
-    (is_here || begins_or_ends_so(detection, workload)) && is_alike()
+    // Whoever puts a word before both has made something of his own: `custom-x-server`.
+    begins_or_ends_so(detection, workload) && has(is_alike)
 }
 
 fn is_in_its_namespace(detection: &Detection, workload: &Workload) -> bool {

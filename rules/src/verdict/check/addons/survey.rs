@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::sign::{CHART, NAME, PART_OF, Place, ends_so, ends_with_its_name, is_backed, is_copy};
+use super::sign::{
+    CHART, NAME, PART_OF, Place, ends_so, ends_with_its_name, is_backed, is_copy, is_prefixed,
+};
 use crate::inventory::{ImageReference, Workload, WorkloadKind};
 use crate::matrix::{Addon, Addons, Detection, chart_name, last_part};
 
@@ -155,7 +157,10 @@ impl<'r> Index<'r> {
         let alike =
             alike.filter(|(row, end)| ends_so(repository, end) || is_backed(self.detections[*row], workload));
         let copies = self.by_word.get(last_word(last)).into_iter().flatten();
-        let copies = copies.filter(|(_, end)| is_copy(repository, end));
+        let copies = copies.filter(|(row, end)| {
+            let is_prefixed = || is_prefixed(repository, end) && is_backed(self.detections[*row], workload);
+            is_copy(repository, end) || is_prefixed()
+        });
         rows.extend(alike.chain(copies).map(|(row, _)| *row));
     }
 }

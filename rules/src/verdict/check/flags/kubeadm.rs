@@ -2,7 +2,7 @@
 
 use super::super::{Facts, KUBEADM_CONFIG_MAP, usable};
 use super::Found;
-use crate::matrix::Components;
+use crate::matrix::{Components, Format};
 use crate::reason::{Finding, Reason};
 use crate::verdict::Evidence;
 use crate::version::Minor;
@@ -20,10 +20,14 @@ pub(super) fn judge(facts: &Facts<'_>, table: &Components, target: Minor, found:
     let count = usize::from(config.is_some());
     found.evidence.push(Evidence { source: "kubeadm_config", count, age_seconds });
     let Some(config) = config else { return };
-    let format = table.kubeadm_formats.iter().find(|row| row.name == config.api_version);
-    if let Some(row) = format.filter(|row| row.removed <= target) {
-        let detail = format!("its format {} is gone in {} ({})", row.name, row.removed, row.source);
-        found.blockers.push(Finding::new(Reason::KubeadmConfigUnreadable, KUBEADM_CONFIG_MAP, detail));
+    let name = &config.api_version;
+    let about = |detail| Finding::new(Reason::KubeadmConfigUnreadable, KUBEADM_CONFIG_MAP, detail);
+    match table.kubeadm_formats.iter().find(|row| row.name == *name) {
+        None => found.unknown(about(format!("nothing is known of its format {name}"))),
+        Some(Format { removed: Some(removed), source, .. }) if *removed <= target => {
+            found.blockers.push(about(format!("its format {name} is gone in {removed} ({source})")));
+        }
+        Some(_) => {}
     }
     let gone = table.kubeadm_gates.iter().filter(|row| row.removed <= target);
     for row in gone.filter(|row| config.feature_gates.contains_key(&row.name)) {

@@ -297,6 +297,16 @@ fn what_kubeadm_keeps_must_be_read_by_the_targets_kubeadm() {
     }
     assert_eq!(outcome(check, "v1.37.0", with("v1beta3", "A")), block("kubeadm_config_unreadable"));
     assert_eq!(outcome(check, "v1.36.3", with("v1beta3", "A")), PASS);
+    for gone in ["v1beta1", "v1beta2"] {
+        assert_eq!(outcome(check, "v1.37.0", with(gone, "A")), block("kubeadm_config_unreadable"), "{gone}");
+    }
+    for strange in ["v1alpha3", "v1beta5", "v1", ""] {
+        assert_eq!(
+            outcome(check, "v1.37.0", with(strange, "A")),
+            unknown("kubeadm_config_unreadable"),
+            "{strange}"
+        );
+    }
     let unread: Change = |cluster| cluster.inventory.kubeadm_config = Some(Source::failed("forbidden"));
     assert_eq!(outcome(check, "v1.37.0", unread), unknown("source_unreadable"));
     // A kubeadm of this minor has read it.

@@ -17,6 +17,19 @@ fn s15_a_tag_that_is_no_version_is_unknown() {
 }
 
 #[test]
+fn only_a_container_that_is_there_is_named_for_its_silence() {
+    let row = format!("{WIDE}, container: main");
+    for (container, wanted) in
+        [("main", "the image of main (main="), ("speaker", "the image of any container (speaker=")]
+    {
+        let mut blind = net("net/node@sha256:ab");
+        container.clone_into(&mut blind.containers[0].name);
+        let check = checked("v1.37.0", &file(&row), vec![blind], |_| {});
+        assert!(check.findings[0].detail.contains(wanted), "{container}: {}", check.findings[0].detail);
+    }
+}
+
+#[test]
 fn s16_two_versions_are_unknown() {
     let two =
         workload(WorkloadKind::DaemonSet, "net-system", "net-node", &["net/node:v1.1.0", "net/node:v1.0.0"]);

@@ -65,7 +65,7 @@ fn definitions_and_webhooks_without_a_workload_block_the_next_minor() {
         (subject.as_str(), detail.as_str()),
         (
             "net",
-            "definitions of net.io, definitions of nodes.shared.io, the webhook hook.net.io, and no workload of it was found (https://example.com/net)"
+            "definitions of net.io, definitions of nodes.shared.io, the webhook hook.net.io, and its main workload was not found (https://example.com/net)"
         )
     );
     // A patch changes nothing of it.
@@ -75,6 +75,48 @@ fn definitions_and_webhooks_without_a_workload_block_the_next_minor() {
     let blind = vec![labelled("a/b", "x:v1", &[("app", "net")])];
     let check = checked("v1.37.0", &file(&row), blind, left(all, &[]));
     assert_eq!(reasons(&check.findings), ["addon_version_unreadable"]);
+}
+
+/// Two projects bring the same definitions, and one of them is called as the other one.
+#[test]
+fn definitions_beside_another_project_that_is_called_alike_are_unknown() {
+    let enterprise = || {
+        let mut node = labelled("calico-system/calico-node", "quay.io/tigera/node:v3.30.1", &[]);
+        node.kind = WorkloadKind::DaemonSet;
+        node.pod_labels = [("k8s-app".to_owned(), "calico-node".to_owned())].into();
+        "calico-node".clone_into(&mut node.containers[0].name);
+        node
+    };
+    let told = |target: &str, workloads, definitions: &[&str]| {
+        let mut cluster = healthy();
+        cluster.inventory.workloads.value = Some(workloads);
+        left(definitions, &[])(&mut cluster);
+        let outcome = check(&Facts { target: target.parse(), case: &cluster.case() });
+        (outcome.status, outcome.findings.into_iter().map(|it| (it.subject, it.reason.code())).collect())
+    };
+    let about = |name: &str, code| vec![(name.to_owned(), code)];
+    let groups = ["felixconfigurations.crd.projectcalico.org"];
+    for (target, workloads, definitions, expected) in [
+        (
+            "v1.37.0",
+            vec![enterprise()],
+            &groups[..],
+            (Status::Unknown, about("calico", "addon_version_unreadable")),
+        ),
+        ("v1.36.3", vec![enterprise()], &groups, (Status::Pass, vec![])),
+        ("v1.37.0", vec![enterprise()], &[], (Status::Pass, vec![])),
+        ("v1.37.0", vec![], &groups, (Status::Block, about("calico", "addon_leftover"))),
+        // Tetragon's, and Cilium's own.
+        (
+            "v1.37.0",
+            vec![],
+            &["tracingpolicies.cilium.io", "tracingpoliciesnamespaced.cilium.io", "podinfo.cilium.io"],
+            (Status::Pass, vec![]),
+        ),
+        ("v1.37.0", vec![], &["ciliumnodes.cilium.io"], (Status::Block, about("cilium", "addon_leftover"))),
+    ] {
+        assert_eq!(told(target, workloads, definitions), expected, "{target} {definitions:?}");
+    }
 }
 
 #[test]
@@ -87,6 +129,8 @@ fn a_person_accepts_what_was_left_by_name_and_day() {
     };
     for (subject, until, status) in [
         ("net", "2026-12-01", Status::Pass),
+        // Behind that day there is none that can be told.
+        ("net", "9999-12-31", Status::Pass),
         ("net", "2026-11-30", Status::Block),
         ("other", "2026-12-01", Status::Block),
     ] {

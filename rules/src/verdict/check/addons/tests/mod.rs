@@ -97,6 +97,21 @@ fn the_kernel_of_every_node_is_what_it_asks_for() {
     assert_eq!(outcome(check, "v1.37.0", lost), (Status::Unknown, vec!["source_unreadable"]));
 }
 
+#[test]
+fn what_is_said_of_kernels_names_the_page_that_says_it() {
+    for (more, page) in [
+        ("", "https://example.com/net"),
+        (", kernel_source: \"https://example.com/kernels\"", "https://example.com/kernels"),
+    ] {
+        let row = format!("{WIDE}, requires: {{kernel: \">=5.10\"{more}}}");
+        let check = checked("v1.37.0", &file(&row), vec![net("net/node:v1.1.0")], |cluster| {
+            cluster.snapshot.nodes.value.as_mut().unwrap()[1].kernel_version = "5.4.0".to_owned();
+        });
+        let detail = &check.findings[0].detail;
+        assert!(detail.ends_with(&format!("5.10 or newer ({page})")), "{detail}");
+    }
+}
+
 /// Before the release that asks for it first, no kernel is too old; and whoever is asked to upgrade the add-on, or to accept
 /// what nobody has tested, is told of the kernel at once.
 #[test]

@@ -38,7 +38,7 @@ type Renamed = (&'static str, &'static str, &'static str, Option<(&'static str, 
 
 /// What people run: the add-on, where it is, its image, and a label of it. None of it is where its project's own manifest
 /// puts it, and none fits 1.36. All are Deployments, but for those that begin with `ds`.
-const RENAMED: [Renamed; 22] = [
+const RENAMED: [Renamed; 29] = [
     (
         "ingress-nginx",
         "ds edge/edge-ingress-nginx-controller",
@@ -68,6 +68,20 @@ const RENAMED: [Renamed; 22] = [
     ("cert-manager", "a/b", "cgr.dev/corp.example/cert-manager-controller-fips:1.19.4-r2", None),
     ("istio", "a/b", "registry.local/istio/pilot-iamguarded-fips:1.24.3", None),
     ("ingress-nginx", "a/b", "registry.local/ingress-nginx-controller-distroless:v1.11.3", None),
+    ("cert-manager", "a/b", "rancher/hardened-cert-manager-controller:v1.16.2-build1", None),
+    ("kyverno", "a/b", "harbor.local/c/quay-io-kyverno:v1.13.2", None),
+    ("cert-manager", "a/b", "registry.local/jetstack-cert-manager-controller:v1.16.2", None),
+    // A word of one's own before it, where something else tells.
+    ("cert-manager", "cert-manager/prod", "registry.local/corp-cert-manager-controller:v1.16.2", None),
+    (
+        "cert-manager",
+        "x/prod",
+        "registry.local/corp-cert-manager-controller:v1.16.2",
+        Some((NAME, "cert-manager")),
+    ),
+    // Where the tag is no plain version, or no end of a path is left.
+    ("linkerd", "linkerd/linkerd-destination", "harbor.local/x/linkerd-controller:edge-24.11.8", None),
+    ("rook-ceph", "rook-ceph/rook-ceph-operator", "harbor.local/mirror/rook-ceph:v1.15.3", None),
     // Where only half of the image's path is left.
     ("calico", "ds kube-system/calico-node", "registry.local/node:v3.29.1-amd64", None),
     ("ingress-nginx", "ds edge/platform-ingress-nginx-controller", "registry.local/controller:v1.11.3", None),
@@ -166,6 +180,21 @@ fn a_name_that_many_projects_use_proves_nothing() {
         labelled("cert-manager/cert-manager-webhook-dns", "shop/webhook-dns:v1.3.1", &[]),
         labelled("shop/web", "istio/proxyv2:1.24.3", &[("app", "web")]),
         labelled("shop/web", "shop/cert-manager-controller-test:v1.16.2", &[]),
+        // Somebody's own, and other projects' that end so.
+        labelled("shop/pilot", "registry.local/shop/pilot:1.4.2", &[("app", "pilot")]),
+        labelled("team/custom-metrics-server", "registry.local/team/custom-metrics-server:2.3.0", &[]),
+        labelled("data/source-controller", "corp/source:1.2.3", &[]),
+        labelled(
+            "kes/kes-kubernetes-external-secrets",
+            "ghcr.io/external-secrets/kubernetes-external-secrets:8.5.5",
+            &[],
+        ),
+        labelled("external-secrets/kes", "external-secrets/kubernetes-external-secrets:8.5.5", &[]),
+        labelled("pg/manager", "docker.enterprisedb.com/k8s/edb-postgres-for-cloudnative-pg:1.28.1", &[]),
+        labelled("kube-amd-gpu/amd-gpu-operator", "docker.io/rocm/gpu-operator:v1.3.0", &[]),
+        labelled("kube-amd-gpu/amd-gpu-operator", "registry.local/docker.io_rocm_gpu-operator:v1.3.0", &[]),
+        // Calico Enterprise, where nothing else tells of Calico.
+        labelled("calico-system/calico-node", "quay.io/tigera/cnx-node:v3.22.1", &[]),
         // Azure's, which has numbers of its own.
         labelled(
             "kube-system/karpenter",
@@ -261,6 +290,30 @@ fn the_parts_of_a_real_release_are_one_installation() {
         calico("calico-typha", WorkloadKind::Deployment),
     ];
     assert_eq!(of_built_in(parts), (Status::Pass, vec![]));
+}
+
+/// As Rook's toolbox runs the operator's image.
+#[test]
+fn a_tool_of_the_main_image_is_no_second_installation() {
+    let row = format!("{}, container: main", seen(WIDE));
+    let tool = |place: &str, container: &str| {
+        let mut tool = labelled(place, "net/node:v1.0.0", &[]);
+        container.clone_into(&mut tool.containers[0].name);
+        tool
+    };
+    let judged = |main: &str, other: Workload| said("v1.37.0", &row, vec![net(main), other]).0;
+    assert_eq!(judged("net/node:v1.1.0", tool("net-system/tools", "tools")), Status::Pass);
+    assert_eq!(judged("net/node:v1.0.0", tool("net-system/tools", "tools")), Status::Block);
+    for (place, container) in
+        [("net-system/tools", "main"), ("net-system/net-node-old", "tools"), ("a/tools", "tools")]
+    {
+        assert_eq!(judged("net/node:v1.1.0", tool(place, container)), Status::Block, "{place} {container}");
+    }
+    assert_eq!(
+        said("v1.37.0", &row, vec![tool("net-system/tools", "tools")]).0,
+        Status::Block,
+        "it is alone"
+    );
 }
 
 /// Two control planes of one mesh beside each other: each is an installation.
