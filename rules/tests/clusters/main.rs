@@ -250,12 +250,13 @@ fn recognised(cluster: &Cluster, target: &str) -> BTreeSet<String> {
 /// other. A name is changed in both.
 #[test]
 fn what_is_recognised_by_several_things_is_recognised_by_each() {
+    type TakeAway = fn(&mut Workload);
     let mut lost_all = BTreeSet::new();
     for name in cases() {
         let case: Case =
             yaml::read(&read(&name, "case.yaml")).unwrap_or_else(|error| panic!("{name}: {error}"));
         let target = &case.judged[0].target;
-        let ways: [(&str, fn(&mut Workload)); 2] = [
+        let ways: [(&str, TakeAway); 2] = [
             ("labels", |it| {
                 for container in it.containers.iter_mut().chain(&mut it.init_containers) {
                     container.image = "registry.example.com/mirror/image@sha256:ab".to_owned();
