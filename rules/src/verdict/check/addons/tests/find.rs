@@ -1,5 +1,6 @@
 //! Where an add-on is found, in which version, and what is not covered.
 
+use super::witnesses::labelled;
 use super::*;
 use crate::inventory::{PodImages, RunningImage};
 
@@ -518,115 +519,105 @@ fn the_windows_of_built_in_rows_are_those_of_their_pages() {
     }
 }
 
-/// What the pages say of releases that nobody mends any more, and of those between two ways to count.
+/// The usual workload of an add-on in a release.
+fn usual(addon: &str, release: &str) -> Workload {
+    use WorkloadKind::{DaemonSet, Deployment};
+    let (kind, place, container, repository) = match addon {
+        "linkerd" => {
+            (Deployment, "linkerd/linkerd-destination", "destination", "cr.l5d.io/linkerd/controller")
+        }
+        "ingress-nginx" => {
+            let repository = "registry.k8s.io/ingress-nginx/controller";
+            (Deployment, "ingress-nginx/ingress-nginx-controller", "controller", repository)
+        }
+        "keda" => (Deployment, "keda/keda-operator", "keda-operator", "ghcr.io/kedacore/keda"),
+        "metrics-server" => {
+            let repository = "registry.k8s.io/metrics-server/metrics-server";
+            (Deployment, "kube-system/metrics-server", "metrics-server", repository)
+        }
+        "longhorn" => {
+            (DaemonSet, "longhorn-system/longhorn-manager", "longhorn-manager", "longhornio/longhorn-manager")
+        }
+        "cloudnative-pg" => {
+            let repository = "ghcr.io/cloudnative-pg/cloudnative-pg";
+            (Deployment, "cnpg-system/cnpg-controller-manager", "manager", repository)
+        }
+        "velero" => (Deployment, "velero/velero", "velero", "velero/velero"),
+        "calico" => (DaemonSet, "calico-system/calico-node", "calico-node", "quay.io/calico/node"),
+        "cilium" => (DaemonSet, "kube-system/cilium", "cilium-agent", "quay.io/cilium/cilium"),
+        "argo-cd" => (Deployment, "argocd/argocd-server", "argocd-server", "quay.io/argoproj/argocd"),
+        "external-dns" => {
+            let repository = "registry.k8s.io/external-dns/external-dns";
+            (Deployment, "external-dns/external-dns", "external-dns", repository)
+        }
+        other => panic!("{other} has no usual place here"),
+    };
+    let (namespace, name) = place.split_once('/').unwrap();
+    let mut workload = workload(kind, namespace, name, &[&format!("{repository}:{release}")]);
+    container.clone_into(&mut workload.containers[0].name);
+    workload
+}
+
+/// Flux tells its release by a label.
+fn flux(release: &str) -> Workload {
+    let labels = [("app.kubernetes.io/part-of", "flux"), ("app.kubernetes.io/version", release)];
+    labelled("flux-system/source-controller", "ghcr.io/fluxcd/source-controller:v1.3.0", &labels)
+}
+
+/// What the pages say of releases that nobody mends any more, and of those between two ways to count: from which minor
+/// to the next, the release, and what is told.
+const OLD: [(u32, &str, &str, &str); 42] = [
+    (34, "linkerd", "edge-19.2.1", "addon_upgrade_needed"),
+    (34, "linkerd", "edge-22.9.1", "addon_upgrade_needed"),
+    (34, "linkerd", "edge-22.12.1", "addon_upgrade_needed"),
+    (28, "linkerd", "edge-22.12.1", ""),
+    (34, "linkerd", "stable-2.9.4", "addon_upgrade_needed"),
+    (34, "linkerd", "edge-25.10.7", ""),
+    (34, "linkerd", "enterprise-2.20.0", ""),
+    (34, "linkerd", "enterprise-2.21.0", "addon_newer_than_matrix"),
+    (34, "ingress-nginx", "v1.10.1", "addon_retired"),
+    (35, "ingress-nginx", "v1.10.1", "addon_retired"),
+    (35, "ingress-nginx", "v0.49.3", "addon_retired"),
+    (34, "keda", "2.15.1", "addon_untested"),
+    (34, "keda", "2.6.0", "addon_untested"),
+    (28, "keda", "2.15.1", ""),
+    (34, "metrics-server", "v0.5.2", "addon_no_ceiling"),
+    (34, "metrics-server", "v0.3.7", "addon_upgrade_needed"),
+    (34, "metrics-server", "v0.2.1", "addon_untested"),
+    (34, "longhorn", "v1.7.2", "addon_no_ceiling"),
+    (34, "longhorn", "v1.3.3", "addon_upgrade_needed"),
+    (34, "longhorn", "v1.0.2", "addon_untested"),
+    (34, "cloudnative-pg", "1.28.1", ""),
+    (35, "cloudnative-pg", "1.28.1", "addon_upgrade_needed"),
+    // Tested, but not supported.
+    (35, "cloudnative-pg", "1.29.1", ""),
+    (36, "cloudnative-pg", "1.29.1", "addon_untested"),
+    (33, "cloudnative-pg", "1.30.0", ""),
+    (34, "velero", "v1.13.2", "addon_no_ceiling"),
+    (34, "velero", "v1.6.1", "addon_upgrade_needed"),
+    (34, "velero", "v1.7.1", "addon_no_ceiling"),
+    (34, "flux", "v2.3.0", "addon_no_ceiling"),
+    (27, "flux", "v2.3.0", "addon_needs_newer_kubernetes"),
+    (34, "calico", "v3.28.2", "addon_untested"),
+    (34, "calico", "v3.24.0", "addon_untested"),
+    (29, "calico", "v3.28.2", ""),
+    (34, "cilium", "v1.15.6", "addon_untested"),
+    (34, "cilium", "v1.14.1", "addon_untested"),
+    (28, "cilium", "v1.15.6", ""),
+    (34, "argo-cd", "v2.12.6", "addon_untested"),
+    (34, "argo-cd", "v2.4.2", "addon_untested"),
+    (28, "argo-cd", "v2.12.6", ""),
+    (34, "external-dns", "v0.15.1", "addon_upgrade_needed"),
+    (31, "external-dns", "v0.15.1", ""),
+    (34, "external-dns", "v0.9.0", "addon_upgrade_needed"),
+];
+
 #[test]
 fn old_releases_are_judged_by_what_their_pages_say_of_them() {
-    let deploy = |at: &str, container: &str, image: &str| {
-        let (namespace, name) = at.split_once('/').unwrap();
-        let mut workload = workload(WorkloadKind::Deployment, namespace, name, &[image]);
-        container.clone_into(&mut workload.containers[0].name);
-        workload
-    };
-    let of_kind = |kind: WorkloadKind, workload: Workload| Workload { kind, ..workload };
-    let linkerd = |tag: &str| {
-        let image = format!("cr.l5d.io/linkerd/controller:{tag}");
-        deploy("linkerd/linkerd-destination", "destination", &image)
-    };
-    let ingress = |tag: &str| {
-        let image = format!("registry.k8s.io/ingress-nginx/controller:{tag}");
-        deploy("ingress-nginx/ingress-nginx-controller", "controller", &image)
-    };
-    let keda =
-        |tag: &str| deploy("keda/keda-operator", "keda-operator", &format!("ghcr.io/kedacore/keda:{tag}"));
-    let metrics = |tag: &str| {
-        let image = format!("registry.k8s.io/metrics-server/metrics-server:{tag}");
-        deploy("kube-system/metrics-server", "metrics-server", &image)
-    };
-    let longhorn = |tag: &str| {
-        let image = format!("longhornio/longhorn-manager:{tag}");
-        of_kind(
-            WorkloadKind::DaemonSet,
-            deploy("longhorn-system/longhorn-manager", "longhorn-manager", &image),
-        )
-    };
-    let cnpg = |tag: &str| {
-        let image = format!("ghcr.io/cloudnative-pg/cloudnative-pg:{tag}");
-        deploy("cnpg-system/cnpg-controller-manager", "manager", &image)
-    };
-    let velero = |tag: &str| deploy("velero/velero", "velero", &format!("velero/velero:{tag}"));
-    let flux = |version: &str| {
-        let mut flux =
-            deploy("flux-system/source-controller", "manager", "ghcr.io/fluxcd/source-controller:v1.3.0");
-        flux.labels = [("app.kubernetes.io/part-of", "flux"), ("app.kubernetes.io/version", version)]
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .into();
-        flux
-    };
-    let calico = |tag: &str| {
-        let calico =
-            deploy("calico-system/calico-node", "calico-node", &format!("quay.io/calico/node:{tag}"));
-        of_kind(WorkloadKind::DaemonSet, calico)
-    };
-    let cilium = |tag: &str| {
-        let cilium = deploy("kube-system/cilium", "cilium-agent", &format!("quay.io/cilium/cilium:{tag}"));
-        of_kind(WorkloadKind::DaemonSet, cilium)
-    };
-    let argo = |tag: &str| {
-        deploy("argocd/argocd-server", "argocd-server", &format!("quay.io/argoproj/argocd:{tag}"))
-    };
-    let dns = |tag: &str| {
-        let image = format!("registry.k8s.io/external-dns/external-dns:{tag}");
-        deploy("external-dns/external-dns", "external-dns", &image)
-    };
-    let (fits, open, untested) = (vec![], vec!["addon_no_ceiling"], vec!["addon_untested"]);
-    let (upgrade, retired) = (vec!["addon_upgrade_needed"], vec!["addon_retired"]);
-    for (hop, workload, expected) in [
-        (34, linkerd("edge-19.2.1"), &upgrade),
-        (34, linkerd("edge-22.9.1"), &upgrade),
-        (34, linkerd("edge-22.12.1"), &upgrade),
-        (28, linkerd("edge-22.12.1"), &fits),
-        (34, linkerd("stable-2.9.4"), &upgrade),
-        (34, linkerd("edge-25.10.7"), &fits),
-        (34, linkerd("enterprise-2.20.0"), &fits),
-        (34, linkerd("enterprise-2.21.0"), &vec!["addon_newer_than_matrix"]),
-        (34, ingress("v1.10.1"), &retired),
-        (35, ingress("v1.10.1"), &retired),
-        (35, ingress("v0.49.3"), &retired),
-        (34, keda("2.15.1"), &untested),
-        (34, keda("2.6.0"), &untested),
-        (28, keda("2.15.1"), &fits),
-        (34, metrics("v0.5.2"), &open),
-        (34, metrics("v0.3.7"), &upgrade),
-        (34, metrics("v0.2.1"), &untested),
-        (34, longhorn("v1.7.2"), &open),
-        (34, longhorn("v1.3.3"), &upgrade),
-        (34, longhorn("v1.0.2"), &untested),
-        (34, cnpg("1.28.1"), &fits),
-        (35, cnpg("1.28.1"), &upgrade),
-        // Tested, but not supported.
-        (35, cnpg("1.29.1"), &fits),
-        (36, cnpg("1.29.1"), &untested),
-        (33, cnpg("1.30.0"), &fits),
-        (34, velero("v1.13.2"), &open),
-        (34, velero("v1.6.1"), &upgrade),
-        (34, velero("v1.7.1"), &open),
-        (34, flux("v2.3.0"), &open),
-        (27, flux("v2.3.0"), &vec!["addon_needs_newer_kubernetes"]),
-        (34, calico("v3.28.2"), &untested),
-        (34, calico("v3.24.0"), &untested),
-        (29, calico("v3.28.2"), &fits),
-        (34, cilium("v1.15.6"), &untested),
-        (34, cilium("v1.14.1"), &untested),
-        (28, cilium("v1.15.6"), &fits),
-        (34, argo("v2.12.6"), &untested),
-        (34, argo("v2.4.2"), &untested),
-        (28, argo("v2.12.6"), &fits),
-        (34, dns("v0.15.1"), &upgrade),
-        (31, dns("v0.15.1"), &fits),
-        (34, dns("v0.9.0"), &upgrade),
-    ] {
-        let image = workload.containers[0].image.clone();
-        let (running, target) = (format!("v1.{hop}.1"), format!("v1.{}.1", hop + 1));
-        assert_eq!(told(&running, &target, "6.1.0", vec![workload]), *expected, "{image} {running}");
+    for (from, addon, release, expected) in OLD {
+        let workload = if addon == "flux" { flux(release) } else { usual(addon, release) };
+        let (running, target) = (format!("v1.{from}.1"), format!("v1.{}.1", from + 1));
+        let found = told(&running, &target, "6.1.0", vec![workload]).join(" ");
+        assert_eq!(found, expected, "{addon} {release} {running}");
     }
 }
