@@ -88,7 +88,7 @@ fn s03_a_runtime_that_says_nothing_is_unknown() {
 
 #[test]
 fn s04_docker_blocks() {
-    assert_eq!(said("v1.36.3", on("docker://20.10.7")), (Answer::Blocked, vec!["runtime_too_old"]));
+    assert_eq!(said("v1.36.3", on("docker://20.10.7")), (Answer::Blocked, vec!["runtime_not_recommended"]));
 }
 
 /// Each branch of containerd has its own first release that is recommended; an older one is told, and not in the way.

@@ -33,8 +33,11 @@ fn against(node: &Node, target: Minor, runtimes: &Runtimes) -> Against {
             (Some((removed, _)), _) if target < *removed => Against::Nothing,
             // That kubelet has no part for Docker any more: it runs with cri-dockerd, which says that it is docker too.
             (Some((removed, source)), Ok(kubelet)) if kubelet.minor() >= *removed => {
-                let detail = format!("{runtime} by cri-dockerd, of which nothing is known here ({source})");
-                Against::Note(about(Reason::RuntimeUnknown, detail))
+                let detail = format!(
+                    "{runtime}, which kubelets from {removed} on reach by cri-dockerd alone: nothing is known here of \
+                     it and {target} ({source})"
+                );
+                Against::Blocks(about(Reason::RuntimeNotRecommended, detail))
             }
             (Some((removed, source)), Ok(_)) => {
                 let detail = format!("{runtime}; kubelets from {removed} on cannot use Docker ({source})");
@@ -168,9 +171,9 @@ mod tests {
             ("containerd://2.2.0", "v1.39.0", Status::Unknown, Some("runtime_unknown")),
             ("containerd://unknown", "v1.36.3", Status::Unknown, Some("runtime_unknown")),
             ("", "v1.36.3", Status::Unknown, Some("runtime_unknown")),
-            // By cri-dockerd: the kubelet runs.
-            ("docker://28.0.0", "v1.36.3", Status::Pass, None),
-            ("docker://28.0.0", "v1.37.0", Status::Pass, None),
+            // By cri-dockerd: its owner knows.
+            ("docker://28.0.0", "v1.36.3", Status::Block, Some("runtime_not_recommended")),
+            ("docker://28.0.0", "v1.37.0", Status::Block, Some("runtime_not_recommended")),
             ("cri-o://1.36.1", "v1.36.3", Status::Pass, None),
             ("cri-o://1.37.2", "v1.37.0", Status::Pass, None),
             ("cri-o://1.36.1", "v1.37.0", Status::Block, Some("runtime_not_recommended")),
@@ -210,7 +213,7 @@ mod tests {
             ("v1.23.17", "v1.24.1", Status::Block, Some("runtime_too_old")),
             ("v1.23.17", "v1.36.3", Status::Block, Some("runtime_too_old")),
             ("v1.22.17", "v1.23.1", Status::Pass, None),
-            ("v1.24.17", "v1.25.1", Status::Pass, None),
+            ("v1.24.17", "v1.25.1", Status::Block, Some("runtime_not_recommended")),
             ("none", "v1.36.3", Status::Unknown, Some("runtime_unknown")),
         ] {
             let change = |cluster: &mut Healthy| {
@@ -229,7 +232,6 @@ mod tests {
             ("containerd://2.3.0-rc.1", "v1.36.3", "recommended for 1.36"),
             ("containerd://2.2.0", "v1.37.0", "nothing is for 1.37 yet"),
             ("cri-o://1.34.0", "v1.36.3", "pairs 1.36 with CRI-O 1.36"),
-            ("docker://28.0.0", "v1.37.0", "cri-dockerd"),
         ] {
             let mut cluster = healthy();
             on(runtime)(&mut cluster);
