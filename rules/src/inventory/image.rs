@@ -16,9 +16,10 @@ pub struct ImageReference<'a> {
 }
 
 /// What some put behind the name of an image that is a build of the same software.
-const BUILDS: [&str; 14] = [
+const BUILDS: [&str; 22] = [
     "alpine",
     "amd64",
+    "arm",
     "arm64",
     "chroot",
     "debian",
@@ -26,11 +27,18 @@ const BUILDS: [&str; 14] = [
     "fips",
     "hardened",
     "iamguarded",
+    "linux",
+    "ppc64le",
+    "rhel10",
     "rhel8",
     "rhel9",
+    "s390x",
     "slim",
+    "ubi",
+    "ubi10",
     "ubi8",
     "ubi9",
+    "wolfi",
 ];
 
 impl<'a> ImageReference<'a> {
@@ -118,6 +126,7 @@ mod tests {
         for (text, plain) in [
             ("r.io/x/controller-fips:1", "x/controller"),
             ("x/controller-iamguarded-fips", "x/controller"),
+            ("x/controller-linux-s390x", "x/controller"),
             ("x/controller-webhook:1", "x/controller-webhook"),
             ("fips", "fips"),
             ("x-fips/controller", "x-fips/controller"),

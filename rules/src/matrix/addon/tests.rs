@@ -271,11 +271,12 @@ fn a_window_ends_where_the_vendor_declares_no_newest_minor() {
 fn every_witness_is_read_as_it_is_written() {
     let row = with(
         "claim",
-        "witnesses: {images: [net, x/node], not_images: [y/x/node], names: [net], part_of: [nets], charts: [net], labels: [app=net], crd_groups: [net.io, nodes.shared.io], webhooks: [hook.net.io]}, claim",
+        "witnesses: {images: [net, x/node], not_images: [y/x/node], names: [net], part_of: [nets], charts: [net], labels: [app=net], not_labels: [app=net-tools], crd_groups: [net.io, nodes.shared.io], webhooks: [hook.net.io]}, claim",
     );
     let known = load(&row).unwrap().addons.value.0;
     let witnesses = &known.iter().find(|row| row.name == "net").unwrap().detection.witnesses;
-    let Witnesses { images, not_images, names, part_of, charts, labels, crd_groups, webhooks } = witnesses;
+    let Witnesses { images, not_images, names, part_of, charts, labels, not_labels, crd_groups, webhooks } =
+        witnesses;
     let all = [images, not_images, names, part_of, charts, crd_groups, webhooks];
     let all = all.map(|names| names.iter().map(String::as_str).collect::<Vec<_>>().join(" "));
     assert_eq!(
@@ -283,6 +284,7 @@ fn every_witness_is_read_as_it_is_written() {
         ["net x/node", "y/x/node", "net", "nets", "net", "net.io nodes.shared.io", "hook.net.io"]
     );
     assert_eq!(labels.iter().collect::<Vec<_>>(), [&("app".to_owned(), "net".to_owned())]);
+    assert_eq!(not_labels.iter().collect::<Vec<_>>(), [&("app".to_owned(), "net-tools".to_owned())]);
     assert!(witnesses.has_of_cluster());
     let none = load(&[ROW.to_owned()]).unwrap().addons.value.0;
     let none = &none.iter().find(|row| row.name == "net").unwrap().detection.witnesses;

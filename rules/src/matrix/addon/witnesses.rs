@@ -51,6 +51,8 @@ pub struct Witnesses {
     pub charts: BTreeSet<String>,
     /// Other labels with their values.
     pub labels: BTreeSet<(String, String)>,
+    /// Labels of its tools, which run its main image and are no installation, whatever their version.
+    pub not_labels: BTreeSet<(String, String)>,
     /// API groups of its definitions, or whole names of definitions.
     pub crd_groups: BTreeSet<String>,
     /// Names of its webhooks or of their configurations.
@@ -86,7 +88,8 @@ pub(super) fn read(hand: &Hand<'_>) -> Option<Witnesses> {
     let names = list("names", name);
     let part_of = list("part_of", name);
     let charts = list("charts", name);
-    let labels = fields.optional_as("labels", |hand| each(hand, label)).map(Option::unwrap_or_default);
+    let labels_of = |name| fields.optional_as(name, |hand| each(hand, label)).map(Option::unwrap_or_default);
+    let (labels, not_labels) = (labels_of("labels"), labels_of("not_labels"));
     let crd_groups = list("crd_groups", group);
     let webhooks = list("webhooks", name);
     fields.finish();
@@ -97,6 +100,7 @@ pub(super) fn read(hand: &Hand<'_>) -> Option<Witnesses> {
         part_of: part_of?,
         charts: charts?,
         labels: labels?,
+        not_labels: not_labels?,
         crd_groups: crd_groups?,
         webhooks: webhooks?,
     })
@@ -199,6 +203,11 @@ pub(super) fn field() -> Field {
         (
             "labels",
             "Other labels that its own project sets, as key=value.",
+            but(label.clone(), json!({"pattern": elsewhere})),
+        ),
+        (
+            "not_labels",
+            "Labels of its tools, as key=value: what bears one runs its main image and is no installation, whatever its version.",
             but(label, json!({"pattern": elsewhere})),
         ),
         (

@@ -24,7 +24,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Outcome {
     let nodes = facts.state("nodes", &facts.case.snapshot.nodes);
     if members.is_empty() {
         if let Ok((nodes, read)) = &nodes
-            && let Some(kubelet) = vendors_kubelet(nodes)
+            && let Some(kubelet) = vendors_kubelet(facts, nodes, pods)
         {
             return Outcome::pass(pods_read, [read.clone()]).noting(vec![left_to_vendor(ETCD, kubelet)]);
         }
@@ -147,6 +147,7 @@ mod tests {
     fn an_etcd_that_a_vendor_brings_is_the_vendors() {
         let of = |kubelets: [&'static str; 2]| {
             move |cluster: &mut Healthy| {
+                cluster.inventory.kubeadm_config = Some(Source::read(None, cluster.now));
                 cluster.snapshot.static_pods.value.as_mut().unwrap().clear();
                 let nodes = cluster.snapshot.nodes.value.as_mut().unwrap();
                 for (node, kubelet) in nodes.iter_mut().zip(kubelets) {
@@ -169,6 +170,23 @@ mod tests {
             let all = kubelets.iter().all(|it| it.contains("k3s"));
             let expected = if all { Status::Pass } else { Status::Unknown };
             assert_eq!(outcome(check, "v1.36.3", managed).0, expected, "{kubelets:?}");
+        }
+        // A vendor's build of a cluster that kubeadm has made.
+        type Change = fn(&mut Healthy);
+        let of_kubeadm: [Change; 2] = [
+            |cluster| {
+                cluster.inventory.kubeadm_config = Some(Source::read(Some(kubeadm_config()), cluster.now))
+            },
+            |cluster| {
+                cluster.snapshot.static_pods.value = Some(vec![pod("kube-apiserver", "cp-1", "v1.36.1")])
+            },
+        ];
+        for change in of_kubeadm {
+            let built = |cluster: &mut Healthy| {
+                of(["v1.36.1+vmware.1", "v1.36.1+vmware.1"])(cluster);
+                change(cluster);
+            };
+            assert_eq!(outcome(check, "v1.36.3", built), (Status::Unknown, vec!["etcd_unseen"]));
         }
         let seen = |cluster: &mut Healthy| {
             cluster.snapshot.nodes.value.as_mut().unwrap()[0].kubelet_version =

@@ -32,7 +32,7 @@ use std::collections::BTreeMap;
 use super::{Case, Check, Concerns, Evidence, Recognised, Scope, Status};
 use crate::matrix::Part;
 use crate::reason::{Finding, Reason};
-use crate::snapshot::{ApiServer, Node, Role, Source, Unusable};
+use crate::snapshot::{ApiServer, CONTROL_PLANE, Node, Role, Source, StaticPod, Unusable};
 use crate::version::{Minor, Version, VersionError};
 
 /// How old what kubelets say may be: they are asked anew every ten minutes, and may miss twice.
@@ -318,9 +318,15 @@ fn usable<'a, T>(
     })
 }
 
-/// The kubelet of a control plane that a vendor brings: all of its nodes have one of theirs; where none of them is seen,
-/// all nodes have.
-fn vendors_kubelet(nodes: &[Node]) -> Option<&Version> {
+/// The kubelet of a control plane that a vendor brings in its own way: all of its nodes have one of theirs (where none of
+/// them is seen, all nodes have), and nothing of it is kubeadm's.
+fn vendors_kubelet<'a>(facts: &Facts<'_>, nodes: &'a [Node], pods: &[StaticPod]) -> Option<&'a Version> {
+    let config = facts.case.inventory.kubeadm_config.as_ref();
+    let is_kubeadms = config.is_some_and(|read| !matches!(read.value, Some(None)))
+        || pods.iter().any(|pod| CONTROL_PLANE.contains(&&*pod.component));
+    if is_kubeadms {
+        return None;
+    }
     let control_plane: Vec<&Node> = nodes.iter().filter(|node| node.role == Role::ControlPlane).collect();
     let judged = if control_plane.is_empty() { nodes.iter().collect() } else { control_plane };
     let kubelets =

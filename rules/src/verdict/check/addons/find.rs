@@ -26,8 +26,7 @@ pub(super) enum Found<'p, 'a> {
 /// The releases of an add-on that is in these places, if they can be told.
 pub(super) fn find<'p, 'a>(addon: &Addon, places: &'p [Place<'a>]) -> Found<'p, 'a> {
     let mut versions: BTreeMap<AddonVersion, Vec<&Place<'_>>> = BTreeMap::new();
-    let (telling, others): (Vec<_>, Vec<_>) =
-        places.iter().filter(|place| !is_tool(addon, place, places)).partition(|place| tells(addon, place));
+    let (telling, others): (Vec<_>, Vec<_>) = places.iter().partition(|place| tells(addon, place));
     for place in telling {
         match version(addon, place.workload) {
             // A part that tells the same release is no second installation.
@@ -69,26 +68,14 @@ fn is_helper(addon: &Addon, place: &Place<'_>, read: &BTreeMap<AddonVersion, Vec
         tags.contains(version)
             || (helper.namespace == main.namespace
                 && differ(helper, main, INSTANCE) != Some(true)
-                && (is_part(&addon.detection, place)
-                    || [CHART, Workload::VERSION_LABEL]
-                        .iter()
-                        .any(|label| differ(helper, main, label) == Some(false))))
+                && is_of_release(&addon.detection, place, main))
     })
 }
 
-/// Whether it runs the main image beside the main workload in a container of another name, as Rook's toolbox does: in
-/// whatever version, nothing of the cluster depends on it.
-fn is_tool(addon: &Addon, place: &Place<'_>, places: &[Place<'_>]) -> bool {
-    let Place { workload, signs } = place;
-    let detection = &addon.detection;
-    let is_beside =
-        |main: &Place<'_>| main.signs.contains(&Sign::Place) && main.workload.namespace == workload.namespace;
-    let is_main = |container: &Container| detection.container.as_ref() == Some(&container.name);
-    detection.container.is_some()
-        && signs.iter().all(|sign| matches!(sign, Sign::Image | Sign::PartOf))
-        && !begins_or_ends_so(detection, workload)
-        && !workload.containers.iter().any(is_main)
-        && places.iter().any(is_beside)
+/// Whether its chart or its version says that it is of the same release, or nothing says otherwise and it is only a part.
+fn is_of_release(detection: &Detection, place: &Place<'_>, main: &Workload) -> bool {
+    let said = [CHART, Workload::VERSION_LABEL].map(|label| differ(place.workload, main, label));
+    said.contains(&Some(false)) || is_part(detection, place) && !said.contains(&Some(true))
 }
 
 /// Whether it is marked only as one of several parts, and nothing of it looks like the main one.

@@ -54,7 +54,11 @@ fn older(addon: &Addon, version: AddonVersion, question: &Question<'_>, tally: &
     }
     conditions(addon, version, question, tally);
     let claim = addon.support.claim;
-    let is_ruled_out = claim.binds() && addon.support.has_ceiling;
+    // Where the oldest that is known ends before the target, an older one does so too.
+    let oldest = addon.support.known().first().map(|oldest| addon.support.of(*oldest));
+    let ends_before =
+        matches!(oldest, Some(Coverage::Known(fit)) if fit.max.is_some_and(|max| max < *target));
+    let is_ruled_out = claim.binds() && (addon.support.has_ceiling || ends_before);
     // Where nothing is ruled out, nothing else would ask whether such a word counts at all.
     if !is_ruled_out && !is_accepted(addon, version, claim, question, tally) {
         return;

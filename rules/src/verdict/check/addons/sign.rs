@@ -69,7 +69,10 @@ pub(super) const CHART: &str = "helm.sh/chart";
 impl<'a> Place<'a> {
     /// A workload, if anything tells that it is this add-on's.
     pub(super) fn of(detection: &Detection, workload: &'a Workload) -> Option<Self> {
-        if detection.of_kubeadm && !is_usual(detection, workload) || is_of_another(detection, workload) {
+        if detection.of_kubeadm && !is_usual(detection, workload)
+            || is_of_another(detection, workload)
+            || is_tool(detection, workload)
+        {
             return None;
         }
         let signs = signs(detection, workload);
@@ -138,6 +141,15 @@ pub(super) fn containers<'a>(
 ) -> impl Iterator<Item = &'a Container> {
     let inits = if detection.init_containers { workload.init_containers.as_slice() } else { &[] };
     workload.containers.iter().chain(inits)
+}
+
+/// Whether it runs the main image as a tool does, such as Rook's toolbox.
+fn is_tool(detection: &Detection, workload: &Workload) -> bool {
+    let tools = &detection.witnesses.not_labels;
+    let bears = |(key, value): &(String, String)| {
+        [&workload.labels, &workload.pod_labels].iter().any(|labels| labels.get(key) == Some(value))
+    };
+    tools.iter().any(bears)
 }
 
 /// Whether it runs an image of another project that is called alike.

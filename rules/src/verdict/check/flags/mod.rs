@@ -60,7 +60,7 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
         facts.state("api_servers", &snapshot.api_servers).map_err(Outcome::unknown)?;
     let (nodes, nodes_read) = facts.state("nodes", &snapshot.nodes).map_err(Outcome::unknown)?;
     let mut found = Found { evidence: vec![servers_read, nodes_read], ..Found::default() };
-    unseen(nodes, pods, servers, target, &mut found);
+    unseen(facts, (nodes, pods, servers), target, &mut found);
     let pods = going(pods, target, &mut found);
     let kubelets = kubelets::going(nodes, target, &mut found);
     if nodes.iter().any(|node| !snapshot.is_at(node, version)) {
@@ -110,15 +110,17 @@ fn going<'a>(pods: &'a [StaticPod], target: Minor, found: &mut Found) -> Vec<(&'
 }
 
 /// A control plane whose pods are not there shows nothing; where all of it runs in the target's minor, nothing is needed.
-fn unseen(nodes: &[Node], pods: &[StaticPod], servers: &[ApiServer], target: Minor, found: &mut Found) {
+fn unseen(
+    facts: &Facts<'_>,
+    (nodes, pods, servers): (&[Node], &[StaticPod], &[ApiServer]),
+    target: Minor,
+    found: &mut Found,
+) {
     let runs_it = |server: &ApiServer| server.version.as_ref().is_ok_and(|it| it.minor() >= target);
     if !servers.is_empty() && servers.iter().all(runs_it) {
         return;
     }
-    // What is seen of it is judged all the same.
-    if pods.iter().all(|pod| !CONTROL_PLANE.contains(&&*pod.component))
-        && let Some(kubelet) = vendors_kubelet(nodes)
-    {
+    if let Some(kubelet) = vendors_kubelet(facts, nodes, pods) {
         return found.notes.push(left_to_vendor("the flags of the control plane", kubelet));
     }
     let unseen = |name: String| {

@@ -134,6 +134,7 @@ fn what_cannot_be_seen_of_the_control_plane_is_unknown_where_it_matters() {
     };
     let uncovered: Change = |cluster| cluster.matrix.components.value.gates.truncate(3);
     let of_vendor: Change = |cluster| {
+        cluster.inventory.kubeadm_config = Some(Source::read(None, cluster.now));
         cluster.snapshot.static_pods.value = Some(Vec::new());
         for node in cluster.snapshot.nodes.value.iter_mut().flatten() {
             node.kubelet_version = Ok("v1.36.1+k3s1".parse().unwrap());

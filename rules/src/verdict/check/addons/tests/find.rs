@@ -583,10 +583,10 @@ const OLD: [(u32, &str, &str, &str); 42] = [
     (28, "keda", "2.15.1", ""),
     (34, "metrics-server", "v0.5.2", "addon_no_ceiling"),
     (34, "metrics-server", "v0.3.7", "addon_upgrade_needed"),
-    (34, "metrics-server", "v0.2.1", "addon_untested"),
+    (34, "metrics-server", "v0.2.1", "addon_upgrade_needed"),
     (34, "longhorn", "v1.7.2", "addon_no_ceiling"),
     (34, "longhorn", "v1.3.3", "addon_upgrade_needed"),
-    (34, "longhorn", "v1.0.2", "addon_untested"),
+    (34, "longhorn", "v1.0.2", "addon_upgrade_needed"),
     (34, "cloudnative-pg", "1.28.1", ""),
     (35, "cloudnative-pg", "1.28.1", "addon_upgrade_needed"),
     // Tested, but not supported.

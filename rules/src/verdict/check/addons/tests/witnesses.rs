@@ -292,28 +292,47 @@ fn the_parts_of_a_real_release_are_one_installation() {
     assert_eq!(of_built_in(parts), (Status::Pass, vec![]));
 }
 
-/// As Rook's toolbox runs the operator's image.
+/// As Rook's toolbox runs the operator's image; whatever else does is an installation.
 #[test]
-fn a_tool_of_the_main_image_is_no_second_installation() {
-    let row = format!("{}, container: main", seen(WIDE));
-    let tool = |place: &str, container: &str| {
-        let mut tool = labelled(place, "net/node:v1.0.0", &[]);
-        container.clone_into(&mut tool.containers[0].name);
-        tool
+fn only_what_bears_the_label_of_a_tool_is_no_installation() {
+    let judged = |other: Workload| {
+        of_built_in(vec![labelled("storage/rook-ceph-operator", "docker.io/rook/ceph:v1.20.1", &[]), other])
     };
-    let judged = |main: &str, other: Workload| said("v1.37.0", &row, vec![net(main), other]).0;
-    assert_eq!(judged("net/node:v1.1.0", tool("net-system/tools", "tools")), Status::Pass);
-    assert_eq!(judged("net/node:v1.0.0", tool("net-system/tools", "tools")), Status::Block);
-    for (place, container) in
-        [("net-system/tools", "main"), ("net-system/net-node-old", "tools"), ("a/tools", "tools")]
-    {
-        assert_eq!(judged("net/node:v1.1.0", tool(place, container)), Status::Block, "{place} {container}");
+    let tools = ("app", "rook-ceph-tools");
+    for place in ["storage/rook-ceph-tools", "ceph-b/toolbox"] {
+        let mut tool = labelled(place, "docker.io/rook/ceph:v1.12.1", &[tools]);
+        assert_eq!(judged(tool.clone()).0, Status::Pass, "{place}");
+        std::mem::swap(&mut tool.labels, &mut tool.pod_labels);
+        assert_eq!(judged(tool).0, Status::Pass, "{place}");
     }
-    assert_eq!(
-        said("v1.37.0", &row, vec![tool("net-system/tools", "tools")]).0,
-        Status::Block,
-        "it is alone"
-    );
+    let other = labelled("storage/rook-b", "docker.io/rook/ceph:v1.12.1", &[("app", "storage")]);
+    assert_eq!(judged(other).0, Status::Block);
+    // A revision beside the usual one, by whatever its container and its labels are called.
+    let istiod = || labelled("istio-system/istiod", "docker.io/istio/pilot:1.30.1", &[("app", "istiod")]);
+    for (image, status) in [
+        ("docker.io/istio/pilot:1.24.3", Status::Block),
+        ("docker.io/istio/pilot@sha256:ab", Status::Unknown),
+    ] {
+        let canary = labelled("istio-system/pilot-canary", image, &[("istio.io/rev", "canary")]);
+        assert_eq!(of_built_in(vec![istiod(), canary]).0, status, "{image}");
+    }
+}
+
+/// A part beside the main one that says of itself that it is of another release.
+#[test]
+fn what_says_that_it_is_of_another_release_is_no_helper() {
+    let main = || {
+        let labels = [(CHART, "cert-manager-v1.21.0"), (Workload::VERSION_LABEL, "v1.21.0")];
+        labelled("cert-manager/cert-manager", "quay.io/jetstack/cert-manager-controller:v1.21.0", &labels)
+    };
+    for (labels, status) in [
+        (&[(CHART, "cert-manager-v1.21.0")][..], Status::Pass),
+        (&[(CHART, "cert-manager-v1.16.2")], Status::Unknown),
+        (&[(CHART, "cert-manager-v1.16.2"), (Workload::VERSION_LABEL, "v1.16.2")], Status::Unknown),
+    ] {
+        let other = labelled("cert-manager/cm-old", "harbor.corp/cm@sha256:ab", labels);
+        assert_eq!(of_built_in(vec![main(), other]).0, status, "{labels:?}");
+    }
 }
 
 /// Two control planes of one mesh beside each other: each is an installation.
