@@ -243,7 +243,7 @@ fn rows() -> String {
     for number in 0..ADDONS {
         let row = format!(
             "- {{name: addon-{number}, namespace: addon-{number}-system, kind: deploy, resource: controller, \
-             container: main, image_re: 'addon-{number}/controller:v(\\d+\\.\\d+(?:\\.\\d+)?)', claim: tested, \
+             container: main, image_re: 'addon-{number}/controller:v(\\d+\\.\\d+(?:\\.\\d+)?)', claim: supported, \
              min_k8s: {{\"1.0\": \"1.30\", \"1.1\": \"1.31\"}}, max_k8s: {{\"1.0\": \"1.36\", \"1.1\": \"1.37\"}}, \
              source: \"https://example.com/addon-{number}\"}}"
         );

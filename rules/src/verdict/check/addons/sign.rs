@@ -127,6 +127,11 @@ pub(super) fn is_usual(detection: &Detection, workload: &Workload) -> bool {
     workload.kind == *kind && workload.namespace == *namespace && workload.name == *resource
 }
 
+/// Whether its kind and name tell, in their usual place or in any.
+pub(super) fn is_named(detection: &Detection, workload: &Workload) -> bool {
+    is_usual(detection, workload) || is_namesake(detection, workload)
+}
+
 /// Whether it has the usual kind and name, and these tell.
 fn is_namesake(detection: &Detection, workload: &Workload) -> bool {
     let Detection { kind, resource, image, .. } = detection;

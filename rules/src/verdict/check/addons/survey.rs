@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::sign::{
-    CHART, NAME, PART_OF, Place, ends_so, ends_with_its_name, is_backed, is_copy, is_prefixed,
+    CHART, NAME, PART_OF, Place, ends_so, ends_with_its_name, is_backed, is_copy, is_named, is_prefixed,
 };
 use crate::inventory::{ImageReference, Workload, WorkloadKind};
 use crate::matrix::{Addon, Addons, Detection, chart_name, last_part};
@@ -108,7 +108,9 @@ impl<'r> Index<'r> {
     /// The rows that may mean a workload, each once.
     fn rows(&mut self, workload: &Workload) -> Vec<Row> {
         let mut rows: Vec<Row> = Vec::new();
-        rows.extend(self.by_name.get(&(workload.kind, workload.name.as_str())).into_iter().flatten());
+        // What many call their workload leads to many rows, and tells of those alone whose namespace it is in.
+        let named = self.by_name.get(&(workload.kind, workload.name.as_str())).into_iter().flatten();
+        rows.extend(named.filter(|row| is_named(self.detections[**row], workload)));
         let here = self.by_namespace.get(workload.namespace.as_str()).into_iter().flatten();
         rows.extend(here.filter(|row| ends_with_its_name(self.detections[**row], workload)));
         for (key, value) in workload.labels.iter().chain(&workload.pod_labels) {
