@@ -17,6 +17,9 @@ pub(super) struct Alike<'a> {
 
 /// How many pods of a workload a budget selects; nothing if it is not about them.
 pub(super) fn selected(budget: &Budget, workload: &Workload) -> Option<i32> {
+    if workload.kind != WorkloadKind::StatefulSet {
+        return budget.selector.matches(&workload.pod_labels).then(|| workload.rollout.desired.max(0));
+    }
     let alike = alike(workload, &[budget]);
     let pods = alike.iter().filter(|it| budget.selector.matches(&it.labels)).map(|it| it.pods);
     pods.reduce(i32::saturating_add)
