@@ -171,9 +171,11 @@ mod tests {
             let expected = if all { Status::Pass } else { Status::Unknown };
             assert_eq!(outcome(check, "v1.36.3", managed).0, expected, "{kubelets:?}");
         }
-        // A vendor's build of a cluster that kubeadm has made.
+        // A vendor's build of a cluster that kubeadm has made, or perhaps has.
         type Change = fn(&mut Healthy);
-        let of_kubeadm: [Change; 2] = [
+        let of_kubeadm: [Change; 4] = [
+            |cluster| cluster.inventory.kubeadm_config = None,
+            |cluster| cluster.inventory.kubeadm_config = Some(Source::failed("forbidden")),
             |cluster| {
                 cluster.inventory.kubeadm_config = Some(Source::read(Some(kubeadm_config()), cluster.now))
             },

@@ -319,12 +319,14 @@ fn usable<'a, T>(
 }
 
 /// The kubelet of a control plane that a vendor brings in its own way: all of its nodes have one of theirs (where none of
-/// them is seen, all nodes have), and nothing of it is kubeadm's.
+/// them is seen, all nodes have), and nothing of it is kubeadm's. Where it is not known whether kubeadm keeps a configuration,
+/// nothing is left to a vendor.
 fn vendors_kubelet<'a>(facts: &Facts<'_>, nodes: &'a [Node], pods: &[StaticPod]) -> Option<&'a Version> {
     let config = facts.case.inventory.kubeadm_config.as_ref();
-    let is_kubeadms = config.is_some_and(|read| !matches!(read.value, Some(None)))
-        || pods.iter().any(|pod| CONTROL_PLANE.contains(&&*pod.component));
-    if is_kubeadms {
+    let age_seconds_max = facts.case.settings.state_age_seconds_max;
+    let config = config.map(|read| usable("kubeadm_config", read, facts.case.now, age_seconds_max));
+    let has_none = matches!(config, Some(Ok(None)));
+    if !has_none || pods.iter().any(|pod| CONTROL_PLANE.contains(&&*pod.component)) {
         return None;
     }
     let control_plane: Vec<&Node> = nodes.iter().filter(|node| node.role == Role::ControlPlane).collect();
