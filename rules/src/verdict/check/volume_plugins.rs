@@ -7,7 +7,7 @@
 //! FlexVolume stays, but the target's kubeadm may not mount its drivers into kube-controller-manager any more, which attaches
 //! volumes: not in the way where kubeadm is told to mount them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Facts, NOTES_MAX, Outcome, usable};
 use crate::inventory::{PersistentVolume, StorageClass, Workload};
@@ -30,7 +30,8 @@ pub(super) fn check(facts: &Facts<'_>) -> Outcome {
 struct Used<'a> {
     volumes: &'a [PersistentVolume],
     classes: &'a [StorageClass],
-    workloads: &'a [Workload],
+    /// By plugin.
+    workloads: HashMap<&'a str, Vec<&'a Workload>>,
 }
 
 fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
@@ -50,21 +51,22 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
     let running = running.ok_or_else(|| {
         Outcome::unknown(Finding::new(Reason::NoNodes, "nodes", "no kubelet's version can be read"))
     })?;
-    let used = Used { volumes, classes, workloads };
+    let used = Used { volumes, classes, workloads: by_plugin(workloads) };
     let (mut unknowns, mut blockers, mut notes, mut going) = (unknowns, Vec::new(), Vec::new(), Vec::new());
     for plugin in &plugins.0 {
-        let found = used.by(plugin);
+        let found = || used.by(plugin).into_iter();
         match fate(plugin, running, target, drivers) {
             Fate::Stays => {}
             Fate::Goes(how) => {
-                blockers.extend(found.into_iter().map(|users| goes(plugin, &users, &how)));
+                blockers.extend(found().map(|users| goes(plugin, &users, &how)));
                 going.push(plugin.plugin.as_str());
             }
             Fate::IsUnmounted(minor) => {
-                unmounted(facts, plugin, minor, &found, &mut blockers, &mut unknowns);
+                let users: Vec<String> = found().collect();
+                unmounted(facts, plugin, minor, &users, &mut blockers, &mut unknowns);
                 going.push(plugin.plugin.as_str());
             }
-            Fate::IsNoLoss(how) => notes.extend(found.into_iter().map(|users| goes(plugin, &users, &how))),
+            Fate::IsNoLoss(how) => notes.extend(found().map(|users| goes(plugin, &users, &how))),
         }
     }
     if !going.is_empty() {
@@ -73,6 +75,16 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
     notes.truncate(NOTES_MAX);
     let rest = vec![classes_read, drivers_read, workloads_read, nodes_read, known];
     Ok(Outcome::weigh(volumes_read, rest, [blockers, Vec::new(), unknowns]).noting(notes))
+}
+
+fn by_plugin(workloads: &[Workload]) -> HashMap<&str, Vec<&Workload>> {
+    let mut users: HashMap<&str, Vec<&Workload>> = HashMap::new();
+    for workload in workloads {
+        for plugin in &workload.volume_plugins {
+            users.entry(plugin).or_default().push(workload);
+        }
+    }
+    users
 }
 
 /// The oldest minor of a kubelet, and those that cannot be read.
@@ -184,7 +196,7 @@ impl Used<'_> {
         let classes = self.classes.iter().filter(made).map(|it| it.name.clone());
         let mut users = vec![named("PersistentVolume", volumes), named("StorageClass", classes)];
         let mut by_kind: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for workload in self.workloads.iter().filter(|it| it.volume_plugins.contains(&plugin.plugin)) {
+        for workload in self.workloads.get(plugin.plugin.as_str()).into_iter().flatten() {
             let name = format!("{}/{}", workload.namespace, workload.name);
             by_kind.entry(workload.kind.to_string()).or_default().push(name);
         }

@@ -127,17 +127,16 @@ pub(super) fn is_usual(detection: &Detection, workload: &Workload) -> bool {
     workload.kind == *kind && workload.namespace == *namespace && workload.name == *resource
 }
 
-/// Whether its kind and name tell, in their usual place or in any.
-pub(super) fn is_named(detection: &Detection, workload: &Workload) -> bool {
-    is_usual(detection, workload) || is_namesake(detection, workload)
-}
-
 /// Whether it has the usual kind and name, and these tell.
 fn is_namesake(detection: &Detection, workload: &Workload) -> bool {
-    let Detection { kind, resource, image, .. } = detection;
-    let has_image = image.is_some() || detection.ends().next().is_some();
-    let tells = !has_image || !NO_WORKLOADS.contains(&resource.as_str());
-    tells && workload.kind == *kind && workload.name == *resource
+    let Detection { kind, resource, .. } = detection;
+    workload.kind == *kind && workload.name == *resource && tells_by_name(detection)
+}
+
+/// Whether the usual kind and name tell in any namespace.
+pub(super) fn tells_by_name(detection: &Detection) -> bool {
+    let has_image = detection.image.is_some() || detection.ends().next().is_some();
+    !has_image || !NO_WORKLOADS.contains(&detection.resource.as_str())
 }
 
 pub(super) fn containers<'a>(
@@ -174,10 +173,10 @@ pub(super) fn is_meant(detection: &Detection, container: &Container) -> bool {
         |repository: &str| detection.image.as_ref().is_some_and(|pattern| pattern.names(repository));
     let is_end =
         |repository: &str| detection.ends().any(|end| ends_so(repository, end) || is_copy(repository, end));
-    is_named(reference.repository)
-        || is_end(reference.repository)
+    is_end(reference.repository)
         || is_end(reference.plain_repository())
         || reference.digest.is_some_and(|digest| detection.digests.contains_key(digest))
+        || is_named(reference.repository)
 }
 
 /// Whether the path ends with this end, at the beginning of a part.
@@ -197,7 +196,7 @@ pub(super) fn is_copy(repository: &str, end: &str) -> bool {
 }
 
 /// The same with any word before it, which may name somebody's own image.
-pub(super) fn is_prefixed(repository: &str, end: &str) -> bool {
+fn is_prefixed(repository: &str, end: &str) -> bool {
     end.contains('-') && joined(repository, end).is_some()
 }
 
@@ -254,7 +253,7 @@ pub(super) fn mine<'a>(
 }
 
 /// Whether anything but its image tells, if only in part, that a workload is the add-on's.
-pub(super) fn is_backed(detection: &Detection, workload: &Workload) -> bool {
+fn is_backed(detection: &Detection, workload: &Workload) -> bool {
     is_usual(detection, workload)
         || is_in_its_namespace(detection, workload)
         || begins_or_ends_so(detection, workload)
@@ -273,12 +272,12 @@ fn is_half_named(detection: &Detection, workload: &Workload) -> bool {
     begins_or_ends_so(detection, workload) && has(is_alike)
 }
 
-fn is_in_its_namespace(detection: &Detection, workload: &Workload) -> bool {
+pub(super) fn is_in_its_namespace(detection: &Detection, workload: &Workload) -> bool {
     workload.namespace == detection.namespace && !SHARED_NAMESPACES.contains(&detection.namespace.as_str())
 }
 
 /// Whether the name ends as the usual one does, whatever the kind: charts put the name of the release before it.
-pub(super) fn ends_with_its_name(detection: &Detection, workload: &Workload) -> bool {
+fn ends_with_its_name(detection: &Detection, workload: &Workload) -> bool {
     let before = workload.name.strip_suffix(detection.resource.as_str());
     is_telling(detection) && before.is_some_and(|before| before.is_empty() || before.ends_with('-'))
 }

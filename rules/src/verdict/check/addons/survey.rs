@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::sign::{
-    CHART, NAME, PART_OF, Place, ends_so, ends_with_its_name, is_backed, is_copy, is_named, is_prefixed,
+    CHART, NAME, PART_OF, Place, begins_or_ends_so, ends_so, is_copy, is_in_its_namespace, is_usual,
+    tells_by_name,
 };
 use crate::inventory::{ImageReference, Workload, WorkloadKind};
 use crate::matrix::{Addon, Addons, Detection, chart_name, last_part};
@@ -56,6 +57,7 @@ fn key<'a>(place: &Place<'a>) -> (bool, WorkloadKind, &'a str, &'a str) {
 #[derive(Default)]
 struct Index<'r> {
     detections: Vec<&'r Detection>,
+    /// Of names that tell wherever they are.
     by_name: HashMap<(WorkloadKind, &'r str), Vec<Row>>,
     by_namespace: HashMap<&'r str, Vec<Row>>,
     /// By the last part of an end, with the end.
@@ -82,7 +84,9 @@ impl<'r> Index<'r> {
 
     fn add(&mut self, row: Row, detection: &'r Detection) {
         self.detections.push(detection);
-        self.by_name.entry((detection.kind, &detection.resource)).or_default().push(row);
+        if tells_by_name(detection) {
+            self.by_name.entry((detection.kind, &detection.resource)).or_default().push(row);
+        }
         self.by_namespace.entry(&detection.namespace).or_default().push(row);
         for end in detection.ends() {
             let last = last_part(end);
@@ -108,11 +112,12 @@ impl<'r> Index<'r> {
     /// The rows that may mean a workload, each once.
     fn rows(&mut self, workload: &Workload) -> Vec<Row> {
         let mut rows: Vec<Row> = Vec::new();
-        // What many call their workload leads to many rows, and tells of those alone whose namespace it is in.
-        let named = self.by_name.get(&(workload.kind, workload.name.as_str())).into_iter().flatten();
-        rows.extend(named.filter(|row| is_named(self.detections[**row], workload)));
+        rows.extend(self.by_name.get(&(workload.kind, workload.name.as_str())).into_iter().flatten());
         let here = self.by_namespace.get(workload.namespace.as_str()).into_iter().flatten();
-        rows.extend(here.filter(|row| ends_with_its_name(self.detections[**row], workload)));
+        rows.extend(here.filter(|row| {
+            let detection = self.detections[**row];
+            is_in_its_namespace(detection, workload) || is_usual(detection, workload)
+        }));
         for (key, value) in workload.labels.iter().chain(&workload.pod_labels) {
             if let Some(by_value) = self.by_label.get(key.as_str()) {
                 let value = if key == CHART { chart_name(value) } else { value.as_str() };
@@ -156,13 +161,12 @@ impl<'r> Index<'r> {
     fn of_path(&self, repository: &str, workload: &Workload, rows: &mut Vec<Row>) {
         let last = last_part(repository);
         let alike = self.by_image.get(last).into_iter().flatten();
-        let alike =
-            alike.filter(|(row, end)| ends_so(repository, end) || is_backed(self.detections[*row], workload));
-        let copies = self.by_word.get(last_word(last)).into_iter().flatten();
-        let copies = copies.filter(|(row, end)| {
-            let is_prefixed = || is_prefixed(repository, end) && is_backed(self.detections[*row], workload);
-            is_copy(repository, end) || is_prefixed()
+        // Of what many images are called, the name of the workload has to tell the rest.
+        let alike = alike.filter(|(row, end)| {
+            ends_so(repository, end) || begins_or_ends_so(self.detections[*row], workload)
         });
+        let copies = self.by_word.get(last_word(last)).into_iter().flatten();
+        let copies = copies.filter(|(_, end)| is_copy(repository, end));
         rows.extend(alike.chain(copies).map(|(row, _)| *row));
     }
 }

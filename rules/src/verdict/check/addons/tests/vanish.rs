@@ -5,10 +5,11 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 
 use super::super::find::{Found, find};
+use super::super::sign::Place;
 use super::super::survey::Survey;
 use super::witnesses::{labelled, seen};
 use super::*;
-use crate::matrix::AddonVersion;
+use crate::matrix::{AddonVersion, last_part};
 
 /// What is said of these workloads, by rows that were read once.
 fn status(cluster: &mut Healthy, workloads: Vec<Workload>) -> Status {
@@ -76,6 +77,52 @@ fn read(row: &Addons, workload: Workload) -> Option<Result<Vec<AddonVersion>, Re
         Found::Versions(versions) => Some(Ok(versions.into_keys().collect())),
         Found::Unknown(finding) => Some(Err(finding.reason)),
     }
+}
+
+/// Whatever a row recognises alone, the look at all rows at once leads to it: what each built-in row is known by, whole and
+/// in part, in each way together.
+#[test]
+fn what_a_row_recognises_is_found_among_all_rows() {
+    let addons = Matrix::built_in().addons.value;
+    let mut workloads = Vec::new();
+    for Addon { detection, .. } in &addons.0 {
+        let (resource, namespace) = (&detection.resource, detection.namespace.as_str());
+        let names = [resource.clone(), format!("x-{resource}"), format!("{resource}-1-29"), "a".to_owned()];
+        let end = detection.ends().next().unwrap_or("q/none");
+        let last = last_part(end);
+        let joined = end.replace('/', "-");
+        let digest = detection.digests.keys().next().map_or_else(String::new, |it| format!("@{it}"));
+        let images =
+            ["q/none".to_owned(), format!("q/none{digest}"), format!("q/{end}"), format!("m/{last}-fips")];
+        let copies =
+            [format!("m/corp-{last}"), format!("m/quay.io-{joined}"), format!("m/mirrored-{joined}")];
+        let own = detection.witnesses.labels.iter().next().map(|(key, value)| (key.as_str(), value.as_str()));
+        for (namespace, name) in
+            [namespace, "kube-system", "t"].iter().flat_map(|it| names.iter().map(move |name| (it, name)))
+        {
+            for image in images.iter().chain(&copies) {
+                for label in [None, own] {
+                    let place = format!("{namespace}/{name}");
+                    let one = labelled(&place, image, label.as_slice());
+                    workloads.push(Workload { kind: detection.kind, ..one });
+                }
+            }
+        }
+    }
+    let survey = Survey::of(&addons, &workloads);
+    let mut found = 0;
+    for (addon, places) in survey.rows(&addons) {
+        let mut expected: Vec<_> =
+            workloads.iter().filter_map(|it| Place::of(&addon.detection, it)).collect();
+        expected.sort_by_key(|place| std::ptr::from_ref(place.workload));
+        let mut places: Vec<_> =
+            places.iter().map(|place| (std::ptr::from_ref(place.workload), place.by())).collect();
+        places.sort_unstable();
+        let expected: Vec<_> = expected.iter().map(|it| (std::ptr::from_ref(it.workload), it.by())).collect();
+        assert!(places == expected, "{}: {} of {}", addon.name, places.len(), expected.len());
+        found += places.len();
+    }
+    assert!(found > workloads.len() / 2, "{found} of {}", workloads.len());
 }
 
 fn texts(value: &'static [&'static str]) -> impl Strategy<Value = &'static str> {
