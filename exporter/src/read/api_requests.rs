@@ -3,7 +3,6 @@
 use futures::future::join_all;
 use lockkeeper_rules::api_requests::{ForEach, queries, read};
 use lockkeeper_rules::inventory::ApiRequests;
-use lockkeeper_rules::prometheus::Sample;
 use lockkeeper_rules::selector::Selector;
 
 use super::prometheus::Prometheus;
@@ -34,19 +33,14 @@ pub async fn api_requests(
 async fn one(server: &Prometheus, window_seconds: u64, selector: &Selector) -> Result<ApiRequests, String> {
     let ForEach { scraped, proven, now, window, requests } = queries(window_seconds, selector);
     let (scraped, proven, now, window, requests) = tokio::try_join!(
-        ask(server, &scraped),
-        ask(server, &proven),
-        ask(server, &now),
-        ask(server, &window),
-        ask(server, &requests),
+        server.samples(&scraped),
+        server.samples(&proven),
+        server.samples(&now),
+        server.samples(&window),
+        server.samples(&requests),
     )?;
     let answers = ForEach { scraped, proven, now, window, requests };
     read(window_seconds, &answers).map_err(|error| format!("{}: {error}", server.url()))
-}
-
-async fn ask(server: &Prometheus, expr: &str) -> Result<Vec<Sample>, String> {
-    let answer = server.query(expr).await;
-    answer.result.map_err(|error| format!("{}: {error}", server.url()))
 }
 
 #[cfg(test)]

@@ -58,6 +58,11 @@ impl Prometheus {
     pub async fn query(&self, expr: &str) -> Answer<Vec<Sample>> {
         self.0.ask("api/v1/query", &[("query", expr)], reading(prometheus::vector)).await
     }
+
+    /// The same, where who could not answer is told with the rest.
+    pub(super) async fn samples(&self, expr: &str) -> Result<Vec<Sample>, String> {
+        self.query(expr).await.result.map_err(|error| format!("{}: {error}", self.url()))
+    }
 }
 
 fn reading<T>(parse: fn(&[u8]) -> Result<T, prometheus::ParseError>) -> Reading<T> {

@@ -38,18 +38,13 @@ fn empty() -> ForEach<Vec<Sample>> {
 async fn one(server: &Prometheus, asked: &ForEach<String>) -> Result<ForEach<Vec<Sample>>, String> {
     let ForEach { scraped, answered, failed } = asked;
     let all = [std::slice::from_ref(scraped), answered, failed].concat();
-    let mut said = try_join_all(all.iter().map(|expr| ask(server, expr))).await?.into_iter();
+    let mut said = try_join_all(all.iter().map(|expr| server.samples(expr))).await?.into_iter();
     let mut next = || said.next().expect("there is an answer for each question");
     Ok(ForEach {
         scraped: next(),
         answered: answered.each_ref().map(|_| next()),
         failed: failed.each_ref().map(|_| next()),
     })
-}
-
-async fn ask(server: &Prometheus, expr: &str) -> Result<Vec<Sample>, String> {
-    let answer = server.query(expr).await;
-    answer.result.map_err(|error| format!("{}: {error}", server.url()))
 }
 
 #[cfg(test)]

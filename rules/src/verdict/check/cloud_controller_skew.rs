@@ -7,7 +7,7 @@
 //!
 //! Source: <https://kubernetes.io/releases/version-skew-policy/>.
 
-use super::{Facts, Outcome, oldest_server, without_architecture};
+use super::{Facts, Outcome, oldest_server};
 use crate::inventory::{ImageReference, Workload};
 use crate::reason::{Finding, Reason};
 use crate::skew::{self, Skew};
@@ -67,7 +67,7 @@ pub(super) fn judges(workload: &Workload) -> bool {
 
 fn images(workload: &Workload) -> impl Iterator<Item = ImageReference<'_>> {
     let ends = |image: &ImageReference<'_>, name: &str| {
-        let start = without_architecture(image.repository).strip_suffix(name);
+        let start = image.plain_repository().strip_suffix(name);
         // A mirror puts words before a name; before the first one stand clouds with numbers of their own.
         let is_own = |start: &str| start.ends_with('-') && name != CLOUD_CONTROLLER;
         start.is_some_and(|start| start.is_empty() || start.ends_with('/') || is_own(start))

@@ -5,8 +5,9 @@
 //!
 //! Source: <https://kubernetes.io/releases/version-skew-policy/>.
 
-use super::{Facts, Outcome, oldest_server, unreadable_version, without_architecture};
+use super::{Facts, Outcome, oldest_server, unreadable_version};
 use crate::inventory::{ImageReference, Workload, WorkloadKind};
+use crate::matrix::last_part;
 use crate::reason::{Finding, Reason};
 use crate::skew::{self, Skew};
 use crate::snapshot::Node;
@@ -72,9 +73,7 @@ fn proxy_of(workload: &Workload) -> Option<(&str, Option<Version>)> {
 }
 
 fn is_proxy(image: &str) -> bool {
-    let repository = ImageReference::parse(image).map(|image| image.repository);
-    let name = repository.and_then(|repository| repository.rsplit('/').next()).unwrap_or_default();
-    without_architecture(name) == KUBE_PROXY
+    ImageReference::parse(image).is_some_and(|image| last_part(image.plain_repository()) == KUBE_PROXY)
 }
 
 fn kubelets<'a>(nodes: &'a [Node], unknowns: &mut Vec<Finding>) -> Vec<(&'a str, Minor)> {

@@ -341,12 +341,6 @@ fn left_to_vendor(subject: &str, kubelet: &Version) -> Finding {
     Finding::new(Reason::ControlPlaneOfVendor, subject, format!("its kubelets are {kubelet}"))
 }
 
-/// The name of an image without the architecture that some put behind it.
-fn without_architecture(name: &str) -> &str {
-    let endings = ["-amd64", "-arm64", "-arm", "-ppc64le", "-s390x"];
-    endings.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name)
-}
-
 /// The oldest API server of now: nothing that talks to API servers may be newer.
 fn oldest_server(servers: &[ApiServer], unknowns: &mut Vec<Finding>) -> Option<Minor> {
     unknowns.extend(servers.iter().filter_map(|server| {
