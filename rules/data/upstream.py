@@ -135,13 +135,11 @@ class Release:
         """The names that kube-apiserver's flags for admission plugins take."""
         path = self.root / PLUGINS
         source = strip_comments(text(path))
-        listed = re.search(r"AllOrderedPlugins = \[\]string\{(.*?)\n\}", source, re.S)
-        if not listed:
-            raise NotThere(f"{path}: no AllOrderedPlugins; has it moved?")
+        listed = found_in(path, source, "AllOrderedPlugins", r" = \[\]string\{(.*?)\n\}")
         trees = {"k8s.io/kubernetes": self.root, "k8s.io/apiserver": self.staging("apiserver")}
         packages, imports = Packages(trees), imported(source)
         names = set()
-        for alias, constant in re.findall(r"(\w+)\.(\w+)", listed[1]):
+        for alias, constant in re.findall(r"(\w+)\.(\w+)", listed):
             name = packages.constant(imports.get(alias), constant)
             if name is None:
                 raise NotThere(f"{path}: {alias}.{constant} has no value that can be read")
@@ -152,27 +150,28 @@ class Release:
         """What its kubeadm installs of etcd and CoreDNS."""
         path = self.root / KUBEADM_CONSTANTS
         source = strip_comments(text(path))
-        found = {}
-        for key, name in (("etcd", "DefaultEtcdVersion"), ("coredns", "CoreDNSVersion")):
-            match = re.search(rf'\b{name}\s*=\s*"v?([^"]+)"', source)
-            if not match:
-                raise NotThere(f"{path}: no {name}; has it moved?")
-            found[key] = match[1]
-        return found
+        names = {"etcd": "DefaultEtcdVersion", "coredns": "CoreDNSVersion"}
+        return {key: found_in(path, source, name, r'\s*=\s*"v?([^"]+)"') for key, name in names.items()}
 
     def kubeadm_gates(self):
         """Each feature gate of kubeadm itself, and the value that it is locked to, if it is."""
         path = self.root / KUBEADM_FEATURES
         source = strip_comments(text(path))
-        listed = re.search(r"InitFeatureGates = FeatureList\{(.*?)\n\}", source, re.S)
-        if not listed:
-            raise NotThere(f"{path}: no InitFeatureGates; has it moved?")
+        listed = found_in(path, source, "InitFeatureGates", r" = FeatureList\{(.*?)\n\}")
         found = {}
-        for entry in re.split(r"\n\t(?=\w+:)", listed[1])[1:]:
+        for entry in re.split(r"\n\t(?=\w+:)", listed)[1:]:
             name = entry.split(":")[0]
             is_locked = "LockToDefault: true" in entry
             found[name] = "Default: true" in entry if is_locked else None
         return found
+
+
+def found_in(path, source, name, value):
+    """What is given to a name of Go, by the group of a pattern."""
+    match = re.search(rf"\b{name}{value}", source, re.S)
+    if not match:
+        raise NotThere(f"{path}: no {name}; has it moved?")
+    return match[1]
 
 
 def kinds(api):

@@ -159,6 +159,7 @@ mod tests {
             "registry.example/mirrored-cloud-provider-vsphere",
             "registry.example/mirror/provider-aws-cloud-controller-manager",
             "registry.example/azure-cloud-controller-manager-amd64",
+            "registry.example/cloud-controller-manager-fips",
         ] {
             let old = runs(&format!("{image}:v1.27.0"));
             assert_eq!(outcome(check, "v1.36.3", old), (Status::Block, vec!["cloud_controller_skewed"]));

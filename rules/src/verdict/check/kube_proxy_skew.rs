@@ -25,7 +25,7 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
     let (workloads, read) = facts.state("workloads", &inventory.workloads).map_err(Outcome::unknown)?;
     let proxies: Vec<(&Workload, &str, Option<Version>)> = workloads
         .iter()
-        .filter_map(|workload| proxy_of(workload).map(|(it, version)| (workload, it, version)))
+        .flat_map(|workload| proxies_of(workload).into_iter().map(move |(it, version)| (workload, it, version)))
         .collect();
     if proxies.is_empty() {
         let detail = "something else does its work; its own versions are not judged here";
@@ -56,20 +56,21 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
     Ok(Outcome::judge(read, vec![servers_read, nodes_read], blockers, unknowns))
 }
 
-/// The image of kube-proxy in a DaemonSet, from whatever registry, and its version. Under another name it tells no
+/// The images of kube-proxy in a DaemonSet, from whatever registry, and their versions. Under another name it tells no
 /// version, and where the DaemonSet or the container is called so it is taken for one all the same.
-fn proxy_of(workload: &Workload) -> Option<(&str, Option<Version>)> {
+fn proxies_of(workload: &Workload) -> Vec<(&str, Option<Version>)> {
     if workload.kind != WorkloadKind::DaemonSet {
-        return None;
+        return Vec::new();
     }
-    let named = workload.containers.iter().find(|it| is_proxy(&it.image)).map(|it| it.image.as_str());
-    if let Some(image) = named {
-        let version = ImageReference::parse(image).and_then(|it| it.tag?.parse().ok());
-        return Some((image, version));
+    let version = |image: &str| ImageReference::parse(image).and_then(|it| it.tag?.parse().ok());
+    let told = |image: &str| if is_proxy(image) { version(image) } else { None };
+    let containers = workload.containers.iter();
+    let meant = containers.clone().filter(|it| is_proxy(&it.image) || it.name == KUBE_PROXY);
+    let found: Vec<_> = meant.map(|it| (it.image.as_str(), told(&it.image))).collect();
+    if found.is_empty() && workload.name == KUBE_PROXY {
+        return containers.map(|it| (it.image.as_str(), None)).take(1).collect();
     }
-    let mut called =
-        workload.containers.iter().filter(|it| it.name == KUBE_PROXY || workload.name == KUBE_PROXY);
-    called.next().map(|it| (it.image.as_str(), None))
+    found
 }
 
 fn is_proxy(image: &str) -> bool {
@@ -198,11 +199,29 @@ mod tests {
         for (image, status, reasons) in [
             ("registry.example/kube-proxy-amd64:v1.36.1", Status::Pass, vec![]),
             ("registry.example/kube-proxy-arm64:v1.31.0", Status::Block, vec!["kube_proxy_skewed"; 3]),
+            ("registry.example/kube-proxy-fips:v1.31.0", Status::Block, vec!["kube_proxy_skewed"; 3]),
             ("registry.example/hardened:v1.36.1", Status::Unknown, vec!["kube_proxy_unknown"]),
             ("registry.example/mirror:kube-proxy-v1.31.0", Status::Unknown, vec!["kube_proxy_unknown"]),
         ] {
             let runs = |cluster: &mut Healthy| cluster.inventory.workloads.value = Some(vec![proxy(image)]);
             assert_eq!(outcome(super::check, "v1.36.3", runs), (status, reasons), "{image}");
+        }
+    }
+
+    #[test]
+    fn each_container_that_is_one_counts() {
+        for (name, image, status, reasons) in [
+            ("second", "r/kube-proxy:v1.31.0", Status::Block, vec!["kube_proxy_skewed"; 3]),
+            (KUBE_PROXY, "r/own:v1.36.1", Status::Unknown, vec!["kube_proxy_unknown"]),
+            ("sidecar", "r/own:v1.36.1", Status::Pass, vec![]),
+        ] {
+            let runs = |cluster: &mut Healthy| {
+                let mut first = proxy("r/kube-proxy-fips:v1.36.1");
+                first.containers[0].name = "first".to_owned();
+                first.containers.push(Container { name: name.to_owned(), image: image.to_owned() });
+                cluster.inventory.workloads.value = Some(vec![first]);
+            };
+            assert_eq!(outcome(super::check, "v1.36.3", runs), (status, reasons), "{name} {image}");
         }
     }
 }
