@@ -25,7 +25,9 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
     let (workloads, read) = facts.state("workloads", &inventory.workloads).map_err(Outcome::unknown)?;
     let proxies: Vec<(&Workload, &str, Option<Version>)> = workloads
         .iter()
-        .flat_map(|workload| proxies_of(workload).into_iter().map(move |(it, version)| (workload, it, version)))
+        .flat_map(|workload| {
+            proxies_of(workload).into_iter().map(move |(it, version)| (workload, it, version))
+        })
         .collect();
     if proxies.is_empty() {
         let detail = "something else does its work; its own versions are not judged here";
