@@ -1,4 +1,4 @@
-# Everything a person does with this repository. `make help` tells.
+# Everything you do with this repository. `make help` lists it.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -33,11 +33,11 @@ setup: ## Get what is missing: sshd, etcd, Kubernetes, Prometheus, Alertmanager 
 build: ## Build both products and the harness
 	cargo build --locked --workspace --all-targets
 
-lint: ## Check the format and what clippy has to say
+lint: ## Check the formatting, and run clippy
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
-test: setup lint build ## Run every test on the real parts, and those on alerts on a newer Prometheus too
+test: setup lint build ## Run every test on the real parts, and those about alerts again on a newer Prometheus
 	cargo test --locked --workspace -- --test-threads=$(TEST_THREADS)
 	@for part in prometheus alertmanager; do $(NEWER)/$$part --version 2>&1 | sed -n '1s/^/once more on /;1s/ (.*//p'; done
 	LOCKKEEPER_PROMETHEUS=3 cargo test --locked --workspace --test live -- \
@@ -49,15 +49,15 @@ e2e: ## Upgrade a real kubeadm cluster, v1.35.4 to v1.36.3, with the actuator ki
 	@cargo build --locked --workspace --all-targets
 	@$(AS_ROOT) target/debug/e2e $(ARGS)
 
-e2e-ha: ## The same with three control planes, v1.36.1 to v1.36.3 (ARGS='--from v1.35.4' for another minor)
+e2e-ha: ## The same with three control planes, v1.36.1 to v1.36.3 (ARGS='--from v1.35.4' to cross a minor)
 	@$(MAKE) --no-print-directory e2e ARGS="--control-planes 3 --workers 1 --from v1.36.1 $(ARGS)"
 
-bench: setup ## Measure a verdict on a large cluster, and beside the first gate (SEED=/path/to/compat-gate.py)
+bench: setup ## Measure a verdict on a large cluster, and compare it with the first gate (SEED=/path/to/compat-gate.py)
 	cargo bench --locked --package lockkeeper-rules --bench verdict
 	cargo build --locked --release --package lockkeeper-exporter --package lockkeeper-tests --bins
 	cargo run --locked --release --quiet --package lockkeeper-tests --bin compare -- $(SEED)
 
-facts: ## Compare rules/data with the sources of Kubernetes, and list what else is how old (VERSIONS=v1.37.2, WRITE=1)
+facts: ## Compare rules/data with the sources of Kubernetes, and list the other facts by age (VERSIONS=v1.37.2, WRITE=1)
 	@python3 -B rules/data/test_facts.py --quiet
 	@python3 -B rules/data/facts.py $(if $(WRITE),--write) $(VERSIONS)
 
@@ -70,7 +70,7 @@ sandbox: setup ## Show a whole upgrade, live
 gate-close: ## Fire a gate alert in the sandbox that was started last
 	@cargo run --locked --quiet --package lockkeeper-tests --bin sandbox -- --gate close
 
-gate-open: ## Clear it again
+gate-open: ## Clear that alert again
 	@cargo run --locked --quiet --package lockkeeper-tests --bin sandbox -- --gate open
 
 # As root, since the machines of `make e2e` have a root of their own in there.

@@ -17,13 +17,13 @@ struct Arguments {
     /// The configuration file.
     #[arg(long = "config.file", value_name = "FILE")]
     config_file: PathBuf,
-    /// The kubeconfig; in a cluster the service account is used without one.
+    /// The kubeconfig; without it, the pod's service account is used.
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// The node that this process runs on, where it runs on one: it hands over before that node is upgraded.
+    /// The node that this process runs on, if any: it hands over before that node is upgraded.
     #[arg(long, value_name = "NODE", value_parser = NonEmptyStringValueParser::new())]
     node_name: Option<String>,
-    /// Looks at the configuration and ends.
+    /// Checks the configuration and exits.
     #[arg(long)]
     check_config: bool,
 }

@@ -32,7 +32,7 @@ use crate::serve::routes::{Site, probe, route as answer};
 use crate::serve::view::{self, View};
 use crate::telemetry;
 
-/// Reads a cluster, publishes its metrics and the verdict on newer versions. Changes nothing.
+/// Watches a cluster, and publishes its metrics and the verdict on newer versions. Changes nothing.
 #[derive(Debug, Parser)]
 #[command(name = "lockkeeper-exporter", version, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -50,16 +50,16 @@ enum Command {
     Route(SettingsArgs),
     /// Prints the definitions of the custom resources.
     Crds,
-    /// Tells whether the cluster may go to a version: exit code 0 safe, 2 blocked, 3 unknown or bad input, 4 held.
+    /// Says whether the cluster is ready for a version: exit code 0 safe, 2 blocked, 3 unknown or bad input, 4 held.
     Verdict(verdict::VerdictArgs),
-    /// Looks at the files of facts about versions.
+    /// Checks or prints files of facts about versions.
     #[command(subcommand)]
     Matrix(matrix::MatrixCommand),
 }
 
 #[derive(Debug, Args)]
 struct SettingsArgs {
-    /// The configuration file whose settings are used; the defaults without it.
+    /// The configuration file with the settings; without it, the defaults are used.
     #[arg(long = "config.file", value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -72,19 +72,19 @@ struct RunArgs {
     /// Where to listen: `host:port` or `:port`.
     #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":19440")]
     listen: String,
-    /// Where probes are answered, and nothing else: without TLS or users.
+    /// Where probes are answered, and nothing else, without TLS or users.
     #[arg(long = "web.probe-address", value_name = "ADDRESS", default_value = ":19442")]
     probes: String,
     /// TLS and users of the listener, in the format of Prometheus' exporters.
     #[arg(long = "web.config.file", value_name = "FILE")]
     web_config: Option<PathBuf>,
-    /// Where the metrics are.
+    /// The path of the metrics.
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics")]
     telemetry_path: String,
-    /// The kubeconfig; the pod's service account without it.
+    /// The kubeconfig; without it, the pod's service account is used.
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// Checks the configuration and ends.
+    /// Checks the configuration and exits.
     #[arg(long)]
     check_config: bool,
 }

@@ -125,7 +125,8 @@ fn guard_spec(properties: &mut Value) {
     }
 }
 
-fn schema_of<T: schemars::JsonSchema>() -> Value {
+/// The schema of a type, whole and without references.
+pub(crate) fn schema_of<T: schemars::JsonSchema>() -> Value {
     let settings = SchemaSettings::openapi3().with(|settings| {
         settings.inline_subschemas = true;
         settings.meta_schema = None;

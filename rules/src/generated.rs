@@ -1,10 +1,14 @@
-//! The files that people install, as `rules/generated/` holds them.
+//! The files that people install, as `rules/generated/` holds them, and the tables of `docs/`.
+
+mod tables;
 
 use crate::alert;
 use crate::crd;
 use crate::matrix;
 use crate::route::{self, RouteOptions};
 use crate::settings::Settings;
+
+pub use tables::{PAGES, fill, marker, tables};
 
 /// One generated file.
 #[derive(Debug, Clone, PartialEq, Eq)]

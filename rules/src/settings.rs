@@ -2,129 +2,132 @@
 
 mod bounds;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::selector::Selector;
 
+pub(crate) use bounds::{bounds, orders};
 pub use bounds::{SettingsError, validate_packages_interval};
 
 /// The thresholds. All are seconds unless the name says otherwise; the defaults are for a real cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Settings {
-    /// The namespaces whose runs are served; the program's own where none is named.
+    /// The namespaces whose runs are served; the program's own if none is named.
     pub namespaces: Vec<String>,
     /// How often Prometheus scrapes the exporter.
     pub scrape_interval_seconds: u64,
-    /// The interval of the generated rule groups.
+    /// The interval of the generated rule group that decides.
     pub evaluation_interval_seconds: u64,
-    /// How long Prometheus must have evaluated without a gap before a step may start.
+    /// How long Prometheus must have evaluated its rules without a gap before a step may start.
     pub unbroken_evaluation_seconds: u64,
-    /// How old the data of each Prometheus must be: as far back as the gate alerts look that are not generated. How far the
-    /// generated rules look back counts in any case.
+    /// How far back your own gate alerts look. Each Prometheus must have data that old; in any case it must have as much as
+    /// the generated rules look back.
     pub prometheus_data_age_seconds_min: u64,
-    /// The oldest state of the exporter that counts.
+    /// How old the exporter's state may be before it no longer counts.
     pub state_age_seconds_max: u64,
     /// Prometheus' `--rules.alert.resend-delay`.
     pub resend_delay_seconds: u64,
-    /// How long a permit is worth something.
+    /// How long a permit lasts.
     pub permit_seconds: u64,
-    /// How long a live check is worth something, from its first request.
+    /// How long the answer of a live check lasts, counted from its first request.
     pub check_seconds_max: u64,
     /// The pause between two live checks under one permit.
     pub check_pause_seconds: u64,
-    /// The pause between two live checks that only say what a waiting step waits for.
+    /// The pause between two live checks that only report what a step is waiting for.
     pub idle_check_pause_seconds: u64,
     /// The longest pause before another attempt.
     pub attempt_pause_seconds_max: u64,
     /// How old preflight and snapshot may be when the first control-plane node is touched.
     pub preflight_seconds_max: u64,
-    /// How long a unit that was sent to a node may take to show in its ledger.
+    /// How long a unit that was sent to a node may take to appear in the node's ledger.
     pub unit_start_seconds_max: u64,
-    /// The pause between two looks at a running unit.
+    /// How often a running unit is polled.
     pub unit_poll_seconds: u64,
-    /// How long others wait before they take over the lead of a silent actuator.
+    /// How long the other replicas wait before one takes over from a leader that has gone silent.
     pub lease_seconds: u64,
-    /// How far a backend's clock may be from ours.
+    /// How far the clock of a Prometheus, an Alertmanager or a node may be from the actuator's.
     pub clock_skew_seconds_max: u64,
-    /// The oldest renewal of a node's or controller's Lease that counts.
+    /// How old the last renewal of a node's or a controller's Lease may be.
     pub lease_age_seconds_max: u64,
     /// How old a verdict may be.
     pub verdict_seconds_max: u64,
-    /// How long a node must have been up before a run starts.
+    /// How long every node must have been up before a run starts.
     pub quiet_seconds: u64,
     /// The pause after each node before the next step may start.
     pub soak_seconds: u64,
-    /// How long every etcd member must have been healthy before and after a control-plane node.
+    /// How long every etcd member must have been healthy before and after a control-plane node is changed.
     pub etcd_stable_seconds: u64,
-    /// The slowest write-ahead log of an etcd member that is well: the 99th percentile of its fsync, in milliseconds.
+    /// The highest 99th percentile of an etcd member's write-ahead log fsync, in milliseconds.
     pub etcd_fsync_milliseconds_max: u64,
-    /// The slowest database of an etcd member that is well: the 99th percentile of its commits, in milliseconds.
+    /// The highest 99th percentile of an etcd member's backend commits, in milliseconds.
     pub etcd_commit_milliseconds_max: u64,
-    /// How many changes of its leader an etcd member may have seen in 15 minutes.
+    /// How many leader changes an etcd member may have seen in 15 minutes.
     pub etcd_leader_changes_max: u64,
-    /// How much of its quota an etcd member's database may fill, in percent.
+    /// How much of its quota an etcd member's database may use, in percent.
     pub etcd_quota_percent_max: u64,
-    /// How long a node stays cordoned before its mutation while the gate is closed.
+    /// How long a node whose change has not begun stays cordoned while the gate is closed.
     pub hold_seconds_max: u64,
     /// How long a drain may take.
     pub drain_seconds_max: u64,
-    /// The pause after an eviction that a budget refused.
+    /// The pause after an eviction that a PodDisruptionBudget refused.
     pub eviction_pause_seconds: u64,
     /// How long a unit on a node may run.
     pub unit_seconds_max: u64,
-    /// How long a node may take to come up at the target.
+    /// How long a node may take to come up at the target version.
     pub verify_seconds_max: u64,
-    /// How often a step is tried.
+    /// How many times a step is tried.
     pub attempts_max: u32,
-    /// The first pause before another attempt; it doubles with each.
+    /// The pause before the second attempt; it doubles with each further one.
     pub attempt_pause_seconds: u64,
-    /// The least free disk on a node, in MiB.
+    /// The least free disk space on a node, in MiB.
     pub disk_free_mib_min: u64,
-    /// The least share of pods that must be Ready in the end, in percent.
+    /// The share of pods that must be Ready at the end, in percent.
     pub pods_ready_percent_min: u64,
-    /// The oldest heartbeat of the alert path that counts as whole.
+    /// How old the last heartbeat through the alert path may be.
     pub heartbeat_seconds_max: u64,
     /// The `job` label of the exporter.
     pub exporter_job: String,
     /// The `job` label of the actuator.
     pub actuator_job: String,
-    /// The `job` label of Prometheus itself, where it scrapes itself; empty where it does not. A rule that fails
-    /// to evaluate then closes the gate by itself, and not only through the live check.
+    /// The `job` label of Prometheus itself, if it scrapes itself; empty otherwise. If set, a rule that fails to evaluate
+    /// also closes the gate through an alert, and not only through the live check.
     pub prometheus_job: String,
-    /// Labels that are put into every expression, such as `cluster="a"`; empty for a Prometheus of its own.
+    /// Labels that are added to every expression, such as `cluster="a"`; empty if the Prometheus serves one cluster only.
+    #[schemars(with = "String")]
     pub selector: Selector,
     /// When people are told.
     pub alerts: AlertSettings,
 }
 
 /// When people are told. None of these decides anything.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct AlertSettings {
-    /// The interval of the group of these alerts.
+    /// The interval of the rule group of these alerts.
     pub interval_seconds: u64,
-    /// How long telemetry, a node, the actuator or the alert path may be gone.
+    /// How long telemetry, a node, the actuator or the alert path may be missing.
     pub gone_seconds: u64,
     /// How long a step may be ready without being started.
     pub unanswered_seconds: u64,
     /// How long one step may run.
     pub stalled_seconds: u64,
-    /// How long a run may go without coming further.
+    /// How long a run may make no progress.
     pub holding_seconds: u64,
     /// How long a run may be past its snapshot step without a snapshot.
     pub snapshot_missing_seconds: u64,
-    /// How long the verdict may be blocked, and that of an open run held.
+    /// How long the verdict may be blocked, or held for an open run.
     pub blocked_seconds: u64,
-    /// How long the verdict may lack something that cannot be read.
+    /// How long something that the verdict needs may be unreadable.
     pub blind_seconds: u64,
-    /// How long before the running minor gets no more patches a cluster that may not leave it is told of.
+    /// How long before the end of patches for the running minor people are told that the cluster cannot leave it.
     pub eol_notice_seconds: u64,
     /// How long versions may differ while no run is open.
     pub skew_seconds: u64,
-    /// How long nothing may have been learnt about new versions.
+    /// How long the package index may go unread.
     pub detection_stale_seconds: u64,
-    /// Where the runbooks are: the alert's anchor is put behind it.
+    /// Where the runbooks are published; the alert's anchor is appended.
     pub runbooks: String,
 }
 

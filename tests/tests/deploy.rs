@@ -146,7 +146,7 @@ fn the_command_lines_are_understood() {
 }
 
 #[test]
-fn the_facts_are_mounted_in_both_where_the_readme_says_and_change_nothing_as_they_are() {
+fn the_facts_are_mounted_in_both_where_the_docs_say_and_change_nothing_as_they_are() {
     let facts = object("ConfigMap", "lockkeeper-matrix");
     assert_eq!(facts["metadata"]["namespace"], "k8s-upgrade");
     let built_in = Matrix::built_in();
@@ -166,8 +166,8 @@ fn the_facts_are_mounted_in_both_where_the_readme_says_and_change_nothing_as_the
         let mount = json!({"name": "matrix", "mountPath": "/etc/lockkeeper-matrix", "readOnly": true});
         assert!(mounts.as_array().unwrap().contains(&mount), "{product}: {mounts}");
     }
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
-    assert!(readme.contains("matrix: {files: [/etc/lockkeeper-matrix/matrix.yaml]}"));
+    let page = include_str!("../../docs/configuration.md");
+    assert!(page.contains("matrix: {files: [/etc/lockkeeper-matrix/matrix.yaml]}"));
 }
 
 #[test]

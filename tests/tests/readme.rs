@@ -1,9 +1,11 @@
-//! What the README promises, word for word.
+//! What the README and the pages of `docs/` promise, word for word.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use lockkeeper_rules::api::UpgradeRunSpec;
+use lockkeeper_rules::matrix::Matrix;
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::version::Version;
 use lockkeeper_rules::yaml;
@@ -11,17 +13,31 @@ use lockkeeper_tests::parts;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const README: &str = include_str!("../../README.md");
+const CONFIGURATION: &str = include_str!("../../docs/configuration.md");
+const OPERATIONS: &str = include_str!("../../docs/operations.md");
+const VERDICT: &str = include_str!("../../docs/verdict.md");
+const FACTS: &str = include_str!("../../docs/facts.md");
 
-/// The YAML examples, in order: the exporter's file, the actuator's, what may stand in it too, a run.
+/// The YAML examples of a page, in order.
+fn yaml_blocks(page: &str) -> impl Iterator<Item = String> {
+    let block = |rest: &str| rest.split("```").next().expect("a split has a first part").to_owned();
+    page.split("```yaml\n").skip(1).map(block)
+}
+
+/// The examples, in order: the exporter's file, the actuator's, what may stand in it too, a run.
 fn examples() -> [String; 4] {
-    let blocks = README.split("```yaml\n").skip(1).map(|rest| {
-        let block = rest.split("```").next().expect("a split has a first part");
-        // They stand in a list, so they are indented.
-        let lines = block.lines().map(|line| line.strip_prefix("   ").unwrap_or(line));
-        lines.collect::<Vec<_>>().join("\n")
-    });
+    let blocks = yaml_blocks(CONFIGURATION).chain(yaml_blocks(OPERATIONS));
     blocks.collect::<Vec<_>>().try_into().expect("four examples")
+}
+
+/// The README and every page of `docs/`, each with its path in the repository.
+fn pages() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let docs = std::fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let docs = docs.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    docs.chain([root.join("README.md")])
+        .map(|path| (path.clone(), std::fs::read_to_string(path).unwrap()))
+        .collect()
 }
 
 fn said(output: &Output) -> String {
@@ -81,7 +97,7 @@ fn what_is_deployed_is_found_by_the_rules_and_by_the_route() {
     let config: Value = yaml::read(&config).unwrap();
     let settings = Settings::default();
     for address in [":19442", ":19443"] {
-        assert!(README.contains(&format!("`{address}`")), "probes at {address}");
+        assert!(CONFIGURATION.contains(&format!("`{address}`")), "probes at {address}");
     }
     let route = include_str!("../../rules/generated/alertmanager.yaml");
     for (file, job, ports, probes) in [
@@ -128,31 +144,89 @@ fn what_is_deployed_is_found_by_the_rules_and_by_the_route() {
     }
 }
 
+/// The flags that lines of a text name, in order.
+fn flags<'a>(lines: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
+    let words = lines.flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric() && !"-.".contains(c)));
+    let flags = words.filter(|word| word.starts_with("--")).map(|word| word.trim_end_matches('.').to_owned());
+    flags.filter(|flag| flag != "--help" && flag != "--version").collect()
+}
+
+/// The flags in the table of a page's section.
+fn told(page: &str, section: &str) -> BTreeSet<String> {
+    let section = page.split("### ").find(|it| it.starts_with(section)).expect("the page has the section");
+    flags(section.lines().filter(|line| line.starts_with("| `--")))
+}
+
+/// The flags that a help lists.
+fn listed(help: &str) -> BTreeSet<String> {
+    flags(help.lines().filter(|line| line.trim_start().starts_with('-')))
+}
+
 #[test]
 fn every_flag_of_the_sandbox_is_told_and_no_other() {
-    let help = said(&sandbox("--help"));
-    let flags = |text: &str| {
-        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
-        let mut flags: Vec<_> = words.filter(|word| word.starts_with("--")).map(str::to_owned).collect();
-        flags.sort();
-        flags.dedup();
-        flags
-    };
-    let section = README.split("### ").find(|section| section.starts_with("Flags")).unwrap();
-    let told: String = section.lines().filter(|line| line.starts_with("| `--")).collect();
-    let shown: String = help.lines().filter(|line| line.trim_start().starts_with('-')).collect();
-    let mut shown = flags(&shown);
-    shown.retain(|flag| flag != "--help");
-    assert_eq!(flags(&told), shown);
+    assert_eq!(told(OPERATIONS, "Flags"), listed(&said(&sandbox("--help"))));
+}
+
+#[test]
+fn every_flag_of_the_programs_is_told_and_no_other() {
+    for (page, section, product, args) in [
+        (CONFIGURATION, "lockkeeper-exporter", "lockkeeper-exporter", ["--help"].as_slice()),
+        (CONFIGURATION, "lockkeeper-actuator", "lockkeeper-actuator", &["--help"]),
+        (VERDICT, "From the command line", "lockkeeper-exporter", &["verdict", "--help"]),
+    ] {
+        let help = Command::new(parts::own(product).unwrap()).args(args).output().unwrap();
+        assert_eq!(told(page, section), listed(&said(&help)), "{section}");
+    }
+}
+
+#[test]
+fn the_files_of_facts_are_good_as_they_are_shown() {
+    let blocks: Vec<String> = yaml_blocks(VERDICT).chain(yaml_blocks(FACTS)).collect();
+    assert_eq!(blocks.len(), 3);
+    for block in blocks {
+        Matrix::load(&[("facts.yaml", block.as_str())]).unwrap_or_else(|mistakes| panic!("{mistakes:#?}\n{block}"));
+    }
 }
 
 #[test]
 fn every_path_it_names_is_there() {
-    for path in ["rules/generated/", "deploy/", "docs/", "dashboards/"] {
-        for (at, _) in README.match_indices(path) {
-            let end = README[at..].find(|c: char| !c.is_ascii_alphanumeric() && !"/._-".contains(c));
-            let named = README[at..at + end.unwrap_or(0)].trim_end_matches('.');
-            assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(named).exists(), "{named}");
+    for (page, text) in pages() {
+        for path in ["rules/generated/", "rules/data/", "deploy/", "docs/", "dashboards/"] {
+            // What is a part of a longer path or of an address is a link, and looked at there.
+            let is_longer = |at: usize| text[..at].ends_with(|c: char| c.is_alphanumeric() || "/._-".contains(c));
+            for (at, _) in text.match_indices(path).filter(|(at, _)| !is_longer(*at)) {
+                let end = text[at..].find(|c: char| !c.is_ascii_alphanumeric() && !"/._-".contains(c));
+                let named = text[at..at + end.unwrap_or(0)].trim_end_matches('.');
+                let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(named);
+                assert!(file.exists(), "{named} in {}", page.display());
+            }
+        }
+    }
+}
+
+/// The anchors of a page's headings, as they are on GitHub.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let slug = |heading: &str| {
+        let kept = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+        kept.chars().filter(|c| c.is_alphanumeric() || "-_".contains(*c)).collect::<String>()
+    };
+    headings.map(slug).collect()
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    for (page, text) in pages() {
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.starts_with("https://") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target =
+                if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            assert!(target.exists(), "{link} in {}", page.display());
+            let has_anchor = || anchors(&std::fs::read_to_string(&target).unwrap()).contains(anchor);
+            assert!(anchor.is_empty() || has_anchor(), "{link} in {}", page.display());
         }
     }
 }

@@ -14,9 +14,9 @@ use crate::read::matrix::MatrixFile;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum MatrixCommand {
-    /// Lists every mistake of every file with its line and column: exit code 0 none, 3 some.
+    /// Lists every mistake in the files with its line and column: exit code 0 if there is none, else 3.
     Check(CheckArgs),
-    /// Prints the built-in facts as one file, which a program that was built earlier can take by matrix.files.
+    /// Prints the built-in facts as one file, which an older build can load through matrix.files.
     Bundle(BundleArgs),
 }
 
@@ -29,7 +29,7 @@ pub(super) struct CheckArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct BundleArgs {
-    /// Where the facts go; then their sha256 is printed, as matrix.files pins a file. To standard output without it.
+    /// Writes the facts to this file and prints its sha256, for matrix.files. Without it, prints the facts.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }

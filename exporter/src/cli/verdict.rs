@@ -49,25 +49,25 @@ pub(super) struct VerdictArgs {
     /// How the answer is written.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
-    /// Tells everything: every subject, what each check has read and recognised, and how old all of it is.
+    /// Shows everything: every subject, what each check has read and recognised, and how old all of it is.
     #[arg(long)]
     verbose: bool,
-    /// The kubeconfig; without it those of $KUBECONFIG, as kubectl reads them, and else the pod's service account.
+    /// The kubeconfig; without it, those in $KUBECONFIG, as kubectl reads them, or else the pod's service account.
     #[arg(long, value_name = "FILE", conflicts_with = "from")]
     kubeconfig: Option<PathBuf>,
-    /// The configuration file with settings, packages, Prometheus and matrix.files. Without it, what is published is
-    /// unknown.
+    /// The configuration file with settings, packages, Prometheus and matrix.files. Without it, nobody knows what is
+    /// published.
     #[arg(long = "config.file", value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// Facts about versions, laid over the built-in ones and those of the configuration file; - is standard input. One
-    /// file without `schema` asks for the lines and the exit code of the first gate.
+    /// Facts about versions, on top of the built-in ones and those of the configuration file; - is standard input. A
+    /// single file without `schema` asks for the lines and the exit code of the first gate.
     #[arg(long, value_name = "FILE")]
     pub(super) matrix: Vec<PathBuf>,
-    /// The Prometheus that scrapes the API servers, such as http://prometheus:9090, in place of those of
-    /// --config.file. Without any, nobody knows who asks for APIs that go.
+    /// The Prometheus that scrapes the API servers, such as http://prometheus:9090, instead of those in
+    /// --config.file. Without any, nobody knows who calls APIs that the target removes.
     #[arg(long, value_name = "URL", conflicts_with = "from")]
     pub(super) prometheus: Option<String>,
-    /// Judges a saved cluster, as of the moment it was saved.
+    /// Judges a saved cluster, as of the moment when it was saved.
     #[arg(long, value_name = "FILE")]
     pub(super) from: Option<PathBuf>,
     /// Saves what was read, for --from.

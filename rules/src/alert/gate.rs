@@ -30,7 +30,7 @@ fn watchdog(settings: &Settings) -> AlertRule {
         name: WATCHDOG_ALERT,
         severity: Severity::None,
         summary: "The alert path works.",
-        description: "It fires always, so that silence can be told from a broken alert path.".to_owned(),
+        description: "It always fires, so that a broken alert path can be told from a quiet one.".to_owned(),
     };
     rule(settings, words, "vector(1)".to_owned(), 0)
 }
@@ -40,7 +40,7 @@ fn telemetry_missing(settings: &Settings) -> AlertRule {
     let words = Words {
         name: "K8sUpgradeTelemetryMissing",
         severity: Severity::None,
-        summary: "What the gate is judged by is missing.",
+        summary: "Telemetry that the gate depends on is missing.",
         description: "No step starts: {{ $labels.source }} is missing or too old.".to_owned(),
     };
     gate(settings, Class::All, words, telemetry_missing_expr(settings))
@@ -114,7 +114,7 @@ fn recent_reboot(settings: &Settings) -> AlertRule {
     let words = Words {
         name: "RecentNodeReboot",
         severity: Severity::None,
-        summary: "A node has been rebooted a short while ago.",
+        summary: "A node was rebooted recently.",
         description: "No run starts: {{ $labels.node }} was rebooted {{ $value | humanizeDuration }} ago."
             .to_owned(),
     };

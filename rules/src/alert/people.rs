@@ -32,7 +32,7 @@ fn halted(settings: &Settings) -> AlertRule {
         name: "K8sUpgradeHalted",
         severity: Severity::Critical,
         summary: "The upgrade has halted.",
-        description: "Nothing goes on until a person has looked: see the run's status for why.".to_owned(),
+        description: "Nothing happens until a person has looked: the run's status says why.".to_owned(),
     };
     let halted = Select::new(settings).all("k8s_upgrade_halted");
     rule(settings, words, format!("max({halted}) == 1"), 0)
@@ -58,7 +58,7 @@ fn stalled(settings: &Settings) -> AlertRule {
     let words = Words {
         name: "K8sUpgradeStalled",
         severity: Severity::Critical,
-        summary: "A step of the upgrade does not end.",
+        summary: "A step of the upgrade is taking too long.",
         description: "Step {{ $labels.step }} of run {{ $labels.run }} has been running for \
                       {{ $value | humanizeDuration }}."
             .to_owned(),
@@ -111,7 +111,7 @@ fn ready_unanswered(settings: &Settings) -> AlertRule {
     let words = Words {
         name: "K8sUpgradeReadyUnanswered",
         severity: Severity::Warning,
-        summary: "A step may start and does not.",
+        summary: "A step may start, but does not.",
         description: "Step {{ $labels.step }} of run {{ $labels.run }} is ready, and nobody starts it: the actuator is \
                       down, does not hear Alertmanager, or its live check disagrees."
             .to_owned(),
@@ -126,7 +126,7 @@ fn holding(settings: &Settings) -> AlertRule {
     let words = Words {
         name: "K8sUpgradeHolding",
         severity: Severity::Warning,
-        summary: "The upgrade has not come further for very long.",
+        summary: "The upgrade has made no progress for a long time.",
         description: "Run {{ $labels.run }} has stood still for {{ $value | humanizeDuration }}: /verdict and the run's \
                       status say what it waits for."
             .to_owned(),
@@ -150,7 +150,7 @@ fn telemetry_lost(settings: &Settings) -> AlertRule {
     let words = Words {
         name: "K8sUpgradeTelemetryLost",
         severity: Severity::Warning,
-        summary: "What the gate is judged by is lost.",
+        summary: "Telemetry that the gate depends on has been lost.",
         description: "{{ $labels.source }} is missing or too old, so no step starts.".to_owned(),
     };
     rule(settings, words, telemetry_missing_expr(settings), settings.alerts.gone_seconds)
@@ -164,8 +164,8 @@ fn actuator_down(settings: &Settings) -> AlertRule {
         severity: Severity::Warning,
         summary: "The actuator does nothing.",
         description:
-            "No actuator is scraped that leads and stores what it decides, so no step starts, and none that runs is \
-                      looked after."
+            "No actuator is scraped that leads and stores what it decides: no step starts, and nobody watches one \
+                      that runs."
                 .to_owned(),
     };
     let turn = Select::new(settings).of_actuator("k8s_upgrade_turn_timestamp_seconds");
@@ -195,7 +195,7 @@ fn detection_stale(settings: &Settings) -> AlertRule {
     let words = Words {
         name: "K8sUpgradeDetectionStale",
         severity: Severity::Warning,
-        summary: "Nothing is known of new versions.",
+        summary: "New versions go unnoticed.",
         description:
             "The package index has not been read for a long time, so a new patch would go unnoticed."
                 .to_owned(),

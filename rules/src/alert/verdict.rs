@@ -29,7 +29,7 @@ fn in_flight_and_held(settings: &Settings) -> AlertRule {
     let words = Words {
         name: "K8sUpgradeInFlightAndHeld",
         severity: Severity::Critical,
-        summary: "An upgrade is open, and its way is held.",
+        summary: "An open upgrade is held.",
         description: "The cluster may stay half upgraded: something must be released before it fits {{ $labels.target }}, \
                       the target of the open run, or a person must accept it. /verdict says what."
             .to_owned(),
@@ -42,7 +42,7 @@ fn in_flight_and_blind(settings: &Settings) -> AlertRule {
     let words = Words {
         name: "K8sUpgradeInFlightAndBlind",
         severity: Severity::Critical,
-        summary: "An upgrade is open, and its verdict is blind.",
+        summary: "The verdict on an open upgrade is blind.",
         description: "Something that the verdict on {{ $labels.target }} needs cannot be read, and no step starts that needs \
                       it. /verdict says what."
             .to_owned(),
@@ -58,7 +58,7 @@ fn blind(settings: &Settings) -> AlertRule {
     let words = Words {
         name: "K8sUpgradeBlind",
         severity: Severity::Warning,
-        summary: "Whether the cluster is fit for the newest patch cannot be told.",
+        summary: "Nobody can say whether the cluster is ready for the newest patch.",
         description: format!(
             "The verdict on the newest {{{{ $labels.kind }}}} lacks something that cannot be read; /verdict says what. Blind \
              checks:{{{{ range query `max by (check) ({checks} == 1 and on (target) {blind} == 1)` }}}} {{{{ .Labels.check \
@@ -73,10 +73,10 @@ fn held_past_eol(settings: &Settings) -> AlertRule {
     let words = Words {
         name: "K8sUpgradeHeldPastEol",
         severity: Severity::Warning,
-        summary: "The way to the next minor is barred, and the running one ends.",
-        description: "The running minor gets no more patches soon, or nobody knows until when, and the cluster may not go \
-                      to the next one: k8s_upgrade_running_minor_eol_timestamp_seconds has the day, /verdict what is in \
-                      the way."
+        summary: "The running minor will soon get no more patches, and the cluster cannot leave it.",
+        description: "The running minor soon gets no more patches, or nobody knows when that is, and the cluster is not \
+                      ready for the next one: k8s_upgrade_running_minor_eol_timestamp_seconds has the day, /verdict says \
+                      what is in the way."
             .to_owned(),
     };
     let select = Select::new(settings);
@@ -96,7 +96,7 @@ fn blocked(settings: &Settings) -> AlertRule {
     let words = Words {
         name: "K8sUpgradeBlocked",
         severity: Severity::Warning,
-        summary: "The cluster is not fit for a version that it is to go to.",
+        summary: "The cluster is not ready for a version that it should get.",
         description: format!(
             "/verdict has the details. In the way:{{{{ range query `count by (target, check, reason) ({blockers})` }}}} \
              {{{{ .Labels.check }}}}: {{{{ .Labels.reason }}}} ({{{{ .Labels.target }}}}){{{{ end }}}}."
@@ -111,9 +111,9 @@ fn matrix_stale(settings: &Settings) -> AlertRule {
     let words = Words {
         name: "K8sUpgradeMatrixStale",
         severity: Severity::Warning,
-        summary: "What is known of versions is too old.",
-        description: "The facts of {{ $labels.section }} are missing or older than they may be: every verdict that needs \
-                      them is unknown."
+        summary: "The facts about versions are too old.",
+        description: "The facts of {{ $labels.section }} are missing or too old: every verdict that needs them is \
+                      unknown."
             .to_owned(),
     };
     let select = Select::new(settings);
@@ -128,9 +128,9 @@ fn accept_expired(settings: &Settings) -> AlertRule {
     let words = Words {
         name: "K8sUpgradeAcceptExpired",
         severity: Severity::Warning,
-        summary: "What a person accepted counts again.",
-        description: "The day until which {{ $labels.subject }} was accepted for the check {{ $labels.check }} is over: the \
-                      verdict is blocked until somebody looks again."
+        summary: "Something that was accepted counts again.",
+        description: "The day until which {{ $labels.subject }} was accepted for the check {{ $labels.check }} has passed: \
+                      the verdict is blocked until somebody looks again."
             .to_owned(),
     };
     let ends = Select::new(settings).all("k8s_upgrade_accept_expiry_timestamp_seconds");

@@ -37,7 +37,7 @@ use self::tree::Tree;
 use crate::reason::{Finding, Reason};
 use crate::version::Minor;
 
-pub use accept::{ACCEPTABLE, Accept, Accepts, is_acceptable};
+pub use accept::{ACCEPTABLE, Accept, Accepts, Of, is_acceptable};
 pub use addon::{
     Addon, AddonVersion, Addons, Agree, CeilingRaisedBy, Claim, Coverage, Detection, Fit, Floors, IfAbsent,
     ImagePattern, Kernel, Lifecycle, NotAnAddonVersion, Pin, Reading, Requires, Support, VersionRange,

@@ -35,9 +35,9 @@ pub(super) static SOURCE_LAST_SUCCESS: Metric = gauge(
 /// Watch events seen.
 pub static WATCH_EVENTS: Metric =
     counter("k8s_upgrade_watch_events_total", &["resource"], "Watch events seen.");
-/// Watches begun anew with a list.
+/// Watches restarted with a list.
 pub static WATCH_RESTARTS: Metric =
-    counter("k8s_upgrade_watch_restarts_total", &["resource"], "Watches begun anew with a list.");
+    counter("k8s_upgrade_watch_restarts_total", &["resource"], "Watches restarted with a list.");
 /// Failed reads of the source.
 pub static SOURCE_ERRORS: Metric =
     counter("k8s_upgrade_source_errors_total", &["source"], "Failed reads of the source.");
@@ -106,17 +106,17 @@ pub(super) static BLOCKERS: Metric = gauge(
 pub(super) static MATRIX_TIMESTAMP: Metric = gauge(
     "k8s_upgrade_matrix_timestamp_seconds",
     &["section"],
-    "The day of the facts of this section about versions; absent if there are none.",
+    "The date of this section's facts about versions; absent if there are none.",
 );
 pub(super) static MATRIX_MAX_AGE: Metric = gauge(
     "k8s_upgrade_matrix_max_age_seconds",
     &["section"],
-    "How old the facts of this section may be before they say nothing.",
+    "How old the facts of this section may be before they no longer count.",
 );
 pub(super) static RUNNING_MINOR_EOL: Metric = gauge(
     "k8s_upgrade_running_minor_eol_timestamp_seconds",
     &["minor"],
-    "When the oldest minor that an API server runs gets no more patches; absent if that is not known.",
+    "When the oldest minor that an API server runs stops getting patches; absent if that is not known.",
 );
 pub(super) static NODE_INFO: Metric = gauge(
     "k8s_upgrade_node_info",
@@ -148,7 +148,7 @@ pub(super) static NODE_LEASE: Metric = gauge(
 pub(super) static NODE_CORDONED_BY_RUN: Metric = gauge(
     "k8s_upgrade_node_cordoned_by_run",
     &["node"],
-    "1 if the node carries the annotation by which a run cordons.",
+    "1 if the node carries the annotation that a run sets when it cordons.",
 );
 pub(super) static NODE_STATE: Metric = gauge(
     "k8s_upgrade_node_state",
@@ -176,7 +176,7 @@ pub(super) static HALTED: Metric = gauge(
 pub(super) static RUN_UNREADABLE: Metric = gauge(
     "k8s_upgrade_run_unreadable",
     &["run"],
-    "1 if the stored status of the run cannot be read, so that nothing is done for it, its deletion included.",
+    "1 if the stored status of the run cannot be read, so that nothing is done for it, not even its deletion.",
 );
 pub(super) static RUN_INFO: Metric = gauge(
     "k8s_upgrade_run_info",
@@ -205,19 +205,19 @@ pub(super) static STEP_RUNNING: Metric =
 pub(super) static STEP_RUNNING_SINCE: Metric = gauge(
     "k8s_upgrade_step_running_since_timestamp_seconds",
     &["run", "step", "phase", "token"],
-    "Since when this step runs; of one that visits every node, since when it is at its node.",
+    "Since when this step has been running; for one that visits every node, since when it has been at its node.",
 );
 pub(super) static HOLD_REASON: Metric =
     gauge("k8s_upgrade_hold_reason", &["run", "reason"], "1 for each reason code that the run waits for.");
 pub(super) static HOLDING_SINCE: Metric = gauge(
     "k8s_upgrade_holding_since_timestamp_seconds",
     &["run"],
-    "Since when the run waits for the reason that it has waited for longest; absent while it waits for nothing.",
+    "Since when the run has been waiting for its oldest reason; absent while it waits for nothing.",
 );
 pub(super) static PROGRESS: Metric = gauge(
     "k8s_upgrade_progress_timestamp_seconds",
     &["run"],
-    "When the run last came further than ever before, or the end of its soak; absent while it has halted, is queued behind another, or runs a step for the first time.",
+    "When the run last made progress, or the end of its soak; absent while it has halted, is queued behind another, or runs a step for the first time.",
 );
 pub(super) static SNAPSHOT_TAKEN: Metric =
     gauge("k8s_upgrade_snapshot_taken", &[], "1 if the open run has its own verified etcd snapshot.");
@@ -240,8 +240,8 @@ pub static PROCESS_RESIDENT: Metric = gauge("process_resident_memory_bytes", &[]
 pub static PROCESS_VIRTUAL: Metric = gauge("process_virtual_memory_bytes", &[], "Virtual memory.");
 /// Open file descriptors.
 pub static PROCESS_OPEN_FDS: Metric = gauge("process_open_fds", &[], "Open file descriptors.");
-/// Most file descriptors that may be open.
-pub static PROCESS_MAX_FDS: Metric = gauge("process_max_fds", &[], "Most file descriptors that may be open.");
+/// Maximum number of open file descriptors.
+pub static PROCESS_MAX_FDS: Metric = gauge("process_max_fds", &[], "Maximum number of open file descriptors.");
 /// Threads.
 pub static PROCESS_THREADS: Metric = gauge("process_threads", &[], "Threads.");
 /// When the process started.
@@ -269,7 +269,7 @@ pub(super) static ACTUATOR_RELOAD_SUCCESS: Metric = of_actuator(gauge(
 pub(super) static ACCEPT_EXPIRY: Metric = gauge(
     "k8s_upgrade_accept_expiry_timestamp_seconds",
     &["check", "subject", "reason"],
-    "When a finding that a person accepts blocks again; reason is empty where all about the subject are accepted.",
+    "When an accepted finding counts again; reason is empty if all findings about the subject are accepted.",
 );
 pub(super) static GATE_OPEN: Metric =
     of_actuator(gauge("k8s_upgrade_gate_open", &[], "Whether the last live check passed."));
@@ -293,12 +293,12 @@ pub(super) static WEBHOOK_REQUESTS: Metric = of_actuator(counter(
 pub(super) static WEBHOOK_LAST: Metric = of_actuator(gauge(
     "k8s_upgrade_webhook_last_timestamp_seconds",
     &["endpoint"],
-    "When the last authenticated webhook came.",
+    "When the last authenticated webhook arrived.",
 ));
 pub(super) static HEARTBEAT: Metric = of_actuator(gauge(
     "k8s_upgrade_pipeline_heartbeat_timestamp_seconds",
     &[],
-    "When the Watchdog last came through.",
+    "When the Watchdog last reached the actuator.",
 ));
 pub(super) static PERMITS_CONSUMED: Metric =
     of_actuator(counter("k8s_upgrade_permits_consumed_total", &[], "Permits that started a step."));

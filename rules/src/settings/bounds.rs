@@ -125,7 +125,7 @@ type Read = fn(&Settings) -> u64;
 const ORDERS: [Order; 6] = [
     Order("settings.evaluationIntervalSeconds", |it| it.evaluation_interval_seconds, 4,
         "settings.unbrokenEvaluationSeconds", |it| it.unbroken_evaluation_seconds,
-        "fewer than four evaluations show no gap"),
+        "there would be too few evaluations to show a gap"),
     Order("settings.scrapeIntervalSeconds", |it| it.scrape_interval_seconds, 2,
         "settings.stateAgeSecondsMax", |it| it.state_age_seconds_max,
         "the state would be too old before the next scrape"),
@@ -134,7 +134,7 @@ const ORDERS: [Order; 6] = [
         "a permit would end before the second check"),
     Order("settings.attemptPauseSeconds", |it| it.attempt_pause_seconds, 1,
         "settings.attemptPauseSecondsMax", |it| it.attempt_pause_seconds_max,
-        "the first pause is the shortest"),
+        "the first pause would be longer than the longest"),
     Order("settings.evictionPauseSeconds", |it| it.eviction_pause_seconds, 2,
         "settings.drainSecondsMax", |it| it.drain_seconds_max,
         "a drain would end before the second try"),
@@ -142,6 +142,17 @@ const ORDERS: [Order; 6] = [
         "settings.verifySecondsMax", |it| it.verify_seconds_max,
         "etcd would not be stable before a node is given up"),
 ];
+
+/// Each number with what it may be.
+pub(crate) fn bounds() -> Vec<(&'static str, RangeInclusive<u64>)> {
+    let one = BOUNDS.iter().map(|bound| (bound.0, bound.2.clone()));
+    one.chain(ALERT_BOUNDS.iter().map(|bound| (bound.0, bound.2.clone()))).collect()
+}
+
+/// Each pair of numbers that must fit together: the smaller one, how often it must fit into the larger one, and why.
+pub(crate) fn orders() -> Vec<(&'static str, u64, &'static str, &'static str)> {
+    ORDERS.iter().map(|order| (order.0, order.2, order.3, order.5)).collect()
+}
 
 /// The longest name of a job and the longest address of the runbooks, in characters.
 const TEXT_LENGTH_MAX: usize = 253;
@@ -278,11 +289,6 @@ mod tests {
     fn named(field: &str, value: &Value) -> Option<String> {
         let error = with(field, value).validate().err().filter(|error| error.field == field)?;
         Some(error.to_string())
-    }
-
-    fn bounds() -> Vec<(&'static str, RangeInclusive<u64>)> {
-        let one = BOUNDS.iter().map(|bound| (bound.0, bound.2.clone()));
-        one.chain(ALERT_BOUNDS.iter().map(|bound| (bound.0, bound.2.clone()))).collect()
     }
 
     #[test]

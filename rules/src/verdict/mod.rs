@@ -45,6 +45,7 @@ use crate::version::Version;
 
 #[cfg(test)]
 pub(crate) use check::tests::{Healthy, healthy};
+pub(crate) use check::questions;
 pub use check::{CHECK_IDS, Way, addon_workloads, not_covered, way};
 
 /// The verdict in one word.

@@ -1,4 +1,4 @@
-//! The observers and both products beside the cluster, set up as the README says.
+//! The observers and both products beside the cluster, set up as docs/configuration.md says.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -56,7 +56,7 @@ fn settings() -> Settings {
 }
 
 impl Products {
-    /// Installs what the README names, and starts everything.
+    /// Installs what docs/configuration.md names, and starts everything.
     ///
     /// # Errors
     /// Something is refused, or does not become ready.

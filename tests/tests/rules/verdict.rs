@@ -94,7 +94,7 @@ fn blind_in_words() -> Case {
             BLIND,
             &json!({"kind": "patch", "severity": "warning"}),
             &json!({
-                "summary": "Whether the cluster is fit for the newest patch cannot be told.",
+                "summary": "Nobody can say whether the cluster is ready for the newest patch.",
                 "description": "The verdict on the newest patch lacks something that cannot be read; /verdict says what. \
                                 Blind checks: kernel.",
                 "runbook_url": "docs/runbooks.md#k8supgradeblind",
@@ -115,7 +115,7 @@ fn named(case: Case, kind: &str, in_the_way: &str) -> Case {
         BLOCKED,
         &json!({"kind": kind, "severity": "warning"}),
         &json!({
-            "summary": "The cluster is not fit for a version that it is to go to.",
+            "summary": "The cluster is not ready for a version that it should get.",
             "description": format!("/verdict has the details. In the way: {in_the_way} (v1.37.0)."),
             "runbook_url": "docs/runbooks.md#k8supgradeblocked",
         }),

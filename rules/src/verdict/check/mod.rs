@@ -1,4 +1,4 @@
-//! The checks: one file each, with its table of cases. A new one is a file and a line in [`TABLE`].
+//! The checks: one file each, with its table of cases. A new one is a file and a row of `TABLE` in `table.rs`.
 
 mod accept;
 mod addons;
@@ -19,6 +19,7 @@ mod removed_apis;
 mod risks;
 mod runtime;
 mod stored_versions;
+mod table;
 mod target;
 mod volume_plugins;
 mod webhooks;
@@ -26,10 +27,13 @@ mod webhooks;
 use jiff::Timestamp;
 
 pub use addons::{Way, addon_workloads, not_covered, way};
+use table::{Definition, TABLE};
+pub use table::CHECK_IDS;
+pub(crate) use table::questions;
 
 use std::collections::BTreeMap;
 
-use super::{Case, Check, Concerns, Evidence, Recognised, Scope, Status};
+use super::{Case, Check, Evidence, Recognised, Status};
 use crate::matrix::Part;
 use crate::reason::{Finding, Reason};
 use crate::snapshot::{ApiServer, CONTROL_PLANE, Node, Role, Source, StaticPod, Unusable};
@@ -120,7 +124,7 @@ impl Outcome {
 
     fn into_check(self, of: &Definition) -> Check {
         let Self { status, evidence, findings, classes, notes, recognised } = self;
-        let Definition { id, scope, concerns, is_final, source, check: _ } = *of;
+        let Definition { id, scope, concerns, is_final, source, asks: _, check: _ } = *of;
         Check {
             id,
             status,
@@ -150,87 +154,6 @@ enum Against {
     Blocks(Finding),
     Unknown(Finding),
 }
-
-struct Definition {
-    id: &'static str,
-    scope: Scope,
-    concerns: Concerns,
-    is_final: bool,
-    /// The page that tells the rule; empty where each finding names its own.
-    source: &'static str,
-    check: fn(&Facts<'_>) -> Outcome,
-}
-
-const fn check(
-    id: &'static str,
-    scope: Scope,
-    source: &'static str,
-    check: fn(&Facts<'_>) -> Outcome,
-) -> Definition {
-    Definition { id, scope, concerns: Concerns::Compatibility, is_final: false, source, check }
-}
-
-impl Definition {
-    /// The same, and its block stands whatever else could not be read.
-    const fn final_word(self) -> Self {
-        Self { is_final: true, ..self }
-    }
-
-    /// The same, about what Lockkeeper can do and not about the version.
-    const fn of_driver(self) -> Self {
-        Self { concerns: Concerns::Driver, ..self }
-    }
-}
-
-const SKEW: &str = "https://kubernetes.io/releases/version-skew-policy/";
-const ETCD: &str = "https://kubernetes.io/docs/tasks/administer-cluster/configure-upgrade-etcd/";
-const CGROUP: &str = "https://kubernetes.io/docs/concepts/architecture/cgroups/";
-const FLAGS: &str = "https://kubernetes.io/docs/reference/using-api/deprecation-policy/";
-const STORED: &str = "https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definition-versioning/";
-const APIS: &str = "https://kubernetes.io/docs/reference/using-api/deprecation-guide/";
-const BUDGETS: &str = "https://kubernetes.io/docs/tasks/run-application/configure-pdb/";
-const DRIVER: &str = "https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/install-kubeadm/";
-const WEBHOOKS: &str =
-    "https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/";
-
-const TABLE: [Definition; 22] = {
-    use Scope::{Cluster, Node};
-    [
-        check("target", Cluster, "https://kubernetes.io/releases/", target::check).final_word(),
-        check("path", Cluster, SKEW, path::check).final_word(),
-        check("matrix", Node, "", matrix::check),
-        check("offered", Cluster, "https://kubernetes.io/releases/patch-releases/", offered::check),
-        check("kubelet_skew", Node, SKEW, kubelet_skew::check),
-        check("control_plane_skew", Node, SKEW, control_plane_skew::check),
-        check("kube_proxy_skew", Cluster, SKEW, kube_proxy_skew::check),
-        check("cloud_controller_skew", Cluster, SKEW, cloud_controller_skew::check),
-        check("runtime", Node, "", runtime::check),
-        check("kernel", Node, "", kernel::check),
-        check("cgroup", Node, CGROUP, cgroup::check),
-        check("etcd", Cluster, ETCD, etcd::check),
-        check("flags", Node, FLAGS, flags::check),
-        check("addons", Cluster, "", addons::check),
-        check("stored_versions", Cluster, STORED, stored_versions::check),
-        check("removed_apis", Cluster, APIS, removed_apis::check),
-        check("disruption_budgets", Node, BUDGETS, disruption_budgets::check),
-        check("webhooks", Node, WEBHOOKS, webhooks::check),
-        check("volume_plugins", Node, "", volume_plugins::check),
-        check("risks", Cluster, "", risks::check),
-        check("accept", Cluster, "", accept::check),
-        check("driver", Node, DRIVER, driver::check).of_driver(),
-    ]
-};
-
-/// The names of all checks, in order.
-pub const CHECK_IDS: [&str; TABLE.len()] = {
-    let mut ids = [""; TABLE.len()];
-    let mut index = 0;
-    while index < TABLE.len() {
-        ids[index] = TABLE[index].id;
-        index += 1;
-    }
-    ids
-};
 
 /// Makes every check.
 pub(super) fn all(facts: &Facts<'_>) -> Vec<Check> {

@@ -1,3 +1,4 @@
+use super::table::check;
 use super::*;
 use crate::api::{UpgradeRun, UpgradeRunSpec};
 use crate::inventory::{
@@ -7,7 +8,7 @@ use crate::inventory::{
 use crate::matrix::Matrix;
 use crate::settings::Settings;
 use crate::snapshot::{ApiServer, Packages, Role, Snapshot, StaticPod};
-use crate::verdict::{Verdict, verdict};
+use crate::verdict::{Scope, Verdict, verdict};
 use crate::version::Minor;
 
 pub(in super::super) fn version(text: &str) -> Result<Version, String> {
@@ -205,7 +206,7 @@ fn every_finding_keeps_its_class_whatever_the_status_is() {
     let evidence = || Evidence { source: "nodes", count: 1, age_seconds: 0 };
     let one = |subject: &str| vec![Finding::new(Reason::NodeMissing, subject, "")];
     let all = Outcome::weigh(evidence(), Vec::new(), [one("b"), one("h"), one("u")]);
-    let definition = check("x", Scope::Node, "", target::check);
+    let definition = check("x", Scope::Node, "", target::check, "");
     let made = all.into_check(&definition);
     let classed: Vec<_> = made.classed().map(|(class, it)| (class, it.subject.as_str())).collect();
     assert_eq!((made.status, classed), (Unknown, vec![(Block, "b"), (Hold, "h"), (Unknown, "u")]));
