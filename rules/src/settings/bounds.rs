@@ -27,13 +27,13 @@ const BOUNDS: [Bound<Settings>; 35] = [
     Bound("settings.scrapeIntervalSeconds", |it| it.scrape_interval_seconds, 1..=60,
         "three scrapes must fit well into the five minutes that Prometheus looks back"),
     Bound("settings.evaluationIntervalSeconds", |it| it.evaluation_interval_seconds, 1..=60,
-        "a rule that is rarely evaluated says nothing of now, and 0 is no interval"),
+        "a rule that is rarely evaluated says nothing about the present, and 0 is no interval"),
     Bound("settings.unbrokenEvaluationSeconds", |it| it.unbroken_evaluation_seconds, 10..=3_600,
-        "less does not show that Prometheus is past its own start, more closes the gate for hours after one"),
+        "less does not show that Prometheus has finished starting, and more closes the gate for hours after each start"),
     Bound("settings.prometheusDataAgeSecondsMin", |it| it.prometheus_data_age_seconds_min, 0..=604_800,
-        "after each loss of its data the gate is closed for as long, and what Prometheus no longer keeps it never shows"),
+        "after each loss of data the gate stays closed for that long, and Prometheus never shows what it no longer keeps"),
     Bound("settings.stateAgeSecondsMax", |it| it.state_age_seconds_max, 30..=300,
-        "the exporter proves a quiet cluster every 20 s, and what is older than minutes is not known to be true"),
+        "the exporter confirms a quiet cluster every 20 s, and a state that is minutes old may no longer be true"),
     Bound("settings.resendDelaySeconds", |it| it.resend_delay_seconds, 1..=3_600,
         "an Alertmanager that has just started may lack alerts for as long"),
     Bound("settings.permitSeconds", |it| it.permit_seconds, 5..=300,
@@ -41,39 +41,39 @@ const BOUNDS: [Bound<Settings>; 35] = [
     Bound("settings.checkSecondsMax", |it| it.check_seconds_max, 2..=5,
         "no change may rest on a check that began more than five seconds ago, and none is done within one"),
     Bound("settings.checkPauseSeconds", |it| it.check_pause_seconds, 1..=30,
-        "0 asks without a pause, and a permit must be good for more than one check"),
+        "0 would ask without a pause, and a permit must be good for more than one check"),
     Bound("settings.idleCheckPauseSeconds", |it| it.idle_check_pause_seconds, 1..=300,
-        "0 asks without a pause, and people want to see what is waited for"),
+        "0 would ask without a pause, and people want to see what a step waits for"),
     Bound("settings.attemptPauseSeconds", |it| it.attempt_pause_seconds, 1..=3_600,
-        "0 uses up every attempt on one short outage"),
+        "0 would use up every attempt on one short outage"),
     Bound("settings.attemptPauseSecondsMax", |it| it.attempt_pause_seconds_max, 1..=3_600,
         "the alert on a run that holds looks back over it"),
     Bound("settings.preflightSecondsMax", |it| it.preflight_seconds_max, 600..=86_400,
-        "snapshot and prepare must fit into it, and a day later nothing of it need be true"),
+        "snapshot and prepare must fit into it, and after a day none of it may be true any more"),
     Bound("settings.unitStartSecondsMax", |it| it.unit_start_seconds_max, 5..=120,
         "a connection takes seconds, and until then nobody knows whether the node's change has begun"),
     Bound("settings.unitPollSeconds", |it| it.unit_poll_seconds, 1..=30,
-        "0 asks without a pause, and every other deadline of a node is counted in these"),
+        "0 would ask without a pause, and every other deadline of a node is counted in these"),
     Bound("settings.leaseSeconds", |it| it.lease_seconds, 3..=300,
-        "a write must come back within two ninths of it, and nobody leads for as long after the leader is lost"),
+        "a write must return within two ninths of it, and nobody leads for that long after a leader is lost"),
     Bound("settings.clockSkewSecondsMax", |it| it.clock_skew_seconds_max, 2..=10,
-        "a Date header has whole seconds, and every age is wrong by as much"),
+        "a Date header has whole seconds, and every age may be wrong by that much"),
     Bound("settings.leaseAgeSecondsMax", |it| it.lease_age_seconds_max, 15..=120,
         "a kubelet renews every 10 s, and one that has not for minutes is gone"),
     Bound("settings.verdictSecondsMax", |it| it.verdict_seconds_max, 10..=300,
-        "a verdict is judged by what the cluster was minutes ago at most"),
+        "a verdict may rest on a state that is minutes old at most"),
     Bound("settings.quietSeconds", |it| it.quiet_seconds, 0..=2_592_000,
         "a cluster that is patched each month would never be quiet for longer"),
     Bound("settings.soakSeconds", |it| it.soak_seconds, 0..=604_800,
         "it is the pause after every single node"),
     Bound("settings.etcdStableSeconds", |it| it.etcd_stable_seconds, 1..=300,
-        "0 would take the quorum while a member has only just come back"),
+        "0 could break the quorum while a member has only just come back"),
     Bound("settings.etcdFsyncMillisecondsMax", |it| it.etcd_fsync_milliseconds_max, 1..=8_000,
-        "no disk takes no time, and etcd counts nothing beyond 8.192 s"),
+        "every disk takes some time, and etcd counts nothing beyond 8.192 s"),
     Bound("settings.etcdCommitMillisecondsMax", |it| it.etcd_commit_milliseconds_max, 1..=8_000,
-        "no disk takes no time, and etcd counts nothing beyond 8.192 s"),
+        "every disk takes some time, and etcd counts nothing beyond 8.192 s"),
     Bound("settings.etcdLeaderChangesMax", |it| it.etcd_leader_changes_max, 0..=100,
-        "a leader that changes every few seconds is none"),
+        "a leader that changes every few seconds is no leader"),
     Bound("settings.etcdQuotaPercentMax", |it| it.etcd_quota_percent_max, 1..=100,
         "etcd takes no writes beyond its quota, and no database is empty"),
     Bound("settings.holdSecondsMax", |it| it.hold_seconds_max, 5..=86_400,
@@ -81,7 +81,7 @@ const BOUNDS: [Bound<Settings>; 35] = [
     Bound("settings.drainSecondsMax", |it| it.drain_seconds_max, 30..=86_400,
         "pods are given 30 s to end by default, and a node being drained is out of service"),
     Bound("settings.evictionPauseSeconds", |it| it.eviction_pause_seconds, 1..=30,
-        "0 asks without a pause, and what is asked more rarely hardly ever meets a budget that allows it"),
+        "0 would ask without a pause, and who asks more rarely hardly ever meets a budget with room"),
     Bound("settings.unitSecondsMax", |it| it.unit_seconds_max, 30..=43_200,
         "kubeadm takes minutes, and a unit that hangs keeps a node out of service"),
     Bound("settings.verifySecondsMax", |it| it.verify_seconds_max, 30..=14_400,
@@ -91,7 +91,7 @@ const BOUNDS: [Bound<Settings>; 35] = [
     Bound("settings.diskFreeMibMin", |it| it.disk_free_mib_min, 64..=1_048_576,
         "packages that run out of disk half way leave a broken node"),
     Bound("settings.podsReadyPercentMin", |it| it.pods_ready_percent_min, 0..=100,
-        "there are no more pods than all"),
+        "it is a percentage"),
     Bound("settings.heartbeatSecondsMax", |it| it.heartbeat_seconds_max, 5..=600,
         "Alertmanager repeats it every 30 s as generated, and an alert path that is silent for minutes is broken"),
 ];
@@ -114,8 +114,8 @@ const ALERT_BOUNDS: [Bound<AlertSettings>; 11] = [
     Bound("settings.alerts.detectionStaleSeconds", |it| it.detection_stale_seconds, 1..=2_592_000,
         "a month without news of new versions is too late, and 0 is always"),
 ];
-const A_DAY_LATE: &str = "people must be told within a day, and 0 tells them of every moment";
-const A_WEEK_LATE: &str = "people must be told within a week, and 0 tells them of every moment";
+const A_DAY_LATE: &str = "people must be told within a day, and 0 would tell them of every moment";
+const A_WEEK_LATE: &str = "people must be told within a week, and 0 would tell them of every moment";
 
 /// Two numbers of which the first must be the smaller one, by this factor, and why.
 struct Order(&'static str, Read, u64, &'static str, Read, &'static str);
@@ -242,7 +242,7 @@ impl Settings {
 /// # Errors
 /// It is not.
 pub fn validate_packages_interval(seconds: u64) -> Result<(), SettingsError> {
-    let why = "an index counts for six hours, and 0 asks without a pause";
+    let why = "an index counts for six hours, and 0 would ask without a pause";
     Bound("packages.intervalSeconds", |&seconds: &u64| seconds, 1..=10_800, why).hold(&seconds)
 }
 
