@@ -38,7 +38,7 @@ pub struct UpgradeRun {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UpgradeRunSpec {
-    /// The version to go to, such as v1.36.3. It never changes: another target is another run.
+    /// The version to upgrade to, such as v1.36.3. It cannot be changed: for another target, create another run.
     pub target: String,
     /// Starts nothing new while true; a node whose mutation has begun is finished.
     #[serde(default, skip_serializing_if = "is_false")]
@@ -52,11 +52,11 @@ pub struct UpgradeRunSpec {
     /// Lets a halted step be tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
-    /// Reason codes of preflight that a person has looked at and accepts, such as pdb_blocked; or one finding of such a
-    /// code, by what it is about: pdb_blocked@default/web. A budget that an operator may move is accepted only so:
-    /// pdb_may_move@ and its namespace/name. What a person has changed in a manifest is accepted by the digest of its
-    /// lines, as the finding names it: config_drift@9f86d081884c7d65. A silence that Alertmanager has lost is let go by
-    /// its id: silence_forgotten@ and the id.
+    /// Reason codes of preflight that a person has looked at and accepts, such as pdb_blocked; or a single finding of such
+    /// a code, by its subject: pdb_blocked@default/web. A budget that an operator may move can only be accepted in this
+    /// form: pdb_may_move@ and its namespace/name. A change by hand in a manifest is accepted by the digest of its lines,
+    /// as in the finding: config_drift@9f86d081884c7d65. A silence that Alertmanager has lost is let go by its id:
+    /// silence_forgotten@ and the id.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accept_risks: Vec<String>,
     /// What to do with a node that somebody else has cordoned.
@@ -77,7 +77,7 @@ fn is_false(value: &bool) -> bool {
 pub struct Retry {
     /// The step that halted.
     pub step: String,
-    /// The attempt that halted, so that an old wish is not fulfilled twice.
+    /// The attempt that halted, so that an old request is not carried out twice.
     pub attempt: u32,
 }
 
