@@ -44,7 +44,7 @@ const FIRST_GATE_RUNNING: &str = "RUNNING_K8S";
 
 #[derive(Debug, Args)]
 pub(super) struct VerdictArgs {
-    /// The version to go to, such as v1.36.3.
+    /// The version to upgrade to, such as v1.36.3.
     pub(super) target: String,
     /// How the answer is written.
     #[arg(long, value_enum, default_value_t = Output::Text)]

@@ -54,13 +54,13 @@ struct Args {
     /// The version that runs at the start
     #[arg(long, default_value = "v1.35.4", value_name = "VERSION")]
     from: Version,
-    /// The version to go to
+    /// The version to upgrade to
     #[arg(long, default_value = "v1.36.3", value_name = "VERSION")]
     to: Version,
-    /// Only make the cluster and start the products, and stay until Ctrl-C
+    /// Only make the cluster, start both programs, and stay until Ctrl-C
     #[arg(long)]
     stay: bool,
-    /// Write what the real parts answer into tests/recorded
+    /// Record what the real parts answer, in tests/recorded
     #[arg(long)]
     record: bool,
     /// Given by the part that watches over the host's side

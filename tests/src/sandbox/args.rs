@@ -28,7 +28,7 @@ pub(super) struct Args {
     /// The version that runs at the start
     #[arg(long, default_value = "v1.36.1", value_name = "VERSION")]
     pub(super) from: Version,
-    /// The version to go to
+    /// The version to upgrade to
     #[arg(long, default_value = "v1.36.3", value_name = "VERSION")]
     pub(super) to: Version,
     /// End when the run is over, or stands still for 5 minutes; exit code 0 only if it succeeded
@@ -40,7 +40,7 @@ pub(super) struct Args {
     /// Let a step fail: HOW is fail, fail-once, hang or kill
     #[arg(long, value_name = "STEP=HOW", long_help = FAIL_HELP)]
     pub(super) fail: Option<String>,
-    /// Closes or opens the gate of the sandbox that runs
+    /// Closes or opens the gate of the running sandbox
     #[arg(long, hide = true)]
     pub(super) gate: Option<Gate>,
 }
