@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::selector::Selector;
 
-pub(crate) use bounds::{bounds, orders};
 pub use bounds::{SettingsError, validate_packages_interval};
+pub(crate) use bounds::{bounds, orders};
 
 /// The thresholds. All are seconds unless the name says otherwise; the defaults are for a real cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

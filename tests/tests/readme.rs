@@ -184,7 +184,8 @@ fn the_files_of_facts_are_good_as_they_are_shown() {
     let blocks: Vec<String> = yaml_blocks(VERDICT).chain(yaml_blocks(FACTS)).collect();
     assert_eq!(blocks.len(), 3);
     for block in blocks {
-        Matrix::load(&[("facts.yaml", block.as_str())]).unwrap_or_else(|mistakes| panic!("{mistakes:#?}\n{block}"));
+        Matrix::load(&[("facts.yaml", block.as_str())])
+            .unwrap_or_else(|mistakes| panic!("{mistakes:#?}\n{block}"));
     }
 }
 
@@ -193,7 +194,8 @@ fn every_path_it_names_is_there() {
     for (page, text) in pages() {
         for path in ["rules/generated/", "rules/data/", "deploy/", "docs/", "dashboards/"] {
             // What is a part of a longer path or of an address is a link, and looked at there.
-            let is_longer = |at: usize| text[..at].ends_with(|c: char| c.is_alphanumeric() || "/._-".contains(c));
+            let is_longer =
+                |at: usize| text[..at].ends_with(|c: char| c.is_alphanumeric() || "/._-".contains(c));
             for (at, _) in text.match_indices(path).filter(|(at, _)| !is_longer(*at)) {
                 let end = text[at..].find(|c: char| !c.is_ascii_alphanumeric() && !"/._-".contains(c));
                 let named = text[at..at + end.unwrap_or(0)].trim_end_matches('.');
@@ -222,8 +224,7 @@ fn every_link_leads_somewhere() {
                 continue;
             }
             let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
-            let target =
-                if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            let target = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
             assert!(target.exists(), "{link} in {}", page.display());
             let has_anchor = || anchors(&std::fs::read_to_string(&target).unwrap()).contains(anchor);
             assert!(anchor.is_empty() || has_anchor(), "{link} in {}", page.display());

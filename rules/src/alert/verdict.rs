@@ -112,9 +112,10 @@ fn matrix_stale(settings: &Settings) -> AlertRule {
         name: "K8sUpgradeMatrixStale",
         severity: Severity::Warning,
         summary: "The facts about versions are too old.",
-        description: "The facts of {{ $labels.section }} are missing or too old: every verdict that needs them is \
+        description:
+            "The facts of {{ $labels.section }} are missing or too old: every verdict that needs them is \
                       unknown."
-            .to_owned(),
+                .to_owned(),
     };
     let select = Select::new(settings);
     let [of, allowed] = ["k8s_upgrade_matrix_timestamp_seconds", "k8s_upgrade_matrix_max_age_seconds"]

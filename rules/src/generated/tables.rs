@@ -106,8 +106,10 @@ fn fields(prefix: &str, object: &Value) -> Vec<[String; 3]> {
         if field["properties"].is_object() {
             return fields(&format!("{name}."), field);
         }
-        let words: Vec<_> = field["enum"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let words = if words.is_empty() { String::new() } else { format!(" One of `{}`.", words.join("`, `")) };
+        let words: Vec<_> =
+            field["enum"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let words =
+            if words.is_empty() { String::new() } else { format!(" One of `{}`.", words.join("`, `")) };
         let default = field.get("default").map_or_else(String::new, |it| it.to_string().replace('"', ""));
         vec![[code(&name), code(&default), meaning(field) + &words]]
     });

@@ -241,7 +241,8 @@ pub static PROCESS_VIRTUAL: Metric = gauge("process_virtual_memory_bytes", &[], 
 /// Open file descriptors.
 pub static PROCESS_OPEN_FDS: Metric = gauge("process_open_fds", &[], "Open file descriptors.");
 /// Maximum number of open file descriptors.
-pub static PROCESS_MAX_FDS: Metric = gauge("process_max_fds", &[], "Maximum number of open file descriptors.");
+pub static PROCESS_MAX_FDS: Metric =
+    gauge("process_max_fds", &[], "Maximum number of open file descriptors.");
 /// Threads.
 pub static PROCESS_THREADS: Metric = gauge("process_threads", &[], "Threads.");
 /// When the process started.

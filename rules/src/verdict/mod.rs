@@ -43,9 +43,9 @@ use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::version::Version;
 
+pub(crate) use check::questions;
 #[cfg(test)]
 pub(crate) use check::tests::{Healthy, healthy};
-pub(crate) use check::questions;
 pub use check::{CHECK_IDS, Way, addon_workloads, not_covered, way};
 
 /// The verdict in one word.

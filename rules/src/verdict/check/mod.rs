@@ -27,9 +27,9 @@ mod webhooks;
 use jiff::Timestamp;
 
 pub use addons::{Way, addon_workloads, not_covered, way};
-use table::{Definition, TABLE};
 pub use table::CHECK_IDS;
 pub(crate) use table::questions;
+use table::{Definition, TABLE};
 
 use std::collections::BTreeMap;
 
