@@ -74,7 +74,7 @@ pub(super) const TABLE: [Definition; 22] = {
         check("kube_proxy_skew", Cluster, SKEW, kube_proxy_skew::check,
             "Does kube-proxy fit the API servers and the kubelets?"),
         check("cloud_controller_skew", Cluster, SKEW, cloud_controller_skew::check,
-            "Does a cloud-controller-manager that is numbered as Kubernetes is fit the API servers, now and at the target?"),
+            "Does a cloud-controller-manager, if it is numbered as Kubernetes is, fit the API servers, now and at the target?"),
         check("runtime", Node, "", runtime::check,
             "Does each node's container runtime fit the target's kubelet?"),
         check("kernel", Node, "", kernel::check,
