@@ -1,7 +1,7 @@
 //! The program: its command line, and how its parts are put together.
 
+mod compat;
 mod matrix;
-mod seed;
 mod verdict;
 
 use std::future::pending;

@@ -14,10 +14,6 @@
 // Tests may unwrap; what is shipped says why it cannot fail.
 #![warn(clippy::unwrap_used)]
 
-// What tests inside and outside share names the crate as one outside does.
-#[cfg(test)]
-extern crate self as lockkeeper_rules;
-
 pub mod alert;
 pub mod alertmanager;
 pub mod api;
@@ -46,7 +42,6 @@ pub mod reason;
 pub mod risk;
 pub mod route;
 pub mod run;
-pub mod seed;
 pub mod selector;
 pub mod settings;
 pub mod skew;

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use lockkeeper_rules::matrix::{Digest, FILE_BYTES_MAX, Matrix, bundle, has_schema};
-use lockkeeper_rules::seed::MATRIX_BYTES_MAX;
 
 use super::verdict::unknown;
 use super::{Failure, input, print};
+use crate::compat::MATRIX_BYTES_MAX;
 use crate::exit::Exit;
 use crate::read::matrix::MatrixFile;
 
@@ -40,7 +40,7 @@ pub(super) enum Asked {
     /// A verdict by these facts, laid over the built-in ones.
     Facts(Box<Matrix>),
     /// The answer of the first gate to this matrix.
-    Seed(Vec<u8>),
+    FirstGate(Vec<u8>),
 }
 
 pub(super) fn run(command: MatrixCommand) -> Result<Exit, Failure> {
@@ -74,8 +74,8 @@ pub(super) fn asked(paths: &[PathBuf], configured: &[MatrixFile]) -> Result<Aske
     if let [path] = paths {
         match String::from_utf8(bytes(path)?) {
             Ok(text) if has_schema(&text) => texts.push((path.display().to_string(), text)),
-            Ok(text) => return Ok(Asked::Seed(text.into_bytes())),
-            Err(error) => return Ok(Asked::Seed(error.into_bytes())),
+            Ok(text) => return Ok(Asked::FirstGate(text.into_bytes())),
+            Err(error) => return Ok(Asked::FirstGate(error.into_bytes())),
         }
     } else {
         for path in paths {
@@ -157,8 +157,8 @@ mod tests {
         let asked = |paths: &[&PathBuf]| asked(&paths.iter().copied().cloned().collect::<Vec<_>>(), &[]);
         assert!(matches!(asked(&[]), Ok(Asked::Facts(_))));
         assert!(matches!(asked(&[&facts]), Ok(Asked::Facts(_))));
-        assert!(matches!(asked(&[&seed]), Ok(Asked::Seed(_))));
-        assert!(matches!(asked(&[&rubbish]), Ok(Asked::Seed(_))));
+        assert!(matches!(asked(&[&seed]), Ok(Asked::FirstGate(_))));
+        assert!(matches!(asked(&[&rubbish]), Ok(Asked::FirstGate(_))));
         assert!(asked(&[&facts, &seed]).is_err(), "both kinds at once");
         assert!(asked(&[&folder.path().join("gone")]).is_err());
     }

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::matrix::{Asked, asked};
-use super::{Failure, input, print, seed};
+use super::{Failure, compat, input, print};
 use crate::config;
 use crate::exit::Exit;
 use crate::kube_client::{Cluster, ConnectError, listed_kubeconfigs};
@@ -114,7 +114,7 @@ pub(super) fn run(args: VerdictArgs) -> Result<Exit, Failure> {
     let configured = config.as_ref().map(|config| config.matrix.files.as_slice()).unwrap_or_default();
     match asked(&args.matrix, configured)? {
         Asked::Facts(matrix) => judge(&args, config, &matrix),
-        Asked::Seed(text) => seed::run(&args, &text),
+        Asked::FirstGate(text) => compat::run(&args, &text),
     }
 }
 

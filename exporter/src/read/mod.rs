@@ -17,7 +17,6 @@ pub mod packages;
 mod pod_images;
 mod polled;
 pub mod prometheus;
-pub mod seed;
 mod service;
 pub mod shown;
 pub mod upgrade_run;

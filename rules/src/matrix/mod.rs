@@ -190,7 +190,7 @@ impl Matrix {
     }
 
     /// Lays files over what is there; what comes back is wrong with them.
-    pub(crate) fn lay(&mut self, files: &[(&str, &str)]) -> Vec<Mistake> {
+    pub fn lay(&mut self, files: &[(&str, &str)]) -> Vec<Mistake> {
         let mut mistakes = Vec::new();
         for (name, text) in files {
             let notes = Notes::new(name);

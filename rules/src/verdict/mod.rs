@@ -24,8 +24,6 @@
 mod accept;
 mod check;
 #[cfg(test)]
-mod differential;
-#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod rows;

@@ -50,7 +50,7 @@ fn etcd(cluster: &mut Healthy, tag: &str) {
 }
 
 /// Nothing is lost on the way to this minor.
-pub(super) fn know_gates(cluster: &mut Healthy, minor: u64) {
+fn know_gates(cluster: &mut Healthy, minor: u64) {
     let minor = crate::version::Minor { major: 1, minor };
     let (removed, locked) = Default::default();
     let row = GateChanges { minor, removed, locked, source: "https://example.com/gates".to_owned() };

@@ -8,11 +8,11 @@ use http::Request;
 use k8s_openapi::api::core::v1 as core;
 use kube::api::ListParams;
 use kube::{Api, Client};
-use lockkeeper_rules::seed::{Workload, workloads};
 use serde_json::Value;
 
-use super::list::list_all;
+use super::{Workload, workloads};
 use crate::kube_client::explain;
+use crate::read::list::list_all;
 
 /// How long one read may take.
 const DEADLINE: Duration = Duration::from_secs(15);

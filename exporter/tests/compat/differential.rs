@@ -1,22 +1,89 @@
 //! The strict verdict against the recorded answers of the first gate: where that one says no, this one never says yes,
 //! but for the ways in which it is meant to be looser.
 
-#[path = "../../tests/seed/case.rs"]
-mod case;
+use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+use lockkeeper_exporter::compat;
+use lockkeeper_rules::api_requests::{self, ForEach};
+use lockkeeper_rules::inventory::{
+    ApiRequests, ApiWrites, Container, Inventory, KubeadmConfig, KubeletConfig, Namespace, Rollout,
+    RunningKubelet, Workload, WorkloadKind,
+};
+use lockkeeper_rules::matrix::{GateChanges, Matrix, Part};
+use lockkeeper_rules::prometheus::{self, Sample};
+use lockkeeper_rules::settings::Settings;
+use lockkeeper_rules::snapshot::{ApiServer, Node, Packages, Role, Snapshot, Source, StaticPod};
+use lockkeeper_rules::verdict::{self, Answer};
+use lockkeeper_rules::version::{Minor, Version};
 use serde_json::{Map, Value, json};
 
-use self::case::{CASES, Case as Recorded};
-use super::check::tests::{api_server, kubelet, node, packages, version};
-use super::rows::know_gates;
-use super::*;
-use crate::api_requests::{self, ForEach};
-use crate::inventory::{ApiRequests, Container, Rollout, Workload, WorkloadKind};
-use crate::prometheus::{self, Sample};
-use crate::snapshot::{Node, Role, Source};
+use super::case::{CASES, Case as Recorded};
 
 const WINDOW_SECONDS: u64 = 30 * 86_400;
 const SOURCE: &str = "https://example.com/source";
+
+/// A cluster with all that a verdict is made from.
+#[derive(Clone)]
+struct Cluster {
+    snapshot: Snapshot,
+    inventory: Inventory,
+    matrix: Matrix,
+    now: Timestamp,
+}
+
+fn version(text: &str) -> Result<Version, String> {
+    text.parse().map_err(|_not_a_version| text.to_owned())
+}
+
+fn static_pod(component: &str, version: Result<Version, String>) -> StaticPod {
+    StaticPod {
+        component: component.to_owned(),
+        node: "cp-1".into(),
+        version,
+        flags: Ok(BTreeMap::new()),
+        ready: true,
+        ready_since: None,
+    }
+}
+
+/// Nothing is in the way of any version in what the first gate does not look at.
+fn healthy() -> Cluster {
+    let now: Timestamp = "2026-12-01T03:04:05Z".parse().unwrap();
+    let mut matrix = Matrix::built_in();
+    // The built-in floors are none of what the first gate was given.
+    matrix.runtimes = Part::default();
+    // A person has looked at what no cluster shows.
+    matrix.policy.value.kubelet_flags_checked = Minor::parse("1.40");
+    // The first gate knows nothing of feature gates: that none is known of an old minor must not hide its own answer.
+    let unchanged = |minor| {
+        let (removed, locked) = Default::default();
+        GateChanges { minor: Minor { major: 1, minor }, removed, locked, source: SOURCE.to_owned() }
+    };
+    matrix.components.value.gates.extend((1..60).map(unchanged));
+    let every = [0, 99].map(|minor| Minor { major: 1, minor });
+    let asked = matrix.removed_apis.value.going(every[0], every[1]);
+    let mut snapshot = Snapshot::unread();
+    snapshot.controller_leases = Source::read(Vec::new(), now);
+    snapshot.runs = Source::read(Vec::new(), now);
+    snapshot.runs_elsewhere = Source::read(Vec::new(), now);
+    let mut inventory = Inventory::unread();
+    inventory.definitions = Source::read(Vec::new(), now);
+    inventory.kubelet_config = Source::read(Some(KubeletConfig::default()), now);
+    inventory.kube_proxy_config = Source::read(None, now);
+    let kept = KubeadmConfig { api_version: "v1beta4".to_owned(), ..KubeadmConfig::default() };
+    inventory.kubeadm_config = Some(Source::read(Some(kept), now));
+    inventory.budgets = Source::read(Vec::new(), now);
+    let kube_system = Namespace { name: "kube-system".to_owned(), labels: BTreeMap::new() };
+    inventory.namespaces = Source::read(vec![kube_system], now);
+    inventory.webhooks = Source::read(Vec::new(), now);
+    inventory.webhook_backends = Source::read(Vec::new(), now);
+    inventory.persistent_volumes = Source::read(Vec::new(), now);
+    inventory.storage_classes = Source::read(Vec::new(), now);
+    inventory.csi_drivers = Source::read(Vec::new(), now);
+    inventory.api_writes = Source::read(ApiWrites { asked, objects: 3, writes: Vec::new() }, now);
+    Cluster { snapshot, inventory, matrix, now }
+}
 
 /// The first gate's matrix as a file of facts: the same rows, each word as it is written there, and no runtime in the
 /// way but by the floors. Nothing if it is no object.
@@ -74,7 +141,7 @@ fn minor(text: &str) -> String {
 
 /// `1.36` as the first release of it: the first gate asks for minors only.
 fn release(target: &str) -> String {
-    if crate::version::Minor::parse(target).is_some() { format!("{target}.0") } else { target.to_owned() }
+    if Minor::parse(target).is_some() { format!("{target}.0") } else { target.to_owned() }
 }
 
 /// `2.0` as the release that it means.
@@ -86,7 +153,7 @@ fn three(text: &Value) -> Value {
 }
 
 fn workloads(recorded: &Recorded) -> Vec<Workload> {
-    let workload = |(place, images): (&crate::seed::Workload, &String)| {
+    let workload = |(place, images): (&compat::Workload, &String)| {
         let kind = match place.kind.to_lowercase().as_str() {
             "ds" | "daemonset" => WorkloadKind::DaemonSet,
             "deploy" | "deployment" => WorkloadKind::Deployment,
@@ -144,16 +211,38 @@ fn nodes(recorded: &Recorded) -> Vec<Node> {
         } else {
             (format!("w-{number}"), Role::Worker)
         };
-        Node { container_runtime: runtime.to_owned(), ..node(&name, role, kubelet) }
+        Node {
+            uid: name.clone(),
+            resource_version: "1".to_owned(),
+            kubelet_version: version(kubelet),
+            container_runtime: runtime.to_owned(),
+            kernel_version: "6.1.0-18-amd64".to_owned(),
+            operating_system: "linux".to_owned(),
+            os_image: "Debian GNU/Linux 12 (bookworm)".to_owned(),
+            architecture: "amd64".to_owned(),
+            ready: true,
+            ..Node::silent(&name, role)
+        }
     };
     (0..kubelets.len().max(runtimes.len())).map(one).collect()
 }
 
+fn kubelet(node: &Node) -> RunningKubelet {
+    let config = KubeletConfig { fail_cgroup_v1: Some(false), ..KubeletConfig::default() };
+    RunningKubelet { node: node.name.clone(), config: Ok(config), cgroup_version: Some(2) }
+}
+
+/// An index that has the targets.
+fn packages(targets: &[String]) -> Packages {
+    let versions: Vec<Version> = targets.iter().filter_map(|target| release(target).parse().ok()).collect();
+    let of_each = ["kubeadm", "kubelet", "kubectl"].map(|package| (package.to_owned(), versions.clone()));
+    let by_architecture = Some([("amd64".to_owned(), of_each.into())].into());
+    Packages { versions, by_architecture, next_error: None }
+}
+
 /// What the first gate read, as we would have read it; nothing if its matrix is not one that we take.
-fn cluster(recorded: &Recorded, mut cluster: Healthy) -> Option<Healthy> {
+fn cluster(recorded: &Recorded, mut cluster: Cluster) -> Option<Cluster> {
     let now = cluster.now;
-    // The built-in floors are none of what the first gate was given.
-    cluster.matrix.runtimes = crate::matrix::Part::default();
     let mistakes = cluster.matrix.lay(&[("mine.yaml", &facts(&recorded.matrix)?)]);
     if !mistakes.is_empty() {
         return None;
@@ -169,18 +258,16 @@ fn cluster(recorded: &Recorded, mut cluster: Healthy) -> Option<Healthy> {
         let oldest = nodes.iter().filter_map(|node| node.kubelet_version.as_ref().ok()).min();
         oldest.map(ToString::to_string)
     });
-    let running = running.unwrap_or_default();
-    cluster.inventory.kubelets = Source::read(nodes.iter().map(|node| kubelet(&node.name.0)).collect(), now);
+    let running = version(&running.unwrap_or_default());
+    cluster.inventory.kubelets = Source::read(nodes.iter().map(kubelet).collect(), now);
     cluster.snapshot.nodes = Source::read(nodes, now);
-    cluster.snapshot.api_servers = Source::read(vec![api_server("cp-1", &running)], now);
-    for pod in cluster.snapshot.static_pods.value.iter_mut().flatten().filter(|pod| pod.component != "etcd") {
-        pod.version = version(&running);
-    }
-    let versions: Vec<String> = recorded.arguments.iter().map(|target| release(target)).collect();
-    let versions = versions.iter().map(String::as_str).filter(|target| target.parse::<Version>().is_ok());
-    cluster.snapshot.packages = Source::read(packages(&versions.collect::<Vec<_>>()), now);
-    // The first gate knows nothing of feature gates: that none is known of an old minor must not hide its own answer.
-    (1..60).for_each(|minor| know_gates(&mut cluster, minor));
+    let server = ApiServer { name: "cp-1".to_owned(), version: running.clone(), ready: true };
+    cluster.snapshot.api_servers = Source::read(vec![server], now);
+    let components = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
+    let pods = components.map(|component| static_pod(component, running.clone()));
+    let etcd = static_pod("etcd", version("v3.6.11-0"));
+    cluster.snapshot.static_pods = Source::read(pods.into_iter().chain([etcd]).collect(), now);
+    cluster.snapshot.packages = Source::read(packages(&recorded.arguments), now);
     cluster.inventory.workloads = Source::read(workloads(recorded), now);
     cluster.inventory.api_requests = requests(recorded, now);
     Some(cluster)
@@ -194,7 +281,7 @@ fn is_patch_ceiling(recorded: &Recorded) -> bool {
 
 #[test]
 fn where_the_first_gate_says_no_ours_never_says_yes() {
-    let base = healthy();
+    let (base, settings) = (healthy(), Settings::default());
     let (mut both, mut asked, mut refused, mut looser, mut wrong) = (0, 0, 0, 0, Vec::new());
     for recorded in CASES.iter() {
         let Some(target) = recorded.arguments.first().map(|target| release(target)) else { continue };
@@ -202,7 +289,9 @@ fn where_the_first_gate_says_no_ours_never_says_yes() {
             refused += 1;
             continue;
         };
-        let verdict = cluster.verdict(&target);
+        let Cluster { snapshot, inventory, matrix, now } = &cluster;
+        let case = verdict::Case { snapshot, inventory, matrix, settings: &settings, now: *now };
+        let verdict = verdict::verdict(&target, &case);
         asked += 1;
         let is_safe = verdict.verdict == Answer::Safe;
         both += usize::from(is_safe && recorded.code == 0);

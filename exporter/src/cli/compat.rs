@@ -1,14 +1,13 @@
-//! A matrix without `schema`: what the first gate would answer on this cluster. Reading is its own here, because that
-//! gate takes what cannot be read for empty; what could not be read is told on standard error.
+//! A matrix without `schema`: what the first gate would answer on this cluster. What could not be read is told on standard
+//! error.
 
 use std::io::Write as _;
 
-use lockkeeper_rules::seed::{Answer, Inputs, METRIC, judge};
-
 use super::verdict::{VerdictArgs, prometheus, unknown, within_deadline};
 use super::{Failure, input, write};
+use crate::compat::cluster::{Seen, seen};
+use crate::compat::{Answer, Inputs, METRIC, judge};
 use crate::exit::Exit;
-use crate::read::seed::{Seen, seen};
 
 pub(super) fn run(args: &VerdictArgs, matrix: &[u8]) -> Result<Exit, Failure> {
     if args.from.is_some() || args.save.is_some() || args.is_json() || args.config.is_some() {

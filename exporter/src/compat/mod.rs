@@ -1,4 +1,4 @@
-//! Seed mode: the answer that the first gate would give, for matrices without a `schema`.
+//! Seed mode: the answer that the first gate would give, for matrices without a `schema`. Only the command line asks.
 //!
 //! The same exit code and the same lines in the same order, from the same input: the first three numbers that a node
 //! reports are two here, a failed read is an empty text, and an empty answer of Prometheus is good news. That is
@@ -12,10 +12,14 @@
 //!   runtimes ──────────▶ containerd ─────┘
 //! ```
 //!
-//! Stricter in what no file in use has: limits on sizes, nesting and patterns ([`MATRIX_BYTES_MAX`] and what stands
-//! beside it; see also `json` and `pattern`). Beyond a limit the code is 3, and a Prometheus answer is unread.
+//! Stricter in what no file in use has: limits on sizes and nesting ([`MATRIX_BYTES_MAX`] and what stands beside it; see
+//! also `json`), and patterns that the engine would ask otherwise (`pattern`). Beyond a limit the code is 3, and a
+//! Prometheus answer is unread.
+//!
+//! Reading a cluster is its own here ([`cluster`]), because that gate takes what cannot be read for empty.
 
 mod addons;
+pub mod cluster;
 mod containerd;
 mod fault;
 mod json;
@@ -35,7 +39,7 @@ use number::Minor;
 /// The largest matrix that is read, in bytes: what fits into a ConfigMap, and some more.
 pub const MATRIX_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// The largest answer of Prometheus that is read, in bytes.
-pub const ANSWER_BYTES_MAX: usize = crate::prometheus::ANSWER_BYTES_MAX;
+pub const ANSWER_BYTES_MAX: usize = lockkeeper_rules::prometheus::ANSWER_BYTES_MAX;
 /// The most text of all lines, in bytes.
 const LINES_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The metric whose instant vector is asked of Prometheus.

@@ -1,11 +1,9 @@
-//! The record: inputs, each with the answer of the first gate. The tests of whole verdicts read it too.
-
-#![expect(clippy::disallowed_methods, reason = "the record to compare with may be another file")]
+//! The record: inputs, each with the answer of the first gate.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use lockkeeper_rules::seed::Workload;
+use lockkeeper_exporter::compat::Workload;
 use serde_json::Value;
 
 /// One input with the answer of the first gate.
@@ -22,8 +20,11 @@ pub(super) struct Case {
     pub(super) prometheus: Result<Vec<u8>, String>,
 }
 
+/// The variable with the path of another record to compare with.
+pub(super) const OTHER_RECORD: &str = "SEED_ANSWERS";
+
 /// Every recorded input.
-pub(super) static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| match std::env::var("SEED_ANSWERS") {
+pub(super) static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| match std::env::var(OTHER_RECORD) {
     Ok(path) => cases(&std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))),
     Err(_) => cases(include_str!("answers.jsonl")),
 });

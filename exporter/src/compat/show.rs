@@ -93,7 +93,7 @@ fn is_printable(letter: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seed::json::read_input;
+    use crate::compat::json::read_input;
 
     #[test]
     fn every_value_has_its_notation() {

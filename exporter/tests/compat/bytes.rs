@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lockkeeper_rules::seed::{Answer, Inputs, judge, workloads};
+use lockkeeper_exporter::compat::{Answer, Inputs, judge, workloads};
 use proptest::prelude::*;
 
 use super::ask;

@@ -3,12 +3,13 @@
 
 mod bytes;
 mod case;
+mod differential;
 mod rows;
 
 use std::collections::BTreeMap;
 
-use case::{CASES, Case};
-use lockkeeper_rules::seed::{Answer, Fault, Inputs, Workload, judge, workloads};
+use case::{CASES, Case, OTHER_RECORD};
+use lockkeeper_exporter::compat::{Answer, Fault, Inputs, Workload, judge, workloads};
 
 impl Case {
     fn answer(&self) -> Answer {
@@ -29,10 +30,7 @@ impl Case {
         let same = match self.code {
             1 => answer.code == 3 && !answer.faults.is_empty(),
             code => {
-                let ours =
-                    answer.lines.iter().map(|line| without_reason(line)).collect::<Vec<_>>().join("\n");
-                let theirs =
-                    self.lines.iter().map(|line| without_reason(line)).collect::<Vec<_>>().join("\n");
+                let (ours, theirs) = (without_reasons(&answer.lines), without_reasons(&self.lines));
                 answer.code == code && answer.faults.is_empty() && ours == theirs
             }
         };
@@ -46,16 +44,26 @@ impl Case {
         })
     }
 
-    /// Why ours refuses a pattern that theirs asks.
+    /// Why ours refuses a pattern that theirs asks; none if it says anything else than theirs beside that.
     fn refusal(&self) -> Option<String> {
-        let faults = self.answer().faults;
-        let why = |fault: &Fault| Some(fault.found.split_once("is not supported: ")?.1.to_owned());
-        if self.code == 1 { None } else { faults.iter().find_map(why) }
+        let Answer { code, lines, faults } = self.answer();
+        let theirs = without_reasons(&self.lines);
+        let are_theirs = lines.iter().all(|line| theirs.contains(&without_reason(line)));
+        let why = |fault: &Fault| {
+            let (_, why) = fault.found.split_once("is not supported: ")?;
+            fault.place.ends_with("field image_re").then(|| why.to_owned())
+        };
+        let whys: Option<Vec<String>> = faults.iter().map(why).collect();
+        whys.filter(|_| self.code != 1 && code == 3 && are_theirs)?.into_iter().next()
     }
 }
 
-/// What theirs asks and ours does not: `\N{BULLET}` needs every name of Unicode, and a search must end.
-const NEVER_ASKED: [&str; 2] = ["characters by name", "searches of more than "];
+/// How many cases of the record have a pattern that ours refuses. Each more is an answer that somebody no longer gets.
+const REFUSED: usize = 12;
+
+fn without_reasons(lines: &[String]) -> String {
+    lines.iter().map(|line| without_reason(line)).collect::<Vec<_>>().join("\n")
+}
 
 /// The words of an exception are its language's.
 fn without_reason(line: &str) -> String {
@@ -67,7 +75,7 @@ fn without_reason(line: &str) -> String {
 }
 
 #[test]
-fn every_recorded_answer_is_ours() {
+fn every_recorded_answer_is_ours_or_its_pattern_is_refused() {
     let (mut by_code, mut differing, mut refused) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
     for case in CASES.iter() {
         *by_code.entry(case.code).or_insert(0) += 1;
@@ -80,8 +88,10 @@ fn every_recorded_answer_is_ours() {
     println!("{} cases, by code {by_code:?}; refused {refused:#?}; {} differ", CASES.len(), differing.len());
     assert!(CASES.len() >= 2_000, "{}", CASES.len());
     assert!(differing.is_empty(), "{} differ, such as {}", differing.len(), differing[0]);
-    refused.retain(|why, _| !NEVER_ASKED.iter().any(|never| why.starts_with(never)));
-    assert!(refused.is_empty(), "{refused:?}");
+    // Another record has others.
+    if std::env::var_os(OTHER_RECORD).is_none() {
+        assert_eq!(refused.values().sum::<usize>(), REFUSED, "{refused:#?}");
+    }
 }
 
 fn ask(target: &str, matrix: &[u8], images: &BTreeMap<Workload, String>, prometheus: &[u8]) -> Answer {
@@ -123,7 +133,7 @@ fn every_fault_is_told_with_its_remedy_and_what_else_was_found() {
 
 #[test]
 fn what_is_too_large_is_no_answer() {
-    use lockkeeper_rules::seed::{ANSWER_BYTES_MAX, MATRIX_BYTES_MAX};
+    use lockkeeper_exporter::compat::{ANSWER_BYTES_MAX, MATRIX_BYTES_MAX};
     let none = BTreeMap::new();
     let spaces = |count| [b"{}".as_slice(), &vec![b' '; count]].concat();
     let answer = ask("1.36", &spaces(MATRIX_BYTES_MAX), &none, b"{}");

@@ -6,7 +6,7 @@ use super::Workload;
 use super::fault::{Fault, Report, shown};
 use super::json::Value;
 use super::number::Minor;
-use super::pattern::{Budget, Found, search};
+use super::pattern::{Found, search};
 use super::show::plain;
 use super::text::strip;
 
@@ -35,9 +35,8 @@ pub(super) fn check(
             return;
         }
     };
-    let budget = Budget::of_a_matrix();
     for (number, row) in (1..).zip(rows) {
-        match (Addon { row, number, target, budget: &budget }).judge(images) {
+        match (Addon { row, number, target }).judge(images) {
             Ok(Some(line)) => report.line(line),
             Ok(None) => {}
             Err(fault) => report.fault(fault),
@@ -59,7 +58,6 @@ struct Addon<'a> {
     /// Its place in the list, from 1.
     number: usize,
     target: &'a Minor,
-    budget: &'a Budget,
 }
 
 /// A floor with its ceiling, as the matrix writes them.
@@ -116,7 +114,7 @@ impl Addon<'_> {
             Value::Text(pattern) => pattern,
             other => return Err(self.fault("image_re", format!("is {}", other.kind()), REMEDY)),
         };
-        match search(pattern, image, self.budget) {
+        match search(pattern, image) {
             Ok(Found::Nothing) => Ok(None),
             Ok(Found::Version(version)) => Ok(Some(version)),
             Ok(Found::NoGroup) => Err(self.fault("image_re", "has no group".to_owned(), REMEDY)),

@@ -18,6 +18,11 @@ const ZEROS: [u32; 66] = [
     0x1e140, 0x1e2f0, 0x1e950, 0x1fbf0,
 ];
 
+/// Every decimal digit, as the ranges of a set in a pattern.
+pub(super) fn digits() -> String {
+    ZEROS.map(|zero| format!("\\x{{{zero:x}}}-\\x{{{:x}}}", zero + 9)).concat()
+}
+
 /// A number from 0 up, of any size, as its decimal digits without leading zeros.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Number(String);
