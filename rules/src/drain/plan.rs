@@ -31,23 +31,8 @@ pub struct DrainPlan {
     pub evict: Vec<PodRef>,
     /// Pods that are leaving, each with what is known to keep it.
     pub waiting: Vec<Finding>,
-    /// Pods that stay, counted.
-    pub leave: Leave,
     /// What a person must decide first.
     pub blocked: Vec<Finding>,
-}
-
-/// How many pods stay, by why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Leave {
-    /// Their DaemonSet would start them again at once.
-    pub daemon_set: usize,
-    /// They are mirrors of static pods.
-    pub mirror: usize,
-    /// They have ended.
-    pub finished: usize,
-    /// They came to the cordoned node, and would again.
-    pub returned: usize,
 }
 
 impl DrainPlan {
@@ -68,7 +53,7 @@ enum Turn {
 
 /// What becomes of one pod.
 enum Fate {
-    Leave(fn(&mut Leave) -> &mut usize),
+    Stay,
     Wait,
     Block,
     Evict(Turn),
@@ -83,12 +68,12 @@ enum Fate {
 /// may be waiting for just these pods, as a storage is for every pod whose volume is on the node.
 #[must_use]
 pub fn plan(pods: &[Pod], policy: DrainPolicy, after: Option<&PodRef>, since: Timestamp) -> DrainPlan {
-    let mut plan = DrainPlan { evict: vec![], waiting: vec![], leave: Leave::default(), blocked: vec![] };
+    let mut plan = DrainPlan { evict: vec![], waiting: vec![], blocked: vec![] };
     let mut candidates = Vec::new();
     let mut turns = Turns::default();
     for pod in pods {
         match fate(pod, policy, since) {
-            Fate::Leave(count) => *count(&mut plan.leave) += 1,
+            Fate::Stay => {}
             Fate::Wait => {
                 plan.waiting.push(leaving(pod));
                 turns.see(pod, turn(pod));
@@ -140,16 +125,15 @@ fn next_batch(mut pods: Vec<PodRef>, after: Option<&PodRef>) -> Vec<PodRef> {
 
 fn fate(pod: &Pod, policy: DrainPolicy, since: Timestamp) -> Fate {
     let Pod { phase, deleting, mirror, controller, .. } = pod;
-    if *mirror {
-        return Fate::Leave(|leave| &mut leave.mirror);
-    }
-    if phase.is_finished() {
-        return Fate::Leave(|leave| &mut leave.finished);
+    if *mirror || phase.is_finished() {
+        return Fate::Stay;
     }
     match controller {
-        Some(controller) if controller.kind == "DaemonSet" => Fate::Leave(|leave| &mut leave.daemon_set),
+        // It would start the pod again at once.
+        Some(controller) if controller.kind == "DaemonSet" => Fate::Stay,
         _ if *deleting => Fate::Wait,
-        Some(_) if pod.has_returned(since) => Fate::Leave(|leave| &mut leave.returned),
+        // It came to the cordoned node, and would again.
+        Some(_) if pod.has_returned(since) => Fate::Stay,
         Some(_) => Fate::Evict(turn(pod)),
         None => match policy.unmanaged_pods {
             UnmanagedPods::Hold => Fate::Block,
@@ -285,9 +269,8 @@ pub(super) mod tests {
             ("a pod of nobody blocks", HOLD, alone("a"), (0, 0, 0, 1)),
             ("unless it may be lost", EVICT, alone("a"), (1, 0, 0, 0)),
         ] {
+            let stay = usize::from(matches!(fate(&pod, policy, BEGAN), Fate::Stay));
             let plan = plan(&[pod], policy, None, BEGAN);
-            let Leave { daemon_set, mirror, finished, returned } = plan.leave;
-            let stay = daemon_set + mirror + finished + returned;
             let got = (plan.evict.len(), plan.waiting.len(), stay, plan.blocked.len());
             assert_eq!(got, expected, "{claim}");
             assert_eq!(plan.is_done(), expected.2 == 1, "{claim}");

@@ -40,8 +40,8 @@ use crate::version::Minor;
 pub use accept::{ACCEPTABLE, Accept, Accepts, Of, is_acceptable};
 pub use addon::{
     Addon, AddonVersion, Addons, Agree, CeilingRaisedBy, Claim, Coverage, Detection, Fit, Floors, IfAbsent,
-    ImagePattern, Kernel, Lifecycle, NotAnAddonVersion, Pin, Reading, Requires, Support, VersionRange,
-    Window, Witnesses,
+    ImagePattern, Kernel, Lifecycle, NotAnAddonVersion, Pin, Requires, Support, VersionRange, Window,
+    Witnesses,
 };
 pub(crate) use addon::{NO_NAMES, chart_name, last_part, version_of_tag};
 pub use bundle::bundle;

@@ -73,8 +73,8 @@ pub struct Detection {
     pub init_containers: bool,
     /// What absence means.
     pub if_absent: IfAbsent,
-    /// What else tells the version.
-    pub also_read: Vec<Reading>,
+    /// The labels of the workload that tell the version too.
+    pub also_read: Vec<String>,
     /// Whether all readings must say the same.
     pub agree: Agree,
     /// The versions behind digests, for images without a tag.
@@ -92,17 +92,6 @@ pub enum IfAbsent {
     NotApplicable,
     /// The cluster needs it.
     Required,
-}
-
-/// A second reading of a version.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reading {
-    /// A label of the workload.
-    Label(String),
-    /// The chart of a Helm release. Not read yet.
-    HelmChart(String),
-    /// A query. Not read yet.
-    Promql(String),
 }
 
 /// How several readings are taken.

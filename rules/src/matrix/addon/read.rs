@@ -4,7 +4,7 @@ use jiff::civil::Date;
 
 use super::{
     Addon, AddonVersion, Addons, Agree, CeilingRaisedBy, Claim, Coverage, Detection, Floors, IfAbsent,
-    ImagePattern, Kernel, Lifecycle, Pin, Reading, Requires, Support, VersionRange, Window, witnesses,
+    ImagePattern, Kernel, Lifecycle, Pin, Requires, Support, VersionRange, Window, witnesses,
 };
 use crate::inventory::{Workload, WorkloadKind};
 use crate::matrix::hand::{Fields, Hand};
@@ -149,7 +149,7 @@ fn detection(fields: &Fields<'_>) -> Option<Detection> {
     let digests = optional(fields, "digests", digests);
     let verified = optional(fields, "detection", verified);
     let (image, also_read) = (image?, also_read?.unwrap_or_default());
-    if image.is_none() && !also_read.iter().any(|reading| matches!(reading, Reading::Label(_))) {
+    if image.is_none() && also_read.is_empty() {
         fields.hand().wrong("an image_re, or a label in also_read, to read the version from");
         return None;
     }
@@ -185,23 +185,13 @@ fn image(hand: &Hand<'_>) -> Option<Option<ImagePattern>> {
     }
 }
 
-fn readings(hand: &Hand<'_>) -> Option<Vec<Reading>> {
+fn readings(hand: &Hand<'_>) -> Option<Vec<String>> {
     let labels = Workload::LABELS.map(|label| (label, label));
     let reading = |hand: &Hand<'_>| {
         let fields = hand.fields()?;
-        let label = optional(&fields, "label", |hand| hand.one_of(&labels));
-        let chart = optional(&fields, "helm_chart", text);
-        let query = optional(&fields, "promql", text);
+        let label = required(&fields, "label", |hand| hand.one_of(&labels));
         fields.finish();
-        match (label?, chart?, query?) {
-            (Some(label), None, None) => Some(Reading::Label(label.to_owned())),
-            (None, Some(chart), None) => Some(Reading::HelmChart(chart)),
-            (None, None, Some(query)) => Some(Reading::Promql(query)),
-            _ => {
-                hand.wrong("one of label, helm_chart, promql");
-                None
-            }
-        }
+        label.map(str::to_owned)
     };
     hand.list()?.iter().map(reading).collect::<Vec<_>>().into_iter().collect()
 }
@@ -371,7 +361,6 @@ fn lifecycle(hand: &Hand<'_>) -> Option<Lifecycle> {
 /// A pin names who wants it, why, and until when: one without an end is forgotten.
 fn pin(fields: &Fields<'_>) -> Option<Option<Pin>> {
     let pinned = fields.optional("pinned").map(|hand| (hand.bool(), hand));
-    let old_reason = optional(fields, "pin_reason", |hand| hand.text().map(str::to_owned));
     let pin = optional(fields, "pin", |hand| {
         let fields = hand.fields()?;
         let reason = required(&fields, "reason", text);
@@ -380,7 +369,7 @@ fn pin(fields: &Fields<'_>) -> Option<Option<Pin>> {
         fields.finish();
         Some(Pin { reason: reason?, by: by?, until: until? })
     });
-    let (pin, _) = (pin?, old_reason?);
+    let pin = pin?;
     match pinned {
         Some((None, _)) => None,
         Some((Some(true), hand)) if pin.is_none() => {

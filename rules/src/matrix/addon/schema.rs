@@ -1,6 +1,6 @@
 //! What an editor is told of an add-on's row.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::read::{AGREE, IF_ABSENT, KINDS, LIFECYCLE, RAISED_BY, UPGRADED_BY, VERIFIED};
 use super::{Claim, witnesses};
@@ -28,20 +28,8 @@ pub(super) fn addons() -> Value {
 
 /// One more place that tells the version.
 fn reading() -> Value {
-    let mut reading = object(
-        "One more place that tells the version: exactly one of these.",
-        [
-            optional("label", words("A label of the workload.", &Workload::LABELS.map(|label| (label, ())))),
-            optional("helm_chart", filled("The chart of its Helm release; not read yet.", "tigera-operator")),
-            optional(
-                "promql",
-                filled("A query that tells it; not read yet.", "max by (version) (x_build_info)"),
-            ),
-        ],
-    );
-    reading["minProperties"] = json!(1);
-    reading["maxProperties"] = json!(1);
-    reading
+    let label = words("A label of the workload.", &Workload::LABELS.map(|label| (label, ())));
+    object("One more place that tells the version.", [required("label", label)])
 }
 
 fn detection() -> Vec<Field> {
@@ -173,7 +161,6 @@ fn rest() -> Vec<Field> {
         ),
         optional("lifecycle", lifecycle),
         optional("pinned", truth("Whether `pin` holds; it does where nothing is said.")),
-        optional("pin_reason", text("Read for older files, and not used.", "")),
         optional("pin", pin),
         required("source", source("The page that states the windows.")),
         optional("as_of", day("The day somebody looked at that page; the file's if nothing is said.")),

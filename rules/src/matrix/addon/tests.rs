@@ -44,7 +44,7 @@ fn s13_s14_s30_every_mistake_of_a_row_is_told_with_its_field() {
         ("claim", "pin: {reason: x, by: y}, claim", "pin", "the field until"),
         ("claim", "pin: {reason: '', by: y, until: '2026-12-31'}, claim", "pin.reason", "not empty"),
         ("claim", "also_read: [{label: team}], claim", "also_read[0].label", "app.kubernetes.io/version"),
-        ("claim", "also_read: [{}], claim", "also_read[0]", "one of label, helm_chart, promql"),
+        ("claim", "also_read: [{}], claim", "also_read[0]", "the field label"),
         ("claim", "windows: [{version: '1.0', max_k8s: '1.37'}], claim", "windows[0].version", "bounds"),
         ("claim", "windows: [{version: '>=1.0'}], claim", "windows[0]", "a min_k8s, a max_k8s"),
         ("claim", "lifecycle: {status: retired}, claim", "lifecycle", "the replacement"),

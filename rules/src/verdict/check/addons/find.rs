@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::sign::{CHART, Place, Sign, begins_or_ends_so, containers, is_usual, mine};
 use crate::inventory::{Container, ImageReference, Workload};
-use crate::matrix::{Addon, AddonVersion, Agree, Detection, Reading, version_of_tag};
+use crate::matrix::{Addon, AddonVersion, Agree, Detection, version_of_tag};
 use crate::reason::{Finding, Reason};
 
 const INSTANCE: &str = "app.kubernetes.io/instance";
@@ -47,10 +47,7 @@ pub(super) fn tells(addon: &Addon, place: &Place<'_>) -> bool {
     let Place { workload, signs } = place;
     let detection = &addon.detection;
     let is_named = signs.contains(&Sign::Place) || signs.contains(&Sign::Name);
-    let reads_labels = detection.also_read.iter().any(|reading| match reading {
-        Reading::Label(name) => workload.labels.contains_key(name),
-        Reading::HelmChart(_) | Reading::Promql(_) => false,
-    });
+    let reads_labels = detection.also_read.iter().any(|label| workload.labels.contains_key(label));
     // A label that tells the version tells it of what its project calls by the add-on's own name.
     let is_labelled = signs.contains(&Sign::NameLabel) || signs.contains(&Sign::Label);
     let is_told_by_label = reads_labels && (is_labelled || detection.image.is_none());
@@ -134,8 +131,8 @@ fn readings(addon: &Addon, workload: &Workload) -> Result<BTreeSet<AddonVersion>
     let detection = &addon.detection;
     let mut readings = images(detection, workload).map_err(unreadable)?;
     if detection.agree == Agree::All || readings.is_empty() {
-        for reading in &detection.also_read {
-            match second(reading, workload, detection.image.is_none()) {
+        for label in &detection.also_read {
+            match labelled(label, workload, detection.image.is_none()) {
                 Ok(version) => drop(readings.insert(version)),
                 Err(why) if detection.agree == Agree::All || detection.image.is_none() => {
                     return Err(unreadable(why));
@@ -193,20 +190,14 @@ fn tag(
     }
 }
 
-/// What is told beside the images. Where their tags are not the add-on's version, a label that repeats one is not either.
-fn second(reading: &Reading, workload: &Workload, are_parts: bool) -> Result<AddonVersion, String> {
-    match reading {
-        Reading::Label(name) => {
-            let value = workload.labels.get(name).ok_or_else(|| format!("it has no label {name}"))?;
-            let version = value.parse().map_err(|error| format!("its label {name}: {error}"))?;
-            if are_parts && tags(workload).any(|tag| tag == version) {
-                return Err(format!("its label {name} tells the version of its image, {version}"));
-            }
-            Ok(version)
-        }
-        Reading::HelmChart(chart) => Err(format!("the chart {chart} is not read")),
-        Reading::Promql(query) => Err(format!("{query} is not asked")),
+/// What a label says. Where the tags of images are not the add-on's version, a label that repeats one is not either.
+fn labelled(label: &str, workload: &Workload, are_parts: bool) -> Result<AddonVersion, String> {
+    let value = workload.labels.get(label).ok_or_else(|| format!("it has no label {label}"))?;
+    let version = value.parse().map_err(|error| format!("its label {label}: {error}"))?;
+    if are_parts && tags(workload).any(|tag| tag == version) {
+        return Err(format!("its label {label} tells the version of its image, {version}"));
     }
+    Ok(version)
 }
 
 /// Why nothing said a version.

@@ -228,7 +228,6 @@ fn a_label_or_a_known_digest_tells_the_version_too() {
     };
     let label = format!("{WIDE}, also_read: [{{label: app.kubernetes.io/version}}]");
     let all = format!("{label}, agree: all");
-    let query = format!("{WIDE}, agree: all, also_read: [{{promql: x_build_info}}]");
     let digest = format!("{WIDE}, digests: {{\"sha256:ab\": \"1.1.0\"}}");
     for (row, workloads, status) in [
         (&label, labelled("net/node@sha256:cd", "v1.1.0"), Status::Pass),
@@ -236,7 +235,6 @@ fn a_label_or_a_known_digest_tells_the_version_too() {
         (&all, labelled("net/node:v1.1.0", "v1.1.0"), Status::Pass),
         (&all, labelled("net/node:v1.1.0", "v1.0.0"), Status::Unknown),
         (&all, vec![net("net/node:v1.1.0")], Status::Unknown),
-        (&query, vec![net("net/node:v1.1.0")], Status::Unknown),
         (&digest, vec![net("net/node@sha256:ab")], Status::Pass),
         (&digest, vec![net("net/node:v1.1.0@sha256:ab")], Status::Pass),
         (&digest, vec![net("net/node:v1.0.0@sha256:ab")], Status::Unknown),
