@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use lockkeeper_exporter::read::backend::BackendConfig;
 use lockkeeper_exporter::read::matrix::MatrixConfig;
-use lockkeeper_exporter::read::packages::{PackagesError, Repository};
+use lockkeeper_exporter::read::packages::{PackagesConfig, PackagesError, Repository};
 use lockkeeper_exporter::read::shown::shown_url;
 use lockkeeper_exporter::serve::web_config::Security;
 use lockkeeper_exporter::telemetry::chain;
 use lockkeeper_rules::kubeadm::{KubeadmSettings, KubeadmSettingsError};
-use lockkeeper_rules::node_script::is_directory_path;
+use lockkeeper_rules::node_script::{EtcdAccess, is_directory_path};
 use lockkeeper_rules::settings::{Settings, SettingsError, validate_packages_interval};
 use lockkeeper_rules::yaml;
 use serde::Deserialize;
@@ -36,12 +36,12 @@ pub struct Config {
     pub ssh: Ssh,
     /// How etcd is reached on a control-plane node.
     #[serde(default)]
-    pub etcd: Etcd,
+    pub etcd: EtcdAccess,
     /// What kubeadm is told besides the version.
     #[serde(default)]
     pub kubeadm: KubeadmSettings,
     /// Where packages come from.
-    pub packages: Packages,
+    pub packages: PackagesConfig,
     /// A file for one JSON line for each check and command, of 32 MiB at most, with the one before it beside it as `….1`;
     /// only the log has them if nothing is said.
     #[serde(default)]
@@ -109,50 +109,6 @@ pub struct Ssh {
     /// Where control sockets lie; a short path, because socket names are limited.
     #[serde(default)]
     pub control_directory: Option<PathBuf>,
-}
-
-/// How etcd is reached on a control-plane node; what is left out is kubeadm's, and `null` means without TLS.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Etcd {
-    /// The endpoint, as seen on the node.
-    pub endpoints: String,
-    /// The CA, on the node.
-    pub ca_file: Option<String>,
-    /// The client certificate, on the node.
-    pub cert_file: Option<String>,
-    /// Its key, on the node.
-    pub key_file: Option<String>,
-    /// A directory on every control-plane node, such as a mount from elsewhere, that gets a copy of each snapshot.
-    pub snapshot_directory: Option<String>,
-}
-
-impl Default for Etcd {
-    fn default() -> Self {
-        let pki = |name: &str| Some(format!("/etc/kubernetes/pki/etcd/{name}"));
-        Self {
-            endpoints: "https://127.0.0.1:2379".to_owned(),
-            ca_file: pki("ca.crt"),
-            cert_file: pki("healthcheck-client.crt"),
-            key_file: pki("healthcheck-client.key"),
-            snapshot_directory: None,
-        }
-    }
-}
-
-/// Where packages come from.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Packages {
-    /// The URL of the index, with `{minor}` where the minor stands.
-    pub url: String,
-    /// How often it is read while reading succeeds: well inside the age that the verdict allows.
-    #[serde(default = "interval_seconds")]
-    pub interval_seconds: u64,
-}
-
-const fn interval_seconds() -> u64 {
-    300
 }
 
 fn root() -> String {

@@ -20,7 +20,7 @@ use lockkeeper_exporter::read::witness::{WITNESS_DEADLINE, WitnessConfig};
 use lockkeeper_exporter::serve::http::{Handler, Limits, Listener, reply, text};
 use lockkeeper_rules::matrix::reload::InForce;
 use lockkeeper_rules::name::NodeName;
-use lockkeeper_rules::node_script::{EtcdAccess, ScriptSettings};
+use lockkeeper_rules::node_script::ScriptSettings;
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::snapshot::{Packages, Source};
 use tokio::sync::{Notify, watch};
@@ -104,7 +104,7 @@ impl Service {
             looked_elsewhere: None,
         };
         let receiver = Receiver { doorbell, token, metrics };
-        let packages_pause = Duration::from_secs(config.packages.interval_seconds);
+        let packages_pause = config.packages.pause();
         Ok(Self {
             actuator,
             receiver,
@@ -230,21 +230,14 @@ fn witnesses(config: &Config) -> anyhow::Result<Vec<Prometheus>> {
 }
 
 fn ssh(config: &Config) -> Ssh {
-    let (ssh, etcd) = (config.ssh.clone(), config.etcd.clone());
-    let access = EtcdAccess {
-        endpoints: etcd.endpoints,
-        ca_file: etcd.ca_file,
-        cert_file: etcd.cert_file,
-        key_file: etcd.key_file,
-        snapshot_directory: etcd.snapshot_directory,
-    };
+    let ssh = config.ssh.clone();
     Ssh {
         user: ssh.user,
         port: ssh.port,
         key_file: ssh.key_file,
         known_hosts_file: ssh.known_hosts_file,
         control_directory: ssh.control_directory,
-        scripts: ScriptSettings::new(&config.settings, access, config.kubeadm.clone()),
+        scripts: ScriptSettings::new(&config.settings, config.etcd.clone(), config.kubeadm.clone()),
     }
 }
 

@@ -1,7 +1,6 @@
 //! The configuration file: read raw, refused whole if anything in it is not what it should be.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use lockkeeper_rules::settings::{Settings, validate_packages_interval};
 use lockkeeper_rules::yaml;
@@ -9,6 +8,7 @@ use serde::Deserialize;
 
 use crate::read::backend::BackendConfig;
 use crate::read::matrix::MatrixConfig;
+use crate::read::packages::{PackagesConfig, Repository};
 use crate::read::prometheus::Prometheus;
 use crate::read::witness::WITNESS_DEADLINE;
 use crate::telemetry::chain;
@@ -18,7 +18,7 @@ use crate::telemetry::chain;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Config {
     /// Where new versions are looked up.
-    pub(crate) packages: Packages,
+    pub(crate) packages: PackagesConfig,
     /// Facts about versions, laid over the built-in ones.
     #[serde(default)]
     pub(crate) matrix: MatrixConfig,
@@ -30,21 +30,6 @@ pub(crate) struct Config {
     pub(crate) settings: Settings,
 }
 
-/// Where new versions are looked up.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Packages {
-    /// Such as `https://packages.example/v{minor}/deb/Packages`.
-    pub(crate) url: String,
-    /// How often.
-    #[serde(default = "interval_seconds")]
-    interval_seconds: u64,
-}
-
-const fn interval_seconds() -> u64 {
-    600
-}
-
 impl Config {
     /// Every Prometheus.
     ///
@@ -53,13 +38,6 @@ impl Config {
     pub(crate) fn prometheus(&self) -> Result<Vec<Prometheus>, String> {
         Prometheus::all_within(&self.prometheus, WITNESS_DEADLINE)
             .map_err(|error| format!("prometheus.urls: {}", chain(&error)))
-    }
-}
-
-impl Packages {
-    /// How often the index is read.
-    pub(crate) fn pause(&self) -> Duration {
-        Duration::from_secs(self.interval_seconds)
     }
 }
 
@@ -100,7 +78,7 @@ fn parse(text: &str) -> Result<Config, String> {
         return Err("the file is empty; packages.url is needed".to_owned());
     }
     let config: Config = yaml::read(text).map_err(|error| error.to_string())?;
-    crate::read::packages::Repository::new(&config.packages.url).map_err(|error| error.to_string())?;
+    Repository::new(&config.packages.url).map_err(|error| error.to_string())?;
     validate_packages_interval(config.packages.interval_seconds).map_err(|error| error.to_string())?;
     config.matrix.validate()?;
     config.prometheus()?;

@@ -7,6 +7,7 @@ use lockkeeper_rules::packages::{ByArchitecture, IndexError, parse, together};
 use lockkeeper_rules::snapshot::Packages;
 use lockkeeper_rules::version::{Minor, Version};
 use reqwest::StatusCode;
+use serde::Deserialize;
 
 use super::shown::shown_url;
 use crate::telemetry::chain;
@@ -21,6 +22,30 @@ const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 const INDEX_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// What is replaced by a minor such as 1.36.
 const PLACEHOLDER: &str = "{minor}";
+
+/// Where new versions are looked up: the section `packages` of both programs' files.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PackagesConfig {
+    /// The URL of the index, with `{minor}` where the minor stands, such as
+    /// `https://packages.example/v{minor}/deb/Packages`.
+    pub url: String,
+    /// How often it is read while reading succeeds: well inside the six hours for which it counts.
+    #[serde(default = "interval_seconds")]
+    pub interval_seconds: u64,
+}
+
+const fn interval_seconds() -> u64 {
+    600
+}
+
+impl PackagesConfig {
+    /// The pause between two reads that succeed.
+    #[must_use]
+    pub fn pause(&self) -> Duration {
+        Duration::from_secs(self.interval_seconds)
+    }
+}
 
 /// Why the offer is not known.
 #[derive(Debug, thiserror::Error)]

@@ -19,6 +19,7 @@ pub use answer::*;
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
+use serde::Deserialize;
 
 use crate::kubeadm::{KubeadmSettings, Words};
 use crate::name::{RunUid, Token};
@@ -65,8 +66,10 @@ pub struct ScriptSettings {
     pub kubeadm: KubeadmSettings,
 }
 
-/// How etcd is reached, by what lies on a control-plane node, and where its snapshots go.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How etcd is reached, by what lies on a control-plane node, and where its snapshots go: the section `etcd` of the
+/// actuator's file. What is left out there is kubeadm's, and `null` means without TLS.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct EtcdAccess {
     /// Such as `https://127.0.0.1:2379`.
     pub endpoints: String,
