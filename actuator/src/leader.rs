@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
-use kube::api::PostParams;
-use kube::{Api, Client};
-use lockkeeper_exporter::kube_client::explain;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::Client;
+use lockkeeper_exporter::kube_client::CallError;
 use lockkeeper_rules::gate::Held;
 use lockkeeper_rules::run::{LeaseFacts, LeaseMemory, LeaseMove, LeaseTimes, is_refusal};
+
+use crate::lease::LeaseAt;
 
 /// Where the Lease lives: one for the whole cluster, beside the cluster lock, whatever namespace an installation has.
 /// Two installations would otherwise both lead, and both drive the same runs.
@@ -32,11 +33,12 @@ enum WriteError {
 }
 
 impl WriteError {
-    fn of(error: &kube::Error) -> Self {
-        let why = explain(error);
+    fn of(error: &CallError) -> Self {
         match error {
-            kube::Error::Api(status) if is_refusal(status.code) => Self::Refused(why),
-            _ => Self::Unknown(why),
+            CallError::Answer(kube::Error::Api(status)) if is_refusal(status.code) => {
+                Self::Refused(error.to_string())
+            }
+            CallError::Answer(_) | CallError::Late(_) => Self::Unknown(error.to_string()),
         }
     }
 }
@@ -93,8 +95,8 @@ impl Leader {
 
     /// Our Lease, read now: the live check asks the API server, not this process.
     pub async fn held(&self) -> Held {
-        match self.read().await {
-            Err(why) => Held::Unreadable(why),
+        match self.at().read().await {
+            Err(error) => Held::Unreadable(error.to_string()),
             Ok(None) => Held::NotOurs("the Lease is gone".to_owned()),
             Ok(Some(lease)) => {
                 let holder = lease.spec.and_then(|spec| spec.holder_identity).unwrap_or_default();
@@ -122,9 +124,9 @@ impl Leader {
         if self.is_aside() {
             return;
         }
-        let lease = match self.read().await {
+        let lease = match self.at().read().await {
             Ok(lease) => lease,
-            Err(error) => return tracing::warn!(error, "the Lease could not be read"),
+            Err(error) => return tracing::warn!(%error, "the Lease could not be read"),
         };
         let began = self.began.elapsed();
         let facts = lease.as_ref().map(facts);
@@ -136,7 +138,7 @@ impl Leader {
             | LeaseMove::Take { transitions } => transitions,
             LeaseMove::Wait => return,
         };
-        match self.write(lease, &self.identity, transitions).await {
+        match self.write(lease.as_ref(), &self.identity, transitions).await {
             // Whoever hands over waits for this answer, to give back what it has stored. Nothing more is done under it.
             Ok(()) if self.is_aside() => {}
             Ok(()) => {
@@ -172,12 +174,12 @@ impl Leader {
         self.lock().memory.lost();
         let _alone = self.writing.lock().await;
         for attempt in 1..=GIVE_BACK_ATTEMPTS_MAX {
-            let Ok(Some(lease)) = self.read().await else { return };
+            let Ok(Some(lease)) = self.at().read().await else { return };
             let facts = facts(&lease);
             if facts.holder != self.identity {
                 return;
             }
-            match self.write(Some(lease), "", facts.transitions).await {
+            match self.write(Some(&lease), "", facts.transitions).await {
                 Ok(()) => return,
                 // A renewal whose answer we did not wait for has come first.
                 Err(WriteError::Refused(_)) if attempt < GIVE_BACK_ATTEMPTS_MAX => {}
@@ -189,16 +191,7 @@ impl Leader {
         }
     }
 
-    async fn read(&self) -> Result<Option<Lease>, String> {
-        let api: Api<Lease> = Api::namespaced(self.client.clone(), &self.namespace);
-        match tokio::time::timeout(self.deadline(), api.get_opt(LEASE_NAME)).await {
-            Ok(answer) => answer.map_err(|error| explain(&error)),
-            Err(_elapsed) => Err("no answer in time".to_owned()),
-        }
-    }
-
-    async fn write(&self, lease: Option<Lease>, holder: &str, transitions: u64) -> Result<(), WriteError> {
-        let api: Api<Lease> = Api::namespaced(self.client.clone(), &self.namespace);
+    async fn write(&self, read: Option<&Lease>, holder: &str, transitions: u64) -> Result<(), WriteError> {
         let now = MicroTime(Timestamp::now());
         let spec = LeaseSpec {
             holder_identity: Some(holder.to_owned()),
@@ -208,29 +201,13 @@ impl Leader {
             acquire_time: Some(now),
             ..LeaseSpec::default()
         };
-        let metadata = ObjectMeta {
-            name: Some(LEASE_NAME.to_owned()),
-            namespace: Some(self.namespace.clone()),
-            resource_version: lease.as_ref().and_then(|lease| lease.metadata.resource_version.clone()),
-            ..ObjectMeta::default()
-        };
-        let wanted = Lease { metadata, spec: Some(spec) };
-        let params = PostParams::default();
-        let call = async {
-            match lease {
-                Some(_) => api.replace(LEASE_NAME, &params, &wanted).await,
-                None => api.create(&params, &wanted).await,
-            }
-        };
-        match tokio::time::timeout(self.deadline(), call).await {
-            Ok(answer) => answer.map(|_stored| ()).map_err(|error| WriteError::of(&error)),
-            Err(_elapsed) => Err(WriteError::Unknown("no answer in time".to_owned())),
-        }
+        self.at().write(read, None, spec).await.map_err(|error| WriteError::of(&error))
     }
 
-    /// A request that takes longer than this is of no use: the next one is due.
-    fn deadline(&self) -> Duration {
-        self.times.act / 3
+    fn at(&self) -> LeaseAt<'_> {
+        // A request that takes longer than this is of no use: the next one is due.
+        let deadline = self.times.act / 3;
+        LeaseAt { client: &self.client, namespace: &self.namespace, name: LEASE_NAME, deadline }
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {

@@ -19,6 +19,7 @@ pub mod events;
 pub mod execute;
 pub mod kubeadm;
 pub mod leader;
+mod lease;
 pub mod live_check;
 pub mod lock;
 pub mod memory;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use lockkeeper_exporter::deadline::within;
 use lockkeeper_exporter::kube_client::Cluster;
 use lockkeeper_exporter::read::alertmanager::{self, Alertmanager};
 use lockkeeper_exporter::read::backend::CALL_DEADLINE;
@@ -86,8 +87,7 @@ impl LiveCheck {
 }
 
 async fn owned(ownership: impl Future<Output = (Held, LockView)>) -> (Held, LockView) {
-    tokio::time::timeout(CALL_DEADLINE, ownership).await.unwrap_or_else(|_elapsed| {
-        let why = format!("no answer within {} s", CALL_DEADLINE.as_secs());
-        (Held::Unreadable(why.clone()), LockView::Unknown(why))
-    })
+    within(CALL_DEADLINE, ownership)
+        .await
+        .unwrap_or_else(|late| (Held::Unreadable(late.to_string()), LockView::Unknown(late.to_string())))
 }

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
-use kube::api::PostParams;
-use kube::{Api, Client};
-use lockkeeper_exporter::kube_client::explain;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::Client;
+use lockkeeper_exporter::kube_client::CallError;
 use lockkeeper_exporter::read::now;
 use lockkeeper_rules::api::UpgradeRun;
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::{LOCK_NAME, LOCK_RUN_ANNOTATION, LockView, lock_view};
 use lockkeeper_rules::snapshot::{Snapshot, Source};
+
+use crate::lease::LeaseAt;
 
 const NAMESPACE: &str = "kube-system";
 /// How long one request may take.
@@ -25,7 +26,8 @@ pub struct Holder(Result<Option<String>, String>);
 impl Holder {
     /// Reads the lock.
     pub async fn read(client: &Client) -> Self {
-        Self(read(client).await.map(|lease| lease.as_ref().and_then(holder).map(str::to_owned)))
+        let read = at(client).read().await.map_err(|error| error.to_string());
+        Self(read.map(|lease| lease.as_ref().and_then(holder).map(str::to_owned)))
     }
 
     /// Whether the holder is none of these runs, so that only the runs elsewhere tell whether it still exists.
@@ -50,7 +52,7 @@ impl Holder {
 /// # Errors
 /// It is another run's, was changed meanwhile, or could not be reached.
 pub async fn take(client: &Client, run: &UpgradeRun, namespaces: &[String]) -> Result<(), Finding> {
-    let lease = read(client).await.map_err(|why| unreadable(&why))?;
+    let lease = at(client).read().await.map_err(|error| failed(&error))?;
     // Read after the Lease: a holder that is younger than an older list would pass for gone.
     let (served, elsewhere) = tokio::join!(
         now::runs(client, namespaces, DEADLINE),
@@ -64,9 +66,9 @@ pub async fn take(client: &Client, run: &UpgradeRun, namespaces: &[String]) -> R
         LockView::Ours => return Ok(()),
         LockView::Free => {}
         LockView::Other { holder } => return Err(Finding::new(Reason::QueuedBehindRun, holder, "")),
-        LockView::Unknown(why) => return Err(unreadable(&why)),
+        LockView::Unknown(why) => return Err(unreadable(why)),
     }
-    write(client, lease, &run.uid, &format!("{}/{}", run.namespace, run.name)).await
+    write(client, lease.as_ref(), &run.uid, &format!("{}/{}", run.namespace, run.name)).await
 }
 
 /// Gives the lock back, if it is this run's.
@@ -74,56 +76,33 @@ pub async fn take(client: &Client, run: &UpgradeRun, namespaces: &[String]) -> R
 /// # Errors
 /// It was changed meanwhile or could not be reached.
 pub async fn release(client: &Client, run: &UpgradeRun) -> Result<(), Finding> {
-    let lease = read(client).await.map_err(|why| unreadable(&why))?;
+    let lease = at(client).read().await.map_err(|error| failed(&error))?;
     let is_ours = lease.as_ref().and_then(holder) == Some(run.uid.as_str());
-    if is_ours { write(client, lease, "", "").await } else { Ok(()) }
+    if is_ours { write(client, lease.as_ref(), "", "").await } else { Ok(()) }
 }
 
 fn holder(lease: &Lease) -> Option<&str> {
     lease.spec.as_ref()?.holder_identity.as_deref()
 }
 
-async fn read(client: &Client) -> Result<Option<Lease>, String> {
-    let api: Api<Lease> = Api::namespaced(client.clone(), NAMESPACE);
-    match tokio::time::timeout(DEADLINE, api.get_opt(LOCK_NAME)).await {
-        Ok(answer) => answer.map_err(|error| explain(&error)),
-        Err(_elapsed) => Err(late()),
-    }
+fn at(client: &Client) -> LeaseAt<'_> {
+    LeaseAt { client, namespace: NAMESPACE, name: LOCK_NAME, deadline: DEADLINE }
 }
 
-async fn write(client: &Client, lease: Option<Lease>, holder: &str, run: &str) -> Result<(), Finding> {
-    let api: Api<Lease> = Api::namespaced(client.clone(), NAMESPACE);
-    let metadata = ObjectMeta {
-        name: Some(LOCK_NAME.to_owned()),
-        namespace: Some(NAMESPACE.to_owned()),
-        resource_version: lease.as_ref().and_then(|lease| lease.metadata.resource_version.clone()),
-        annotations: Some(BTreeMap::from([(LOCK_RUN_ANNOTATION.to_owned(), run.to_owned())])),
-        ..ObjectMeta::default()
-    };
+async fn write(client: &Client, read: Option<&Lease>, holder: &str, run: &str) -> Result<(), Finding> {
+    let annotations = BTreeMap::from([(LOCK_RUN_ANNOTATION.to_owned(), run.to_owned())]);
     let spec = LeaseSpec {
         holder_identity: Some(holder.to_owned()),
         acquire_time: Some(MicroTime(jiff::Timestamp::now())),
         ..LeaseSpec::default()
     };
-    let wanted = Lease { metadata, spec: Some(spec) };
-    let params = PostParams::default();
-    let call = async {
-        match lease {
-            Some(_) => api.replace(LOCK_NAME, &params, &wanted).await,
-            None => api.create(&params, &wanted).await,
-        }
-    };
-    match tokio::time::timeout(DEADLINE, call).await {
-        Ok(Ok(_stored)) => Ok(()),
-        Ok(Err(error)) => Err(unreadable(&explain(&error))),
-        Err(_elapsed) => Err(unreadable(&late())),
-    }
+    at(client).write(read, Some(annotations), spec).await.map_err(|error| failed(&error))
 }
 
-fn unreadable(why: &str) -> Finding {
+fn failed(error: &CallError) -> Finding {
+    unreadable(error.to_string())
+}
+
+fn unreadable(why: String) -> Finding {
     Finding::new(Reason::LockUnreadable, format!("{NAMESPACE}/{LOCK_NAME}"), why)
-}
-
-fn late() -> String {
-    format!("no answer within {} s", DEADLINE.as_secs())
 }

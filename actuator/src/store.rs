@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
-use lockkeeper_exporter::kube_client::explain;
+use lockkeeper_exporter::kube_client::{CallError, call};
 use lockkeeper_exporter::read::upgrade_run::{RawUpgradeRun, UpgradeRunObject};
 use lockkeeper_rules::api::{FINALIZER, UpgradeRun, UpgradeRunStatus};
 use serde_json::json;
@@ -40,7 +40,7 @@ pub async fn keep(client: &Client, run: &UpgradeRun, status: &UpgradeRunStatus) 
     object.metadata.uid = Some(run.uid.clone());
     object.status = Some(status.clone());
     let params = PostParams::default();
-    let stored = within(api.replace_status(&run.name, &params, &object)).await?;
+    let stored = asked(api.replace_status(&run.name, &params, &object)).await?;
     if stored.status.as_ref() == Some(status) {
         return Ok(());
     }
@@ -73,7 +73,7 @@ pub async fn remove_finalizer(client: &Client, run: &UpgradeRun) -> Result<(), S
 
 async fn set_finalizers(client: &Client, run: &UpgradeRun, wanted: bool) -> Result<(), StoreError> {
     let api: Api<RawUpgradeRun> = Api::namespaced(client.clone(), &run.namespace);
-    let current = within(api.get(&run.name)).await?;
+    let current = asked(api.get(&run.name)).await?;
     if current.metadata.uid.as_deref() != Some(run.uid.as_str()) {
         return Err(StoreError::Gone);
     }
@@ -84,15 +84,13 @@ async fn set_finalizers(client: &Client, run: &UpgradeRun, wanted: bool) -> Resu
     }
     let version = current.metadata.resource_version;
     let patch = json!({"metadata": {"resourceVersion": version, "finalizers": finalizers}});
-    within(api.patch(&run.name, &PatchParams::default(), &Patch::Merge(patch))).await.map(|_stored| ())
+    asked(api.patch(&run.name, &PatchParams::default(), &Patch::Merge(patch))).await.map(|_stored| ())
 }
 
-async fn within<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, StoreError> {
-    match tokio::time::timeout(DEADLINE, call).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(kube::Error::Api(status))) if status.is_conflict() => Err(StoreError::Conflict),
-        Ok(Err(kube::Error::Api(status))) if status.is_not_found() => Err(StoreError::Gone),
-        Ok(Err(error)) => Err(StoreError::Unknown(explain(&error))),
-        Err(_elapsed) => Err(StoreError::Unknown(format!("no answer within {} s", DEADLINE.as_secs()))),
-    }
+async fn asked<T>(answer: impl Future<Output = kube::Result<T>>) -> Result<T, StoreError> {
+    call(DEADLINE, answer).await.map_err(|error| match &error {
+        CallError::Answer(kube::Error::Api(status)) if status.is_conflict() => StoreError::Conflict,
+        CallError::Answer(kube::Error::Api(status)) if status.is_not_found() => StoreError::Gone,
+        CallError::Answer(_) | CallError::Late(_) => StoreError::Unknown(error.to_string()),
+    })
 }

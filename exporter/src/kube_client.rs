@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 
+use crate::deadline::{Late, within};
+
 /// How long the TCP and TLS connection to the API server may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a written request may stall.
@@ -120,6 +122,28 @@ impl Cluster {
         others.insert(address.to_owned(), client.clone());
         Ok(client)
     }
+}
+
+/// Why a call of the API server brought nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The API server, or the way to it, says why.
+    #[error("{}", explain(.0))]
+    Answer(kube::Error),
+    /// Nobody said anything in time.
+    #[error(transparent)]
+    Late(#[from] Late),
+}
+
+/// One call of the API server, which may take so long.
+///
+/// # Errors
+/// It fails, or is not answered in time.
+pub async fn call<T>(
+    deadline: Duration,
+    answer: impl Future<Output = kube::Result<T>>,
+) -> Result<T, CallError> {
+    within(deadline, answer).await?.map_err(CallError::Answer)
 }
 
 /// A client's error in one line of plain words.

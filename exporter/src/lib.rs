@@ -8,7 +8,7 @@
 //!
 //! What must never be here: a write to the cluster, or anything decided outside `rules`. `compat` alone says what another
 //! check would, for those who compare; nothing is done upon it.
-//! The actuator uses `read`, `serve::http`, `kube_client` and `telemetry`; `cli` is the program itself.
+//! The actuator uses `read`, `serve::http`, `kube_client`, `deadline` and `telemetry`; `cli` is the program itself.
 
 // Tests may unwrap; what is shipped says why it cannot fail.
 #![warn(clippy::unwrap_used)]
@@ -16,6 +16,7 @@
 pub mod cli;
 pub mod compat;
 mod config;
+pub mod deadline;
 pub mod exit;
 pub mod kube_client;
 pub mod read;

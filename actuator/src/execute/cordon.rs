@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::Node;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
-use lockkeeper_exporter::kube_client::explain;
+use lockkeeper_exporter::kube_client::{CallError, call};
 use lockkeeper_rules::api::CORDONED_BY_ANNOTATION;
 use lockkeeper_rules::name::NodeName;
 use lockkeeper_rules::reason::{Finding, Reason};
@@ -59,7 +59,7 @@ pub async fn uncordon(client: &Client, order: &UncordonOrder, warrant: Warrant<'
 
 async fn read(client: &Client, node: &NodeName) -> Result<Node, Finding> {
     let nodes: Api<Node> = Api::all(client.clone());
-    within(node, nodes.get(&node.0)).await
+    asked(node, nodes.get(&node.0)).await
 }
 
 async fn send(
@@ -71,26 +71,21 @@ async fn send(
     let nodes: Api<Node> = Api::all(client.clone());
     let params = PatchParams::default();
     warrant.still_holds()?;
-    within(node, nodes.patch(&node.0, &params, patch)).await
+    asked(node, nodes.patch(&node.0, &params, patch)).await
 }
 
-async fn within(node: &NodeName, call: impl Future<Output = kube::Result<Node>>) -> Result<Node, Finding> {
-    match tokio::time::timeout(REQUEST_DEADLINE, call).await {
-        Ok(Ok(node)) => Ok(node),
-        Ok(Err(kube::Error::Api(status))) if status.is_not_found() => {
+async fn asked(node: &NodeName, answer: impl Future<Output = kube::Result<Node>>) -> Result<Node, Finding> {
+    match call(REQUEST_DEADLINE, answer).await {
+        Ok(node) => Ok(node),
+        Err(CallError::Answer(kube::Error::Api(status))) if status.is_not_found() => {
             Err(Finding::new(Reason::NodeMissing, node.0.clone(), ""))
         }
         // 409 is another version or another uid, 422 a uid that cannot be changed: another node by this name.
-        Ok(Err(kube::Error::Api(status))) if matches!(status.code, 409 | 422) => {
+        Err(CallError::Answer(kube::Error::Api(status))) if matches!(status.code, 409 | 422) => {
             Err(Finding::new(Reason::NodeChanged, node.0.clone(), status.message.clone()))
         }
-        Ok(Err(error)) => Err(unknown(node, explain(&error))),
-        Err(_elapsed) => Err(unknown(node, format!("no answer within {} s", REQUEST_DEADLINE.as_secs()))),
+        Err(error) => Err(Finding::new(Reason::ApiUnreachable, node.0.clone(), error.to_string())),
     }
-}
-
-fn unknown(node: &NodeName, detail: String) -> Finding {
-    Finding::new(Reason::ApiUnreachable, node.0.clone(), detail)
 }
 
 fn annotation_of(node: &Node) -> Option<&str> {

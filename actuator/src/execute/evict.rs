@@ -5,7 +5,7 @@ use k8s_openapi::api::policy::v1::Eviction;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{DeleteOptions, ObjectMeta, Preconditions};
 use kube::api::PostParams;
 use kube::{Api, Client};
-use lockkeeper_exporter::kube_client::explain;
+use lockkeeper_exporter::kube_client::{CallError, call};
 use lockkeeper_rules::drain::{Refusal, eviction_finding, is_there};
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::{EvictOrder, PodRef};
@@ -21,8 +21,8 @@ pub async fn evict(client: &Client, order: &EvictOrder, warrant: Warrant<'_>) ->
         match uid_now(client, pod).await {
             Ok(uid) if is_there(pod, uid.as_deref()) => {}
             Ok(_another_or_none) => continue,
-            Err(failed) => {
-                findings.push(unknown(pod, why(&failed)));
+            Err(error) => {
+                findings.push(unknown(pod, &error));
                 break;
             }
         }
@@ -38,9 +38,9 @@ pub async fn evict(client: &Client, order: &EvictOrder, warrant: Warrant<'_>) ->
 }
 
 /// The uid that the pod's name has now.
-async fn uid_now(client: &Client, pod: &PodRef) -> Result<Option<String>, Failed> {
+async fn uid_now(client: &Client, pod: &PodRef) -> Result<Option<String>, CallError> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace);
-    let found = within(pods.get_metadata_opt(&pod.name)).await?;
+    let found = call(REQUEST_DEADLINE, pods.get_metadata_opt(&pod.name)).await?;
     Ok(found.and_then(|found| found.metadata.uid))
 }
 
@@ -59,40 +59,18 @@ async fn evict_one(client: &Client, pod: &PodRef) -> Option<Finding> {
     };
     // Not `Api::evict`: that one loses the precondition on its way.
     let params = PostParams::default();
-    let call = pods.create_subresource::<Eviction, Value>("eviction", &pod.name, &params, &eviction);
-    match within(call).await {
+    let answer = pods.create_subresource::<Eviction, Value>("eviction", &pod.name, &params, &eviction);
+    match call(REQUEST_DEADLINE, answer).await {
         Ok(_accepted) => None,
-        Err(Failed::Answer(kube::Error::Api(status))) => {
+        Err(CallError::Answer(kube::Error::Api(status))) => {
             let causes = status.details.as_ref().map(|details| details.causes.as_slice()).unwrap_or_default();
             let causes = causes.iter().map(|cause| (cause.reason.clone(), cause.message.clone())).collect();
             eviction_finding(pod, &Refusal { code: status.code, causes, message: status.message.clone() })
         }
-        Err(error) => Some(unknown(pod, why(&error))),
+        Err(error) => Some(unknown(pod, &error)),
     }
 }
 
-/// Why a request brought nothing.
-enum Failed {
-    /// The API server, or the way to it, says so.
-    Answer(kube::Error),
-    /// Nobody said anything in time.
-    Late,
-}
-
-async fn within<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, Failed> {
-    match tokio::time::timeout(REQUEST_DEADLINE, call).await {
-        Ok(answer) => answer.map_err(Failed::Answer),
-        Err(_elapsed) => Err(Failed::Late),
-    }
-}
-
-fn why(failed: &Failed) -> String {
-    match failed {
-        Failed::Answer(error) => explain(error),
-        Failed::Late => format!("no answer within {} s", REQUEST_DEADLINE.as_secs()),
-    }
-}
-
-fn unknown(pod: &PodRef, detail: String) -> Finding {
-    Finding::new(Reason::ApiUnreachable, format!("{}/{}", pod.namespace, pod.name), detail)
+fn unknown(pod: &PodRef, error: &CallError) -> Finding {
+    Finding::new(Reason::ApiUnreachable, format!("{}/{}", pod.namespace, pod.name), error.to_string())
 }

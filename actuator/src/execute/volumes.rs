@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::PersistentVolume;
 use k8s_openapi::api::storage::v1::VolumeAttachment;
 use kube::api::ListParams;
 use kube::{Api, Client};
-use lockkeeper_exporter::kube_client::explain;
+use lockkeeper_exporter::kube_client::call;
 use lockkeeper_exporter::read::list::list_all;
 use lockkeeper_rules::drain::AttachedVolume;
 use lockkeeper_rules::name::NodeName;
@@ -24,13 +24,7 @@ pub async fn volumes_on(client: &Client, node: &NodeName) -> Result<Vec<Attached
     let listed = listed.map_err(|error| unknown("volumeattachments", error.to_string()))?;
     let on_node = listed.items.into_iter().filter(|it| it.spec.node_name == node.0);
     let claims = claims(client, on_node.map(attached).collect());
-    match tokio::time::timeout(REQUEST_DEADLINE, claims).await {
-        Ok(volumes) => volumes.map_err(|error| unknown("persistentvolumes", explain(&error))),
-        Err(_elapsed) => {
-            let why = format!("no answer within {} s", REQUEST_DEADLINE.as_secs());
-            Err(unknown("persistentvolumes", why))
-        }
-    }
+    call(REQUEST_DEADLINE, claims).await.map_err(|error| unknown("persistentvolumes", error.to_string()))
 }
 
 fn attached(attachment: VolumeAttachment) -> AttachedVolume {

@@ -4,6 +4,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use lockkeeper_exporter::deadline::Late;
+use lockkeeper_exporter::telemetry::chain;
 use lockkeeper_rules::node_script::{ScriptSettings, connect_refusal};
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::NodeTarget;
@@ -66,7 +68,7 @@ impl Ssh {
         // An address that does not answer takes none of the time of the one that does.
         let deadline = deadline + ADDRESS_DEADLINE * others;
         let unreachable = |detail: String| Finding::new(Reason::SshUnreachable, node.name.0.clone(), detail);
-        let late = |_elapsed| unreachable(format!("no answer within {} s", deadline.as_secs()));
+        let late = |_elapsed| unreachable(Late(deadline).to_string());
         let limit = tokio::time::Instant::now() + deadline;
         let session = tokio::time::timeout_at(limit, self.connect(node)).await.map_err(late)??;
         may_send()?;
@@ -75,13 +77,13 @@ impl Ssh {
         if tokio::time::timeout(CLOSE_DEADLINE, session.close()).await.is_err() {
             tracing::debug!(node = %node.name, "the SSH session did not close in time");
         }
-        answer.map_err(late)?.map_err(|error| unreachable(chain(&error)))
+        answer.map_err(late)?.map_err(|error| unreachable(line(&error)))
     }
 
     async fn connect(&self, node: &NodeTarget) -> Result<Session, Finding> {
         let builder = &self.builder();
         let tried = first_of(&node.addresses, ADDRESS_DEADLINE, |address| async move {
-            builder.connect_mux(address).await.map_err(|error| chain(&error))
+            builder.connect_mux(address).await.map_err(|error| line(&error))
         });
         tried.await.map_err(|said| {
             // What is wrong with the first one is what a person mends first.
@@ -174,15 +176,8 @@ async fn read(stream: impl AsyncRead + Unpin) -> Result<String, Error> {
 }
 
 /// An error with what is behind it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text.replace(['\r', '\n'], " ").trim().to_owned()
+fn line(error: &Error) -> String {
+    chain(error).replace(['\r', '\n'], " ").trim().to_owned()
 }
 
 #[cfg(test)]

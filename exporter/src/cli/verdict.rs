@@ -20,6 +20,7 @@ use tokio::time::{Instant, timeout_at};
 use super::matrix::{Asked, asked};
 use super::{Failure, compat, input, print};
 use crate::config;
+use crate::deadline::within;
 use crate::exit::Exit;
 use crate::kube_client::{Cluster, ConnectError, listed_kubeconfigs};
 use crate::read::backend::BackendConfig;
@@ -159,12 +160,10 @@ pub(super) fn unknown(failure: Failure) -> Failure {
 /// Runs what asks a cluster. It ends within [`DEADLINE`], whatever does not answer.
 pub(super) fn within_deadline<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(input)?;
-    let elapsed =
-        || anyhow::anyhow!("no answer within {} s; check --kubeconfig and the network", DEADLINE.as_secs());
-    let ended = runtime.block_on(async { tokio::time::timeout(DEADLINE, work).await });
+    let ended = runtime.block_on(within(DEADLINE, work));
     // A lookup of a name cannot be broken off: it must not hold up the end.
     runtime.shutdown_background();
-    ended.map_err(|_elapsed| input(elapsed()))?
+    ended.map_err(|late| input(anyhow::anyhow!("{late}; check --kubeconfig and the network")))?
 }
 
 /// The servers of --prometheus, else those of --config.file.

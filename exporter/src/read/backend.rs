@@ -12,6 +12,7 @@ use reqwest::{Client, Response, StatusCode, Url};
 use serde::Deserialize;
 
 use super::shown::shown_url;
+use crate::telemetry::chain;
 
 /// How long a question of a live check may take, from the connection to the last byte.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(3);
@@ -139,12 +140,6 @@ async fn body(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, AskEr
         body.extend_from_slice(&chunk);
     }
     Ok(body)
-}
-
-/// An error with its causes: the first one of an HTTP client only says that something failed.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |error| error.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 #[cfg(test)]

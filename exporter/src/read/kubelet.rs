@@ -32,7 +32,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::convert::SYSTEM_NAMESPACE;
-use crate::kube_client::explain;
+use crate::deadline::within;
+use crate::kube_client::{call, explain};
 
 /// What kubeadm keeps the kubelets' configuration in, and under which key.
 const KUBELET_CONFIG: (&str, &str) = ("kubelet-config", "kubelet");
@@ -233,10 +234,9 @@ async fn configuration<T>(
     let now = Timestamp::now();
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
     let about = |why: &str| format!("ConfigMap {SYSTEM_NAMESPACE}/{name}: {why}");
-    let map = match timeout(deadline, maps.get_opt(name)).await {
-        Ok(Ok(map)) => map,
-        Ok(Err(error)) => return Source::failed(about(&explain(&error))),
-        Err(_elapsed) => return Source::failed(about(&format!("no answer within {} s", deadline.as_secs()))),
+    let map = match call(deadline, maps.get_opt(name)).await {
+        Ok(map) => map,
+        Err(error) => return Source::failed(about(&error.to_string())),
     };
     let Some(map) = map else { return Source::read(None, now) };
     let text = map.data.as_ref().and_then(|data| data.get(key));
@@ -266,13 +266,8 @@ fn refused(node: NodeName, question: Question, why: &str) -> Answered {
 
 /// One small request to a kubelet.
 async fn ask(client: &Client, node: &NodeName, path: &str) -> Result<String, KubeletUnread> {
-    match timeout(KUBELET_DEADLINE, request(client, node, path)).await {
-        Ok(answer) => answer,
-        Err(_elapsed) => {
-            let seconds = KUBELET_DEADLINE.as_secs();
-            Err(KubeletUnread::Failed(format!("/{path}: no answer within {seconds} s")))
-        }
-    }
+    let answer = within(KUBELET_DEADLINE, request(client, node, path)).await;
+    answer.unwrap_or_else(|late| Err(KubeletUnread::Failed(format!("/{path}: {late}"))))
 }
 
 async fn request(client: &Client, node: &NodeName, path: &str) -> Result<String, KubeletUnread> {

@@ -16,7 +16,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 use tokio::sync::watch;
-use tokio::time::timeout;
+
+use crate::deadline::within;
 
 /// The pause between two looks. What has changed is in force after the second look that sees it.
 const LOOK_PAUSE: Duration = Duration::from_secs(2);
@@ -149,13 +150,12 @@ impl MatrixFiles {
             tokio::time::sleep(self.pause).await;
             let files = self.files.clone();
             let mut looking = tokio::task::spawn_blocking(move || look(&files));
-            let change = match timeout(LOOK_DEADLINE, &mut looking).await {
+            let change = match within(LOOK_DEADLINE, &mut looking).await {
                 Ok(seen) => self.reload.look(seen.expect("a look does not panic"), Timestamp::now()),
-                Err(_elapsed) => {
+                Err(late) => {
                     let names: Vec<String> =
                         self.files.iter().map(|file| file.path.display().to_string()).collect();
-                    let why = format!("no answer within {} s", LOOK_DEADLINE.as_secs());
-                    let change = self.reload.no_look(&names, &why);
+                    let change = self.reload.no_look(&names, &late.to_string());
                     self.tell(change);
                     // Not one more thread for each look at a disk that does not answer.
                     let _late = looking.await;
@@ -219,6 +219,8 @@ fn text(path: &Path) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
+
+    use tokio::time::timeout;
 
     use super::*;
 

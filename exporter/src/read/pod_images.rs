@@ -16,12 +16,13 @@ use lockkeeper_rules::matrix::{AddonPods, Matrix};
 use lockkeeper_rules::snapshot::Source;
 use lockkeeper_rules::verdict::addon_workloads;
 use tokio::sync::{Notify, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::list::list_all;
 use super::polled::Polled;
 use super::watch::{Watched, values};
 use super::workload::joined;
+use crate::deadline::within;
 
 /// How often the pods are asked for.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -121,8 +122,7 @@ async fn asked(
     }
     let each = stream::iter(addons.into_iter().cloned()).map(|it| one(client, it, deadline));
     let images = each.buffered(AT_ONCE).try_collect();
-    let elapsed = |_| format!("the pods of add-ons: no answer within {} s", deadline.as_secs());
-    timeout(deadline, images).await.map_err(elapsed)?
+    within(deadline, images).await.map_err(|late| format!("the pods of add-ons: {late}"))?
 }
 
 async fn one(client: &Client, workload: Workload, deadline: Duration) -> Result<PodImages, String> {

@@ -29,6 +29,7 @@ use super::service::leads_to;
 use super::shown::shown_url;
 use super::watch::{Watched, values};
 use super::workload::joined;
+use crate::deadline::within;
 use crate::kube_client::explain;
 
 /// How often the Services are asked for.
@@ -192,8 +193,7 @@ async fn asked(
 ) -> Result<Vec<WebhookBackend>, String> {
     let each = stream::iter(services.clone()).map(|service| one(client, service, deadline));
     let all = each.buffered(AT_ONCE).try_collect();
-    let elapsed = |_| format!("the Services of webhooks: no answer within {} s", deadline.as_secs());
-    tokio::time::timeout(deadline, all).await.map_err(elapsed)?
+    within(deadline, all).await.map_err(|late| format!("the Services of webhooks: {late}"))?
 }
 
 async fn one(client: &Client, service: ServiceName, deadline: Duration) -> Result<WebhookBackend, String> {
