@@ -239,6 +239,16 @@ impl Snapshot {
             && (node.role == Role::Worker || CONTROL_PLANE.into_iter().all(is_there))
     }
 
+    /// Whether an API server of the control plane is at the target already, by what it answers or by its pod: the kubelet
+    /// that shows the pod may be the one that does not come up. What cannot be read has not begun.
+    #[must_use]
+    pub fn control_plane_has_begun(&self, target: &Version) -> bool {
+        let servers = self.api_servers.value.iter().flatten().map(|server| &server.version);
+        let pods = self.static_pods.value.iter().flatten();
+        let pods = pods.filter(|pod| pod.component == "kube-apiserver").map(|pod| &pod.version);
+        servers.chain(pods).any(|version| version.as_ref() == Ok(target))
+    }
+
     /// How each source was read.
     #[must_use]
     pub fn readings(&self) -> Vec<Reading<'_>> {

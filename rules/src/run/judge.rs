@@ -90,7 +90,7 @@ fn survey_order(nodes: &[Node], target: &Version, observed: &Observed<'_>) -> Re
         nodes: wanted.map(|node| observed.reach(node)).collect::<Result<_, _>>()?,
         target: target.clone(),
         // A run that resumes has nothing to ask kubeadm: it would only say that there is nothing to do.
-        kubeadm_on: first.filter(|_| !observed.control_plane_has_begun(target)).cloned(),
+        kubeadm_on: first.filter(|_| !observed.snapshot.control_plane_has_begun(target)).cloned(),
         manifests_on: nodes_to_ask(nodes, target, observed),
         // Before prepare no list needs to know the target.
         with_packages: false,
@@ -230,7 +230,7 @@ fn survey_findings(
         surveyed.nodes.iter().any(|(_, answer)| answer.as_ref().is_ok_and(|it| it.kubeadm.is_some()));
     if !was_asked
         && !leaves_control_plane_as_it_is(nodes, observed)
-        && observed.target().is_ok_and(|target| !observed.control_plane_has_begun(&target))
+        && observed.target().is_ok_and(|target| !observed.snapshot.control_plane_has_begun(&target))
     {
         let detail = "the target's own kubeadm did not answer on any control-plane node";
         findings.push(Finding::new(Reason::PreflightFailed, "", detail));

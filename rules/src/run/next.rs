@@ -19,7 +19,7 @@ pub(super) fn next_step(
     target: &Version,
     now: Timestamp,
 ) -> Option<Step> {
-    let begun = observed.control_plane_has_begun(target);
+    let begun = observed.snapshot.control_plane_has_begun(target);
     // A snapshot that was heard of late is older than its step.
     let since = |it: &Finished| match (&it.step, &state.snapshot) {
         (Step::Snapshot, Some(snapshot)) => snapshot.taken_at,

@@ -139,12 +139,6 @@ impl<'a> Observed<'a> {
         self.snapshot.is_at(node, target)
     }
 
-    /// Whether any control-plane node runs the target's API server.
-    pub(super) fn control_plane_has_begun(&self, target: &Version) -> bool {
-        let pods = self.snapshot.static_pods.value.as_deref().unwrap_or_default();
-        pods.iter().any(|pod| pod.component == "kube-apiserver" && pod.version.as_ref() == Ok(target))
-    }
-
     /// What the API server of a control-plane node runs, if that can be read.
     pub(super) fn api_server_on(&self, node: &NodeName) -> Option<&'a Version> {
         let pods = self.snapshot.static_pods.value.as_deref().unwrap_or_default();

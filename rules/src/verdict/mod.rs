@@ -239,22 +239,13 @@ pub fn verdict(target: &str, case: &Case<'_>) -> Verdict {
     Verdict::of(target.to_owned(), case.now, accept::apply(check::all(&facts), case))
 }
 
-/// Whether a control-plane node is already at the target, which freezes the checks of [`Scope::Cluster`].
-/// What cannot be read has not begun.
-#[must_use]
-pub fn control_plane_begun(target: &Version, snapshot: &Snapshot) -> bool {
-    let servers = snapshot.api_servers.value.iter().flatten().map(|server| &server.version);
-    let pods = snapshot.static_pods.value.iter().flatten();
-    let pods = pods.filter(|pod| pod.component == "kube-apiserver").map(|pod| &pod.version);
-    servers.chain(pods).any(|version| version.as_ref() == Ok(target))
-}
-
 impl Verdict {
     fn of(target: String, computed_at: Timestamp, checks: Vec<Check>) -> Self {
         Self { target, verdict: combine(&checks), computed_at, checks }
     }
 
-    /// The verdict as far as it concerns this step. `begun` says whether a control-plane node is at the target.
+    /// The verdict as far as it concerns this step. `begun` says whether a control-plane node is at the target, which
+    /// freezes the checks of [`Scope::Cluster`].
     #[must_use]
     pub fn for_step(&self, step: &Step, begun: bool) -> Self {
         let frozen = begun
@@ -272,7 +263,8 @@ impl Verdict {
     /// run whose status cannot be read, nothing is known to lie behind it.
     #[must_use]
     pub fn for_run(&self, run: &UpgradeRun, snapshot: &Snapshot) -> Self {
-        let begun = self.target.parse().is_ok_and(|target| control_plane_begun(&target, snapshot));
+        let begun =
+            self.target.parse().is_ok_and(|target: Version| snapshot.control_plane_has_begun(&target));
         let (step, budgets_count) = match State::parse(run.status.as_ref(), &run.uid) {
             Ok(state) => {
                 let budgets_count = heeds_budgets(run, &state, snapshot);

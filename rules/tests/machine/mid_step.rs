@@ -192,6 +192,27 @@ fn a_control_plane_that_was_left_for_hours_gets_another_preflight_and_snapshot_f
 }
 
 #[test]
+fn a_control_plane_that_answers_at_the_target_is_not_begun_anew_though_no_pod_shows_it() {
+    for (servers_are_ahead, again) in [(false, 2), (true, 1)] {
+        let mut cluster = Simulated::new(1, 1, 157, Faults::default());
+        cluster.failing_node = Some("cp-1".to_owned());
+        while cluster.halted().is_none() {
+            cluster.turn();
+        }
+        cluster.servers_are_ahead = servers_are_ahead;
+        cluster.failing_node = None;
+        cluster.pass(HOURS);
+        cluster.retry_what_halted();
+        cluster.turn();
+        cluster.run_to_the_end();
+        for step in ["preflight", "snapshot"] {
+            let started = cluster.started.iter().filter(|it| *it == step).count();
+            assert_eq!(started, again, "{step} {servers_are_ahead}");
+        }
+    }
+}
+
+#[test]
 fn a_node_that_went_away_before_its_cordon_stays_in_service() {
     // One turn later it was checked a moment ago.
     for turns in 0..3 {

@@ -110,6 +110,8 @@ pub struct Simulated {
     pub units_never_start: bool,
     /// A budget refuses every eviction.
     pub evictions_are_refused: bool,
+    /// The API servers answer at the target, and no kubelet shows it.
+    pub servers_are_ahead: bool,
     /// The volumes that are attached to a node.
     pub attached: BTreeMap<String, Vec<AttachedVolume>>,
     /// Nobody may read what is attached.
@@ -203,6 +205,7 @@ impl Simulated {
             units_take: Duration::ZERO,
             units_never_start: false,
             evictions_are_refused: false,
+            servers_are_ahead: false,
             attached: BTreeMap::new(),
             volumes_are_unreadable: false,
             budgets: Vec::new(),
@@ -546,7 +549,7 @@ impl Simulated {
         });
         let servers = self.servers.iter().map(|(name, version)| ApiServer {
             name: name.clone(),
-            version: Ok(version.clone()),
+            version: Ok(if self.servers_are_ahead { TO.parse().unwrap() } else { version.clone() }),
             ready: true,
         });
         Snapshot {
