@@ -1,7 +1,6 @@
 //! The next batch of evictions of one node, or why there is none.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use super::{Pod, PodPhase};
 use crate::api::{DrainPolicy, UnmanagedPods};
@@ -25,7 +24,7 @@ const ACTUATOR_NAME: &str = "lockkeeper-actuator";
 const PIPELINE_NAMES: [&str; 4] = ["prometheus", "alertmanager", "lockkeeper-exporter", ACTUATOR_NAME];
 
 /// What is to be done next to empty a node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DrainPlan {
     /// The next batch, in order. Empty while something is blocked: a node is drained whole or not at all.
     pub evict: Vec<PodRef>,
