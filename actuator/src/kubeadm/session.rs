@@ -213,7 +213,7 @@ mod tests {
             (&["10.0.0.1", "fd00::1"][..], Ok("10.0.0.1".to_owned()), 1),
             (&["refused", "fd00::1"], Ok("fd00::1".to_owned()), 2),
             (&["silent", "fd00::1"], Ok("fd00::1".to_owned()), 2),
-            (&["slow", "refused"], Err(vec![late("slow"), "refused: refused".to_owned()]), 2),
+            (&["silent", "refused"], Err(vec![late("silent"), "refused: refused".to_owned()]), 2),
             (&["refused", "slow"], Ok("slow".to_owned()), 2),
             (&["slow"], Ok("slow".to_owned()), 1),
             (&[], Err(Vec::new()), 0),
