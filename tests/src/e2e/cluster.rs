@@ -226,6 +226,8 @@ async fn client(kubeconfig: &std::path::Path) -> Result<kube::Client> {
     config.default_retry = false;
     config.connect_timeout = Some(Duration::from_secs(2));
     config.read_timeout = Some(Duration::from_secs(5));
+    // Otherwise the time in which nobody asked anything counts too, and a request may have none left.
+    config.reset_reader_on_write = true;
     config.proxy_url = None;
     Ok(kube::Client::try_from(config)?)
 }
