@@ -8,10 +8,10 @@ use lockkeeper_exporter::read::packages::{PackagesConfig, PackagesError, Reposit
 use lockkeeper_exporter::read::shown::shown_url;
 use lockkeeper_exporter::serve::web_config::Security;
 use lockkeeper_exporter::telemetry::chain;
-use lockkeeper_rules::kubeadm::{KubeadmSettings, KubeadmSettingsError};
-use lockkeeper_rules::node_script::{EtcdAccess, is_directory_path};
+use lockkeeper_rules::driver::kubeadm::{KubeadmSettings, KubeadmSettingsError};
+use lockkeeper_rules::driver::node_script::{EtcdAccess, is_directory_path};
 use lockkeeper_rules::settings::{Settings, SettingsError, validate_packages_interval};
-use lockkeeper_rules::yaml;
+use lockkeeper_rules::words::yaml;
 use serde::Deserialize;
 
 /// The file, with every file that it names looked at.

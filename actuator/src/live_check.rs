@@ -11,10 +11,10 @@ use lockkeeper_exporter::read::backend::CALL_DEADLINE;
 use lockkeeper_exporter::read::now::snapshot_now;
 use lockkeeper_exporter::read::prometheus::{self, Prometheus};
 use lockkeeper_rules::api::SilenceRecord;
+use lockkeeper_rules::cluster::snapshot::Source;
 use lockkeeper_rules::gate::{self, Answers, Held, Questions, Report};
 use lockkeeper_rules::run::{CheckOrder, Checked, LockView};
 use lockkeeper_rules::settings::Settings;
-use lockkeeper_rules::snapshot::Source;
 use tokio::sync::watch;
 
 use crate::permits::Rings;

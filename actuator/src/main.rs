@@ -8,7 +8,7 @@ use clap::builder::NonEmptyStringValueParser;
 use lockkeeper_actuator::config::Config;
 use lockkeeper_actuator::service::Service;
 use lockkeeper_exporter::{kube_client, telemetry};
-use lockkeeper_rules::name::NodeName;
+use lockkeeper_rules::words::name::NodeName;
 
 /// Upgrades a Kubernetes cluster one step at a time, while the alerts are quiet.
 #[derive(Debug, Parser)]

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use lockkeeper_rules::api::SilenceRecord;
 use lockkeeper_rules::drain::AttachedVolume;
-use lockkeeper_rules::name::NodeName;
 use lockkeeper_rules::reason::Finding;
 use lockkeeper_rules::run::LedgerReading;
 use lockkeeper_rules::run::{
     Acted, Command, Known, LedgerOrder, LedgerRead, NodeSurvey, Surveyed, VolumesRead,
 };
+use lockkeeper_rules::words::name::NodeName;
 
 use crate::live_check::Asked;
 

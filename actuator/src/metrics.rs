@@ -3,9 +3,9 @@
 use std::sync::atomic::AtomicU64;
 
 use jiff::Timestamp;
+use lockkeeper_rules::facts::reload::InForce;
 use lockkeeper_rules::gate::{Decision, Form, REASONS, Report, Route};
-use lockkeeper_rules::matrix::reload::InForce;
-use lockkeeper_rules::metric::TABLE;
+use lockkeeper_rules::publish::metric::TABLE;
 use lockkeeper_rules::reason::Reason;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -226,7 +226,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use lockkeeper_rules::metric::{Kind, Program};
+    use lockkeeper_rules::publish::metric::{Kind, Program};
     use lockkeeper_rules::reason::Finding;
 
     #[test]

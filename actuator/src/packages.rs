@@ -8,7 +8,7 @@ use lockkeeper_exporter::kube_client::Cluster;
 use lockkeeper_exporter::read::now;
 use lockkeeper_exporter::read::packages::Repository;
 use lockkeeper_exporter::telemetry::chain;
-use lockkeeper_rules::snapshot::{Packages, Source};
+use lockkeeper_rules::cluster::snapshot::{Packages, Source};
 use tokio::sync::watch;
 
 /// The longest pause after a read that failed.

@@ -6,12 +6,12 @@ use std::time::Instant;
 use jiff::Timestamp;
 use lockkeeper_exporter::kube_client::Cluster;
 use lockkeeper_rules::api::UpgradeRun;
+use lockkeeper_rules::cluster::snapshot::Snapshot;
 use lockkeeper_rules::invariant::{self, Scene};
-use lockkeeper_rules::name::{NodeName, RunUid};
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::{CheckOrder, Command};
 use lockkeeper_rules::settings::Settings;
-use lockkeeper_rules::snapshot::Snapshot;
+use lockkeeper_rules::words::name::{NodeName, RunUid};
 
 use crate::decision_log::DecisionLog;
 use crate::events::{Events, Weight};

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::Timestamp;
-use lockkeeper_rules::alertmanager::Webhook;
 use lockkeeper_rules::gate::{self, Decision, Hearing, Pending, Permit, Route};
-use lockkeeper_rules::name::Token;
 use lockkeeper_rules::settings::Settings;
+use lockkeeper_rules::wire::alertmanager::Webhook;
+use lockkeeper_rules::words::name::Token;
 use tokio::sync::watch;
 
 /// How often something was heard: the turn loop waits for a change of it.
@@ -164,7 +164,7 @@ impl Doorbell {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lockkeeper_rules::alertmanager::webhook;
+    use lockkeeper_rules::wire::alertmanager::webhook;
 
     const TOKEN: &str = "run.7.1.00ff00ff00ff00ff";
 

@@ -9,8 +9,8 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use jiff::Timestamp;
 use lockkeeper_exporter::serve::http::{Handler, read_body, reply, text};
-use lockkeeper_rules::alertmanager::{self, WEBHOOK_BYTES_MAX};
 use lockkeeper_rules::gate::{Decision, Rejected, Route};
+use lockkeeper_rules::wire::alertmanager::{self, WEBHOOK_BYTES_MAX};
 use subtle::ConstantTimeEq;
 
 use crate::metrics::Metrics;

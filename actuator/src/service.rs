@@ -18,11 +18,11 @@ use lockkeeper_exporter::read::packages::Repository;
 use lockkeeper_exporter::read::prometheus::Prometheus;
 use lockkeeper_exporter::read::witness::{WITNESS_DEADLINE, WitnessConfig};
 use lockkeeper_exporter::serve::http::{Handler, Limits, Listener, reply, text};
-use lockkeeper_rules::matrix::reload::InForce;
-use lockkeeper_rules::name::NodeName;
-use lockkeeper_rules::node_script::ScriptSettings;
+use lockkeeper_rules::cluster::snapshot::{Packages, Source};
+use lockkeeper_rules::driver::node_script::ScriptSettings;
+use lockkeeper_rules::facts::reload::InForce;
 use lockkeeper_rules::settings::Settings;
-use lockkeeper_rules::snapshot::{Packages, Source};
+use lockkeeper_rules::words::name::NodeName;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 

@@ -1,9 +1,9 @@
 //! What people are told when a run moves: one log line and one Event for each change, none for standing still.
 
 use lockkeeper_rules::api::UpgradeRun;
-use lockkeeper_rules::name::NodeName;
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::{Position, State, Work};
+use lockkeeper_rules::words::name::NodeName;
 
 use crate::events::{Events, Weight};
 

@@ -12,14 +12,14 @@ use lockkeeper_exporter::kube_client::Cluster;
 use lockkeeper_exporter::read::inventory::Inventories;
 use lockkeeper_exporter::read::now::{self, snapshot_now};
 use lockkeeper_rules::api::UpgradeRun;
+use lockkeeper_rules::cluster::snapshot::{Packages, RunElsewhere, Snapshot, Source};
+use lockkeeper_rules::facts::reload::InForce;
 use lockkeeper_rules::gate::{self, Pending};
-use lockkeeper_rules::matrix::reload::InForce;
 use lockkeeper_rules::run::{
     LockView, Needs, Observed, Position, Shown, State, Turn, decide, is_done, needs, outlook, rung_for,
     status, told_not_served,
 };
 use lockkeeper_rules::settings::Settings;
-use lockkeeper_rules::snapshot::{Packages, RunElsewhere, Snapshot, Source};
 use lockkeeper_rules::verdict::{self, Case, Verdict};
 use tokio::sync::watch;
 

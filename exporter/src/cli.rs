@@ -14,9 +14,11 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use futures::FutureExt as _;
 use jiff::Timestamp;
-use lockkeeper_rules::route::RouteOptions;
+use lockkeeper_rules::publish::alert;
+use lockkeeper_rules::publish::crd;
+use lockkeeper_rules::publish::route;
+use lockkeeper_rules::publish::route::RouteOptions;
 use lockkeeper_rules::settings::Settings;
-use lockkeeper_rules::{alert, crd, route};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use lockkeeper_rules::settings::{Settings, validate_packages_interval};
-use lockkeeper_rules::yaml;
+use lockkeeper_rules::words::yaml;
 use serde::Deserialize;
 
 use crate::read::backend::BackendConfig;

@@ -5,8 +5,8 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use lockkeeper_rules::inventory::Inventory;
-use lockkeeper_rules::snapshot::Snapshot;
+use lockkeeper_rules::cluster::inventory::Inventory;
+use lockkeeper_rules::cluster::snapshot::Snapshot;
 use serde::{Deserialize, Serialize};
 
 /// The format that this version writes and reads.
@@ -95,9 +95,9 @@ impl Saved {
 
 #[cfg(test)]
 mod tests {
-    use lockkeeper_rules::matrix::Matrix;
+    use lockkeeper_rules::cluster::snapshot::{ApiServer, Node, Role, Source};
+    use lockkeeper_rules::facts::Matrix;
     use lockkeeper_rules::settings::Settings;
-    use lockkeeper_rules::snapshot::{ApiServer, Node, Role, Source};
     use lockkeeper_rules::verdict::{Case, Status, verdict};
 
     use super::*;

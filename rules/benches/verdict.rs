@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::Criterion;
-use lockkeeper_rules::metric::{Memory, samples, targets};
+use lockkeeper_rules::publish::metric::{Memory, samples, targets};
 use lockkeeper_rules::verdict::{Status, Verdict, not_covered, verdict, way};
 use peak_alloc::PeakAlloc;
 

@@ -27,7 +27,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 NAMES_MAX = 6
 # What is compared, and so need not be looked up.
 COMPARED = {"components": ("gates", "other_gates", "flags", "admission_plugins"), "removed_apis": ("kinds",)}
-# As in rules/src/matrix: what is older says nothing.
+# As in rules/src/facts: what is older says nothing.
 AGE_DAYS_MAX = 180
 
 

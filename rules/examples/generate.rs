@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lockkeeper_rules::generated::{PAGES, files, fill};
+use lockkeeper_rules::publish::generated::{PAGES, files, fill};
 
 #[expect(clippy::disallowed_methods, reason = "the library returns texts, and this is who writes them")]
 fn main() -> std::io::Result<()> {

@@ -3,11 +3,11 @@
 
 use jiff::Timestamp;
 
-use crate::name::{NodeName, Token};
+use crate::cluster::snapshot::{Node, Role, Snapshot};
 use crate::run::{Command, Known, Proof};
 use crate::settings::Settings;
-use crate::snapshot::{Node, Role, Snapshot};
-use crate::version::Version;
+use crate::words::name::{NodeName, Token};
+use crate::words::version::Version;
 
 /// A broken invariant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -244,8 +244,8 @@ fn distance(from: &Version, target: &Version) -> Option<Violation> {
 mod tests {
     use super::*;
     use crate::api::{UpgradeRun, UpgradeRunSpec};
+    use crate::cluster::snapshot::{Source, served_apart};
     use crate::run::{NodeTarget, RestoreOrder};
-    use crate::snapshot::{Source, served_apart};
     use serde_json::json;
 
     fn run() -> UpgradeRun {

@@ -14,40 +14,17 @@
 // Tests may unwrap; what is shipped says why it cannot fail.
 #![warn(clippy::unwrap_used)]
 
-pub mod alert;
-pub mod alertmanager;
 pub mod api;
-pub mod api_requests;
-pub mod bridge;
-pub mod command_line;
-pub mod crd;
+pub mod cluster;
 pub mod drain;
+pub mod driver;
+pub mod facts;
 pub mod gate;
-pub mod generated;
-pub mod helm;
 pub mod invariant;
-pub mod inventory;
-pub mod kubeadm;
-pub mod kubelet;
-pub mod labels;
-pub mod ledger;
-pub mod manifests;
-pub mod matrix;
-pub mod metric;
-pub mod name;
-pub mod node_script;
-pub mod packages;
-pub mod prometheus;
+pub mod publish;
 pub mod reason;
-pub mod risk;
-pub mod route;
 pub mod run;
-pub mod selector;
 pub mod settings;
-pub mod skew;
-pub mod snapshot;
 pub mod verdict;
-pub mod version;
-pub mod webhook_calls;
+pub mod wire;
 pub mod words;
-pub mod yaml;

@@ -5,7 +5,7 @@ mod bounds;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::selector::Selector;
+use crate::words::selector::Selector;
 
 pub use bounds::{SettingsError, validate_packages_interval};
 pub(crate) use bounds::{bounds, orders};

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use lockkeeper_rules::alert::{
+use lockkeeper_rules::gate::{Class, Form, GATE_LABEL, Questions};
+use lockkeeper_rules::publish::alert::{
     AlertRule, GATES_GROUP, PEOPLE_GROUP, READY_ALERT, WATCHDOG_ALERT, groups, look_back_seconds,
     watchdog_count_min, watchdog_intervals,
 };
-use lockkeeper_rules::gate::{Class, Form, GATE_LABEL, Questions};
-use lockkeeper_rules::metric::{Program, TABLE};
+use lockkeeper_rules::publish::metric::{Program, TABLE};
 use lockkeeper_rules::run::{CheckOrder, Step};
 use lockkeeper_rules::settings::Settings;
 use promql_parser::parser::{Expr, MatrixSelector, VectorSelector, parse};

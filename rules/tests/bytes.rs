@@ -1,11 +1,18 @@
 //! Whatever comes in from outside, an answer or an error comes out, and memory stays small.
 
-use lockkeeper_rules::api_requests::{self, ForEach};
-use lockkeeper_rules::matrix::Matrix;
-use lockkeeper_rules::version::{Minor, Version};
-use lockkeeper_rules::{
-    alertmanager, command_line, helm, kubelet, manifests, packages, prometheus, risk, webhook_calls, yaml,
-};
+use lockkeeper_rules::driver::manifests;
+use lockkeeper_rules::facts::Matrix;
+use lockkeeper_rules::wire::alertmanager;
+use lockkeeper_rules::wire::api_requests::{self, ForEach};
+use lockkeeper_rules::wire::command_line;
+use lockkeeper_rules::wire::helm;
+use lockkeeper_rules::wire::kubelet;
+use lockkeeper_rules::wire::packages;
+use lockkeeper_rules::wire::prometheus;
+use lockkeeper_rules::wire::risk;
+use lockkeeper_rules::wire::webhook_calls;
+use lockkeeper_rules::words::version::{Minor, Version};
+use lockkeeper_rules::words::yaml;
 use peak_alloc::PeakAlloc;
 use proptest::prelude::*;
 

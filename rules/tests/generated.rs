@@ -1,7 +1,7 @@
 //! The files that people install are what the code says today.
 
-use lockkeeper_rules::generated::{PAGES, files, fill, marker, tables};
-use lockkeeper_rules::matrix::json_schema;
+use lockkeeper_rules::facts::json_schema;
+use lockkeeper_rules::publish::generated::{PAGES, files, fill, marker, tables};
 
 const WRITTEN: [(&str, &str); 7] = [
     ("alerts.yaml", include_str!("../generated/alerts.yaml")),

@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use jiff::{SignedDuration, Timestamp};
-use lockkeeper_rules::kubeadm::{Environment, Exception, KubeadmSettings};
-use lockkeeper_rules::ledger::parse;
-use lockkeeper_rules::name::Token;
-use lockkeeper_rules::node_script::{
+use lockkeeper_rules::driver::kubeadm::{Environment, Exception, KubeadmSettings};
+use lockkeeper_rules::driver::ledger::parse;
+use lockkeeper_rules::driver::node_script::{
     EtcdAccess, ScriptSettings, launch_answer, launcher, reader, restore_answer, restorer, survey,
     survey_answer, unit_name,
 };
@@ -22,6 +21,7 @@ use lockkeeper_rules::run::{
     RestoreOrder, SYSTEMD, SurveyOrder, UnitKind, UnitOrder,
 };
 use lockkeeper_rules::settings::Settings;
+use lockkeeper_rules::words::name::Token;
 
 const RUN: &str = "0b9f3c6e-1111-4222-8333-444455556666";
 
@@ -516,7 +516,8 @@ fn what_the_site_tells_kubeadm_reaches_it_as_it_is_written() {
         machine.launch_with(&order, &machine.site()).unwrap();
         assert_eq!(machine.ended(&order).0, 0, "{:?}", machine.ended(&order));
         assert_eq!(machine.calls("kubeadm upgrade"), [called.replace("CONFIG", &config(&machine))]);
-        let read: serde_json::Value = lockkeeper_rules::yaml::read(&machine.read("configuration")).unwrap();
+        let read: serde_json::Value =
+            lockkeeper_rules::words::yaml::read(&machine.read("configuration")).unwrap();
         assert_eq!(read[of]["ignorePreflightErrors"], serde_json::json!(["SystemVerification", "Mem"]));
         let patches = format!("{}/etc/kubernetes/patches", machine.settings().root);
         assert_eq!(read[of]["patches"]["directory"], patches);
@@ -1518,7 +1519,7 @@ fn a_survey_asks_the_source_of_kubeadm_for_the_target_and_changes_none() {
                 manifests_on: vec![],
                 with_packages: false,
             };
-            let run = lockkeeper_rules::name::RunUid(RUN.to_owned());
+            let run = lockkeeper_rules::words::name::RunUid(RUN.to_owned());
             let output = machine.bash(&survey(&order, &node, &run, &machine.settings()).unwrap());
             let answer = said(&String::from_utf8_lossy(&output.stdout)).unwrap();
             assert!(answer.kubeadm.clone().unwrap().agrees, "{answer:?}");
@@ -1549,9 +1550,13 @@ fn a_survey_reads_the_machine_and_asks_the_targets_kubeadm_without_a_trace() {
         with_packages: false,
     };
     let ask = |run: &str| {
-        let script =
-            survey(&order, &node, &lockkeeper_rules::name::RunUid(run.to_owned()), &machine.settings())
-                .unwrap();
+        let script = survey(
+            &order,
+            &node,
+            &lockkeeper_rules::words::name::RunUid(run.to_owned()),
+            &machine.settings(),
+        )
+        .unwrap();
         let output = machine.bash(&script);
         said(&String::from_utf8_lossy(&output.stdout))
             .unwrap_or_else(|error| panic!("{error}\n{}", String::from_utf8_lossy(&output.stderr)))
@@ -1585,7 +1590,7 @@ fn a_survey_asks_kubeadm_with_what_it_will_be_told() {
     let machine = Machine::new();
     machine.write("on-kubeadm", LOOK);
     let node = order(UnitKind::Prepare, 1).node;
-    let target: lockkeeper_rules::version::Version = "v1.36.3".parse().unwrap();
+    let target: lockkeeper_rules::words::version::Version = "v1.36.3".parse().unwrap();
     let ask = |asks: bool| {
         let kubeadm_on = asks.then(|| node.name.clone());
         let order = SurveyOrder {
@@ -1595,7 +1600,7 @@ fn a_survey_asks_kubeadm_with_what_it_will_be_told() {
             manifests_on: vec![],
             with_packages: false,
         };
-        let run = lockkeeper_rules::name::RunUid(RUN.to_owned());
+        let run = lockkeeper_rules::words::name::RunUid(RUN.to_owned());
         let output = machine.bash(&survey(&order, &node, &run, &machine.site()).unwrap());
         said(&String::from_utf8_lossy(&output.stdout)).unwrap()
     };
@@ -1675,7 +1680,7 @@ fn before_a_step_a_survey_tells_whether_apt_would_install_the_target() {
             manifests_on: vec![],
             with_packages: true,
         };
-        let run = lockkeeper_rules::name::RunUid(RUN.to_owned());
+        let run = lockkeeper_rules::words::name::RunUid(RUN.to_owned());
         let output = machine.bash(&survey(&order, &node, &run, &machine.settings()).unwrap());
         let answer = said(&String::from_utf8_lossy(&output.stdout)).unwrap();
         assert_eq!(answer.packages, Some(expected), "{known} {says}");
@@ -1831,7 +1836,7 @@ fn survey_script(machine: &Machine) -> String {
         manifests_on: vec![],
         with_packages: false,
     };
-    let run = lockkeeper_rules::name::RunUid(RUN.to_owned());
+    let run = lockkeeper_rules::words::name::RunUid(RUN.to_owned());
     survey(&order, &node, &run, &machine.settings()).unwrap()
 }
 
@@ -1885,7 +1890,7 @@ fn asked_of_manifests(machine: &Machine, settings: &ScriptSettings) -> ManifestS
         manifests_on,
         with_packages: false,
     };
-    let run = lockkeeper_rules::name::RunUid(RUN.to_owned());
+    let run = lockkeeper_rules::words::name::RunUid(RUN.to_owned());
     let output = machine.bash(&survey(&order, &node, &run, settings).unwrap());
     let stdout = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -2037,7 +2042,7 @@ fn nothing_hostile_reaches_a_shell() {
     odd.node.name.0.clone_from(&hostile);
     odd.node.addresses = vec![hostile.clone()];
     machine.launch(&odd).unwrap();
-    assert!("v1.36.3;id".parse::<lockkeeper_rules::version::Version>().is_err());
+    assert!("v1.36.3;id".parse::<lockkeeper_rules::words::version::Version>().is_err());
     let settings = ScriptSettings { root: format!("{}'", machine.settings().root), ..machine.settings() };
     machine.bash(&launcher(&order(UnitKind::UpgradeNode, 2), &settings).unwrap());
     assert!(!machine.path("pwned").exists());

@@ -12,7 +12,7 @@ use clap::Parser;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::Api;
 use kube::api::PostParams;
-use lockkeeper_rules::matrix::Matrix;
+use lockkeeper_rules::facts::Matrix;
 use serde_json::json;
 use tokio::process::Command;
 

@@ -15,7 +15,7 @@ use flate2::write::GzEncoder;
 use http::{Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body as HttpBody, Frame};
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::words::version::Version;
 
 use crate::serve::{Body, Server, status, text};
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::words::version::Version;
 
 use crate::process::Program;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, anyhow, bail};
 use lockkeeper_rules::gate::GATE_LABEL;
-use lockkeeper_rules::metric::TABLE;
+use lockkeeper_rules::publish::metric::TABLE;
 use promql_parser::parser::{Expr, LabelModifier, VectorSelector, parse};
 
 /// Labels that every scraped series has, and the one by which clusters are told apart.

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use lockkeeper_rules::version::{Minor, Version};
+use lockkeeper_rules::words::version::{Minor, Version};
 use serde_json::Value;
 
 /// Where recordings lie.

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
-use lockkeeper_rules::route::{Humans, RouteOptions, RouteTls};
+use lockkeeper_rules::publish::alert;
+use lockkeeper_rules::publish::route;
+use lockkeeper_rules::publish::route::{Humans, RouteOptions, RouteTls};
 use lockkeeper_rules::settings::Settings;
-use lockkeeper_rules::{alert, route};
 use serde_json::{Value, json};
 
 use crate::machine::machine_id;

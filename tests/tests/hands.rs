@@ -17,13 +17,12 @@ use lockkeeper_actuator::leader::Leader;
 use lockkeeper_actuator::permits::Doorbell;
 use lockkeeper_actuator::store::{self, StoreError};
 use lockkeeper_exporter::read::now;
-use lockkeeper_rules::alertmanager::webhook;
 use lockkeeper_rules::api::{CORDONED_BY_ANNOTATION, UpgradeRun, UpgradeRunStatus};
+use lockkeeper_rules::cluster::snapshot::Role;
 use lockkeeper_rules::drain::AttachedVolume;
+use lockkeeper_rules::driver::kubeadm::KubeadmSettings;
+use lockkeeper_rules::driver::node_script::{EtcdAccess, ScriptSettings};
 use lockkeeper_rules::gate::{Decision, Held, Route};
-use lockkeeper_rules::kubeadm::KubeadmSettings;
-use lockkeeper_rules::name::{NodeName, RunUid, Token};
-use lockkeeper_rules::node_script::{EtcdAccess, ScriptSettings};
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::LedgerReading;
 use lockkeeper_rules::run::{
@@ -31,8 +30,9 @@ use lockkeeper_rules::run::{
     UncordonOrder, UnitKind, UnitOrder,
 };
 use lockkeeper_rules::settings::Settings;
-use lockkeeper_rules::snapshot::Role;
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::wire::alertmanager::webhook;
+use lockkeeper_rules::words::name::{NodeName, RunUid, Token};
+use lockkeeper_rules::words::version::Version;
 use lockkeeper_tests::World;
 use lockkeeper_tests::machine::{Fault, Machine, MachineSpec, SshKeys, Then};
 use lockkeeper_tests::run_folder::{RunFolder, free_port};

@@ -9,13 +9,13 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::policy::v1::Eviction;
 use kube::api::{Api, ListParams, PostParams};
-use lockkeeper_rules::kubeadm::KubeadmSettings;
-use lockkeeper_rules::ledger;
-use lockkeeper_rules::name::{RunUid, Token};
-use lockkeeper_rules::node_script::{self, EtcdAccess, ScriptSettings};
+use lockkeeper_rules::driver::kubeadm::KubeadmSettings;
+use lockkeeper_rules::driver::ledger;
+use lockkeeper_rules::driver::node_script::{self, EtcdAccess, ScriptSettings};
 use lockkeeper_rules::run::LedgerReading;
 use lockkeeper_rules::run::{LedgerOrder, LookedAt, NodeTarget, Proof, SurveyOrder, UnitKind, UnitOrder};
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::words::name::{RunUid, Token};
+use lockkeeper_rules::words::version::Version;
 use lockkeeper_tests::World;
 use lockkeeper_tests::machine::{Fault, PROGRAMS, Then};
 use lockkeeper_tests::run_folder::{RunFolder, root, start_time};
@@ -51,7 +51,7 @@ async fn a_world_comes_up_whole() {
     for name in ["kube-controller-manager", "kube-scheduler"] {
         assert!(leases.get(name).await.unwrap().spec.unwrap().renew_time.is_some(), "{name}");
     }
-    let watchdog = lockkeeper_rules::alert::WATCHDOG_ALERT;
+    let watchdog = lockkeeper_rules::publish::alert::WATCHDOG_ALERT;
     world
         .wait_for("the Watchdog to reach Alertmanager", 30, || async {
             let alerts = world.alertmanager.alerts().await?;

@@ -1,6 +1,6 @@
 //! What a site tells kubeadm, through the whole house: the actuator's file, the scripts, and kubeadm on simulated machines.
 
-use lockkeeper_rules::kubeadm::{Environment, Exception, KubeadmSettings};
+use lockkeeper_rules::driver::kubeadm::{Environment, Exception, KubeadmSettings};
 use lockkeeper_rules::reason::Reason;
 use lockkeeper_tests::World;
 use lockkeeper_tests::machine::{Fault, Told, manifest};

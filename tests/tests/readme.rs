@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use lockkeeper_rules::api::UpgradeRunSpec;
-use lockkeeper_rules::matrix::Matrix;
+use lockkeeper_rules::facts::Matrix;
 use lockkeeper_rules::settings::Settings;
-use lockkeeper_rules::version::Version;
-use lockkeeper_rules::yaml;
+use lockkeeper_rules::words::version::Version;
+use lockkeeper_rules::words::yaml;
 use lockkeeper_tests::parts;
 use serde_json::{Value, json};
 use tempfile::TempDir;

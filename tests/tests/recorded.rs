@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::words::version::Version;
 use lockkeeper_tests::World;
 use lockkeeper_tests::recorded::{Recorded, pretty};
 use lockkeeper_tests::shape::{shape_of_json, shape_of_text};

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use lockkeeper_rules::api::{Hold, RunPhase};
-use lockkeeper_rules::name::Token;
 use lockkeeper_rules::reason::Reason;
+use lockkeeper_rules::words::name::Token;
 use lockkeeper_tests::World;
 use lockkeeper_tests::proof::starts;
 use lockkeeper_tests::world::CONTROL_PLANE;

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use k8s_openapi::api::core::v1::Event;
 use kube::api::{Api, DeleteParams, ListParams};
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::words::version::Version;
 use lockkeeper_tests::World;
 use lockkeeper_tests::world::{CONTROL_PLANE, NAMESPACE};
 use serde_json::json;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::words::version::Version;
 use lockkeeper_tests::kubelet::proxied_at;
 use lockkeeper_tests::proof::{cordons, mutations, starts, uncordons};
 use lockkeeper_tests::world::{CONTROL_PLANE, Workload};

@@ -5,9 +5,9 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use lockkeeper_exporter::kube_client::{CallError, call};
 use lockkeeper_rules::api::CORDONED_BY_ANNOTATION;
-use lockkeeper_rules::name::NodeName;
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::{CordonOrder, UncordonOrder};
+use lockkeeper_rules::words::name::NodeName;
 use serde_json::{Value, json};
 
 use super::{REQUEST_DEADLINE, Warrant};

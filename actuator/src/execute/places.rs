@@ -5,10 +5,10 @@ use k8s_openapi::api::core::v1 as core;
 use kube::api::ListParams;
 use kube::{Api, Client};
 use lockkeeper_exporter::read::list::list_all;
+use lockkeeper_rules::cluster::snapshot::Source;
 use lockkeeper_rules::drain::{Place, Placement, Taint, Toleration};
-use lockkeeper_rules::labels::{Requirement, Selector};
-use lockkeeper_rules::name::NodeName;
-use lockkeeper_rules::snapshot::Source;
+use lockkeeper_rules::words::labels::{Requirement, Selector};
+use lockkeeper_rules::words::name::NodeName;
 
 use super::REQUEST_DEADLINE;
 use super::pods::source;

@@ -7,9 +7,9 @@ use kube::api::ListParams;
 use kube::{Api, Client};
 use lockkeeper_exporter::read::budget::budget;
 use lockkeeper_exporter::read::list::{ListError, Listed, list_all};
+use lockkeeper_rules::cluster::snapshot::Source;
 use lockkeeper_rules::drain::{Budget, Controller, Pod, PodPhase};
-use lockkeeper_rules::name::NodeName;
-use lockkeeper_rules::snapshot::Source;
+use lockkeeper_rules::words::name::NodeName;
 
 use super::REQUEST_DEADLINE;
 use super::places::placement;

@@ -7,8 +7,8 @@ use kube::{Api, Client};
 use lockkeeper_exporter::kube_client::call;
 use lockkeeper_exporter::read::list::list_all;
 use lockkeeper_rules::drain::AttachedVolume;
-use lockkeeper_rules::name::NodeName;
 use lockkeeper_rules::reason::{Finding, Reason};
+use lockkeeper_rules::words::name::NodeName;
 
 use super::REQUEST_DEADLINE;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lockkeeper_exporter::deadline::Late;
 use lockkeeper_exporter::telemetry::chain;
-use lockkeeper_rules::node_script::{ScriptSettings, connect_refusal};
+use lockkeeper_rules::driver::node_script::{ScriptSettings, connect_refusal};
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::NodeTarget;
 use openssh::{Child, ControlPersist, Error, KnownHosts, Session, SessionBuilder, Stdio};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use lockkeeper_rules::ledger;
-use lockkeeper_rules::node_script::{launch_answer, launcher, reader, restore_answer, restorer};
+use lockkeeper_rules::driver::ledger;
+use lockkeeper_rules::driver::node_script::{launch_answer, launcher, reader, restore_answer, restorer};
 use lockkeeper_rules::reason::Finding;
 use lockkeeper_rules::run::LedgerReading;
 use lockkeeper_rules::run::{LedgerOrder, RestoreOrder, UnitOrder};

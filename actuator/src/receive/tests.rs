@@ -2,8 +2,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use http_body_util::BodyExt;
 use lockkeeper_rules::gate::{Pending, Permit};
-use lockkeeper_rules::name::Token;
 use lockkeeper_rules::settings::Settings;
+use lockkeeper_rules::words::name::Token;
 
 use super::*;
 

@@ -4,7 +4,7 @@ use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use lockkeeper_rules::matrix::{Digest, FILE_BYTES_MAX, Matrix, bundle, has_schema};
+use lockkeeper_rules::facts::{Digest, FILE_BYTES_MAX, Matrix, bundle, has_schema};
 
 use super::verdict::unknown;
 use super::{Failure, input, print};

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
-use lockkeeper_rules::kubelet::questions;
-use lockkeeper_rules::matrix::Matrix;
-use lockkeeper_rules::matrix::reload::InForce;
+use lockkeeper_rules::cluster::snapshot::{Packages, Snapshot, Source};
+use lockkeeper_rules::facts::Matrix;
+use lockkeeper_rules::facts::reload::InForce;
 use lockkeeper_rules::settings::Settings;
-use lockkeeper_rules::snapshot::{Packages, Snapshot, Source};
 use lockkeeper_rules::verdict::Case;
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::wire::kubelet::questions;
+use lockkeeper_rules::words::version::Version;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
@@ -229,7 +229,7 @@ async fn packages(snapshot: &Snapshot, config: Option<&config::Config>, until: I
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use lockkeeper_rules::inventory::Inventory;
+    use lockkeeper_rules::cluster::inventory::Inventory;
 
     use super::*;
 
@@ -264,7 +264,7 @@ mod tests {
         let (json, exit) = tell(&saved, &["v1.36.3", "--output=json"]);
         let document: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!((exit, document["verdicts"][0]["exit_code"].as_u64()), (Exit::Unknown, Some(3)));
-        let server = lockkeeper_rules::snapshot::ApiServer {
+        let server = lockkeeper_rules::cluster::snapshot::ApiServer {
             name: "a".to_owned(),
             version: Ok("v1.36.3".parse().unwrap()),
             ready: true,

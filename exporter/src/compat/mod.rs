@@ -39,7 +39,7 @@ use number::Minor;
 /// The largest matrix that is read, in bytes: what fits into a ConfigMap, and some more.
 pub const MATRIX_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// The largest answer of Prometheus that is read, in bytes.
-pub const ANSWER_BYTES_MAX: usize = lockkeeper_rules::prometheus::ANSWER_BYTES_MAX;
+pub const ANSWER_BYTES_MAX: usize = lockkeeper_rules::wire::prometheus::ANSWER_BYTES_MAX;
 /// The most text of all lines, in bytes.
 const LINES_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The metric whose instant vector is asked of Prometheus.

@@ -1,9 +1,9 @@
 //! The client of Alertmanager: asks, and leaves the judging to the rules.
 
 use futures::future::join_all;
-use lockkeeper_rules::alertmanager;
 use lockkeeper_rules::gate::AlertmanagerAnswers;
-use lockkeeper_rules::prometheus::ParseError;
+use lockkeeper_rules::wire::alertmanager;
+use lockkeeper_rules::wire::prometheus::ParseError;
 
 use super::backend::{Backend, BackendConfig, BackendError, CALL_DEADLINE, Reading};
 

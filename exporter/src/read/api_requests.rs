@@ -1,9 +1,9 @@
 //! Who asks for deprecated APIs, as every Prometheus has seen it.
 
 use futures::future::join_all;
-use lockkeeper_rules::api_requests::{ForEach, queries, read};
-use lockkeeper_rules::inventory::ApiRequests;
-use lockkeeper_rules::selector::Selector;
+use lockkeeper_rules::cluster::inventory::ApiRequests;
+use lockkeeper_rules::wire::api_requests::{ForEach, queries, read};
+use lockkeeper_rules::words::selector::Selector;
 
 use super::prometheus::Prometheus;
 
@@ -49,7 +49,7 @@ mod tests {
 
     use http::{Request, StatusCode};
     use hyper::body::Incoming;
-    use lockkeeper_rules::inventory::Seen;
+    use lockkeeper_rules::cluster::inventory::Seen;
 
     use super::*;
     use crate::kube_client::install_tls_provider;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use kube::discovery::{ApiGroup, Discovery, verbs};
 use kube::{Api, Client};
-use lockkeeper_rules::inventory::{ApiKind, ApiWrite, ApiWrites};
-use lockkeeper_rules::matrix::RemovedApis;
+use lockkeeper_rules::cluster::inventory::{ApiKind, ApiWrite, ApiWrites};
+use lockkeeper_rules::facts::RemovedApis;
 
 use super::convert;
 use super::list::list_all_metadata;

@@ -7,7 +7,7 @@ use http::header;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use lockkeeper_rules::gate::{Answer, AskError};
-use lockkeeper_rules::prometheus::{ANSWER_BYTES_MAX, ParseError};
+use lockkeeper_rules::wire::prometheus::{ANSWER_BYTES_MAX, ParseError};
 use reqwest::{Client, Response, StatusCode, Url};
 use serde::Deserialize;
 

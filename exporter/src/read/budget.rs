@@ -4,7 +4,7 @@ use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec}
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector, OwnerReference};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use lockkeeper_rules::drain::{Amount, Budget, Demand};
-use lockkeeper_rules::labels::{Requirement, Selector};
+use lockkeeper_rules::words::labels::{Requirement, Selector};
 
 /// A budget as the API server shows it.
 #[must_use]

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1 as core;
 use lockkeeper_rules::api::CORDONED_BY_ANNOTATION;
-use lockkeeper_rules::command_line;
-use lockkeeper_rules::name::NodeName;
-use lockkeeper_rules::snapshot::{ControllerLease, Node, Pressure, Role, StaticPod};
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::cluster::snapshot::{ControllerLease, Node, Pressure, Role, StaticPod};
+use lockkeeper_rules::wire::command_line;
+use lockkeeper_rules::words::name::NodeName;
+use lockkeeper_rules::words::version::Version;
 
 /// The namespace of the nodes' Leases.
 pub const NODE_LEASE_NAMESPACE: &str = "kube-node-lease";

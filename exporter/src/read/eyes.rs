@@ -9,11 +9,11 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1 as core;
 use kube::Api;
 use lockkeeper_rules::api::UpgradeRun;
-use lockkeeper_rules::inventory::Inventory;
-use lockkeeper_rules::snapshot::{
+use lockkeeper_rules::cluster::inventory::Inventory;
+use lockkeeper_rules::cluster::snapshot::{
     ApiServer, ControllerLease, Node, Packages, Snapshot, Source, StaticPod, served_apart,
 };
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::words::version::Version;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 

@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{ListParams, ObjectList};
 use kube::{Api, Client};
-use lockkeeper_rules::helm::{RELEASE_BYTES_MAX, release};
-use lockkeeper_rules::inventory::HelmRelease;
+use lockkeeper_rules::cluster::inventory::HelmRelease;
+use lockkeeper_rules::wire::helm::{RELEASE_BYTES_MAX, release};
 
 use crate::kube_client::explain;
 

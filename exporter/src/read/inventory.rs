@@ -10,14 +10,14 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as extensions;
 use kube::api::ListParams;
 use kube::{Api, Client};
-use lockkeeper_rules::drain::Budget;
-use lockkeeper_rules::inventory::{
+use lockkeeper_rules::cluster::inventory::{
     Definition, Inventory, Namespace, PersistentVolume, ServedVersion, StorageClass, WebhookBackend,
     WebhookConfiguration, Workload,
 };
-use lockkeeper_rules::kubelet::questions;
-use lockkeeper_rules::snapshot::{Node, Source};
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::cluster::snapshot::{Node, Source};
+use lockkeeper_rules::drain::Budget;
+use lockkeeper_rules::wire::kubelet::questions;
+use lockkeeper_rules::words::version::Version;
 use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -272,7 +272,7 @@ fn convert(object: &extensions::CustomResourceDefinition) -> Definition {
 
 #[cfg(test)]
 mod tests {
-    use lockkeeper_rules::inventory::{Backend, ServiceName};
+    use lockkeeper_rules::cluster::inventory::{Backend, ServiceName};
 
     use super::*;
 

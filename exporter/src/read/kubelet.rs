@@ -18,15 +18,15 @@ use http_body_util::{BodyExt, Limited};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
-use lockkeeper_rules::inventory::{
+use lockkeeper_rules::cluster::inventory::{
     Inventory, KubeProxyConfig, KubeadmConfig, KubeletConfig, KubeletUnread, RunningKubelet,
 };
-use lockkeeper_rules::kubeadm::kept;
-use lockkeeper_rules::kubelet::{
+use lockkeeper_rules::cluster::snapshot::Source;
+use lockkeeper_rules::driver::kubeadm::kept;
+use lockkeeper_rules::wire::kubelet::{
     ANSWER_BYTES_MAX, Question, cgroup_version, configz, written, written_of_kube_proxy,
 };
-use lockkeeper_rules::name::NodeName;
-use lockkeeper_rules::snapshot::Source;
+use lockkeeper_rules::words::name::NodeName;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lockkeeper_rules::matrix::hand::Mistake;
-use lockkeeper_rules::matrix::reload::{Change, InForce, Reload, Seen};
-use lockkeeper_rules::matrix::{Digest, FILE_BYTES_MAX};
+use lockkeeper_rules::facts::hand::Mistake;
+use lockkeeper_rules::facts::reload::{Change, InForce, Reload, Seen};
+use lockkeeper_rules::facts::{Digest, FILE_BYTES_MAX};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -299,7 +299,8 @@ mod tests {
 
     #[test]
     fn a_file_is_a_path_or_a_path_with_its_digest() {
-        let read = |text: &str| lockkeeper_rules::yaml::read::<MatrixConfig>(text).map(|config| config.files);
+        let read =
+            |text: &str| lockkeeper_rules::words::yaml::read::<MatrixConfig>(text).map(|config| config.files);
         let digest = Digest::of(GOOD);
         let plain = MatrixFile::from(PathBuf::from("/a"));
         let pinned = MatrixFile { sha256: Some(digest), ..plain.clone() };

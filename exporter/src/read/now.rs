@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1 as core;
 use kube::api::{ApiResource, ListParams};
 use kube::{Api, Client};
 use lockkeeper_rules::api::UpgradeRun;
-use lockkeeper_rules::snapshot::{
+use lockkeeper_rules::cluster::snapshot::{
     ApiServer, ControllerLease, Node, Packages, Role, RunElsewhere, Snapshot, Source, StaticPod,
 };
 
@@ -238,7 +238,7 @@ async fn ready(client: &Client) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use lockkeeper_rules::version::Version;
+    use lockkeeper_rules::words::version::Version;
 
     use super::*;
 

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard};
 
 use jiff::Timestamp;
-use lockkeeper_rules::snapshot::Source;
+use lockkeeper_rules::cluster::snapshot::Source;
 
 /// What it said last, with its proven age.
 #[derive(Debug)]

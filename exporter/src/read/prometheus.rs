@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use lockkeeper_rules::gate::{Answer, PrometheusAnswers, Questions};
-use lockkeeper_rules::prometheus::{self, Sample};
+use lockkeeper_rules::wire::prometheus::{self, Sample};
 
 use super::backend::{Backend, BackendConfig, BackendError, CALL_DEADLINE, Reading};
 

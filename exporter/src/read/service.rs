@@ -3,8 +3,10 @@
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointPort, EndpointSlice};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use lockkeeper_rules::inventory::{LeadsTo, ReadyEndpoint, ServicePort, ServicePorts, Slice, SlicePort, TCP};
-use lockkeeper_rules::name::NodeName;
+use lockkeeper_rules::cluster::inventory::{
+    LeadsTo, ReadyEndpoint, ServicePort, ServicePorts, Slice, SlicePort, TCP,
+};
+use lockkeeper_rules::words::name::NodeName;
 
 /// What a Service leads to; nothing if there is none.
 pub(super) fn leads_to(service: Option<&core::Service>, slices: &[EndpointSlice]) -> LeadsTo {

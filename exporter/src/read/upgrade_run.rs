@@ -10,8 +10,8 @@ use lockkeeper_rules::api::{
     FINALIZER, GROUP, Halt, Hold, RunPhase, StoredFinding, UpgradeRun, UpgradeRunSpec, UpgradeRunStatus,
     VERSION,
 };
+use lockkeeper_rules::cluster::snapshot::RunElsewhere;
 use lockkeeper_rules::reason::{Finding, Reason};
-use lockkeeper_rules::snapshot::RunElsewhere;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

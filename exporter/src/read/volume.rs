@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::storage::v1 as storage;
 use kube::ResourceExt;
-use lockkeeper_rules::inventory::{PersistentVolume, StorageClass};
+use lockkeeper_rules::cluster::inventory::{PersistentVolume, StorageClass};
 use serde::Serialize;
 
 /// The fields of a PersistentVolume that are not its source.

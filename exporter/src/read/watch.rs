@@ -19,7 +19,7 @@ use futures::{Stream, StreamExt};
 use jiff::Timestamp;
 use kube::api::{ListParams, WatchEvent, WatchParams};
 use kube::{Api, Resource};
-use lockkeeper_rules::snapshot::Source;
+use lockkeeper_rules::cluster::snapshot::Source;
 use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};

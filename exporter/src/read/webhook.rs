@@ -14,12 +14,12 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as extens
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
-use lockkeeper_rules::inventory::{
+use lockkeeper_rules::cluster::inventory::{
     Backend, Definition, Namespace, ServiceName, Webhook, WebhookBackend, WebhookConfiguration, WebhookKind,
     WebhookRule, webhook_services,
 };
-use lockkeeper_rules::labels::Selector;
-use lockkeeper_rules::snapshot::Source;
+use lockkeeper_rules::cluster::snapshot::Source;
+use lockkeeper_rules::words::labels::Selector;
 use tokio::sync::Notify;
 
 use super::budget::selector;

@@ -1,10 +1,10 @@
 //! Whether webhooks answer, as every Prometheus has seen it.
 
 use futures::future::{join_all, try_join_all};
-use lockkeeper_rules::inventory::WebhookCalls;
-use lockkeeper_rules::prometheus::Sample;
-use lockkeeper_rules::selector::Selector;
-use lockkeeper_rules::webhook_calls::{ForEach, queries, read};
+use lockkeeper_rules::cluster::inventory::WebhookCalls;
+use lockkeeper_rules::wire::prometheus::Sample;
+use lockkeeper_rules::wire::webhook_calls::{ForEach, queries, read};
+use lockkeeper_rules::words::selector::Selector;
 
 use super::prometheus::Prometheus;
 

@@ -18,12 +18,14 @@ use std::time::Duration;
 use futures::future::join_all;
 use jiff::Timestamp;
 use kube::Client;
-use lockkeeper_rules::inventory::{ApiRequests, ApiWrites, HelmRelease, Inventory, RiskAnswer, WebhookCalls};
-use lockkeeper_rules::matrix::reload::InForce;
-use lockkeeper_rules::matrix::{HelmManifests, Matrix};
-use lockkeeper_rules::risk;
-use lockkeeper_rules::selector::Selector;
-use lockkeeper_rules::snapshot::Source;
+use lockkeeper_rules::cluster::inventory::{
+    ApiRequests, ApiWrites, HelmRelease, Inventory, RiskAnswer, WebhookCalls,
+};
+use lockkeeper_rules::cluster::snapshot::Source;
+use lockkeeper_rules::facts::reload::InForce;
+use lockkeeper_rules::facts::{HelmManifests, Matrix};
+use lockkeeper_rules::wire::risk;
+use lockkeeper_rules::words::selector::Selector;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};

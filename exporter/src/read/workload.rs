@@ -3,8 +3,8 @@
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use lockkeeper_rules::inventory::{Container, Rollout, TCP, Workload, WorkloadKind};
-use lockkeeper_rules::snapshot::Source;
+use lockkeeper_rules::cluster::inventory::{Container, Rollout, TCP, Workload, WorkloadKind};
+use lockkeeper_rules::cluster::snapshot::Source;
 
 use super::volume;
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use jiff::Timestamp;
 use lockkeeper_rules::reason::Finding;
 use lockkeeper_rules::verdict::{Case, Verdict, Way, verdict, way};
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::words::version::Version;
 
 /// For how many targets answers are kept: anybody may ask about anything, and the memory has a bound.
 const KEPT_MAX: usize = 16;
@@ -114,10 +114,10 @@ impl Judgements {
 mod tests {
     use super::*;
     use jiff::SignedDuration;
-    use lockkeeper_rules::inventory::Inventory;
-    use lockkeeper_rules::matrix::Matrix;
+    use lockkeeper_rules::cluster::inventory::Inventory;
+    use lockkeeper_rules::cluster::snapshot::Snapshot;
+    use lockkeeper_rules::facts::Matrix;
     use lockkeeper_rules::settings::Settings;
-    use lockkeeper_rules::snapshot::Snapshot;
 
     struct State {
         judgements: Judgements,

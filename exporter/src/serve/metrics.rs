@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use lockkeeper_rules::metric::{Kind, Sample, TABLE};
+use lockkeeper_rules::publish::metric::{Kind, Sample, TABLE};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
     use std::io::Read as _;
 
-    use lockkeeper_rules::metric::{BUILD_INFO, WATCH_EVENTS};
+    use lockkeeper_rules::publish::metric::{BUILD_INFO, WATCH_EVENTS};
 
     fn page() -> Page {
         let odd = "a \"quoted\" \\ word\nand a line";

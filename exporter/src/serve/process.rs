@@ -1,6 +1,6 @@
 //! The standard metrics of a process, read at the moment of the scrape.
 
-use lockkeeper_rules::metric::{
+use lockkeeper_rules::publish::metric::{
     Metric, PROCESS_CPU, PROCESS_MAX_FDS, PROCESS_OPEN_FDS, PROCESS_RESIDENT, PROCESS_START, PROCESS_THREADS,
     PROCESS_VIRTUAL, Sample,
 };

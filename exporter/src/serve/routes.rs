@@ -5,8 +5,8 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::Full;
 use jiff::Timestamp;
+use lockkeeper_rules::cluster::snapshot::Snapshot;
 use lockkeeper_rules::settings::Settings;
-use lockkeeper_rules::snapshot::Snapshot;
 
 use super::http::{reply, text};
 use super::verdict::{Detail, Report};
@@ -215,13 +215,13 @@ mod tests {
     use http_body_util::BodyExt;
     use std::sync::Arc;
 
-    use lockkeeper_rules::inventory::{
+    use lockkeeper_rules::cluster::inventory::{
         ApiRequests, ApiWrites, Inventory, Namespace, ScrapedServer, WebhookCalls,
     };
-    use lockkeeper_rules::matrix::Matrix;
-    use lockkeeper_rules::metric::Memory;
-    use lockkeeper_rules::snapshot::{ApiServer, CONTROL_PLANE, Source, StaticPod};
-    use lockkeeper_rules::version::Version;
+    use lockkeeper_rules::cluster::snapshot::{ApiServer, CONTROL_PLANE, Source, StaticPod};
+    use lockkeeper_rules::facts::Matrix;
+    use lockkeeper_rules::publish::metric::Memory;
+    use lockkeeper_rules::words::version::Version;
 
     fn now() -> Timestamp {
         "2026-12-01T03:04:05Z".parse().unwrap()

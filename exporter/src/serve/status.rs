@@ -2,11 +2,11 @@
 
 use jiff::Timestamp;
 use lockkeeper_rules::api::{Hold, RunPhase, UpgradeRun};
-use lockkeeper_rules::inventory::Inventory;
-use lockkeeper_rules::metric::is_open;
+use lockkeeper_rules::cluster::inventory::Inventory;
+use lockkeeper_rules::cluster::snapshot::{Reading, RunElsewhere, Snapshot};
+use lockkeeper_rules::publish::metric::is_open;
 use lockkeeper_rules::reason::Finding;
 use lockkeeper_rules::run::{not_served, unreadable};
-use lockkeeper_rules::snapshot::{Reading, RunElsewhere, Snapshot};
 use serde::Serialize;
 
 /// One source as it is now.
@@ -113,7 +113,7 @@ fn run_status(run: &UpgradeRun) -> RunStatus {
 mod tests {
     use super::*;
     use crate::read::upgrade_run::RawUpgradeRun;
-    use lockkeeper_rules::snapshot::{Source, served_apart};
+    use lockkeeper_rules::cluster::snapshot::{Source, served_apart};
     use serde_json::json;
 
     #[test]

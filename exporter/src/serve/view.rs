@@ -4,16 +4,16 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lockkeeper_rules::inventory::Inventory;
-use lockkeeper_rules::matrix::Matrix;
-use lockkeeper_rules::matrix::reload::InForce;
-use lockkeeper_rules::metric::{
+use lockkeeper_rules::cluster::inventory::Inventory;
+use lockkeeper_rules::cluster::snapshot::Snapshot;
+use lockkeeper_rules::facts::Matrix;
+use lockkeeper_rules::facts::reload::InForce;
+use lockkeeper_rules::publish::metric::{
     BUILD_INFO, Memory, SOURCE_ERRORS, Sample, WATCH_EVENTS, WATCH_RESTARTS, matrix_samples, samples, targets,
 };
 use lockkeeper_rules::settings::Settings;
-use lockkeeper_rules::snapshot::Snapshot;
 use lockkeeper_rules::verdict::{Case, Verdict, verdict};
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::words::version::Version;
 use tokio::sync::watch;
 
 use super::judged::{Judgement, Judgements};

@@ -225,7 +225,7 @@ fn read(path: &Path) -> Result<Loaded, WebConfigError> {
     let config = if text.trim().is_empty() {
         WebConfig::default()
     } else {
-        lockkeeper_rules::yaml::read::<WebConfig>(&text).map_err(|error| wrong(error.to_string()))?
+        lockkeeper_rules::words::yaml::read::<WebConfig>(&text).map_err(|error| wrong(error.to_string()))?
     };
     for (user, hash) in &config.basic_auth_users {
         if hash.parse::<bcrypt::HashParts>().is_err() {

@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use lockkeeper_exporter::compat;
-use lockkeeper_rules::api_requests::{self, ForEach};
-use lockkeeper_rules::inventory::{
+use lockkeeper_rules::cluster::inventory::{
     ApiRequests, ApiWrites, Container, Inventory, KubeadmConfig, KubeletConfig, Namespace, Rollout,
     RunningKubelet, Workload, WorkloadKind,
 };
-use lockkeeper_rules::matrix::{GateChanges, Matrix, Part};
-use lockkeeper_rules::prometheus::{self, Sample};
+use lockkeeper_rules::cluster::snapshot::{ApiServer, Node, Packages, Role, Snapshot, Source, StaticPod};
+use lockkeeper_rules::facts::{GateChanges, Matrix, Part};
 use lockkeeper_rules::settings::Settings;
-use lockkeeper_rules::snapshot::{ApiServer, Node, Packages, Role, Snapshot, Source, StaticPod};
 use lockkeeper_rules::verdict::{self, Answer};
-use lockkeeper_rules::version::{Minor, Version};
+use lockkeeper_rules::wire::api_requests::{self, ForEach};
+use lockkeeper_rules::wire::prometheus::{self, Sample};
+use lockkeeper_rules::words::version::{Minor, Version};
 use serde_json::{Map, Value, json};
 
 use super::case::{CASES, Case as Recorded};

@@ -4,18 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use lockkeeper_rules::drain::{Amount, Budget, Demand};
-use lockkeeper_rules::inventory::{
+use lockkeeper_rules::cluster::inventory::{
     ApiKind, ApiRequests, ApiWrite, ApiWrites, Container, Definition, HelmRelease, Inventory, KubeletConfig,
     Namespace, PersistentVolume, Rollout, RunningKubelet, ScrapedServer, ServedVersion, Workload,
     WorkloadKind,
 };
-use lockkeeper_rules::labels::{Requirement, Selector};
-use lockkeeper_rules::matrix::Matrix;
+use lockkeeper_rules::cluster::snapshot::{ApiServer, Node, Packages, Role, Snapshot, Source, StaticPod};
+use lockkeeper_rules::drain::{Amount, Budget, Demand};
+use lockkeeper_rules::facts::Matrix;
 use lockkeeper_rules::settings::Settings;
-use lockkeeper_rules::snapshot::{ApiServer, Node, Packages, Role, Snapshot, Source, StaticPod};
 use lockkeeper_rules::verdict::Case;
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::words::labels::{Requirement, Selector};
+use lockkeeper_rules::words::version::Version;
 
 const NODES: usize = 5_000;
 const CONTROL_PLANE: usize = 5;

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::name::NodeName;
 use crate::reason::Finding;
+use crate::words::name::NodeName;
 
 /// An `UpgradeRun` as it was read: what people wrote and what the actuator stored, neither of them parsed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

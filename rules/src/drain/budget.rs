@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::Pod;
-use crate::labels::Selector;
 use crate::reason::{Finding, Reason};
+use crate::words::labels::Selector;
 
 /// A `PodDisruptionBudget` with its computed status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::plan::{is_unmanaged, unmanaged};
 use super::{Budget, Demand, Pod, overlap};
 use crate::api::{DrainPolicy, UnmanagedPods};
-use crate::name::NodeName;
 use crate::reason::{Finding, Reason};
+use crate::words::name::NodeName;
 
 /// How many pods are named in one sentence.
 const NAMED_MAX: usize = 10;
@@ -121,7 +121,7 @@ mod tests {
     use crate::drain::budget::tests::{budget, min};
     use crate::drain::plan::tests::pod;
     use crate::drain::{Amount, Controller};
-    use crate::labels::{Requirement, Selector};
+    use crate::words::labels::{Requirement, Selector};
 
     fn check(budgets: &[Budget], expected: &[(Reason, &str)]) {
         let found = forecast(&[pod("a")], budgets, DrainPolicy::default());

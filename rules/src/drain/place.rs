@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::Pod;
-use crate::labels::Selector;
-use crate::name::NodeName;
+use crate::words::labels::Selector;
+use crate::words::name::NodeName;
 
 /// A node, as a scheduler sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,7 +125,7 @@ pub fn stranded<'a>(pods: &'a [Pod], places: &[Place], drained: &BTreeSet<&NodeN
 mod tests {
     use super::*;
     use crate::drain::plan::tests::pod;
-    use crate::labels::Requirement;
+    use crate::words::labels::Requirement;
 
     fn place(name: &str) -> Place {
         Place {

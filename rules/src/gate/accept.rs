@@ -5,11 +5,11 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::{GATE_LABEL, Permit};
-use crate::alert::{READY_ALERT, WATCHDOG_ALERT};
-use crate::alertmanager::{Message, MessageAlert, MessageStatus, WEBHOOK_BYTES_MAX, Webhook};
-use crate::name::Token;
+use crate::publish::alert::{READY_ALERT, WATCHDOG_ALERT};
 use crate::reason::{Finding, Reason};
 use crate::settings::Settings;
+use crate::wire::alertmanager::{Message, MessageAlert, MessageStatus, WEBHOOK_BYTES_MAX, Webhook};
+use crate::words::name::Token;
 
 /// Which door the message came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

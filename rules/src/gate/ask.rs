@@ -6,13 +6,13 @@ use jiff::Timestamp;
 
 use super::etcd::measures;
 use super::{Form, Measure, history};
-use crate::alert::{self, AlertRule, WATCHDOG_ALERT};
-use crate::alertmanager;
-use crate::name::Token;
-use crate::prometheus::{Group, Labels, ParseError, RuntimeInfo, Sample};
+use crate::cluster::snapshot::Snapshot;
+use crate::publish::alert::{self, AlertRule, WATCHDOG_ALERT};
 use crate::run::{CheckOrder, LockView};
 use crate::settings::Settings;
-use crate::snapshot::Snapshot;
+use crate::wire::alertmanager;
+use crate::wire::prometheus::{Group, Labels, ParseError, RuntimeInfo, Sample};
+use crate::words::name::Token;
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -17,11 +17,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::ask::has;
 use super::{Answer, Answers, AskError, Form, GATE_LABEL, Questions};
-use crate::alert::{self, RuleGroup};
-use crate::prometheus::Labels;
+use crate::publish::alert::{self, RuleGroup};
 use crate::reason::{Finding, Reason};
 use crate::run::CheckOrder;
 use crate::settings::Settings;
+use crate::wire::prometheus::Labels;
 
 pub use silences::silences;
 

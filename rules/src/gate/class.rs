@@ -6,9 +6,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::name::Token;
 use crate::reason::Finding;
 use crate::settings::Settings;
+use crate::words::name::Token;
 
 /// The label by which an alert closes the gate.
 pub const GATE_LABEL: &str = "k8s_upgrade_gate";

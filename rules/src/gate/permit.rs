@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use crate::name::Token;
 use crate::settings::Settings;
+use crate::words::name::Token;
 
 /// The leave to ask the live check for one token. It lives in memory only and decides nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]

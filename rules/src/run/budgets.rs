@@ -4,9 +4,9 @@ use super::in_hand::is_in_hand;
 use super::state::{Position, State, Work};
 use super::step::Stage;
 use crate::api::UpgradeRun;
-use crate::name::{NodeName, Token};
-use crate::snapshot::{Node, Snapshot};
-use crate::version::Version;
+use crate::cluster::snapshot::{Node, Snapshot};
+use crate::words::name::{NodeName, Token};
+use crate::words::version::Version;
 
 /// Whether what budgets lack stands against what a run does next.
 ///

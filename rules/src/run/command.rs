@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use super::step::Step;
 use crate::api::SilenceRecord;
 use crate::drain::AttachedVolume;
+use crate::driver::manifests::Changes;
 use crate::gate::{Form, Report};
-use crate::manifests::Changes;
-use crate::name::{NodeName, Token};
 use crate::reason::{Finding, Reason};
-use crate::version::Version;
+use crate::words::name::{NodeName, Token};
+use crate::words::version::Version;
 
 /// One thing to do. At most one at a time; its outcome is part of the next observation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -19,9 +19,9 @@ use super::restore::restore;
 use super::state::{Active, Halted, NodeWork, Position, State, Waiting, Work};
 use super::step::{Stage, Step};
 use crate::api::{NodeBefore, SilenceRecord};
+use crate::cluster::snapshot::Node;
 use crate::gate::Form;
 use crate::reason::{Finding, Reason};
-use crate::snapshot::Node;
 
 /// What comes next. The state is to be stored before the command is run; the outcome of the command is part of
 /// the next observation.

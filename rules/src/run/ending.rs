@@ -13,8 +13,8 @@ use super::observed::{Observed, Turn};
 use super::restore::restore;
 use super::state::{Active, Attempted, Halted, Position, State, Work};
 use super::step::Stage;
+use crate::cluster::snapshot::Node;
 use crate::reason::{Finding, Reason};
-use crate::snapshot::Node;
 
 pub(super) fn ending(state: State, observed: &Observed<'_>, now: Timestamp) -> Turn {
     if let Position::Active(it) = &state.position

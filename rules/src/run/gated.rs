@@ -12,8 +12,8 @@ use super::observed::{Observed, Turn};
 use super::state::{Action, Active, Intended, NodeWork, Position, State, Work};
 use super::step::{Stage, Step};
 use crate::gate::Form;
-use crate::name::NodeName;
 use crate::reason::{Finding, Reason};
+use crate::words::name::NodeName;
 
 /// Intent, check, act: writes down what is about to be changed, asks the live check after that, and acts only on
 /// an answer that is younger than both the intent and the last thing that was done.

@@ -1,8 +1,8 @@
 //! Whether a step that waits goes on with a node that an attempt before it took out of service.
 
 use crate::api::{CordonedNodes, UpgradeRun};
-use crate::name::Token;
-use crate::snapshot::Node;
+use crate::cluster::snapshot::Node;
+use crate::words::name::Token;
 
 /// Whether the node of the step that waits under this token is out of service for it already. Such a node need not be
 /// Ready for the step to start, or a node that its own change has broken would keep it from being mended, for ever and

@@ -11,12 +11,12 @@ use super::moves::{finish, halt, linger, remember_once, retry_later};
 use super::observed::{Observed, Turn};
 use super::state::{Active, State};
 use crate::api::UpgradeRun;
+use crate::cluster::snapshot::{Node, Role};
 use crate::drain;
-use crate::ledger::went_backwards;
-use crate::name::NodeName;
+use crate::driver::ledger::went_backwards;
 use crate::reason::{Finding, Reason};
-use crate::snapshot::{Node, Role};
-use crate::version::Version;
+use crate::words::name::NodeName;
+use crate::words::version::Version;
 
 /// The reasons that a person may accept in `spec.acceptRisks`: all findings of one, by its code, or one by its word. A
 /// change of a manifest is accepted by its digest.

@@ -1,7 +1,7 @@
 //! The cluster lock: one run in the whole cluster, whatever namespace it lives in.
 
 use crate::api::UpgradeRun;
-use crate::snapshot::{RunElsewhere, Source};
+use crate::cluster::snapshot::{RunElsewhere, Source};
 
 /// The name of its Lease, in `kube-system`.
 pub const LOCK_NAME: &str = "lockkeeper-cluster-lock";

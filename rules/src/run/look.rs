@@ -10,9 +10,9 @@ use super::judge::node_findings;
 use super::manifests::judge;
 use super::observed::Observed;
 use super::state::{Active, State};
+use crate::cluster::snapshot::{Node, Role};
 use crate::reason::{Finding, Reason};
-use crate::snapshot::{Node, Role};
-use crate::version::Version;
+use crate::words::version::Version;
 
 /// What is known of a node that is about to be touched.
 pub(super) enum Look {

@@ -7,11 +7,11 @@ use super::command::{LookedAt, ManifestSurvey, NodeSurvey, UnitKind};
 use super::observed::Observed;
 use super::state::State;
 use crate::api::ManifestRecord;
-use crate::manifests::{Changes, acceptance, accepts};
-use crate::name::NodeName;
+use crate::cluster::snapshot::{CONTROL_PLANE, Node, Role};
+use crate::driver::manifests::{Changes, acceptance, accepts};
 use crate::reason::{Finding, Reason};
-use crate::snapshot::{CONTROL_PLANE, Node, Role};
-use crate::version::Version;
+use crate::words::name::NodeName;
+use crate::words::version::Version;
 
 /// How many nodes are remembered; a control plane has a handful.
 const RECORDS_MAX: usize = 20;

@@ -53,7 +53,7 @@ pub use status::{Shown, phase, status};
 pub use step::*;
 pub use stored::unreadable;
 
-use crate::snapshot::Node;
+use crate::cluster::snapshot::Node;
 use jiff::Timestamp;
 
 /// What comes after the step at hand and how many nodes are done, for people to read.

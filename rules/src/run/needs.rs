@@ -4,7 +4,7 @@ use super::lock::LockView;
 use super::state::{Position, State, Work};
 use super::step::{Stage, Step};
 use crate::gate::Pending;
-use crate::name::NodeName;
+use crate::words::name::NodeName;
 
 /// Which pods a turn needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn only_a_step_that_waits_and_whose_run_holds_the_cluster_is_rung_for() {
-        let token: crate::name::Token = "run.1.1.00".parse().unwrap();
+        let token: crate::words::name::Token = "run.1.1.00".parse().unwrap();
         let waiting = at(Position::Waiting(Waiting {
             step: Step::Preflight,
             token: token.clone(),

@@ -6,10 +6,10 @@ use super::observed::Observed;
 use super::state::{Finished, State};
 use super::step::Step;
 use crate::api::CordonedNodes;
-use crate::name::NodeName;
+use crate::cluster::snapshot::{Node, Role};
 use crate::reason::{Finding, Reason};
-use crate::snapshot::{Node, Role};
-use crate::version::Version;
+use crate::words::name::NodeName;
+use crate::words::version::Version;
 
 /// The step that comes next, or nothing if all is done.
 pub(super) fn next_step(

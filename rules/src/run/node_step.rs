@@ -15,10 +15,10 @@ use super::state::{Action, Active, Intended, NodeWork, Position, State, Work};
 use super::step::{Stage, Step};
 use super::visit::{Followed, follow, unit_failed, unit_vanished, was_sent};
 use crate::api::{CordonedNodes, NodeBefore, UnpreparedNode};
+use crate::cluster::snapshot::{Node, Role};
 use crate::drain;
 use crate::reason::{Finding, Reason};
-use crate::snapshot::{Node, Role};
-use crate::version::Version;
+use crate::words::version::Version;
 
 /// How much of what remains on a node is named when its drain is given up.
 const NAMED_MAX: usize = 5;

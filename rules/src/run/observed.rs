@@ -8,15 +8,15 @@ use super::command::{Command, Known, NodeTarget};
 use super::lock::LockView;
 use super::state::State;
 use crate::api::UpgradeRun;
+use crate::cluster::snapshot::{Node, Role, Snapshot, Source};
 use crate::drain::{Budget, Place, Pod};
+use crate::driver::kubeadm::KubeadmSettings;
+use crate::facts::Accepts;
 use crate::gate::Permit;
-use crate::kubeadm::KubeadmSettings;
-use crate::matrix::Accepts;
-use crate::name::{NodeName, Token};
 use crate::reason::{Finding, Reason};
 use crate::settings::Settings;
-use crate::snapshot::{Node, Role, Snapshot, Source};
-use crate::version::Version;
+use crate::words::name::{NodeName, Token};
+use crate::words::version::Version;
 
 /// Everything that one decision is made on, read a moment ago.
 #[derive(Debug, Clone, Copy)]
@@ -88,7 +88,7 @@ impl Turn {
 impl<'a> Observed<'a> {
     /// The target, if it can be read.
     pub(super) fn target(&self) -> Result<Version, Finding> {
-        self.run.spec.target.parse().map_err(|error: crate::version::VersionError| {
+        self.run.spec.target.parse().map_err(|error: crate::words::version::VersionError| {
             Finding::new(Reason::TargetNotAVersion, "spec.target", error.to_string())
         })
     }

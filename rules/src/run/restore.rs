@@ -9,9 +9,9 @@ use super::moves::{IDLE_SECONDS, holds, remember};
 use super::observed::{Observed, Turn};
 use super::state::State;
 use super::visit::UNIT_SLACK_SECONDS;
-use crate::name::{NodeName, RunUid, Token};
+use crate::cluster::snapshot::Node;
 use crate::reason::{Finding, Reason};
-use crate::snapshot::Node;
+use crate::words::name::{NodeName, RunUid, Token};
 
 /// How long a node is tried that cannot be reached or refuses.
 const TRY_SECONDS_MAX: u64 = 60;

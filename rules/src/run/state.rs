@@ -4,9 +4,9 @@ use jiff::Timestamp;
 
 use super::step::{Stage, Step};
 use crate::api::{HistoryEntry, ManifestRecord, NodeBefore, SilenceRecord, SnapshotRecord, UnpreparedNode};
-use crate::name::{NodeName, Token};
 use crate::reason::Finding;
-use crate::version::Version;
+use crate::words::name::{NodeName, Token};
+use crate::words::version::Version;
 
 /// The shape of the stored status that this version reads and writes.
 pub const SCHEMA_VERSION: u32 = 1;

@@ -9,10 +9,10 @@ use crate::api::{
     ActiveStep, AttemptedStep, FinishedStep, Halt, Intent, ManifestRecord, StoredFinding, UpgradeRun,
     UpgradeRunStatus, WaitingStep,
 };
-use crate::name::NodeName;
-use crate::node_script::is_sha256;
+use crate::cluster::snapshot::CONTROL_PLANE;
+use crate::driver::node_script::is_sha256;
 use crate::reason::{Finding, Reason};
-use crate::snapshot::CONTROL_PLANE;
+use crate::words::name::NodeName;
 
 impl State {
     /// Reads what is stored.

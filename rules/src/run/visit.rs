@@ -12,9 +12,9 @@ use super::moves::{fail, finish, halt, linger};
 use super::observed::{Observed, Turn};
 use super::state::{Action, Active, Position, State, Work};
 use crate::api::SnapshotRecord;
-use crate::name::NodeName;
+use crate::cluster::snapshot::{Node, Role};
 use crate::reason::{Finding, Reason};
-use crate::snapshot::{Node, Role};
+use crate::words::name::NodeName;
 
 /// How much longer than it may work a unit is waited for: it takes a while to be started and to be ended, and its own
 /// end says more than our deadline.

@@ -2,7 +2,7 @@
 //! unknown, and a check passes only if nothing else stands in its way.
 
 use super::{Case, Check, Status};
-use crate::matrix::Accept;
+use crate::facts::Accept;
 use crate::reason::{Finding, Reason};
 
 /// The check of the accepts themselves, which gets the notes on those that mean nothing.

@@ -22,24 +22,26 @@
 //! chooses between two words that do not.
 
 mod accept;
+pub mod bridge;
 mod check;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod rows;
+pub mod skew;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::api::UpgradeRun;
+use crate::cluster::inventory::Inventory;
+use crate::cluster::snapshot::Snapshot;
 use crate::drain::is_of_budgets;
-use crate::inventory::Inventory;
-use crate::matrix::Matrix;
+use crate::facts::Matrix;
 use crate::reason::{Finding, Reason};
 use crate::run::{State, Step, heeds_budgets, is_accepted};
 use crate::settings::Settings;
-use crate::snapshot::Snapshot;
-use crate::version::Version;
+use crate::words::version::Version;
 
 pub(crate) use check::questions;
 #[cfg(test)]

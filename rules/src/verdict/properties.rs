@@ -8,15 +8,15 @@ use serde_json::Value;
 use super::accept::tests::{is_beyond_accepting, of_everything};
 use super::check::tests::{api_server, node, pod};
 use super::*;
-use crate::drain::budget::tests::{budget, min};
-use crate::inventory::{
+use crate::cluster::inventory::{
     ApiKind, ApiWrite, Backend, Caller, Container, Definition, KubeletUnread, LeadsTo, RequestedApi, Rollout,
     Seen, ServedVersion, ServiceName, Webhook, WebhookBackend, WebhookConfiguration, WebhookKind,
     WebhookRule, Workload, WorkloadKind,
 };
-use crate::labels::Selector;
-use crate::matrix::IfAbsent;
-use crate::snapshot::{Node, Role};
+use crate::cluster::snapshot::{Node, Role};
+use crate::drain::budget::tests::{budget, min};
+use crate::facts::IfAbsent;
+use crate::words::labels::Selector;
 
 type Harm = fn(&mut Healthy);
 

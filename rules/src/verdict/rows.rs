@@ -3,9 +3,9 @@
 
 use super::check::tests::{api_server, node, packages, pod, version};
 use super::*;
-use crate::inventory::{Rollout, Workload, WorkloadKind};
-use crate::matrix::{GateChanges, Matrix};
-use crate::snapshot::{Node, Role, Source};
+use crate::cluster::inventory::{Rollout, Workload, WorkloadKind};
+use crate::cluster::snapshot::{Node, Role, Source};
+use crate::facts::{GateChanges, Matrix};
 
 /// The answer, and the reasons of all findings, each once.
 fn said(target: &str, change: impl FnOnce(&mut Healthy)) -> (Answer, Vec<&'static str>) {
@@ -51,7 +51,7 @@ fn etcd(cluster: &mut Healthy, tag: &str) {
 
 /// Nothing is lost on the way to this minor.
 fn know_gates(cluster: &mut Healthy, minor: u64) {
-    let minor = crate::version::Minor { major: 1, minor };
+    let minor = crate::words::version::Minor { major: 1, minor };
     let (removed, locked) = Default::default();
     let row = GateChanges { minor, removed, locked, source: "https://example.com/gates".to_owned() };
     cluster.matrix.components.value.gates.push(row);

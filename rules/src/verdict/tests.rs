@@ -1,11 +1,11 @@
 use serde_json::json;
 
 use super::*;
+use crate::cluster::inventory::{Rollout, Workload, WorkloadKind};
+use crate::cluster::snapshot::Source;
 use crate::drain::Budget;
-use crate::inventory::{Rollout, Workload, WorkloadKind};
-use crate::labels::{Requirement, Selector};
-use crate::matrix::{Accept, HelmManifests};
-use crate::snapshot::Source;
+use crate::facts::{Accept, HelmManifests};
+use crate::words::labels::{Requirement, Selector};
 
 fn check(status: Status, is_final: bool) -> Check {
     Check {

@@ -18,13 +18,13 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use lockkeeper_rules::inventory::{Inventory, Workload};
-use lockkeeper_rules::matrix::Matrix;
+use lockkeeper_rules::cluster::inventory::{Inventory, Workload};
+use lockkeeper_rules::cluster::snapshot::Snapshot;
+use lockkeeper_rules::facts::Matrix;
 use lockkeeper_rules::reason::Finding;
 use lockkeeper_rules::settings::Settings;
-use lockkeeper_rules::snapshot::Snapshot;
 use lockkeeper_rules::verdict::{self, Verdict, verdict};
-use lockkeeper_rules::yaml;
+use lockkeeper_rules::words::yaml;
 use serde::Deserialize;
 use serde_json::Value;
 

@@ -1,8 +1,8 @@
 //! How often a step is tried, and that nothing gives it more attempts.
 
 use lockkeeper_rules::api::Retry;
-use lockkeeper_rules::name::Token;
 use lockkeeper_rules::run::Position;
+use lockkeeper_rules::words::name::Token;
 
 use crate::simulated::{Faults, Simulated};
 

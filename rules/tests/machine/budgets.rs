@@ -1,10 +1,10 @@
 //! Budgets that an operator moves, and budgets that have no room because the run has a node out of service.
 
 use lockkeeper_rules::drain::{Amount, Budget, Controller, Demand};
-use lockkeeper_rules::labels::{Requirement, Selector};
-use lockkeeper_rules::matrix::{Accept, Accepts};
+use lockkeeper_rules::facts::{Accept, Accepts};
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::Position;
+use lockkeeper_rules::words::labels::{Requirement, Selector};
 
 use crate::simulated::{Faults, Simulated};
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use lockkeeper_rules::drain::{Amount, AttachedVolume, Budget, Demand, Taint, Toleration};
-use lockkeeper_rules::labels::Selector;
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::{Action, Position};
+use lockkeeper_rules::words::labels::Selector;
 
 use crate::simulated::{Faults, Simulated};
 

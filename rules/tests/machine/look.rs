@@ -1,9 +1,9 @@
 //! What is looked at right before a node is touched.
 
 use jiff::SignedDuration;
+use lockkeeper_rules::cluster::snapshot::Node;
 use lockkeeper_rules::reason::Reason;
 use lockkeeper_rules::run::{KUBELET_PACKAGE, Packages, SYSTEMD};
-use lockkeeper_rules::snapshot::Node;
 
 use crate::simulated::{Faults, MakeOdd, Simulated};
 

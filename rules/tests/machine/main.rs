@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use deletion::{assert_let_go, delete_and_wait};
 use lockkeeper_rules::api::{SilenceRecord, UpgradeRunStatus};
-use lockkeeper_rules::kubeadm::Exception;
+use lockkeeper_rules::driver::kubeadm::Exception;
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::{Position, State};
 use proptest::prelude::*;

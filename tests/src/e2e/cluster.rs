@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use futures::future::try_join_all;
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::words::version::Version;
 use serde_json::{Value, json};
 
 use super::host::{Furnishing, Host};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use lockkeeper_rules::api::{GROUP, VERSION};
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::words::version::Version;
 use serde_json::{Value, json};
 
 use super::cluster::Cluster;

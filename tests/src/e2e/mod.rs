@@ -32,7 +32,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use clap::Parser;
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::words::version::Version;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::run_folder::RunFolder;

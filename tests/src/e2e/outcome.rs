@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Result;
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::words::version::Version;
 use serde_json::json;
 
 use super::cluster::{BACKUP, Cluster};

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::words::version::Version;
 
 use super::cluster::{Cluster, PATCHES};
 use super::report::Report;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};
 use lockkeeper_rules::api::{GROUP, RunPhase, UpgradeRunStatus, VERSION};
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::words::version::Version;
 use serde_json::json;
 
 use super::cluster::Cluster;

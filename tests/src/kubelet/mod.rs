@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use lockkeeper_rules::snapshot::Role;
+use lockkeeper_rules::cluster::snapshot::Role;
 use tokio::task::JoinHandle;
 
 use crate::machine::Folder;

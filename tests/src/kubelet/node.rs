@@ -8,8 +8,8 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Node;
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams, PostParams};
-use lockkeeper_rules::snapshot::Role;
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::cluster::snapshot::Role;
+use lockkeeper_rules::words::version::Version;
 use serde_json::{Value, json};
 
 use super::pod::now;

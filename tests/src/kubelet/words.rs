@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use lockkeeper_rules::version::{Minor, Version};
+use lockkeeper_rules::words::version::{Minor, Version};
 use serde_json::Value;
 
 use crate::recorded::{Recorded, root};

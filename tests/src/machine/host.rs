@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use lockkeeper_rules::snapshot::Role;
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::cluster::snapshot::Role;
+use lockkeeper_rules::words::version::Version;
 use tokio::io::AsyncWriteExt;
 
 use super::call::{Call, Fault};

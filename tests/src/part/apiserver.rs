@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::words::version::Version;
 
 use super::etcd::Etcd;
 use super::prometheus::{ScrapeAuth, ScrapeJob};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::words::version::Version;
 
 use super::apiserver::{User, kubeconfig_path};
 use super::service::{Service, answers, client};

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use clap::{Parser, ValueEnum};
 use lockkeeper_rules::run::Step;
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::words::version::Version;
 use serde_json::{Value, json};
 
 const FAIL_HELP: &str = "Let a step fail, such as worker/worker-1=fail-once. HOW is one of

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use lockkeeper_rules::kubeadm::KubeadmSettings;
+use lockkeeper_rules::cluster::snapshot::Role;
+use lockkeeper_rules::driver::kubeadm::KubeadmSettings;
 use lockkeeper_rules::settings::{AlertSettings, Settings};
-use lockkeeper_rules::snapshot::Role;
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::words::version::Version;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex as StdMutex};
 use std::time::Duration;
 
 use anyhow::Result;
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::words::version::Version;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use lockkeeper_rules::settings::Settings;
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::words::version::Version;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 

@@ -10,10 +10,10 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::Resource;
 use kube::api::{Api, ListParams, PostParams};
 use lockkeeper_actuator::leader::{LEASE_NAME, LEASE_NAMESPACE};
-use lockkeeper_rules::api_requests::queries;
-use lockkeeper_rules::crd;
-use lockkeeper_rules::selector::Selector;
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::publish::crd;
+use lockkeeper_rules::wire::api_requests::queries;
+use lockkeeper_rules::words::selector::Selector;
+use lockkeeper_rules::words::version::Version;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! Whether somebody still asks for an API that goes: the question to Prometheus, on histories of an API server.
 
-use lockkeeper_rules::api_requests::queries;
-use lockkeeper_rules::selector::Selector;
+use lockkeeper_rules::wire::api_requests::queries;
+use lockkeeper_rules::words::selector::Selector;
 use serde_json::json;
 
 use super::promtool::{Case, check, default_groups};

@@ -1,7 +1,7 @@
 //! Whether a webhook has answered lately: the questions to Prometheus, on histories of an API server.
 
-use lockkeeper_rules::selector::Selector;
-use lockkeeper_rules::webhook_calls::queries;
+use lockkeeper_rules::wire::webhook_calls::queries;
+use lockkeeper_rules::words::selector::Selector;
 use serde_json::json;
 
 use super::promtool::{Case, check, default_groups};

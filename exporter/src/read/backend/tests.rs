@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Request};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use lockkeeper_rules::prometheus::{RuntimeInfo, error_text, runtime_info};
+use lockkeeper_rules::wire::prometheus::{RuntimeInfo, error_text, runtime_info};
 
 use super::*;
 use crate::kube_client::install_tls_provider;

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use lockkeeper_rules::api::Hold;
-use lockkeeper_rules::bridge::{Bridge, BridgeStep};
+use lockkeeper_rules::verdict::bridge::{Bridge, BridgeStep};
 use lockkeeper_rules::verdict::{Answer, Evidence, Recognised, Status, Way};
 use lockkeeper_rules::words::counted;
 

@@ -16,8 +16,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use lockkeeper_rules::inventory::{Inventory, Workload};
-use lockkeeper_rules::matrix::Matrix;
+use lockkeeper_rules::cluster::inventory::{Inventory, Workload};
+use lockkeeper_rules::facts::Matrix;
 use lockkeeper_rules::reason::Finding;
 use lockkeeper_rules::verdict::{
     Answer, Case, Check, Concerns, Evidence, Recognised, Scope, Status, Verdict, Way, not_covered,
@@ -263,7 +263,7 @@ pub fn uncovered(inventory: &Inventory, matrix: &Matrix) -> Vec<String> {
 
 fn data(case: &Case<'_>) -> Vec<DataAge> {
     let today = case.now.to_zoned(jiff::tz::TimeZone::UTC).date();
-    let row = |age: lockkeeper_rules::matrix::Age| {
+    let row = |age: lockkeeper_rules::facts::Age| {
         // Facts of tomorrow are new.
         let days = |as_of: Date| u64::try_from((today - as_of).get_days()).unwrap_or(0);
         let age_days = age.as_of.map(days);

@@ -1,8 +1,8 @@
-use lockkeeper_rules::inventory::{Container, Inventory, WorkloadKind};
-use lockkeeper_rules::matrix::Matrix;
+use lockkeeper_rules::cluster::inventory::{Container, Inventory, WorkloadKind};
+use lockkeeper_rules::cluster::snapshot::{ApiServer, Node, Role, Snapshot, Source};
+use lockkeeper_rules::facts::Matrix;
 use lockkeeper_rules::settings::Settings;
-use lockkeeper_rules::snapshot::{ApiServer, Node, Role, Snapshot, Source};
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::words::version::Version;
 
 use super::*;
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::alertmanager::webhook;
+use crate::wire::alertmanager::webhook;
 
 const TOKEN: &str = "0b9f3c6e-1111-4222-8333-444455556666.7.1.00ff00ff00ff00ff";
 const OLD: &str = "0b9f3c6e-1111-4222-8333-444455556666.6.1.1100110011001100";

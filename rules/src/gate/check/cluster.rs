@@ -4,12 +4,12 @@ use jiff::Timestamp;
 
 use super::{Check, seconds};
 use crate::api::UpgradeRun;
+use crate::cluster::snapshot::{ApiServer, Node, Source};
 use crate::gate::Held;
-use crate::name::NodeName;
 use crate::reason::Reason;
 use crate::run::{LockView, Step};
-use crate::snapshot::{ApiServer, Node, Source};
-use crate::version::Version;
+use crate::words::name::NodeName;
+use crate::words::version::Version;
 
 impl<'a> Check<'a> {
     pub(super) fn cluster(&mut self) {

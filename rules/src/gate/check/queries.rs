@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::{Check, seconds, told};
-use crate::alert::WATCHDOG_ALERT;
+use crate::cluster::snapshot::ETCD;
 use crate::gate::ask::has;
 use crate::gate::{Measure, PrometheusAnswers, history};
-use crate::name::NodeName;
-use crate::prometheus::{Sample, timestamp};
+use crate::publish::alert::WATCHDOG_ALERT;
 use crate::reason::Reason;
-use crate::snapshot::ETCD;
+use crate::wire::prometheus::{Sample, timestamp};
+use crate::words::name::NodeName;
 
 /// How many scrapes the echo may be old.
 const SCRAPES_MAX: u64 = 3;

@@ -7,14 +7,14 @@ use jiff::Timestamp;
 
 use super::Check;
 use super::alertmanager::{is_ready, said};
-use crate::alert::READY_ALERT;
-use crate::alertmanager::{Silence, SilenceState};
 use crate::api::{SilenceRecord, UpgradeRun};
 use crate::gate::Answers;
-use crate::prometheus::{Labels, shortened};
+use crate::publish::alert::READY_ALERT;
 use crate::reason::Reason;
 use crate::run::CheckOrder;
 use crate::settings::Settings;
+use crate::wire::alertmanager::{Silence, SilenceState};
+use crate::wire::prometheus::{Labels, shortened};
 
 /// How many a run keeps, those that end last: a run that waits for these waits for the others too.
 const KEPT_MAX: usize = 20;

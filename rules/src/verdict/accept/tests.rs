@@ -1,6 +1,6 @@
 use super::super::{Answer, CHECK_IDS, Concerns, Evidence, Scope, Verdict};
 use super::*;
-use crate::matrix::is_acceptable;
+use crate::facts::is_acceptable;
 
 fn row(check: &str, subject: &str, reason: Option<Reason>, until: &str) -> Accept {
     let until = until.parse().unwrap();

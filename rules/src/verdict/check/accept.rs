@@ -1,7 +1,7 @@
 //! What a person accepted is looked at again when its day is over.
 
 use super::{Facts, Outcome};
-use crate::matrix::Accept;
+use crate::facts::Accept;
 use crate::reason::{Finding, Reason};
 use crate::verdict::Evidence;
 
@@ -29,7 +29,7 @@ mod tests {
     use super::super::TABLE;
     use super::super::tests::outcome;
     use super::*;
-    use crate::matrix::ACCEPTABLE;
+    use crate::facts::ACCEPTABLE;
     use crate::verdict::Status;
 
     #[test]

@@ -16,12 +16,12 @@
 use std::collections::BTreeMap;
 
 use super::{Facts, KUBELET_AGE_SECONDS_MAX, KUBELET_CONFIG_MAP, Outcome, unreadable_version, usable};
-use crate::inventory::{KubeletConfig, RunningKubelet};
-use crate::name::NodeName;
+use crate::cluster::inventory::{KubeletConfig, RunningKubelet};
+use crate::cluster::snapshot::Node;
 use crate::reason::{Finding, Reason};
-use crate::snapshot::Node;
 use crate::verdict::Evidence;
-use crate::version::Minor;
+use crate::words::name::NodeName;
+use crate::words::version::Minor;
 
 pub(super) fn check(facts: &Facts<'_>) -> Outcome {
     judge(facts).unwrap_or_else(|unknown| unknown)
@@ -138,8 +138,8 @@ fn cgroup_version(kubelet: &RunningKubelet) -> Option<u8> {
 mod tests {
     use super::super::tests::{Healthy, node, outcome};
     use super::*;
-    use crate::inventory::KubeletUnread;
-    use crate::snapshot::{Role, Source};
+    use crate::cluster::inventory::KubeletUnread;
+    use crate::cluster::snapshot::{Role, Source};
     use crate::verdict::Status;
 
     /// A worker of this version, what its kubelet says, and what kubeadm will write.
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn what_is_asked_of_kubelets_follows_from_what_is_known() {
-        let known = crate::matrix::Matrix::built_in().cgroup_v1.value;
-        assert_eq!(known.fails_from, Some(crate::kubelet::CGROUP_V1_FAILS_FROM));
+        let known = crate::facts::Matrix::built_in().cgroup_v1.value;
+        assert_eq!(known.fails_from, Some(crate::wire::kubelet::CGROUP_V1_FAILS_FROM));
     }
 }

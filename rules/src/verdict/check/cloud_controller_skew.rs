@@ -8,11 +8,11 @@
 //! Source: <https://kubernetes.io/releases/version-skew-policy/>.
 
 use super::{Facts, Outcome, oldest_server};
-use crate::inventory::{ImageReference, Workload};
+use crate::cluster::inventory::{ImageReference, Workload};
+use crate::cluster::snapshot::StaticPod;
 use crate::reason::{Finding, Reason};
-use crate::skew::{self, Skew};
-use crate::snapshot::StaticPod;
-use crate::version::{Minor, Version};
+use crate::verdict::skew::{self, Skew};
+use crate::words::version::{Minor, Version};
 
 /// The component's name as a static pod, and the image of AWS.
 const CLOUD_CONTROLLER: &str = "cloud-controller-manager";
@@ -110,7 +110,7 @@ fn refusal(controller: Minor, oldest: Option<Minor>, target: Minor) -> Option<St
 mod tests {
     use super::super::tests::{Healthy, outcome, pod};
     use super::*;
-    use crate::inventory::{Container, Rollout, WorkloadKind};
+    use crate::cluster::inventory::{Container, Rollout, WorkloadKind};
     use crate::verdict::Status;
 
     #[test]

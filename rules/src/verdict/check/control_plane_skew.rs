@@ -4,10 +4,10 @@
 //! own node, which is the one that they talk to under kubeadm, and against the newest.
 
 use super::{Facts, Outcome, unreadable_version};
+use crate::cluster::snapshot::{ApiServer, CONTROL_PLANE, Node, Role, StaticPod};
 use crate::reason::{Finding, Reason};
-use crate::skew::{self, Skew};
-use crate::snapshot::{ApiServer, CONTROL_PLANE, Node, Role, StaticPod};
-use crate::version::{Minor, Version};
+use crate::verdict::skew::{self, Skew};
+use crate::words::version::{Minor, Version};
 
 const CONTROLLERS: [&str; 2] = ["kube-controller-manager", "kube-scheduler"];
 
@@ -197,7 +197,8 @@ mod tests {
             cluster.snapshot.nodes.value.as_mut().unwrap()[2].role = Role::Worker;
         };
         assert_eq!(outcome(check, "v1.36.3", bare), (Status::Unknown, vec!["control_plane_unlabelled"]));
-        let lost = |cluster: &mut Healthy| cluster.snapshot.nodes = crate::snapshot::Source::failed("gone");
+        let lost =
+            |cluster: &mut Healthy| cluster.snapshot.nodes = crate::cluster::snapshot::Source::failed("gone");
         assert_eq!(outcome(check, "v1.36.3", lost).0, Status::Unknown);
     }
 }

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use super::{Facts, Outcome, unreadable_version};
+use crate::cluster::snapshot::Node;
 use crate::reason::{Finding, Reason};
-use crate::snapshot::Node;
 use crate::verdict::Recognised;
 use crate::words::counted;
 
@@ -138,7 +138,7 @@ fn has_apt(os_image: &str) -> Option<bool> {
 mod tests {
     use super::super::tests::{Healthy, healthy, outcome, run, version};
     use super::*;
-    use crate::snapshot::Source;
+    use crate::cluster::snapshot::Source;
     use crate::verdict::{Answer, Concerns, Status};
 
     fn worker(change: impl FnOnce(&mut Node)) -> impl FnOnce(&mut Healthy) {

@@ -1,11 +1,11 @@
 //! etcd is new enough for the etcd that the target brings.
 
 use super::{Facts, Outcome, left_to_vendor, unreadable_version, usable, vendors_kubelet};
-use crate::matrix::Floor;
+use crate::cluster::snapshot::{ETCD, Role};
+use crate::facts::Floor;
 use crate::reason::{Finding, Reason};
-use crate::snapshot::{ETCD, Role};
 use crate::verdict::Recognised;
-use crate::version::{Minor, Version};
+use crate::words::version::{Minor, Version};
 
 pub(super) fn check(facts: &Facts<'_>) -> Outcome {
     let target = match facts.version() {
@@ -93,8 +93,8 @@ pub(super) fn keeps_minor(facts: &Facts<'_>, running: &Version) -> bool {
 mod tests {
     use super::super::tests::{Healthy, kubeadm_config, node, outcome, pod};
     use super::*;
-    use crate::inventory::KubeadmConfig;
-    use crate::snapshot::Source;
+    use crate::cluster::inventory::KubeadmConfig;
+    use crate::cluster::snapshot::Source;
     use crate::verdict::Status;
 
     #[test]

@@ -2,10 +2,10 @@
 //! warns, of those of Red Hat's releases 8 and 9 too, whose numbers are older than what is in them.
 
 use super::{Against, Facts, Outcome};
-use crate::matrix::Kernels;
+use crate::cluster::snapshot::Node;
+use crate::facts::Kernels;
 use crate::reason::{Finding, Reason};
-use crate::snapshot::Node;
-use crate::version::Minor;
+use crate::words::version::Minor;
 
 pub(super) fn check(facts: &Facts<'_>) -> Outcome {
     facts.each_node(&facts.case.matrix.kernels, against)
@@ -43,7 +43,7 @@ pub(super) fn branch(text: &str) -> Option<Minor> {
 mod tests {
     use super::super::tests::{Healthy, healthy, outcome};
     use super::*;
-    use crate::snapshot::Source;
+    use crate::cluster::snapshot::Source;
     use crate::verdict::Status;
 
     #[test]

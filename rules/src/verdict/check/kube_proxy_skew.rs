@@ -6,12 +6,12 @@
 //! Source: <https://kubernetes.io/releases/version-skew-policy/>.
 
 use super::{Facts, Outcome, oldest_server, unreadable_version};
-use crate::inventory::{ImageReference, Workload, WorkloadKind};
-use crate::matrix::last_part;
+use crate::cluster::inventory::{ImageReference, Workload, WorkloadKind};
+use crate::cluster::snapshot::Node;
+use crate::facts::last_part;
 use crate::reason::{Finding, Reason};
-use crate::skew::{self, Skew};
-use crate::snapshot::Node;
-use crate::version::{Minor, Version};
+use crate::verdict::skew::{self, Skew};
+use crate::words::version::{Minor, Version};
 
 const KUBE_PROXY: &str = "kube-proxy";
 
@@ -113,8 +113,8 @@ fn refusals(proxy: Minor, target: Minor, oldest: Option<Minor>, kubelets: &[(&st
 mod tests {
     use super::super::tests::{Healthy, api_server, node, outcome};
     use super::*;
-    use crate::inventory::{Container, Rollout};
-    use crate::snapshot::{Role, Source};
+    use crate::cluster::inventory::{Container, Rollout};
+    use crate::cluster::snapshot::{Role, Source};
     use crate::verdict::Status;
 
     fn proxy(image: &str) -> Workload {

@@ -5,11 +5,11 @@
 //! newer than the oldest API server.
 
 use super::{Facts, Outcome, unreadable_version};
-use crate::name::NodeName;
+use crate::cluster::snapshot::{Node, Role};
 use crate::reason::{Finding, Reason};
-use crate::skew::{self, Skew};
-use crate::snapshot::{Node, Role};
-use crate::version::{Minor, Version};
+use crate::verdict::skew::{self, Skew};
+use crate::words::name::NodeName;
+use crate::words::version::{Minor, Version};
 
 pub(super) fn check(facts: &Facts<'_>) -> Outcome {
     let target = match facts.version() {

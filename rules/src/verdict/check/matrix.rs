@@ -5,8 +5,8 @@
 //! place they have taken are held until a person has said which are right.
 
 use super::{Facts, Outcome};
-use crate::matrix::Older;
-use crate::matrix::hand::Mistake;
+use crate::facts::Older;
+use crate::facts::hand::Mistake;
 use crate::reason::{Finding, Reason};
 use crate::verdict::Evidence;
 
@@ -19,7 +19,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Outcome {
     let Some(newest) = ages.max() else {
         return Outcome::unknown(Finding::new(Reason::MatrixStale, "", "there are no facts"));
     };
-    let age_seconds = crate::matrix::age_seconds(newest, facts.case.now);
+    let age_seconds = crate::facts::age_seconds(newest, facts.case.now);
     let read = Evidence { source: "matrix", count: matrix.files.len(), age_seconds };
     let unread = |mistake: &Mistake| {
         let Mistake { file, place, field, found, expected } = mistake;
@@ -47,7 +47,7 @@ fn told(reason: Reason, what: &str, all: impl ExactSizeIterator<Item = Finding>)
 mod tests {
     use super::super::tests::{Healthy, outcome};
     use super::*;
-    use crate::matrix::{Matrix, Part};
+    use crate::facts::{Matrix, Part};
     use crate::verdict::Status;
 
     fn mistakes(count: usize) -> impl Fn(&mut Healthy) {

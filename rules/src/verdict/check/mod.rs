@@ -34,10 +34,10 @@ use table::{Definition, TABLE};
 use std::collections::BTreeMap;
 
 use super::{Case, Check, Evidence, Recognised, Status};
-use crate::matrix::Part;
+use crate::cluster::snapshot::{ApiServer, CONTROL_PLANE, Node, Role, Source, StaticPod, Unusable};
+use crate::facts::Part;
 use crate::reason::{Finding, Reason};
-use crate::snapshot::{ApiServer, CONTROL_PLANE, Node, Role, Source, StaticPod, Unusable};
-use crate::version::{Minor, Version, VersionError};
+use crate::words::version::{Minor, Version, VersionError};
 
 /// How old what kubelets say may be: they are asked anew every ten minutes, and may miss twice.
 const KUBELET_AGE_SECONDS_MAX: u64 = 1_800;

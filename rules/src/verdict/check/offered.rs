@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 
 use super::{Facts, Outcome, usable};
-use crate::packages::architectures;
+use crate::cluster::snapshot::{Node, Packages};
 use crate::reason::{Finding, Reason};
-use crate::snapshot::{Node, Packages};
 use crate::verdict::{Evidence, Recognised};
-use crate::version::Version;
+use crate::wire::packages::architectures;
+use crate::words::version::Version;
 
 /// How old the index may be. Packages appear a few times a month and do not go away.
 const INDEX_AGE_SECONDS_MAX: u64 = 6 * 3_600;
@@ -122,7 +122,7 @@ fn behind(facts: &Facts<'_>, target: &Version, packages: &Packages, run: &BTreeS
 mod tests {
     use super::super::tests::{Healthy, healthy, outcome, packages};
     use super::*;
-    use crate::snapshot::Source;
+    use crate::cluster::snapshot::Source;
     use crate::verdict::Status;
 
     /// Takes a package of a version for an architecture out of the index, which has all three for amd64 and arm64.

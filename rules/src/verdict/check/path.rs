@@ -4,7 +4,7 @@
 
 use super::{Facts, Outcome, unreadable_version};
 use crate::reason::{Finding, Reason};
-use crate::version::Version;
+use crate::words::version::Version;
 
 pub(super) fn check(facts: &Facts<'_>) -> Outcome {
     let target = match facts.version() {
@@ -68,7 +68,7 @@ fn refusal(target: &Version, running: &Version, who: &str, counts_minors: bool) 
 mod tests {
     use super::super::tests::{Healthy, api_server, node, outcome};
     use super::*;
-    use crate::snapshot::{Role, Source};
+    use crate::cluster::snapshot::{Role, Source};
     use crate::verdict::Status;
 
     #[test]

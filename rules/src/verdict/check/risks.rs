@@ -4,12 +4,12 @@
 //! or 1. Whatever else comes back proves nothing, so that the verdict is unknown for the versions that are in danger.
 
 use super::{Facts, Outcome, WITNESS_AGE_SECONDS_MAX, unreadable_version, usable};
-use crate::inventory::RiskAnswer;
-use crate::matrix::{Risk, Severity};
+use crate::cluster::inventory::RiskAnswer;
+use crate::cluster::snapshot::Source;
+use crate::facts::{Risk, Severity};
 use crate::reason::{Finding, Reason};
-use crate::snapshot::Source;
 use crate::verdict::Evidence;
-use crate::version::Version;
+use crate::words::version::Version;
 
 pub(super) fn check(facts: &Facts<'_>) -> Outcome {
     judge(facts).unwrap_or_else(|unknown| unknown)
@@ -110,7 +110,7 @@ impl<'a> Answers<'a> {
 mod tests {
     use super::super::tests::{Healthy, api_server, outcome};
     use super::*;
-    use crate::matrix::Matrix;
+    use crate::facts::Matrix;
     use crate::verdict::Status;
 
     const ROW: &str = "name: A, why: b, from: \"<1.37\", to: \">=1.37\", severity: block, source: \"https://example.com/a\"";

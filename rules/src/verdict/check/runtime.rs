@@ -1,10 +1,10 @@
 //! Each node's container runtime fits the kubelet of the target.
 
 use super::{Against, Facts, Outcome};
-use crate::matrix::{Floor, Recommended, Runtimes};
+use crate::cluster::snapshot::Node;
+use crate::facts::{Floor, Recommended, Runtimes};
 use crate::reason::{Finding, Reason};
-use crate::snapshot::Node;
-use crate::version::{Minor, Version};
+use crate::words::version::{Minor, Version};
 
 pub(super) fn check(facts: &Facts<'_>) -> Outcome {
     match facts.version() {
@@ -142,7 +142,7 @@ fn release(text: &str) -> Option<Version> {
 mod tests {
     use super::super::tests::{Healthy, healthy, outcome, version};
     use super::*;
-    use crate::snapshot::Source;
+    use crate::cluster::snapshot::Source;
     use crate::verdict::Status;
 
     fn on(runtime: &'static str) -> impl Fn(&mut Healthy) {

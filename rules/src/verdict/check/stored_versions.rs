@@ -5,7 +5,7 @@
 //! <https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definition-versioning/>.
 
 use super::{Facts, Outcome};
-use crate::inventory::Definition;
+use crate::cluster::inventory::Definition;
 use crate::reason::{Finding, Reason};
 
 pub(super) fn check(facts: &Facts<'_>) -> Outcome {
@@ -58,8 +58,8 @@ fn not_migrated(definition: &Definition) -> Option<Finding> {
 mod tests {
     use super::super::tests::{Healthy, healthy, outcome};
     use super::*;
-    use crate::inventory::ServedVersion;
-    use crate::snapshot::Source;
+    use crate::cluster::inventory::ServedVersion;
+    use crate::cluster::snapshot::Source;
     use crate::verdict::Status;
 
     fn definition(versions: &[(&str, bool)], stored: &[&str]) -> Definition {

@@ -1,15 +1,15 @@
 use super::table::check;
 use super::*;
 use crate::api::{UpgradeRun, UpgradeRunSpec};
-use crate::inventory::{
+use crate::cluster::inventory::{
     ApiRequests, ApiWrites, Inventory, KubeadmConfig, KubeletConfig, Namespace, RunningKubelet,
     ScrapedServer, WebhookCalls,
 };
-use crate::matrix::Matrix;
+use crate::cluster::snapshot::{ApiServer, Packages, Role, Snapshot, StaticPod};
+use crate::facts::Matrix;
 use crate::settings::Settings;
-use crate::snapshot::{ApiServer, Packages, Role, Snapshot, StaticPod};
 use crate::verdict::{Scope, Verdict, verdict};
-use crate::version::Minor;
+use crate::words::version::Minor;
 
 pub(in super::super) fn version(text: &str) -> Result<Version, String> {
     text.parse().map_err(|_not_a_version| text.to_owned())

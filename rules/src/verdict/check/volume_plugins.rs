@@ -10,11 +10,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Facts, NOTES_MAX, Outcome, usable};
-use crate::inventory::{PersistentVolume, StorageClass, Workload};
-use crate::matrix::VolumePlugin;
+use crate::cluster::inventory::{PersistentVolume, StorageClass, Workload};
+use crate::cluster::snapshot::{Node, Source};
+use crate::facts::VolumePlugin;
 use crate::reason::{Finding, Reason};
-use crate::snapshot::{Node, Source};
-use crate::version::Minor;
+use crate::words::version::Minor;
 
 /// The flag by which kube-controller-manager is told where the drivers of FlexVolume are, and where they are if it is not.
 const DRIVERS_FLAG: &str = "flex-volume-plugin-dir";
@@ -222,7 +222,7 @@ fn named(kind: &str, names: impl Iterator<Item = String>) -> Option<String> {
 mod tests {
     use super::super::tests::{Healthy, healthy, kubeadm_config, version};
     use super::*;
-    use crate::inventory::{KubeadmConfig, WorkloadKind};
+    use crate::cluster::inventory::{KubeadmConfig, WorkloadKind};
     use crate::verdict::Status;
 
     fn volume(name: &str, plugin: &str) -> PersistentVolume {
@@ -336,7 +336,7 @@ mod tests {
         assert_eq!(config(None, "flexVolume"), Status::Unknown, "saved before it was read");
         assert_eq!(config(None, "nfs"), Status::Pass);
         // Only its owner knows whether a driver attaches volumes at all.
-        let accepts = |reason| crate::matrix::is_acceptable("volume_plugins", reason);
+        let accepts = |reason| crate::facts::is_acceptable("volume_plugins", reason);
         assert!(accepts(Reason::FlexVolumeUnmounted) && !accepts(Reason::VolumePluginGone));
     }
 

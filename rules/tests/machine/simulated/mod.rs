@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use lockkeeper_rules::api::{Retry, SilenceRecord, UpgradeRun, UpgradeRunSpec, UpgradeRunStatus};
+use lockkeeper_rules::cluster::snapshot::{
+    ApiServer, CONTROL_PLANE, Node, Role, Snapshot, Source, StaticPod,
+};
 use lockkeeper_rules::drain::{AttachedVolume, Budget, Controller, Place, Pod, PodPhase, Taint};
+use lockkeeper_rules::driver::kubeadm::KubeadmSettings;
+use lockkeeper_rules::driver::manifests::{Change, Changes};
+use lockkeeper_rules::facts::Accepts;
 use lockkeeper_rules::gate::{Permit, Report};
 use lockkeeper_rules::invariant::{self, Scene};
-use lockkeeper_rules::kubeadm::KubeadmSettings;
-use lockkeeper_rules::manifests::{Change, Changes};
-use lockkeeper_rules::matrix::Accepts;
-use lockkeeper_rules::name::{NodeName, Token};
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::LedgerReading;
 use lockkeeper_rules::run::{
@@ -23,9 +25,9 @@ use lockkeeper_rules::run::{
     outlook, status,
 };
 use lockkeeper_rules::settings::Settings;
-use lockkeeper_rules::snapshot::{ApiServer, CONTROL_PLANE, Node, Role, Snapshot, Source, StaticPod};
 use lockkeeper_rules::verdict::{self, Answer, Verdict};
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::words::name::{NodeName, Token};
+use lockkeeper_rules::words::version::Version;
 
 /// How often things go wrong.
 #[derive(Debug, Clone, Copy, Default)]

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::words::version::Version;
 
 use super::{fail, pace};
 use crate::machine::folder::Folder;

@@ -2,7 +2,7 @@
 
 use super::world::*;
 use super::*;
-use crate::snapshot::Pressure;
+use crate::cluster::snapshot::Pressure;
 
 static THE_CLUSTER_ROWS: &[Row] = &[
     ("not ready", |w| w.nodes()[2].ready = false, Reason::NodeNotReady, "w-2"),

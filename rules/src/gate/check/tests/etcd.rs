@@ -2,9 +2,9 @@
 
 use super::world::*;
 use super::*;
+use crate::cluster::snapshot::StaticPod;
 use crate::gate::Measure;
-use crate::prometheus::Sample;
-use crate::snapshot::StaticPod;
+use crate::wire::prometheus::Sample;
 
 /// Three control planes before the step of one of them, each with a member of etcd that is well and is scraped.
 struct Etcd {

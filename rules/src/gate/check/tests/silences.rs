@@ -211,7 +211,8 @@ fn the_labels_of_the_ready_alert_are_those_of_its_rule_and_its_series() {
     for (name, value) in &rule.labels {
         assert_eq!(labels.get(name), Some(value), "{name}");
     }
-    let pending = crate::metric::TABLE.iter().find(|it| it.name == "k8s_upgrade_step_pending").unwrap();
+    let pending =
+        crate::publish::metric::TABLE.iter().find(|it| it.name == "k8s_upgrade_step_pending").unwrap();
     let of_series = pending.labels.iter().copied().chain(["alertname"]);
     let expected: BTreeSet<&str> = rule.labels.keys().map(String::as_str).chain(of_series).collect();
     assert_eq!(labels.keys().map(String::as_str).collect::<BTreeSet<_>>(), expected);

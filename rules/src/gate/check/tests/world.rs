@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::super::*;
-use crate::alert::{AlertRule, READY_ALERT, WATCHDOG_ALERT};
-use crate::alertmanager as am;
 use crate::api::{RunPhase, SnapshotRecord, UpgradeRun, UpgradeRunSpec, UpgradeRunStatus};
+use crate::cluster::snapshot::{ApiServer, ControllerLease, Node, Role, Snapshot, Source};
 use crate::gate::{AlertmanagerAnswers, Held, PrometheusAnswers};
-use crate::prometheus::{self as prom, AlertState, Group, ParseError, Rule, RuleState, RuntimeInfo, Sample};
+use crate::publish::alert::{AlertRule, READY_ALERT, WATCHDOG_ALERT};
 use crate::run::{LockView, Step};
-use crate::snapshot::{ApiServer, ControllerLease, Node, Role, Snapshot, Source};
+use crate::wire::alertmanager as am;
+use crate::wire::prometheus::{
+    self as prom, AlertState, Group, ParseError, Rule, RuleState, RuntimeInfo, Sample,
+};
 
 pub(super) const TOKEN: &str = "0b9f3c6e-1111-4222-8333-444455556666.7.1.00ff00ff00ff00ff";
 pub(super) const PROMETHEUS: &str = "http://prometheus-0:9090";

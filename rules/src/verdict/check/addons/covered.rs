@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::inventory::{ImageReference, Workload, WorkloadKind};
-use crate::matrix::Addons;
+use crate::cluster::inventory::{ImageReference, Workload, WorkloadKind};
+use crate::facts::Addons;
 
 use super::super::cloud_controller_skew;
 use super::survey::Survey;

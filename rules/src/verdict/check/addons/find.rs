@@ -10,8 +10,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::sign::{CHART, Place, Sign, begins_or_ends_so, containers, is_usual, mine};
-use crate::inventory::{Container, ImageReference, Workload};
-use crate::matrix::{Addon, AddonVersion, Agree, Detection, version_of_tag};
+use crate::cluster::inventory::{Container, ImageReference, Workload};
+use crate::facts::{Addon, AddonVersion, Agree, Detection, version_of_tag};
 use crate::reason::{Finding, Reason};
 
 const INSTANCE: &str = "app.kubernetes.io/instance";

@@ -2,11 +2,11 @@
 
 use super::super::kernel::branch;
 use super::{Question, Tally};
-use crate::matrix::{
+use crate::facts::{
     Addon, AddonVersion, Beyond, Claim, Coverage, Fit, Lifecycle, NewerKubernetes, OutsideTested, Requires,
 };
 use crate::reason::{Finding, Reason};
-use crate::version::Minor;
+use crate::words::version::Minor;
 
 /// What is found of an add-on, with the page that tells its window.
 pub(super) fn about(addon: &Addon, reason: Reason, detail: &str) -> Finding {

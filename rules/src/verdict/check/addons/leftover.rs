@@ -7,7 +7,7 @@ use super::super::{Evidence, Facts};
 use super::fit::{about, unless_it_runs};
 use super::sign::is_of_another;
 use super::{Question, Tally};
-use crate::matrix::Addon;
+use crate::facts::Addon;
 use crate::reason::{Finding, Reason};
 
 /// How much of it is named; the rest is counted.

@@ -30,12 +30,12 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::{Facts, Outcome, Recognised};
-use crate::inventory::Workload;
-use crate::matrix::{Addon, AddonPods, Addons, Beyond, IfAbsent, NotCovered, Policy};
-use crate::metric::is_open;
+use crate::cluster::inventory::Workload;
+use crate::cluster::snapshot::Node;
+use crate::facts::{Addon, AddonPods, Addons, Beyond, IfAbsent, NotCovered, Policy};
+use crate::publish::metric::is_open;
 use crate::reason::{Finding, Reason};
-use crate::snapshot::Node;
-use crate::version::{Minor, Version};
+use crate::words::version::{Minor, Version};
 
 pub use self::covered::not_covered;
 use self::find::{Found, tells};
@@ -139,7 +139,7 @@ pub fn addon_workloads<'a>(workloads: &'a [Workload], addons: &Addons) -> Vec<&'
 /// The oldest minor that an API server serves: a step changes the cluster from there.
 fn running(facts: &Facts<'_>) -> Result<(Minor, super::Evidence), Finding> {
     let (servers, read) = facts.state("api_servers", &facts.case.snapshot.api_servers)?;
-    let minor = |server: &crate::snapshot::ApiServer| match &server.version {
+    let minor = |server: &crate::cluster::snapshot::ApiServer| match &server.version {
         Ok(version) => Ok(version.minor()),
         Err(written) => Err(super::unreadable_version(&server.name, written)),
     };
@@ -155,7 +155,7 @@ fn beyond(facts: &Facts<'_>, target: &Version, running: Minor, policy: &Policy) 
         return Ok(Beyond::Judge);
     }
     let (nodes, _read) = facts.state("nodes", &facts.case.snapshot.nodes)?;
-    let is_behind = |node: &crate::snapshot::Node| {
+    let is_behind = |node: &crate::cluster::snapshot::Node| {
         node.kubelet_version.as_ref().map_or(true, |kubelet| kubelet.minor() < target.minor())
     };
     if !nodes.iter().any(is_behind) {

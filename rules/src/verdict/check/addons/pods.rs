@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 use super::super::{Facts, WITNESS_AGE_SECONDS_MAX, usable};
 use super::find::{judged, tells};
 use super::sign::Place;
-use crate::inventory::{Container, ImageReference, PodImages, Workload};
-use crate::matrix::Addon;
+use crate::cluster::inventory::{Container, ImageReference, PodImages, Workload};
+use crate::cluster::snapshot::Source;
+use crate::facts::Addon;
 use crate::reason::{Finding, Reason};
-use crate::snapshot::Source;
 
 /// All pods of an add-on run one image in the container that tells its version, and the one of the template.
 pub(super) fn agree(addon: &Addon, places: &[Place<'_>], facts: &Facts<'_>) -> Result<(), Finding> {

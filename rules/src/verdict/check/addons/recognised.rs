@@ -2,7 +2,7 @@
 
 use super::super::Recognised;
 use super::sign::Place;
-use crate::matrix::{Addon, AddonVersion, Coverage, Policy};
+use crate::facts::{Addon, AddonVersion, Coverage, Policy};
 
 /// How many places are named; the rest is counted.
 const NAMED_MAX: usize = 3;

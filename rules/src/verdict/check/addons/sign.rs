@@ -7,8 +7,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::inventory::{Container, ImageReference, Workload};
-use crate::matrix::{Detection, NO_NAMES, chart_name, last_part};
+use crate::cluster::inventory::{Container, ImageReference, Workload};
+use crate::facts::{Detection, NO_NAMES, chart_name, last_part};
 
 /// What many call a workload: by these names alone nothing is recognised.
 const NO_WORKLOADS: [&str; 6] = ["agent", "controller", "manager", "operator", "server", "source-controller"];

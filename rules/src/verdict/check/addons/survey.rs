@@ -6,8 +6,8 @@ use super::sign::{
     CHART, NAME, PART_OF, Place, begins_or_ends_so, ends_so, is_copy, is_in_its_namespace, is_usual,
     tells_by_name,
 };
-use crate::inventory::{ImageReference, Workload, WorkloadKind};
-use crate::matrix::{Addon, Addons, Detection, chart_name, last_part};
+use crate::cluster::inventory::{ImageReference, Workload, WorkloadKind};
+use crate::facts::{Addon, Addons, Detection, chart_name, last_part};
 
 /// The number of a row.
 type Row = usize;

@@ -6,11 +6,11 @@ use serde::Serialize;
 use super::find::{Found, find};
 use super::running;
 use super::survey::Survey;
-use crate::bridge::{Bridge, Traveller, plan};
 use crate::reason::Finding;
 use crate::verdict::Case;
+use crate::verdict::bridge::{Bridge, Traveller, plan};
 use crate::verdict::check::Facts;
-use crate::version::Version;
+use crate::words::version::Version;
 
 /// The way to a target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

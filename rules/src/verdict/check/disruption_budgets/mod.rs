@@ -35,8 +35,8 @@ mod tests;
 use std::collections::BTreeMap;
 
 use super::{Against, Facts, NAMED_MAX, NOTES_MAX, Outcome, Recognised};
+use crate::cluster::inventory::{Workload, WorkloadKind};
 use crate::drain::Budget;
-use crate::inventory::{Workload, WorkloadKind};
 use crate::reason::{Finding, Reason};
 
 /// A pod that only the status of a budget counts, for people.

@@ -13,8 +13,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Judged, NAMED_MAX, is_evicted, pods};
+use crate::cluster::inventory::{Workload, WorkloadKind};
 use crate::drain::{Budget, overlap};
-use crate::inventory::{Workload, WorkloadKind};
 use crate::reason::{Finding, Reason};
 
 /// Workloads whose pods more than one budget protects.

@@ -4,10 +4,10 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::cluster::inventory::{Workload, WorkloadKind};
 use crate::drain::Budget;
 use crate::drain::budget::{POD_INDEX as INDEX, POD_NAME as NAME};
-use crate::inventory::{Workload, WorkloadKind};
-use crate::labels::{Requirement, Selector};
+use crate::words::labels::{Requirement, Selector};
 
 /// Pods of one workload that no budget tells apart.
 pub(super) struct Alike<'a> {

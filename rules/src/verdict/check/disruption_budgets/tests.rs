@@ -2,12 +2,12 @@ use std::collections::BTreeSet;
 
 use super::super::tests::{Healthy, outcome};
 use super::*;
+use crate::cluster::inventory::Rollout;
+use crate::cluster::snapshot::Source;
 use crate::drain::budget::tests::{budget, min};
 use crate::drain::{Amount, Demand};
-use crate::inventory::Rollout;
-use crate::labels::{Requirement, Selector};
-use crate::snapshot::Source;
 use crate::verdict::Status;
+use crate::words::labels::{Requirement, Selector};
 
 /// A workload of `default` whose pods wear `app: <name>`.
 fn workload(kind: WorkloadKind, name: &str, replicas: i32) -> Workload {

@@ -2,10 +2,10 @@
 
 use super::super::{Facts, KUBEADM_CONFIG_MAP, usable};
 use super::Found;
-use crate::matrix::{Components, Format};
+use crate::facts::{Components, Format};
 use crate::reason::{Finding, Reason};
 use crate::verdict::Evidence;
-use crate::version::Minor;
+use crate::words::version::Minor;
 
 /// Asked where the minor changes: a kubeadm of the minor that runs has read it. Whatever has gone by the target is told,
 /// however long ago.

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{Facts, Outcome, unreadable_version, usable};
 use super::{Found, is_known, judge_gate};
-use crate::inventory::{KubeletConfig, KubeletUnread, RunningKubelet};
-use crate::matrix::{Components, Hop};
-use crate::name::NodeName;
+use crate::cluster::inventory::{KubeletConfig, KubeletUnread, RunningKubelet};
+use crate::cluster::snapshot::{Node, Source};
+use crate::facts::{Components, Hop};
 use crate::reason::{Finding, Reason};
-use crate::snapshot::{Node, Source};
 use crate::verdict::Evidence;
 use crate::verdict::check::{KUBE_PROXY_CONFIG_MAP, KUBELET_AGE_SECONDS_MAX, KUBELET_CONFIG_MAP};
-use crate::version::Minor;
+use crate::words::name::NodeName;
+use crate::words::version::Minor;
 
 /// The kubelets whose minor the target changes.
 pub(super) fn going<'a>(nodes: &'a [Node], target: Minor, found: &mut Found) -> Vec<(&'a NodeName, Hop)> {

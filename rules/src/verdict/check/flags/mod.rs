@@ -22,11 +22,11 @@ mod tests;
 use std::collections::BTreeSet;
 
 use super::{Facts, Outcome, etcd, left_to_vendor, unreadable_version, vendors_kubelet};
-use crate::matrix::{Components, GateFate, Hop};
+use crate::cluster::snapshot::{ApiServer, CONTROL_PLANE, ETCD, Node, Role, StaticPod};
+use crate::facts::{Components, GateFate, Hop};
 use crate::reason::{Finding, Reason};
-use crate::snapshot::{ApiServer, CONTROL_PLANE, ETCD, Node, Role, StaticPod};
 use crate::verdict::Evidence;
-use crate::version::Minor;
+use crate::words::version::Minor;
 
 /// The flags whose values are admission plugins.
 const PLUGIN_FLAGS: [&str; 3] =

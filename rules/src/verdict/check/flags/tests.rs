@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use super::super::tests::{Healthy, healthy, node, outcome};
 use super::*;
-use crate::inventory::{KubeProxyConfig, KubeadmConfig, KubeletConfig, KubeletUnread};
-use crate::snapshot::{Role, Source};
+use crate::cluster::inventory::{KubeProxyConfig, KubeadmConfig, KubeletConfig, KubeletUnread};
+use crate::cluster::snapshot::{Role, Source};
 use crate::verdict::Status;
 
 type Expected = (Status, Vec<&'static str>);

@@ -20,11 +20,11 @@ mod stored;
 mod tests;
 
 use super::{Facts, Outcome, WITNESS_AGE_SECONDS_MAX, usable};
-use crate::matrix::{HelmManifests, Policy, RemovedApi, RemovedApis};
+use crate::cluster::snapshot::{ApiServer, Source};
+use crate::facts::{HelmManifests, Policy, RemovedApi, RemovedApis};
 use crate::reason::{Finding, Reason};
-use crate::snapshot::{ApiServer, Source};
 use crate::verdict::{Case, Evidence};
-use crate::version::Minor;
+use crate::words::version::Minor;
 
 /// For how many minors an API is marked as deprecated before it goes as declared.
 const MARKED_MINORS: u64 = 3;

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::Facts;
 use super::{Question, Testimony};
-use crate::inventory::{ApiRequests, Caller, RequestedApi, ScrapedServer, Seen};
-use crate::matrix::{Ghosts, ShortProof};
+use crate::cluster::inventory::{ApiRequests, Caller, RequestedApi, ScrapedServer, Seen};
+use crate::cluster::snapshot::{Node, Role};
+use crate::facts::{Ghosts, ShortProof};
 use crate::reason::{Finding, Reason};
-use crate::snapshot::{Node, Role};
-use crate::version::Minor;
 use crate::words::counted;
+use crate::words::version::Minor;
 
 /// How much of the window must have samples: an API server is away for minutes when it is patched, and what it was
 /// asked for before is in the samples before.

@@ -1,9 +1,9 @@
 //! Who writes, and what Helm has stored.
 
 use super::{Question, Testimony};
-use crate::inventory::{ApiKind, ApiWrite, ApiWrites, HelmRelease};
+use crate::cluster::inventory::{ApiKind, ApiWrite, ApiWrites, HelmRelease};
 use crate::reason::{Finding, Reason};
-use crate::version::Minor;
+use crate::words::version::Minor;
 
 /// How many kinds are told that nobody looked for.
 const UNASKED_TOLD_MAX: usize = 3;

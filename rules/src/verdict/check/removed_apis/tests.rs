@@ -3,12 +3,12 @@
 
 use super::super::tests::{Healthy, healthy, outcome, version};
 use super::check;
-use crate::inventory::{ApiKind, ApiWrite, Caller, HelmRelease, RequestedApi, ScrapedServer, Seen};
-use crate::matrix::{Accept, Ghosts, HelmManifests, ShortProof};
+use crate::cluster::inventory::{ApiKind, ApiWrite, Caller, HelmRelease, RequestedApi, ScrapedServer, Seen};
+use crate::cluster::snapshot::{Role, Source};
+use crate::facts::{Accept, Ghosts, HelmManifests, ShortProof};
 use crate::reason::Reason;
-use crate::snapshot::{Role, Source};
 use crate::verdict::{Answer, Check, Status};
-use crate::version::Minor;
+use crate::words::version::Minor;
 
 type Change = fn(&mut Healthy);
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::super::{Facts, WITNESS_AGE_SECONDS_MAX, usable};
-use crate::inventory::{WebhookCalls, WebhookConfiguration, WebhookKind};
-use crate::snapshot::{Node, Role};
+use crate::cluster::inventory::{WebhookCalls, WebhookConfiguration, WebhookKind};
+use crate::cluster::snapshot::{Node, Role};
 use crate::verdict::Evidence;
 
 /// What is known of the calls.

@@ -45,14 +45,14 @@ use self::stands::{Scene, Stands, shown};
 use self::stuck::stuck;
 use self::told::{NAMED_MAX, about, count};
 use super::{Facts, NOTES_MAX, Outcome};
-use crate::inventory::{Backend, Definition, WebhookConfiguration};
-use crate::metric::is_open;
-use crate::name::NodeName;
+use crate::cluster::inventory::{Backend, Definition, WebhookConfiguration};
+use crate::cluster::snapshot::{Node, Role, Snapshot};
+use crate::publish::metric::is_open;
 use crate::reason::{Finding, Reason};
 use crate::run::Step;
-use crate::snapshot::{Node, Role, Snapshot};
 use crate::verdict::Recognised;
-use crate::version::Version;
+use crate::words::name::NodeName;
+use crate::words::version::Version;
 
 /// What was found out, by what it means.
 #[derive(Default)]

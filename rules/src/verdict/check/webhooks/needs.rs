@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::inventory::{Namespace, Webhook, WebhookRule, Workload, WorkloadKind};
-use crate::labels::{Requirement, Selector};
+use crate::cluster::inventory::{Namespace, Webhook, WebhookRule, Workload, WorkloadKind};
+use crate::words::labels::{Requirement, Selector};
 
 /// The namespace of the control plane.
 pub(super) const SYSTEM: &str = "kube-system";

@@ -10,11 +10,11 @@
 //! `k8s.io/kubernetes/pkg/proxy`.
 
 use super::told::{count, named};
-use crate::inventory::{
+use crate::cluster::inventory::{
     LeadsTo, ReadyEndpoint, ServiceName, ServicePort, ServicePorts, Slice, SlicePort, TCP,
 };
-use crate::name::NodeName;
-use crate::snapshot::StaticPod;
+use crate::cluster::snapshot::StaticPod;
+use crate::words::name::NodeName;
 
 /// The Service that API servers ask themselves by, and its port.
 const OWN: (&str, &str, u16) = ("default", "kubernetes", 443);

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::route::{Route, Ways};
 use super::told::count;
-use crate::inventory::{
+use crate::cluster::inventory::{
     Backend, LeadsTo, Namespace, ReadyEndpoint, ServiceName, WebhookBackend, Workload, WorkloadKind,
 };
-use crate::name::NodeName;
+use crate::words::name::NodeName;
 
 /// What a backend is looked at with.
 pub(super) struct Scene<'a> {

@@ -1,12 +1,12 @@
 use super::super::tests::{Healthy, healthy, namespace, run};
 use super::*;
-use crate::inventory::{
+use crate::cluster::inventory::{
     LeadsTo, ReadyEndpoint, Rollout, ServiceName, ServicePort, ServicePorts, Slice, SlicePort, TCP, Webhook,
     WebhookBackend, WebhookKind, WebhookRule, Workload, WorkloadKind,
 };
-use crate::labels::{Requirement, Selector};
-use crate::snapshot::Source;
+use crate::cluster::snapshot::Source;
 use crate::verdict::Status;
+use crate::words::labels::{Requirement, Selector};
 
 mod outside;
 mod ports;
@@ -590,7 +590,7 @@ fn a_conversion_blocks_where_nobody_answers_it() {
     let converted = |leads_to: Option<LeadsTo>| {
         found(|cluster| {
             with(cluster, Webhook { fails_closed: false, ..webhook() }, leads_to);
-            let definition = crate::inventory::Definition {
+            let definition = crate::cluster::inventory::Definition {
                 name: "widgets.example.com".to_owned(),
                 versions: Vec::new(),
                 stored: Vec::new(),
@@ -608,10 +608,8 @@ fn a_conversion_blocks_where_nobody_answers_it() {
 #[test]
 fn objects_of_one_version_are_never_converted() {
     let converted = |versions: &[(&str, bool, bool)], stored: &[&str]| {
-        let served = versions.iter().map(|&(name, served, storage)| crate::inventory::ServedVersion {
-            name: name.to_owned(),
-            served,
-            storage,
+        let served = versions.iter().map(|&(name, served, storage)| {
+            crate::cluster::inventory::ServedVersion { name: name.to_owned(), served, storage }
         });
         found(|cluster| {
             with(cluster, Webhook { fails_closed: false, ..webhook() }, Some(LeadsTo::Nowhere));

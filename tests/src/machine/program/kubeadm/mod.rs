@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use lockkeeper_rules::version::Version;
+use lockkeeper_rules::words::version::Version;
 
 pub(in crate::machine) use manifests::COMPONENTS;
 pub use manifests::manifest;

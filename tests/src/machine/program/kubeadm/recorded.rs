@@ -11,7 +11,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use lockkeeper_rules::version::{Minor, Version};
+use lockkeeper_rules::words::version::{Minor, Version};
 
 use crate::recorded::Recorded;
 

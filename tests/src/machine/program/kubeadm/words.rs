@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use lockkeeper_rules::version::{Minor, Version};
-use lockkeeper_rules::yaml;
+use lockkeeper_rules::words::version::{Minor, Version};
+use lockkeeper_rules::words::yaml;
 use serde::{Deserialize, Serialize};
 
 use crate::machine::folder::Folder;

@@ -2,7 +2,7 @@
 
 use super::witnesses::labelled;
 use super::*;
-use crate::inventory::{PodImages, RunningImage};
+use crate::cluster::inventory::{PodImages, RunningImage};
 
 #[test]
 fn s15_a_tag_that_is_no_version_is_unknown() {

@@ -2,8 +2,10 @@
 
 use super::witnesses::{labelled, seen};
 use super::*;
-use crate::inventory::{Backend, Definition, ServedVersion, Webhook, WebhookConfiguration, WebhookKind};
-use crate::labels::Selector;
+use crate::cluster::inventory::{
+    Backend, Definition, ServedVersion, Webhook, WebhookConfiguration, WebhookKind,
+};
+use crate::words::labels::Selector;
 
 fn definition(name: &str) -> Definition {
     Definition {

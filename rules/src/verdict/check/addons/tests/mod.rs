@@ -2,9 +2,9 @@
 
 use super::super::tests::{Healthy, api_server, healthy, node, outcome, run};
 use super::*;
-use crate::inventory::{Container, Rollout, WorkloadKind};
-use crate::matrix::Matrix;
-use crate::snapshot::{Role, Source};
+use crate::cluster::inventory::{Container, Rollout, WorkloadKind};
+use crate::cluster::snapshot::{Role, Source};
+use crate::facts::Matrix;
 use crate::verdict::{Check, Status};
 
 mod find;

@@ -9,7 +9,7 @@ use super::super::sign::Place;
 use super::super::survey::Survey;
 use super::witnesses::{labelled, seen};
 use super::*;
-use crate::matrix::{AddonVersion, last_part};
+use crate::facts::{AddonVersion, last_part};
 
 /// What is said of these workloads, by rows that were read once.
 fn status(cluster: &mut Healthy, workloads: Vec<Workload>) -> Status {

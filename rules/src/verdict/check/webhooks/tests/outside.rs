@@ -1,8 +1,8 @@
 //! Webhooks that are answered where nobody here can look.
 
 use super::*;
-use crate::inventory::{CalledWebhook, WebhookCalls};
-use crate::matrix::Accept;
+use crate::cluster::inventory::{CalledWebhook, WebhookCalls};
+use crate::facts::Accept;
 use crate::verdict::Answer;
 
 const SUBJECT: &str = "ValidatingWebhookConfiguration guard/pods.guard.example";
@@ -262,7 +262,7 @@ fn a_conversion_that_nobody_can_look_at_blocks_whatever_was_called() {
     let outcome = |backend: Backend, leads_to: Option<LeadsTo>| {
         found(|cluster| {
             with(cluster, Webhook { fails_closed: false, ..webhook() }, leads_to);
-            let definition = crate::inventory::Definition {
+            let definition = crate::cluster::inventory::Definition {
                 name: "widgets.example.com".to_owned(),
                 versions: Vec::new(),
                 stored: Vec::new(),

@@ -277,7 +277,7 @@ fn what_was_saved_before_is_still_read() {
     let inventory = serde_json::to_value(healthy().inventory).unwrap();
     let mut before = inventory.clone();
     before.as_object_mut().unwrap().remove("webhook_calls");
-    let before: crate::inventory::Inventory = serde_json::from_value(before).unwrap();
+    let before: crate::cluster::inventory::Inventory = serde_json::from_value(before).unwrap();
     assert!(before.webhook_calls.value.is_none() && before.webhook_calls.error.is_some());
     for backend in [at("guard", "hook"), Backend::Url("https://hooks.example/".to_owned())] {
         let text = serde_json::to_string(&backend).unwrap();
@@ -293,7 +293,7 @@ fn a_number_that_no_container_names_is_proven_by_calls_alone() {
             let workloads = cluster.inventory.workloads.value.as_mut().unwrap();
             workloads[0].container_ports = container_ports.iter().copied().collect();
             if answered {
-                let called = crate::inventory::CalledWebhook {
+                let called = crate::cluster::inventory::CalledWebhook {
                     kind: WebhookKind::Validating,
                     name: "pods.guard.example".to_owned(),
                     within_seconds: 600,

@@ -1,0 +1,236 @@
+//! Kinds that an API server stops to serve.
+
+use std::collections::BTreeSet;
+
+use super::hand::Hand;
+use super::{Section, minor, schema, source};
+use crate::cluster::inventory::ApiKind;
+use crate::words::version::Minor;
+
+/// Kinds of one group and version that go together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemovedApi {
+    /// The group; empty for the core group.
+    pub group: String,
+    /// The version.
+    pub version: String,
+    /// The kinds.
+    pub kinds: Vec<String>,
+    /// The first minor whose API server does not serve them.
+    pub removed: Minor,
+    /// The first minor that does not serve them by what their types declare; an API server marks an API by it.
+    pub declared: Minor,
+    /// Where that is said.
+    pub source: String,
+}
+
+/// Every kind that is known to go.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RemovedApis {
+    /// The kinds.
+    pub kinds: Vec<RemovedApi>,
+    /// Managers whose writes follow the control plane: they are upgraded with it.
+    pub ignored_writers: Vec<IgnoredWriter>,
+}
+
+/// A manager whose writes follow the control plane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IgnoredWriter {
+    /// Its name in `managedFields`.
+    pub manager: String,
+    /// Where it is said to be a part of the control plane.
+    pub source: String,
+}
+
+impl RemovedApis {
+    /// The first minor that does not serve a kind, if it is known to go.
+    #[must_use]
+    pub fn of_kind(&self, group: &str, version: &str, kind: &str) -> Option<&RemovedApi> {
+        self.of(group, version, |known| known.kind == kind)
+    }
+
+    /// The same by the plural name under which the API server serves it, such as `ingresses`.
+    #[must_use]
+    pub fn of_resource(&self, group: &str, version: &str, resource: &str) -> Option<&RemovedApi> {
+        self.of(group, version, |known| known.resource() == resource)
+    }
+
+    /// Every kind that goes after `running`, up to `last`: what an upgrade between them would take away.
+    #[must_use]
+    pub fn going(&self, running: Minor, last: Minor) -> BTreeSet<ApiKind> {
+        let going = self.kinds.iter().filter(|api| running < api.removed && api.removed <= last);
+        going.flat_map(RemovedApi::each).collect()
+    }
+
+    fn of(&self, group: &str, version: &str, is_it: impl Fn(&ApiKind) -> bool) -> Option<&RemovedApi> {
+        let fits = |api: &&RemovedApi| {
+            api.group == group && api.version == version && api.each().any(|kind| is_it(&kind))
+        };
+        self.kinds.iter().filter(fits).min_by_key(|api| api.removed)
+    }
+}
+
+impl RemovedApi {
+    fn each(&self) -> impl Iterator<Item = ApiKind> {
+        let Self { group, version, kinds, .. } = self;
+        kinds.iter().map(|kind| ApiKind {
+            group: group.clone(),
+            version: version.clone(),
+            kind: kind.clone(),
+        })
+    }
+}
+
+impl Section for RemovedApis {
+    const KEY: &'static str = "removed_apis";
+
+    fn read(hand: &Hand<'_>) -> Option<Self> {
+        let fields = hand.fields()?;
+        let source = fields.required("source").and_then(|hand| source(&hand));
+        let rows = fields.required("kinds").and_then(|hand| hand.list()).unwrap_or_default();
+        let rows: Vec<Option<RemovedApi>> =
+            rows.iter().map(|row| removed_api(row, source.as_deref())).collect();
+        let writers = fields.optional("ignored_writers").and_then(|hand| hand.list()).unwrap_or_default();
+        let writers: Vec<Option<IgnoredWriter>> = writers.iter().map(ignored_writer).collect();
+        fields.finish();
+        Some(Self {
+            kinds: rows.into_iter().collect::<Option<_>>()?,
+            ignored_writers: writers.into_iter().collect::<Option<_>>()?,
+        })
+    }
+
+    fn forgotten(&self, later: &Self) -> Vec<String> {
+        let kinds = |all: &Self| all.kinds.iter().flat_map(RemovedApi::each).collect::<BTreeSet<_>>();
+        kinds(self).difference(&kinds(later)).map(ToString::to_string).collect()
+    }
+
+    fn schema() -> serde_json::Value {
+        use schema::{list, minor, object, optional, required, source, text};
+        let row = [
+            required("group", text("The group; empty for the core group.", "policy")),
+            required("version", text("The version.", "v1beta1")),
+            required("kinds", list("The kinds.", text("A kind.", "PodDisruptionBudget"))),
+            required(
+                "removed",
+                minor("The first minor that does not serve them, as their types declare it."),
+            ),
+            optional("gone", minor("The first minor without the types, where that is earlier.")),
+            optional("source", source("The page that says so, where it is not the section's.")),
+        ];
+        let kinds = list("The kinds, by group and version.", object("Kinds of one version.", row));
+        let writer = [
+            required("manager", text("The name of a field manager.", "kube-controller-manager")),
+            required("source", source("The page that says what it is a part of.")),
+        ];
+        let writer = object("A part of the control plane.", writer);
+        object(
+            "Kinds that an API server stops to serve.",
+            [
+                required("source", source("The page that says so of every row without one of its own.")),
+                required("kinds", kinds),
+                optional(
+                    "ignored_writers",
+                    list("Writers that are upgraded with the control plane.", writer),
+                ),
+            ],
+        )
+    }
+}
+
+fn ignored_writer(hand: &Hand<'_>) -> Option<IgnoredWriter> {
+    let fields = hand.fields()?;
+    let manager = fields.required("manager").and_then(|hand| hand.text().map(str::to_owned));
+    let source = fields.required("source").and_then(|hand| source(&hand));
+    fields.finish();
+    Some(IgnoredWriter { manager: manager?, source: source? })
+}
+
+fn removed_api(hand: &Hand<'_>, all_from: Option<&str>) -> Option<RemovedApi> {
+    let fields = hand.fields()?;
+    let text = |name: &str| fields.required(name).and_then(|hand| hand.text().map(str::to_owned));
+    let (group, version) = (text("group"), text("version"));
+    let kinds = fields.required("kinds").and_then(|hand| hand.list()).unwrap_or_default();
+    let kinds: Option<Vec<String>> = kinds.iter().map(|hand| hand.text().map(str::to_owned)).collect();
+    let declared = fields.required("removed").and_then(|hand| minor(&hand));
+    let gone = fields.optional("gone").map(|hand| minor(&hand));
+    let own = fields.optional("source").map(|hand| source(&hand));
+    fields.finish();
+    let declared = declared?;
+    let removed = match gone {
+        Some(gone) => declared.min(gone?),
+        None => declared,
+    };
+    let source = own.unwrap_or_else(|| all_from.map(str::to_owned))?;
+    Some(RemovedApi { group: group?, version: version?, kinds: kinds?, removed, declared, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::Matrix;
+
+    #[test]
+    fn a_writer_is_ignored_only_with_a_source() {
+        let load = |writer: &str| {
+            let built_in = include_str!("../../data/removed-apis.yaml");
+            let text =
+                built_in.replace("  ignored_writers:\n", &format!("  ignored_writers:\n    - {writer}\n"));
+            let loaded = Matrix::load(&[("mine.yaml", &text)]);
+            loaded.map(|matrix| matrix.removed_apis.value.ignored_writers).map_err(|all| all[0].to_string())
+        };
+        let good = load("{manager: own, source: \"https://example.com/own\"}").unwrap();
+        assert_eq!((&*good[0].manager, &*good[0].source), ("own", "https://example.com/own"));
+        for (writer, told) in [
+            ("own", "ignored_writers[0]"),
+            ("{manager: own}", "source"),
+            ("{source: \"https://example.com/own\"}", "manager"),
+            ("{manager: own, source: \"https://example.com/own\", why: x}", "why"),
+        ] {
+            let said = load(writer).unwrap_err();
+            assert!(said.contains(told), "{writer}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_forgets_a_kind_is_refused_and_says_which() {
+        let built_in = include_str!("../../data/removed-apis.yaml");
+        let less = built_in.replace("[Eviction, PodDisruptionBudget,", "[PodDisruptionBudget,");
+        assert_ne!(less, built_in);
+        let said = Matrix::load(&[("mine.yaml", &less)]).unwrap_err()[0].to_string();
+        let told = "1 are left out, such as policy/v1beta1 Eviction): a section is given whole";
+        assert!(said.contains("removed-apis.yaml") && said.contains(told), "{said}");
+    }
+
+    #[test]
+    fn the_smaller_of_declared_and_real_counts() {
+        let known = Matrix::built_in().removed_apis.value;
+        for (group, version, resource, removed) in [
+            ("extensions", "v1beta1", "ingresses", Some(22)),
+            ("extensions", "v1beta1", "networkpolicies", Some(16)),
+            ("networking.k8s.io", "v1beta1", "ingressclasses", Some(22)),
+            ("flowcontrol.apiserver.k8s.io", "v1beta1", "flowschemas", Some(26)),
+            ("autoscaling", "v2beta2", "horizontalpodautoscalers", Some(26)),
+            ("storage.k8s.io", "v1beta1", "csistoragecapacities", Some(27)),
+            ("networking.k8s.io", "v1alpha1", "clustercidrs", Some(29)),
+            ("storagemigration.k8s.io", "v1alpha1", "storageversionmigrations", Some(35)),
+            ("resource.k8s.io", "v1alpha3", "resourceclaims", Some(34)),
+            ("resource.k8s.io", "v1alpha3", "devicetaintrules", Some(39)),
+            ("apiextensions.k8s.io", "v1beta1", "customresourcedefinitions", Some(22)),
+            ("apps", "v1", "deployments", None),
+        ] {
+            let found = known.of_resource(group, version, resource).map(|api| api.removed.minor);
+            assert_eq!(found, removed, "{group}/{version} {resource}");
+        }
+        let minor = |minor| Minor { major: 1, minor };
+        let going: Vec<String> = known.going(minor(32), minor(33)).iter().map(ToString::to_string).collect();
+        assert_eq!(
+            going,
+            [
+                "authentication.k8s.io/v1beta1 SelfSubjectReview",
+                "networking.k8s.io/v1alpha1 IPAddress",
+                "networking.k8s.io/v1alpha1 ServiceCIDR"
+            ]
+        );
+        assert!(known.of_kind("policy", "v1beta1", "PodDisruptionBudget").is_some());
+    }
+}
