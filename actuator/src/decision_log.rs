@@ -13,9 +13,10 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use lockkeeper_rules::gate::Proof;
 use lockkeeper_rules::gate::{Form, Report};
 use lockkeeper_rules::reason::Finding;
-use lockkeeper_rules::run::{Command, Proof};
+use lockkeeper_rules::run::Command;
 use serde::Serialize;
 use serde_json::Value;
 

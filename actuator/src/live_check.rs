@@ -13,7 +13,8 @@ use lockkeeper_exporter::read::prometheus::{self, Prometheus};
 use lockkeeper_rules::api::SilenceRecord;
 use lockkeeper_rules::cluster::snapshot::Source;
 use lockkeeper_rules::gate::{self, Answers, Held, Questions, Report};
-use lockkeeper_rules::run::{CheckOrder, Checked, LockView};
+use lockkeeper_rules::gate::{CheckOrder, LockView};
+use lockkeeper_rules::run::Checked;
 use lockkeeper_rules::settings::Settings;
 use tokio::sync::watch;
 

@@ -10,8 +10,8 @@ use lockkeeper_exporter::kube_client::CallError;
 use lockkeeper_exporter::read::now;
 use lockkeeper_rules::api::UpgradeRun;
 use lockkeeper_rules::cluster::snapshot::{Snapshot, Source};
+use lockkeeper_rules::gate::{LOCK_NAME, LOCK_RUN_ANNOTATION, LockView, lock_view};
 use lockkeeper_rules::reason::{Finding, Reason};
-use lockkeeper_rules::run::{LOCK_NAME, LOCK_RUN_ANNOTATION, LockView, lock_view};
 
 use crate::lease::LeaseAt;
 

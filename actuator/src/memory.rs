@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use lockkeeper_rules::api::SilenceRecord;
 use lockkeeper_rules::drain::AttachedVolume;
+use lockkeeper_rules::driver::order::LedgerOrder;
+use lockkeeper_rules::driver::reading::LedgerReading;
+use lockkeeper_rules::driver::reading::NodeSurvey;
 use lockkeeper_rules::reason::Finding;
-use lockkeeper_rules::run::LedgerReading;
-use lockkeeper_rules::run::{
-    Acted, Command, Known, LedgerOrder, LedgerRead, NodeSurvey, Surveyed, VolumesRead,
-};
+use lockkeeper_rules::run::{Acted, Command, Known, LedgerRead, Surveyed, VolumesRead};
 use lockkeeper_rules::words::name::NodeName;
 
 use crate::live_check::Asked;

@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use lockkeeper_exporter::kube_client::Cluster;
 use lockkeeper_rules::api::UpgradeRun;
 use lockkeeper_rules::cluster::snapshot::Snapshot;
+use lockkeeper_rules::gate::CheckOrder;
 use lockkeeper_rules::invariant::{self, Scene};
 use lockkeeper_rules::reason::{Finding, Reason};
-use lockkeeper_rules::run::{CheckOrder, Command};
+use lockkeeper_rules::run::Command;
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::words::name::{NodeName, RunUid};
 

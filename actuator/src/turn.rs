@@ -14,10 +14,11 @@ use lockkeeper_exporter::read::now::{self, snapshot_now};
 use lockkeeper_rules::api::UpgradeRun;
 use lockkeeper_rules::cluster::snapshot::{Packages, RunElsewhere, Snapshot, Source};
 use lockkeeper_rules::facts::reload::InForce;
+use lockkeeper_rules::gate::LockView;
 use lockkeeper_rules::gate::{self, Pending};
 use lockkeeper_rules::run::{
-    LockView, Needs, Observed, Position, Shown, State, Turn, decide, is_done, needs, outlook, rung_for,
-    status, told_not_served,
+    Needs, Observed, Position, Shown, State, Turn, decide, is_done, needs, outlook, rung_for, status,
+    told_not_served,
 };
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::verdict::{self, Case, Verdict};

@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use futures::FutureExt as _;
 use jiff::Timestamp;
-use lockkeeper_rules::publish::alert;
+use lockkeeper_rules::alert;
 use lockkeeper_rules::publish::crd;
 use lockkeeper_rules::publish::route;
 use lockkeeper_rules::publish::route::RouteOptions;

@@ -4,7 +4,8 @@
 use jiff::Timestamp;
 
 use crate::cluster::snapshot::{Node, Role, Snapshot};
-use crate::run::{Command, Known, Proof};
+use crate::gate::Proof;
+use crate::run::{Command, Known};
 use crate::settings::Settings;
 use crate::words::name::{NodeName, Token};
 use crate::words::version::Version;
@@ -245,7 +246,7 @@ mod tests {
     use super::*;
     use crate::api::{UpgradeRun, UpgradeRunSpec};
     use crate::cluster::snapshot::{Source, served_apart};
-    use crate::run::{NodeTarget, RestoreOrder};
+    use crate::driver::order::{NodeTarget, RestoreOrder};
     use serde_json::json;
 
     fn run() -> UpgradeRun {

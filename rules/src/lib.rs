@@ -14,6 +14,7 @@
 // Tests may unwrap; what is shipped says why it cannot fail.
 #![warn(clippy::unwrap_used)]
 
+pub mod alert;
 pub mod api;
 pub mod cluster;
 pub mod drain;

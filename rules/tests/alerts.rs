@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use lockkeeper_rules::gate::{Class, Form, GATE_LABEL, Questions};
-use lockkeeper_rules::publish::alert::{
+use lockkeeper_rules::alert::GATE_LABEL;
+use lockkeeper_rules::alert::{
     AlertRule, GATES_GROUP, PEOPLE_GROUP, READY_ALERT, WATCHDOG_ALERT, groups, look_back_seconds,
     watchdog_count_min, watchdog_intervals,
 };
+use lockkeeper_rules::gate::CheckOrder;
+use lockkeeper_rules::gate::{Form, Questions};
 use lockkeeper_rules::publish::metric::{Program, TABLE};
-use lockkeeper_rules::run::{CheckOrder, Step};
 use lockkeeper_rules::settings::Settings;
+use lockkeeper_rules::words::gate_class::Class;
+use lockkeeper_rules::words::step::Step;
 use promql_parser::parser::{Expr, MatrixSelector, VectorSelector, parse};
 
 fn rules_of(settings: &Settings) -> Vec<AlertRule> {

@@ -14,12 +14,13 @@ use lockkeeper_rules::driver::node_script::{
     EtcdAccess, ScriptSettings, launch_answer, launcher, reader, restore_answer, restorer, survey,
     survey_answer, unit_name,
 };
-use lockkeeper_rules::reason::{Finding, Reason};
-use lockkeeper_rules::run::LedgerReading;
-use lockkeeper_rules::run::{
-    KUBELET_PACKAGE, LedgerOrder, LookedAt, ManifestSurvey, NodeSurvey, NodeTarget, Packages, Proof,
-    RestoreOrder, SYSTEMD, SurveyOrder, UnitKind, UnitOrder,
+use lockkeeper_rules::driver::order::{
+    LedgerOrder, LookedAt, NodeTarget, RestoreOrder, SurveyOrder, UnitKind, UnitOrder,
 };
+use lockkeeper_rules::driver::reading::LedgerReading;
+use lockkeeper_rules::driver::reading::{KUBELET_PACKAGE, ManifestSurvey, NodeSurvey, Packages, SYSTEMD};
+use lockkeeper_rules::gate::Proof;
+use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::words::name::Token;
 

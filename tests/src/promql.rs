@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Result, anyhow, bail};
-use lockkeeper_rules::gate::GATE_LABEL;
+use lockkeeper_rules::alert::GATE_LABEL;
 use lockkeeper_rules::publish::metric::TABLE;
 use promql_parser::parser::{Expr, LabelModifier, VectorSelector, parse};
 

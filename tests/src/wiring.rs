@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
-use lockkeeper_rules::publish::alert;
+use lockkeeper_rules::alert;
 use lockkeeper_rules::publish::route;
 use lockkeeper_rules::publish::route::{Humans, RouteOptions, RouteTls};
 use lockkeeper_rules::settings::Settings;

@@ -272,7 +272,7 @@ async fn status(world: &World, run: &str) -> Result<Option<UpgradeRunStatus>> {
 
 async fn cluster_lock(world: &World) -> Option<Lease> {
     let leases: Api<Lease> = Api::namespaced(world.kube.clone(), "kube-system");
-    leases.get_opt(lockkeeper_rules::run::LOCK_NAME).await.unwrap()
+    leases.get_opt(lockkeeper_rules::gate::LOCK_NAME).await.unwrap()
 }
 
 /// Targets that are versions and can never be gone to from v1.36.1, and the reason of the condition.

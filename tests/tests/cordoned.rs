@@ -5,7 +5,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Event, Node};
 use kube::api::{Api, DeleteParams, ListParams};
 use lockkeeper_rules::api::{CORDONED_BY_ANNOTATION, UpgradeRunStatus};
-use lockkeeper_rules::run::LOCK_NAME;
+use lockkeeper_rules::gate::LOCK_NAME;
 use lockkeeper_tests::World;
 use lockkeeper_tests::kubelet::NodeFaults;
 use lockkeeper_tests::world::{AuditEntry, NAMESPACE, Workload};

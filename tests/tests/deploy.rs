@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use lockkeeper_actuator::config::Probes;
+use lockkeeper_rules::alert;
 use lockkeeper_rules::drain::{Pod, is_alert_path};
 use lockkeeper_rules::facts::Matrix;
-use lockkeeper_rules::publish::alert;
 use lockkeeper_rules::publish::route::RouteOptions;
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::words::version::Minor;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{Api, DeleteParams, ListParams};
-use lockkeeper_rules::publish::alert::READY_ALERT;
+use lockkeeper_rules::alert::READY_ALERT;
 use lockkeeper_rules::reason::Reason;
 use lockkeeper_tests::World;
 use lockkeeper_tests::machine::{Fault, Then};

@@ -22,16 +22,17 @@ use lockkeeper_rules::cluster::snapshot::Role;
 use lockkeeper_rules::drain::AttachedVolume;
 use lockkeeper_rules::driver::kubeadm::KubeadmSettings;
 use lockkeeper_rules::driver::node_script::{EtcdAccess, ScriptSettings};
+use lockkeeper_rules::driver::order::{LedgerOrder, LookedAt, NodeTarget, SurveyOrder, UnitKind, UnitOrder};
+use lockkeeper_rules::driver::reading::LedgerReading;
+use lockkeeper_rules::driver::reading::NodeSurvey;
+use lockkeeper_rules::gate::Proof;
 use lockkeeper_rules::gate::{Decision, Held, Route};
 use lockkeeper_rules::reason::{Finding, Reason};
-use lockkeeper_rules::run::LedgerReading;
-use lockkeeper_rules::run::{
-    CordonOrder, EvictOrder, LedgerOrder, LookedAt, NodeSurvey, NodeTarget, PodRef, Proof, SurveyOrder,
-    UncordonOrder, UnitKind, UnitOrder,
-};
+use lockkeeper_rules::run::{CordonOrder, EvictOrder, UncordonOrder};
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::wire::alertmanager::webhook;
 use lockkeeper_rules::words::name::{NodeName, RunUid, Token};
+use lockkeeper_rules::words::pod_ref::PodRef;
 use lockkeeper_rules::words::version::Version;
 use lockkeeper_tests::World;
 use lockkeeper_tests::machine::{Fault, Machine, MachineSpec, SshKeys, Then};

@@ -12,8 +12,9 @@ use kube::api::{Api, ListParams, PostParams};
 use lockkeeper_rules::driver::kubeadm::KubeadmSettings;
 use lockkeeper_rules::driver::ledger;
 use lockkeeper_rules::driver::node_script::{self, EtcdAccess, ScriptSettings};
-use lockkeeper_rules::run::LedgerReading;
-use lockkeeper_rules::run::{LedgerOrder, LookedAt, NodeTarget, Proof, SurveyOrder, UnitKind, UnitOrder};
+use lockkeeper_rules::driver::order::{LedgerOrder, LookedAt, NodeTarget, SurveyOrder, UnitKind, UnitOrder};
+use lockkeeper_rules::driver::reading::LedgerReading;
+use lockkeeper_rules::gate::Proof;
 use lockkeeper_rules::words::name::{RunUid, Token};
 use lockkeeper_rules::words::version::Version;
 use lockkeeper_tests::World;
@@ -51,7 +52,7 @@ async fn a_world_comes_up_whole() {
     for name in ["kube-controller-manager", "kube-scheduler"] {
         assert!(leases.get(name).await.unwrap().spec.unwrap().renew_time.is_some(), "{name}");
     }
-    let watchdog = lockkeeper_rules::publish::alert::WATCHDOG_ALERT;
+    let watchdog = lockkeeper_rules::alert::WATCHDOG_ALERT;
     world
         .wait_for("the Watchdog to reach Alertmanager", 30, || async {
             let alerts = world.alertmanager.alerts().await?;

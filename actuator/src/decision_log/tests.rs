@@ -1,7 +1,8 @@
 use std::path::PathBuf;
 
+use lockkeeper_rules::driver::order::{LedgerOrder, NodeTarget};
 use lockkeeper_rules::reason::Reason;
-use lockkeeper_rules::run::{LedgerOrder, NodeTarget, UncordonOrder};
+use lockkeeper_rules::run::UncordonOrder;
 
 use super::*;
 

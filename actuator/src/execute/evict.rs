@@ -8,7 +8,8 @@ use kube::{Api, Client};
 use lockkeeper_exporter::kube_client::{CallError, call};
 use lockkeeper_rules::drain::{Refusal, eviction_finding, is_there};
 use lockkeeper_rules::reason::{Finding, Reason};
-use lockkeeper_rules::run::{EvictOrder, PodRef};
+use lockkeeper_rules::run::EvictOrder;
+use lockkeeper_rules::words::pod_ref::PodRef;
 use serde_json::Value;
 
 use super::{REQUEST_DEADLINE, Warrant};

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use jiff::Timestamp;
+use lockkeeper_rules::gate::Proof;
 use lockkeeper_rules::reason::{Finding, Reason};
-use lockkeeper_rules::run::Proof;
 use lockkeeper_rules::settings::Settings;
 
 /// A proof and the leadership behind it.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use lockkeeper_exporter::deadline::Late;
 use lockkeeper_exporter::telemetry::chain;
 use lockkeeper_rules::driver::node_script::{ScriptSettings, connect_refusal};
+use lockkeeper_rules::driver::order::NodeTarget;
 use lockkeeper_rules::reason::{Finding, Reason};
-use lockkeeper_rules::run::NodeTarget;
 use openssh::{Child, ControlPersist, Error, KnownHosts, Session, SessionBuilder, Stdio};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 

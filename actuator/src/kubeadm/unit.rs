@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use lockkeeper_rules::driver::ledger;
 use lockkeeper_rules::driver::node_script::{launch_answer, launcher, reader, restore_answer, restorer};
+use lockkeeper_rules::driver::order::{LedgerOrder, RestoreOrder, UnitOrder};
+use lockkeeper_rules::driver::reading::LedgerReading;
 use lockkeeper_rules::reason::Finding;
-use lockkeeper_rules::run::LedgerReading;
-use lockkeeper_rules::run::{LedgerOrder, RestoreOrder, UnitOrder};
 
 use super::Ssh;
 use crate::execute::Warrant;

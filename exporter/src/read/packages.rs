@@ -3,8 +3,9 @@
 use std::io::Read;
 use std::time::Duration;
 
+use lockkeeper_rules::cluster::snapshot::ByArchitecture;
 use lockkeeper_rules::cluster::snapshot::Packages;
-use lockkeeper_rules::wire::packages::{ByArchitecture, IndexError, parse, together};
+use lockkeeper_rules::wire::packages::{IndexError, parse, together};
 use lockkeeper_rules::words::version::{Minor, Version};
 use reqwest::StatusCode;
 use serde::Deserialize;

@@ -8,7 +8,6 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{RunPhase, UpgradeRun};
-use crate::wire::packages::ByArchitecture;
 use crate::words::name::NodeName;
 use crate::words::version::Version;
 
@@ -471,6 +470,9 @@ pub struct ControllerLease {
     /// `spec.renewTime`.
     pub renewed_at: Option<Timestamp>,
 }
+
+/// What an index has of Kubernetes: versions by package, by architecture as Debian calls it.
+pub type ByArchitecture = BTreeMap<String, BTreeMap<String, Vec<Version>>>;
 
 /// What a package repository offers of the running minor and of the next.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! What the API server's answer to an eviction means.
 
 use crate::reason::{Finding, Reason};
-use crate::run::PodRef;
+use crate::words::pod_ref::PodRef;
 
 /// A refusal, as the API server words it.
 #[derive(Debug, Clone, PartialEq, Eq)]

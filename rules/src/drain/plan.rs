@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{Pod, PodPhase};
 use crate::api::{DrainPolicy, UnmanagedPods};
 use crate::reason::{Finding, Reason};
-use crate::run::PodRef;
+use crate::words::pod_ref::PodRef;
 
 /// The largest batch: small enough that all of it is sent while its check is young.
 pub const BATCH_PODS_MAX: usize = 10;

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Placement;
-use crate::run::PodRef;
 use crate::words::name::NodeName;
+use crate::words::pod_ref::PodRef;
 
 /// A pod, as the API server shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,8 +1,9 @@
 //! What a node remembers of the tokens it has seen.
 
 use crate::driver::node_script::{joined, lines, seconds, single};
+use crate::driver::order::LedgerOrder;
+use crate::driver::reading::LedgerReading;
 use crate::reason::{Finding, Reason};
-use crate::run::{LedgerOrder, LedgerReading};
 use crate::words::name::NodeName;
 
 /// Reads what the ledger's script printed about one token.
@@ -105,7 +106,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::run::NodeTarget;
+    use crate::driver::order::NodeTarget;
 
     const TOKEN: &str = "0b9f3c6e-1111-4222-8333-444455556666.7.2.00ff00ff00ff00ff";
     const NEVER: &str = "ActiveState=inactive LoadState=not-found SubState=dead";

@@ -6,3 +6,5 @@ pub mod kubeadm;
 pub mod ledger;
 pub mod manifests;
 pub mod node_script;
+pub mod order;
+pub mod reading;

@@ -4,8 +4,8 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::{GATE_LABEL, Permit};
-use crate::publish::alert::{READY_ALERT, WATCHDOG_ALERT};
+use super::Permit;
+use crate::alert::{GATE_LABEL, READY_ALERT, WATCHDOG_ALERT};
 use crate::reason::{Finding, Reason};
 use crate::settings::Settings;
 use crate::wire::alertmanager::{Message, MessageAlert, MessageStatus, WEBHOOK_BYTES_MAX, Webhook};

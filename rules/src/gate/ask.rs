@@ -6,9 +6,9 @@ use jiff::Timestamp;
 
 use super::etcd::measures;
 use super::{Form, Measure, history};
+use crate::alert::{self, AlertRule, WATCHDOG_ALERT};
 use crate::cluster::snapshot::Snapshot;
-use crate::publish::alert::{self, AlertRule, WATCHDOG_ALERT};
-use crate::run::{CheckOrder, LockView};
+use crate::gate::{CheckOrder, LockView};
 use crate::settings::Settings;
 use crate::wire::alertmanager;
 use crate::wire::prometheus::{Group, Labels, ParseError, RuntimeInfo, Sample};

@@ -16,10 +16,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::ask::has;
-use super::{Answer, Answers, AskError, Form, GATE_LABEL, Questions};
-use crate::publish::alert::{self, RuleGroup};
+use super::{Answer, Answers, AskError, CheckOrder, Form, Questions};
+use crate::alert::{self, GATE_LABEL, RuleGroup};
 use crate::reason::{Finding, Reason};
-use crate::run::CheckOrder;
 use crate::settings::Settings;
 use crate::wire::prometheus::Labels;
 

@@ -2,8 +2,8 @@
 
 use super::ask::selected;
 use crate::reason::Reason;
-use crate::run::Step;
 use crate::settings::Settings;
+use crate::words::step::Step;
 
 /// For how long a member that has shown a metric is missed when it no longer does. Longer than an outage of the scrape
 /// that somebody is told of, and short enough to forget a member that was taken away.

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::publish::alert;
+use crate::alert;
 use crate::settings::Settings;
 
 /// At how many moments Prometheus is asked whether it had data.

@@ -3,14 +3,17 @@
 mod accept;
 mod ask;
 mod check;
-mod class;
 mod etcd;
 mod history;
+mod lock;
 mod permit;
+mod proof;
+mod report;
 
 pub use accept::*;
 pub use ask::*;
 pub use check::*;
-pub use class::*;
 pub use etcd::*;
+pub use lock::{LOCK_NAME, LOCK_RUN_ANNOTATION, LockView, lock_view};
 pub use permit::*;
+pub use report::*;

@@ -2,8 +2,8 @@
 
 mod tables;
 
+use crate::alert;
 use crate::facts;
-use crate::publish::alert;
 use crate::publish::crd;
 use crate::publish::route::{self, RouteOptions};
 use crate::settings::Settings;

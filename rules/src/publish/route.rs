@@ -1,7 +1,8 @@
 //! The Alertmanager route: what reaches the actuator, and what people are spared.
 
-use crate::gate::{GATE_LABEL, Route};
-use crate::publish::alert::{self, READY_ALERT, WATCHDOG_ALERT};
+use crate::alert::GATE_LABEL;
+use crate::alert::{self, READY_ALERT, WATCHDOG_ALERT};
+use crate::gate::Route;
 use crate::settings::Settings;
 
 /// The receiver of the ready alert. No receiver has a dot in its name: webhooks would name it with a backslash.

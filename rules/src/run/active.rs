@@ -4,14 +4,14 @@ use jiff::Timestamp;
 
 use super::command::Command;
 use super::judge::{postflight, preflight};
-use super::lock::LockView;
 use super::moves::{halt, hold};
 use super::node_step::node_step;
 use super::observed::{Observed, Turn};
 use super::state::{Active, State, Work};
-use super::step::Step;
 use super::visit::{prepare, snapshot};
+use crate::gate::LockView;
 use crate::reason::{Finding, Reason};
+use crate::words::step::Step;
 
 pub(super) fn active(state: State, it: Active, observed: &Observed<'_>, now: Timestamp) -> Turn {
     match observed.lock {

@@ -2,10 +2,10 @@
 
 use super::in_hand::is_in_hand;
 use super::state::{Position, State, Work};
-use super::step::Stage;
 use crate::api::UpgradeRun;
 use crate::cluster::snapshot::{Node, Snapshot};
 use crate::words::name::{NodeName, Token};
+use crate::words::step::Stage;
 use crate::words::version::Version;
 
 /// Whether what budgets lack stands against what a run does next.

@@ -6,22 +6,23 @@ use jiff::Timestamp;
 
 use super::active::active;
 use super::clock::{set_right, soaks};
-use super::command::{CheckOrder, Command};
+use super::command::Command;
 use super::ending::ending;
 use super::gated::exempt;
 use super::in_hand::is_in_hand;
-use super::lock::LockView;
 use super::moves::{IDLE_SECONDS, STARTED, hold, mint, remember, remember_once};
 use super::next::{behind_workers, cordoned_by_others, next_step, stopped};
 use super::node_step::uncordon_order;
 use super::observed::{Observed, Turn};
 use super::restore::restore;
 use super::state::{Active, Halted, NodeWork, Position, State, Waiting, Work};
-use super::step::{Stage, Step};
 use crate::api::{NodeBefore, SilenceRecord};
 use crate::cluster::snapshot::Node;
+use crate::gate::CheckOrder;
 use crate::gate::Form;
+use crate::gate::LockView;
 use crate::reason::{Finding, Reason};
+use crate::words::step::{Stage, Step};
 
 /// What comes next. The state is to be stored before the command is run; the outcome of the command is part of
 /// the next observation.

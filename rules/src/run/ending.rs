@@ -6,15 +6,15 @@ use jiff::Timestamp;
 use super::active::active;
 use super::command::Command;
 use super::gated::{cannot_have_begun, put_back, run_deleted};
-use super::lock::LockView;
 use super::moves::{IDLE_SECONDS, hold, remember};
 use super::node_step::{not_verified, uncordon_order};
 use super::observed::{Observed, Turn};
 use super::restore::restore;
 use super::state::{Active, Attempted, Halted, Position, State, Work};
-use super::step::Stage;
 use crate::cluster::snapshot::Node;
+use crate::gate::LockView;
 use crate::reason::{Finding, Reason};
+use crate::words::step::Stage;
 
 pub(super) fn ending(state: State, observed: &Observed<'_>, now: Timestamp) -> Turn {
     if let Position::Active(it) = &state.position

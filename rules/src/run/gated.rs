@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::command::LedgerReading;
-use super::command::{CheckOrder, Checked, Command, Proof};
+use super::command::{Checked, Command};
 use super::in_hand::is_in_hand;
 use super::moves::{bounded, fail, holds, linger};
 use super::observed::{Observed, Turn};
 use super::state::{Action, Active, Intended, NodeWork, Position, State, Work};
-use super::step::{Stage, Step};
+use crate::driver::reading::LedgerReading;
 use crate::gate::Form;
+use crate::gate::{CheckOrder, Proof};
 use crate::reason::{Finding, Reason};
 use crate::words::name::NodeName;
+use crate::words::step::{Stage, Step};
 
 /// Intent, check, act: writes down what is about to be changed, asks the live check after that, and acts only on
 /// an answer that is younger than both the intent and the last thing that was done.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::budgets::heeds_budgets;
-use super::command::{Command, KUBELET_PACKAGE, NodeSurvey, SYSTEMD, SurveyOrder, Surveyed};
+use super::command::{Command, Surveyed};
 use super::manifests::{is_judged, judge, nodes_to_ask, patches_finding};
 use super::moves::{finish, halt, linger, remember_once, retry_later};
 use super::observed::{Observed, Turn};
@@ -14,6 +14,8 @@ use crate::api::UpgradeRun;
 use crate::cluster::snapshot::{Node, Role};
 use crate::drain;
 use crate::driver::ledger::went_backwards;
+use crate::driver::order::SurveyOrder;
+use crate::driver::reading::{KUBELET_PACKAGE, NodeSurvey, SYSTEMD};
 use crate::reason::{Finding, Reason};
 use crate::words::name::NodeName;
 use crate::words::version::Version;

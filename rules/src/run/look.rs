@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::command::{NodeSurvey, Packages, SurveyOrder, Surveyed};
+use super::command::Surveyed;
 use super::judge::node_findings;
 use super::manifests::judge;
 use super::observed::Observed;
 use super::state::{Active, State};
 use crate::cluster::snapshot::{Node, Role};
+use crate::driver::order::SurveyOrder;
+use crate::driver::reading::{NodeSurvey, Packages};
 use crate::reason::{Finding, Reason};
 use crate::words::version::Version;
 

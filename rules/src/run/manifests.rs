@@ -3,12 +3,13 @@
 
 use jiff::Timestamp;
 
-use super::command::{LookedAt, ManifestSurvey, NodeSurvey, UnitKind};
 use super::observed::Observed;
 use super::state::State;
 use crate::api::ManifestRecord;
 use crate::cluster::snapshot::{CONTROL_PLANE, Node, Role};
 use crate::driver::manifests::{Changes, acceptance, accepts};
+use crate::driver::order::{LookedAt, UnitKind};
+use crate::driver::reading::{ManifestSurvey, NodeSurvey};
 use crate::reason::{Finding, Reason};
 use crate::words::name::NodeName;
 use crate::words::version::Version;

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 
 use super::observed::{Observed, Turn};
 use super::state::{Action, Active, Attempted, Finished, Halted, Position, State, Waiting, Work};
-use super::step::{Stage, Step};
 use crate::api::{HistoryEntry, Retry};
 use crate::reason::{Finding, Reason};
 use crate::words::name::{RunUid, Token};
+use crate::words::step::{Stage, Step};
 
 /// How long a run that waits for people or for the cluster is left alone, in seconds.
 pub(super) const IDLE_SECONDS: u64 = 2;

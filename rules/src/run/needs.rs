@@ -1,10 +1,10 @@
 //! What a turn needs: whether it is needed at all, what it must read, and which token may ring for it.
 
-use super::lock::LockView;
 use super::state::{Position, State, Work};
-use super::step::{Stage, Step};
+use crate::gate::LockView;
 use crate::gate::Pending;
 use crate::words::name::NodeName;
+use crate::words::step::{Stage, Step};
 
 /// Which pods a turn needs.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,11 +4,11 @@ use jiff::Timestamp;
 
 use super::observed::Observed;
 use super::state::{Finished, State};
-use super::step::Step;
 use crate::api::CordonedNodes;
 use crate::cluster::snapshot::{Node, Role};
 use crate::reason::{Finding, Reason};
 use crate::words::name::NodeName;
+use crate::words::step::Step;
 use crate::words::version::Version;
 
 /// The step that comes next, or nothing if all is done.

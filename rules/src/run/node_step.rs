@@ -5,19 +5,21 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::command::{Command, CordonOrder, EvictOrder, LedgerReading, UncordonOrder, UnitKind};
+use super::command::{Command, CordonOrder, EvictOrder, UncordonOrder};
 use super::gated::{cannot_have_begun, gated, held, held_too_long, put_back, run_deleted};
 use super::look::{Look, look};
 use super::moves::{NOT_BEGUN, fail, finish, halt, linger, put_off, remember, retry_later};
 use super::next::next_step;
 use super::observed::{Observed, Turn};
 use super::state::{Action, Active, Intended, NodeWork, Position, State, Work};
-use super::step::{Stage, Step};
 use super::visit::{Followed, follow, unit_failed, unit_vanished, was_sent};
 use crate::api::{CordonedNodes, NodeBefore, UnpreparedNode};
 use crate::cluster::snapshot::{Node, Role};
 use crate::drain;
+use crate::driver::order::UnitKind;
+use crate::driver::reading::LedgerReading;
 use crate::reason::{Finding, Reason};
+use crate::words::step::{Stage, Step};
 use crate::words::version::Version;
 
 /// How much of what remains on a node is named when its drain is given up.

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::command::{Command, Known, NodeTarget};
-use super::lock::LockView;
+use super::command::{Command, Known};
 use super::state::State;
 use crate::api::UpgradeRun;
 use crate::cluster::snapshot::{Node, Role, Snapshot, Source};
 use crate::drain::{Budget, Place, Pod};
 use crate::driver::kubeadm::KubeadmSettings;
+use crate::driver::order::NodeTarget;
 use crate::facts::Accepts;
+use crate::gate::LockView;
 use crate::gate::Permit;
 use crate::reason::{Finding, Reason};
 use crate::settings::Settings;

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::command::{Command, RestoreOrder};
+use super::command::Command;
 use super::moves::{IDLE_SECONDS, holds, remember};
 use super::observed::{Observed, Turn};
 use super::state::State;
 use super::visit::UNIT_SLACK_SECONDS;
 use crate::cluster::snapshot::Node;
+use crate::driver::order::RestoreOrder;
 use crate::reason::{Finding, Reason};
 use crate::words::name::{NodeName, RunUid, Token};
 

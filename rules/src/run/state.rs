@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::step::{Stage, Step};
 use crate::api::{HistoryEntry, ManifestRecord, NodeBefore, SilenceRecord, SnapshotRecord, UnpreparedNode};
 use crate::reason::Finding;
 use crate::words::name::{NodeName, Token};
+use crate::words::step::{Stage, Step};
 use crate::words::version::Version;
 
 /// The shape of the stored status that this version reads and writes.

@@ -4,7 +4,6 @@ use super::state::{
     Action, Active, Attempted, Finished, Halted, Intended, NodeWork, Position, SCHEMA_VERSION, State,
     Waiting, Work,
 };
-use super::step::{Stage, Step};
 use crate::api::{
     ActiveStep, AttemptedStep, FinishedStep, Halt, Intent, ManifestRecord, StoredFinding, UpgradeRun,
     UpgradeRunStatus, WaitingStep,
@@ -13,6 +12,7 @@ use crate::cluster::snapshot::CONTROL_PLANE;
 use crate::driver::node_script::is_sha256;
 use crate::reason::{Finding, Reason};
 use crate::words::name::NodeName;
+use crate::words::step::{Stage, Step};
 
 impl State {
     /// Reads what is stored.

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::command::LedgerReading;
-use super::command::{Command, LedgerOrder, UnitKind, UnitOrder};
+use super::command::Command;
 use super::gated::{cannot_have_begun, gated, held, never_begins, put_back};
 use super::manifests::looked_at;
 use super::moves::{fail, finish, halt, linger};
@@ -13,6 +12,8 @@ use super::observed::{Observed, Turn};
 use super::state::{Action, Active, Position, State, Work};
 use crate::api::SnapshotRecord;
 use crate::cluster::snapshot::{Node, Role};
+use crate::driver::order::{LedgerOrder, UnitKind, UnitOrder};
+use crate::driver::reading::LedgerReading;
 use crate::reason::{Finding, Reason};
 use crate::words::name::NodeName;
 

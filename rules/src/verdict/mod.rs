@@ -39,8 +39,9 @@ use crate::cluster::snapshot::Snapshot;
 use crate::drain::is_of_budgets;
 use crate::facts::Matrix;
 use crate::reason::{Finding, Reason};
-use crate::run::{State, Step, heeds_budgets, is_accepted};
+use crate::run::{State, heeds_budgets, is_accepted};
 use crate::settings::Settings;
+use crate::words::step::Step;
 use crate::words::version::Version;
 
 pub(crate) use check::questions;

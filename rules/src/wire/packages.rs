@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cluster::snapshot::{Node, Packages, Snapshot};
+use crate::cluster::snapshot::{ByArchitecture, Node, Packages, Snapshot};
 use crate::words::version::{Minor, Version};
 
 /// The package that an upgrade begins with: without it there is no version to speak of.
@@ -55,9 +55,6 @@ pub enum IndexError {
         text: String,
     },
 }
-
-/// What an index has of Kubernetes: versions by package, by architecture as Debian calls it.
-pub type ByArchitecture = BTreeMap<String, BTreeMap<String, Vec<Version>>>;
 
 /// The packages of Kubernetes in a `Packages` index, each version in order and once. Whatever cannot be understood is an
 /// error: an index that is read by half would hide a release.

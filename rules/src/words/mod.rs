@@ -1,8 +1,11 @@
 //! The words that every other room uses: versions, names, labels, selectors. No decision is made here.
 
+pub mod gate_class;
 pub mod labels;
 pub mod name;
+pub mod pod_ref;
 pub mod selector;
+pub mod step;
 pub mod version;
 pub mod yaml;
 

@@ -2,8 +2,8 @@
 
 use jiff::SignedDuration;
 use lockkeeper_rules::cluster::snapshot::Node;
+use lockkeeper_rules::driver::reading::{KUBELET_PACKAGE, Packages, SYSTEMD};
 use lockkeeper_rules::reason::Reason;
-use lockkeeper_rules::run::{KUBELET_PACKAGE, Packages, SYSTEMD};
 
 use crate::simulated::{Faults, MakeOdd, Simulated};
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use lockkeeper_rules::run::{Position, Step, Work};
+use lockkeeper_rules::run::{Position, Work};
+use lockkeeper_rules::words::step::Step;
 use proptest::prelude::*;
 
 use crate::deletion::{assert_let_go, delete_and_wait};

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, ValueEnum};
-use lockkeeper_rules::run::Step;
+use lockkeeper_rules::words::step::Step;
 use lockkeeper_rules::words::version::Version;
 use serde_json::{Value, json};
 

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use lockkeeper_rules::api::{Hold, RunPhase, StoredFinding, UpgradeRunStatus};
 use lockkeeper_rules::reason::Reason;
-use lockkeeper_rules::run::Step;
 use lockkeeper_rules::words::name::Token;
+use lockkeeper_rules::words::step::Step;
 
 /// A hold is shown once it has stood for so long: every step waits a moment for Prometheus to see its token.
 const SETTLE_SECONDS: i64 = 3;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use anyhow::{Context, Result, bail};
-use lockkeeper_rules::run::Step;
+use lockkeeper_rules::words::step::Step;
 
 use super::args::step_named;
 use crate::machine::{Fault, Then};

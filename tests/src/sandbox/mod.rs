@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use lockkeeper_rules::api::{RunPhase, UpgradeRunStatus};
-use lockkeeper_rules::run::Step;
+use lockkeeper_rules::words::step::Step;
 use lockkeeper_rules::words::version::Version;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use kube::core::response::StatusDetails;
 use lockkeeper_rules::api::{Halt, RunPhase, UpgradeRunStatus};
 use lockkeeper_rules::reason::Reason;
-use lockkeeper_rules::run::Step;
+use lockkeeper_rules::words::step::Step;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 

@@ -1,9 +1,10 @@
 //! What the live check asks about etcd, on histories of its members.
 
 use jiff::Timestamp;
+use lockkeeper_rules::gate::CheckOrder;
 use lockkeeper_rules::gate::{Form, Questions};
-use lockkeeper_rules::run::{CheckOrder, Step};
 use lockkeeper_rules::settings::Settings;
+use lockkeeper_rules::words::step::Step;
 use serde_json::{Value, json};
 
 use super::promtool::{Case, check};

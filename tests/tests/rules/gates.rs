@@ -1,6 +1,6 @@
 //! The gate alerts, and the ready alert among them, as they are installed.
 
-use lockkeeper_rules::publish::alert::{self, READY_ALERT, WATCHDOG_ALERT};
+use lockkeeper_rules::alert::{self, READY_ALERT, WATCHDOG_ALERT};
 use lockkeeper_rules::settings::Settings;
 
 use super::promtool::{Case, SAMPLE_SECONDS, check, default_groups};

@@ -1,8 +1,9 @@
 //! How old the data of a Prometheus is: the live check's question, on histories of scrapes.
 
+use lockkeeper_rules::gate::CheckOrder;
 use lockkeeper_rules::gate::{Form, Questions};
-use lockkeeper_rules::run::{CheckOrder, Step};
 use lockkeeper_rules::settings::Settings;
+use lockkeeper_rules::words::step::Step;
 use serde_json::json;
 
 use super::promtool::{Case, check, default_groups};

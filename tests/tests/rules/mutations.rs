@@ -1,6 +1,6 @@
 //! The tests of the rules are tested: a rule that has lost a part of itself must fail the case that is about it.
 
-use lockkeeper_rules::publish::alert::{READY_ALERT, RuleGroup};
+use lockkeeper_rules::alert::{READY_ALERT, RuleGroup};
 
 use super::promtool::{Case, SAMPLE_SECONDS, check, default_groups};
 use super::{gates, ready};

@@ -1,6 +1,6 @@
 //! The alerts for people, with histories as long as it takes.
 
-use lockkeeper_rules::publish::alert::PEOPLE_GROUP;
+use lockkeeper_rules::alert::PEOPLE_GROUP;
 
 use super::gates::series;
 use super::promtool::{Case, check, default_groups};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use lockkeeper_rules::publish::alert::{self, RuleGroup};
+use lockkeeper_rules::alert::{self, RuleGroup};
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_tests::parts;
 use serde_json::{Value, json};

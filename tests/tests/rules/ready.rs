@@ -1,7 +1,7 @@
 //! The ready rule alone: every gate alert and the Watchdog are taken away, so that each guard is tested by itself
 //! and not by the alert that would close the gate in its stead. What they would say is given as series.
 
-use lockkeeper_rules::publish::alert::{READY_ALERT, RuleGroup};
+use lockkeeper_rules::alert::{READY_ALERT, RuleGroup};
 use serde_json::json;
 
 use super::promtool::{Case, SAMPLE_SECONDS, check, default_groups};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use lockkeeper_rules::publish::alert;
+use lockkeeper_rules::alert;
 use lockkeeper_rules::publish::route::{
     GATES_RECEIVER, HEARTBEAT_RECEIVER, READY_RECEIVER, RouteOptions, RouteTls, to_yaml,
 };

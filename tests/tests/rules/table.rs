@@ -1,6 +1,6 @@
 //! The rules name only what is exported.
 
-use lockkeeper_rules::publish::alert;
+use lockkeeper_rules::alert;
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_tests::promql;
 

@@ -1,6 +1,6 @@
 //! The alerts on the verdict: blocked, held and blind are told apart, and a quiet hold becomes loud in time.
 
-use lockkeeper_rules::publish::alert::{PEOPLE_GROUP, RuleGroup};
+use lockkeeper_rules::alert::{PEOPLE_GROUP, RuleGroup};
 use serde_json::json;
 
 use super::gates::series;

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use crate::driver::manifests;
+use crate::driver::reading::{KubeadmSurvey, ManifestFile, ManifestSurvey, NodeSurvey, Packages};
 use crate::reason::{Finding, Reason};
-use crate::run::{KubeadmSurvey, ManifestFile, ManifestSurvey, NodeSurvey, Packages};
 use crate::words::name::NodeName;
 
 /// The first line of what a reading script prints.

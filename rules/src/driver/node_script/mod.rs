@@ -22,8 +22,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::driver::kubeadm::{KubeadmSettings, Words};
+use crate::driver::order::{LedgerOrder, NodeTarget, RestoreOrder, SurveyOrder, UnitKind, UnitOrder};
 use crate::reason::{Finding, Reason};
-use crate::run::{LedgerOrder, NodeTarget, RestoreOrder, SurveyOrder, UnitKind, UnitOrder};
 use crate::settings::Settings;
 use crate::words::name::{RunUid, Token};
 use crate::words::version::Version;

@@ -1,12 +1,14 @@
 //! The rows about Alertmanager: its age, its alerts, its silences.
 
 use super::{Check, seconds, told};
+use crate::alert::GATE_LABEL;
+use crate::alert::{READY_ALERT, WATCHDOG_ALERT};
+use crate::gate::AlertmanagerAnswers;
 use crate::gate::ask::has;
-use crate::gate::{AlertmanagerAnswers, Class, GATE_LABEL};
-use crate::publish::alert::{READY_ALERT, WATCHDOG_ALERT};
 use crate::reason::Reason;
 use crate::wire::alertmanager::{Alert, AlertState, ClusterStatus, Silence};
 use crate::wire::prometheus::Labels;
+use crate::words::gate_class::Class;
 
 /// How much longer than one resend delay an Alertmanager must have been up: Prometheus has sent all it has by then.
 const SETTLE_SECONDS: u64 = 10;

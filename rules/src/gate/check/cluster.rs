@@ -6,9 +6,10 @@ use super::{Check, seconds};
 use crate::api::UpgradeRun;
 use crate::cluster::snapshot::{ApiServer, Node, Source};
 use crate::gate::Held;
+use crate::gate::LockView;
 use crate::reason::Reason;
-use crate::run::{LockView, Step};
 use crate::words::name::NodeName;
+use crate::words::step::Step;
 use crate::words::version::Version;
 
 impl<'a> Check<'a> {

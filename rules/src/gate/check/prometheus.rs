@@ -3,11 +3,13 @@
 use jiff::SignedDuration;
 
 use super::{Check, seconds, told};
+use crate::alert::GATE_LABEL;
+use crate::alert::{AlertRule, READY_ALERT, WATCHDOG_ALERT};
+use crate::gate::PrometheusAnswers;
 use crate::gate::ask::has;
-use crate::gate::{Class, GATE_LABEL, PrometheusAnswers};
-use crate::publish::alert::{AlertRule, READY_ALERT, WATCHDOG_ALERT};
 use crate::reason::Reason;
 use crate::wire::prometheus::{AlertState, Group, Labels, Rule, RuleState};
+use crate::words::gate_class::Class;
 
 /// How many intervals a rule may have gone without an evaluation.
 const INTERVALS_MAX: u64 = 3;

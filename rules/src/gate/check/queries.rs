@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::{Check, seconds, told};
+use crate::alert::WATCHDOG_ALERT;
 use crate::cluster::snapshot::ETCD;
 use crate::gate::ask::has;
 use crate::gate::{Measure, PrometheusAnswers, history};
-use crate::publish::alert::WATCHDOG_ALERT;
 use crate::reason::Reason;
 use crate::wire::prometheus::{Sample, timestamp};
 use crate::words::name::NodeName;

@@ -7,11 +7,11 @@ use jiff::Timestamp;
 
 use super::Check;
 use super::alertmanager::{is_ready, said};
+use crate::alert::READY_ALERT;
 use crate::api::{SilenceRecord, UpgradeRun};
 use crate::gate::Answers;
-use crate::publish::alert::READY_ALERT;
+use crate::gate::CheckOrder;
 use crate::reason::Reason;
-use crate::run::CheckOrder;
 use crate::settings::Settings;
 use crate::wire::alertmanager::{Silence, SilenceState};
 use crate::wire::prometheus::{Labels, shortened};

@@ -9,13 +9,14 @@ mod world;
 
 use self::world::*;
 use super::*;
+use crate::alert::{READY_ALERT, WATCHDOG_ALERT};
 use crate::cluster::snapshot::Source;
 use crate::gate::Held;
-use crate::publish::alert::{READY_ALERT, WATCHDOG_ALERT};
-use crate::run::{LockView, Step};
+use crate::gate::LockView;
 use crate::wire::alertmanager as am;
 use crate::wire::prometheus::{AlertState, Group, Rule, RuleState, RuntimeInfo};
 use crate::words::name::NodeName;
+use crate::words::step::Step;
 
 #[test]
 fn nothing_stands_in_the_way_when_all_is_well() {

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::alert;
 use crate::facts;
-use crate::publish::alert;
 use crate::publish::crd;
 use crate::publish::metric;
 use crate::publish::metric::{Kind, Program};

@@ -8,8 +8,9 @@ use super::table::*;
 use crate::api::{Hold, RunPhase, UpgradeRun, UpgradeRunStatus};
 use crate::cluster::snapshot::Node;
 use crate::reason::Finding;
-use crate::run::{Step, is_in_hand, unreadable};
+use crate::run::{is_in_hand, unreadable};
 use crate::words::name::Token;
+use crate::words::step::Step;
 use crate::words::version::Version;
 
 /// Whether a run may still do something.

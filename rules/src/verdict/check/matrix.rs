@@ -108,7 +108,7 @@ mod tests {
         let mut cluster = super::super::tests::healthy();
         mistakes(1)(&mut cluster);
         let verdict = cluster.verdict("v1.36.3");
-        let worker = crate::run::Step::Worker("w-1".into());
+        let worker = crate::words::step::Step::Worker("w-1".into());
         for begun in [false, true] {
             let for_step = verdict.for_step(&worker, begun);
             assert_eq!(for_step.verdict, crate::verdict::Answer::Unknown, "{begun}");

@@ -13,16 +13,19 @@ use lockkeeper_rules::cluster::snapshot::{
 use lockkeeper_rules::drain::{AttachedVolume, Budget, Controller, Place, Pod, PodPhase, Taint};
 use lockkeeper_rules::driver::kubeadm::KubeadmSettings;
 use lockkeeper_rules::driver::manifests::{Change, Changes};
+use lockkeeper_rules::driver::order::{
+    LedgerOrder, NodeTarget, RestoreOrder, SurveyOrder, UnitKind, UnitOrder,
+};
+use lockkeeper_rules::driver::reading::LedgerReading;
+use lockkeeper_rules::driver::reading::{KubeadmSurvey, ManifestFile, ManifestSurvey, NodeSurvey, Packages};
 use lockkeeper_rules::facts::Accepts;
+use lockkeeper_rules::gate::{CheckOrder, LockView};
 use lockkeeper_rules::gate::{Permit, Report};
 use lockkeeper_rules::invariant::{self, Scene};
 use lockkeeper_rules::reason::{Finding, Reason};
-use lockkeeper_rules::run::LedgerReading;
 use lockkeeper_rules::run::{
-    Acted, CheckOrder, Checked, Command, Known, KubeadmSurvey, LedgerOrder, LedgerRead, LockView,
-    ManifestFile, ManifestSurvey, Needs, NodeSurvey, NodeTarget, Observed, Packages, Position, RestoreOrder,
-    Shown, State, SurveyOrder, Surveyed, Turn, UnitKind, UnitOrder, VolumesRead, Work, decide, needs,
-    outlook, status,
+    Acted, Checked, Command, Known, LedgerRead, Needs, Observed, Position, Shown, State, Surveyed, Turn,
+    VolumesRead, Work, decide, needs, outlook, status,
 };
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::verdict::{self, Answer, Verdict};

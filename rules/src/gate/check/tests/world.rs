@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::super::*;
+use crate::alert::{AlertRule, READY_ALERT, WATCHDOG_ALERT};
 use crate::api::{RunPhase, SnapshotRecord, UpgradeRun, UpgradeRunSpec, UpgradeRunStatus};
 use crate::cluster::snapshot::{ApiServer, ControllerLease, Node, Role, Snapshot, Source};
+use crate::gate::LockView;
 use crate::gate::{AlertmanagerAnswers, Held, PrometheusAnswers};
-use crate::publish::alert::{AlertRule, READY_ALERT, WATCHDOG_ALERT};
-use crate::run::{LockView, Step};
 use crate::wire::alertmanager as am;
 use crate::wire::prometheus::{
     self as prom, AlertState, Group, ParseError, Rule, RuleState, RuntimeInfo, Sample,
 };
+use crate::words::step::Step;
 
 pub(super) const TOKEN: &str = "0b9f3c6e-1111-4222-8333-444455556666.7.1.00ff00ff00ff00ff";
 pub(super) const PROMETHEUS: &str = "http://prometheus-0:9090";

@@ -49,9 +49,9 @@ use crate::cluster::inventory::{Backend, Definition, WebhookConfiguration};
 use crate::cluster::snapshot::{Node, Role, Snapshot};
 use crate::publish::metric::is_open;
 use crate::reason::{Finding, Reason};
-use crate::run::Step;
 use crate::verdict::Recognised;
 use crate::words::name::NodeName;
+use crate::words::step::Step;
 use crate::words::version::Version;
 
 /// What was found out, by what it means.

@@ -1,17 +1,8 @@
-//! Gate classes and the two forms of the live check.
+//! Which alerts close which steps.
 
 use std::fmt;
-use std::time::Duration;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-
-use crate::reason::Finding;
-use crate::settings::Settings;
-use crate::words::name::Token;
-
-/// The label by which an alert closes the gate.
-pub const GATE_LABEL: &str = "k8s_upgrade_gate";
 
 /// Which alerts close a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -58,40 +49,6 @@ impl Class {
 impl fmt::Display for Class {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.label())
-    }
-}
-
-/// When the live check is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Form {
-    /// Before a step: every row.
-    Start,
-    /// Inside a step: without the rows that are true only while a step waits.
-    Continue,
-}
-
-/// What one live check found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Report {
-    /// The token that it was asked for.
-    pub token: Token,
-    /// Which form was asked.
-    pub form: Form,
-    /// When its first request was sent.
-    pub started_at: Timestamp,
-    /// Every reason why not, sorted; empty means clear.
-    pub findings: Vec<Finding>,
-}
-
-impl Report {
-    /// Whether it is a pass of this form for this token, and young enough to act on.
-    #[must_use]
-    pub fn allows(&self, token: &Token, form: Form, age: Duration, settings: &Settings) -> bool {
-        self.findings.is_empty()
-            && self.token == *token
-            && self.form == form
-            && age <= Duration::from_secs(settings.check_seconds_max)
     }
 }
 

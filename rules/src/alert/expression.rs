@@ -2,7 +2,7 @@
 //! the cluster that it is about.
 
 use super::WATCHDOG_ALERT;
-use crate::gate::GATE_LABEL;
+use crate::alert::GATE_LABEL;
 use crate::settings::Settings;
 
 /// Writes selectors for one set of settings.

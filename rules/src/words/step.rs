@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::gate::Class;
-use crate::words::name::NodeName;
+use super::gate_class::Class;
+use super::name::NodeName;
 
 /// What one webhook starts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -2,8 +2,9 @@
 
 use super::expression::{Select, failure_scrapes, range};
 use super::{AlertRule, READY_ALERT, Severity, WATCHDOG_ALERT, Words, rule};
-use crate::gate::{Class, GATE_LABEL};
+use crate::alert::GATE_LABEL;
 use crate::settings::Settings;
+use crate::words::gate_class::Class;
 
 /// The rules in the order of their evaluation: the ready rule sees what the others said in the same tick.
 pub(super) fn rules(settings: &Settings) -> Vec<AlertRule> {

@@ -40,7 +40,7 @@ impl AlertRule {
     /// The gate class that the rule closes, if it is a gate.
     #[must_use]
     pub fn gate(&self) -> Option<&str> {
-        self.labels.get(crate::gate::GATE_LABEL).map(String::as_str)
+        self.labels.get(GATE_LABEL).map(String::as_str)
     }
 }
 
@@ -55,6 +55,8 @@ pub struct RuleGroup {
     pub rules: Vec<AlertRule>,
 }
 
+/// The label by which an alert closes the gate.
+pub const GATE_LABEL: &str = "k8s_upgrade_gate";
 /// Fires while the pending step may start; it carries the token.
 pub const READY_ALERT: &str = "K8sUpgradeStepReady";
 /// Fires always: the positive control.
