@@ -1,13 +1,13 @@
-//! The hands: hear Alertmanager, ask again, and advance one step at a time.
+//! The executor: hear Alertmanager, ask again, and advance one step at a time.
 //!
 //! ```text
 //!   webhook ─▶ receive ─▶ permits ─┐ rings
-//!   cluster ─▶ snapshot ───────────┼─▶ turn ─▶ rules::run::decide ─▶ store (intent) ─▶ perform ─┐
+//!   cluster ─▶ snapshot ───────────┼─▶ turn ─▶ rules::run::decide ─▶ store (intent) ─▶ executor─┐
 //!   memory  ───────────────────────┘    ▲                                                       │
 //!                                       └───────── outcome ◀── live_check, kubeadm, execute ◀───┘
 //! ```
 //!
-//! What must never be here: anything decided outside `rules`. `turn` looks, stores and calls; `perform`
+//! What must never be here: anything decided outside `rules`. `turn` looks, stores and calls; `executor`
 //! carries one command out; everything else is reading and writing.
 
 // Tests may unwrap; what is shipped says why it cannot fail.
@@ -17,6 +17,7 @@ pub mod config;
 pub mod decision_log;
 pub mod events;
 pub mod execute;
+pub mod executor;
 pub mod kubeadm;
 pub mod leader;
 mod lease;
@@ -26,7 +27,6 @@ pub mod memory;
 pub mod metrics;
 pub mod packages;
 mod parts;
-pub mod perform;
 pub mod permits;
 pub mod receive;
 pub mod service;

@@ -29,12 +29,12 @@ use tokio::task::JoinSet;
 use crate::config::Config;
 use crate::decision_log::DecisionLog;
 use crate::events::Events;
+use crate::executor::Executor;
 use crate::kubeadm::Ssh;
 use crate::leader::{LEASE_NAMESPACE, Leader};
 use crate::live_check::LiveCheck;
 use crate::metrics::{self, Metrics};
 use crate::parts::Parts;
-use crate::perform::Hands;
 use crate::permits::Doorbell;
 use crate::receive::{Receiver, TokenFile};
 use crate::turn::Actuator;
@@ -81,7 +81,7 @@ impl Service {
         let doorbell = Doorbell::new(Arc::clone(&settings));
         let leader = Leader::new(cluster.client.clone(), LEASE_NAMESPACE, &identity, settings.lease_seconds);
         let live_check = live_check(config, &settings, &cluster, &doorbell)?;
-        let hands = hands(config, live_check, &leader, &metrics, identity, own_node)?;
+        let executor = executor(config, live_check, &leader, &metrics, identity, own_node)?;
         let (sender, packages) = watch::channel(Source::unread());
         let witness_config = WitnessConfig {
             prometheus: witnesses(config)?,
@@ -94,7 +94,7 @@ impl Service {
             settings,
             leader,
             doorbell: doorbell.clone(),
-            hands,
+            executor,
             packages,
             inventories,
             facts: matrix.in_force(),
@@ -143,7 +143,7 @@ impl Service {
         );
         let namespaces = actuator.settings.namespaces.join(" ");
         tracing::info!(namespaces, "runs of these namespaces are served");
-        for exception in actuator.hands.ssh.scripts.kubeadm.weakened() {
+        for exception in actuator.executor.ssh.scripts.kubeadm.weakened() {
             tracing::warn!(exception, "kubeadm is told to be less careful");
         }
         let (stop, stopping) = watch::channel(false);
@@ -200,16 +200,16 @@ fn live_check(
     })
 }
 
-fn hands(
+fn executor(
     config: &Config,
     live_check: LiveCheck,
     leader: &Leader,
     metrics: &Arc<Metrics>,
     identity: String,
     own_node: Option<NodeName>,
-) -> anyhow::Result<Hands> {
+) -> anyhow::Result<Executor> {
     let cluster = Arc::clone(&live_check.cluster);
-    Ok(Hands {
+    Ok(Executor {
         ssh: ssh(config),
         started: Instant::now(),
         leader: leader.clone(),

@@ -25,11 +25,11 @@ use lockkeeper_rules::verdict::{self, Case, Verdict};
 use tokio::sync::watch;
 
 use crate::execute::{all_pods, budgets, places, pods_on};
+use crate::executor::Executor;
 use crate::leader::Leader;
 use crate::lock::Holder;
 use crate::memory::Memory;
 use crate::metrics::{Metrics, Pause};
-use crate::perform::Hands;
 use crate::permits::Doorbell;
 use crate::store::{self, StoreError};
 use crate::tell;
@@ -57,7 +57,7 @@ pub struct Actuator {
     /// What the webhooks have said.
     pub doorbell: Doorbell,
     /// What carries commands out.
-    pub hands: Hands,
+    pub executor: Executor,
     /// What the package repository offers, read beside the turns.
     pub packages: watch::Receiver<Source<Packages>>,
     /// What lives in the cluster beside nodes and runs, watched beside the turns.
@@ -225,7 +225,7 @@ impl Actuator {
             Ok(state) => state,
             Err(finding) => {
                 if self.memories.entry(run.uid.clone()).or_default().is_news(&run.resource_version) {
-                    tell::unreadable(&self.hands.events, run, &finding);
+                    tell::unreadable(&self.executor.events, run, &finding);
                 }
                 return Turned::nothing();
             }
@@ -251,7 +251,7 @@ impl Actuator {
             None => turn.pause,
             Some(command) => {
                 let memory = self.memories.entry(run.uid.clone()).or_default();
-                let done = self.hands.perform(command, run, snapshot, generation, memory).await;
+                let done = self.executor.perform(command, run, snapshot, generation, memory).await;
                 if done { turn.pause } else { PAUSE }
             }
         };
@@ -307,9 +307,9 @@ impl Actuator {
             known: &known,
             generation: scene.generation,
             nonce: &nonce,
-            own_node: self.hands.own_node.as_ref(),
+            own_node: self.executor.own_node.as_ref(),
             settings: &self.settings,
-            kubeadm: &self.hands.ssh.scripts.kubeadm,
+            kubeadm: &self.executor.ssh.scripts.kubeadm,
         };
         let turn = decide(&scene.state, &observed, now);
         let (next, progress) = outlook(&turn.state, &observed, now);
@@ -344,7 +344,7 @@ impl Actuator {
         if after.nodes_done > before.nodes_done {
             self.memories.entry(run.uid.clone()).or_default().node_finished();
         }
-        tell::changes(&self.hands.events, run, before, after);
+        tell::changes(&self.executor.events, run, before, after);
         Ok(())
     }
 

@@ -27,7 +27,7 @@ use crate::store;
 
 /// What carries commands out.
 #[derive(Debug)]
-pub struct Hands {
+pub struct Executor {
     /// The API server.
     pub cluster: Arc<Cluster>,
     /// The live check.
@@ -50,7 +50,7 @@ pub struct Hands {
     pub own_node: Option<NodeName>,
 }
 
-impl Hands {
+impl Executor {
     /// Carries a command out. Says whether it went well; what went wrong is remembered and logged.
     pub async fn perform(
         &self,
