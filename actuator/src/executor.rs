@@ -16,7 +16,7 @@ use lockkeeper_rules::words::name::{NodeName, RunUid};
 
 use crate::decision_log::DecisionLog;
 use crate::events::{Events, Weight};
-use crate::execute::{Warrant, cordon, evict, uncordon, volumes_on};
+use crate::execute::{Clearance, cordon, evict, uncordon, volumes_on};
 use crate::kubeadm::{self, Ssh};
 use crate::leader::Leader;
 use crate::live_check::LiveCheck;
@@ -139,7 +139,7 @@ impl Executor {
         let revocations = check.map(|asked| asked.revocations);
         // A pass may last for seconds, and a check is forgotten only between two of them.
         let is_revoked = || revocations != Some(self.live_check.revocations());
-        let warrant = |proof| Warrant {
+        let clearance = |proof| Clearance {
             proof,
             began,
             settings: &self.settings,
@@ -181,14 +181,14 @@ impl Executor {
                 findings
             }
             Command::StartUnit(order) => {
-                one(kubeadm::start_unit(&self.ssh, order, warrant(Some(&order.proof))).await)
+                one(kubeadm::start_unit(&self.ssh, order, clearance(Some(&order.proof))).await)
             }
             Command::RestoreSource(order) => {
-                one(kubeadm::restore_source(&self.ssh, order, warrant(None)).await)
+                one(kubeadm::restore_source(&self.ssh, order, clearance(None)).await)
             }
-            Command::Cordon(order) => one(cordon(client, order, warrant(Some(&order.proof))).await),
-            Command::Uncordon(order) => one(uncordon(client, order, warrant(None)).await),
-            Command::Evict(order) => evict(client, order, warrant(Some(&order.proof))).await,
+            Command::Cordon(order) => one(cordon(client, order, clearance(Some(&order.proof))).await),
+            Command::Uncordon(order) => one(uncordon(client, order, clearance(None)).await),
+            Command::Evict(order) => evict(client, order, clearance(Some(&order.proof))).await,
         }
     }
 }

@@ -11,7 +11,7 @@ use k8s_openapi::api::storage::v1::VolumeAttachment;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
-use lockkeeper_actuator::execute::{self, Warrant};
+use lockkeeper_actuator::execute::{self, Clearance};
 use lockkeeper_actuator::kubeadm::{Ssh, read_ledger, start_unit, survey};
 use lockkeeper_actuator::leader::Leader;
 use lockkeeper_actuator::permits::Doorbell;
@@ -111,14 +111,14 @@ impl Bench {
     async fn start(&self, order: &UnitOrder) -> Result<(), Finding> {
         wait_for("a check that is young enough", Duration::from_secs(60), || async {
             let order = &UnitOrder { proof: proof(order.token.sequence), ..order.clone() };
-            let warrant = Warrant {
+            let clearance = Clearance {
                 proof: Some(&order.proof),
                 began: Instant::now(),
                 settings: &self.settings,
                 leads: &|| true,
                 is_revoked: &|| false,
             };
-            let started = start_unit(&self.ssh, order, warrant).await;
+            let started = start_unit(&self.ssh, order, clearance).await;
             let is_late = started.as_ref().is_err_and(|finding| finding.reason == Reason::CheckExpired);
             Ok((!is_late).then_some(started))
         })
@@ -277,16 +277,16 @@ async fn a_unit_is_not_sent_on_a_stale_or_revoked_check_or_without_leadership() 
     doorbell.set_leader(true);
     let rings = doorbell.rings();
     let is_revoked = || rings.borrow().revocations > 0;
-    let warrant = |proof, leads| Warrant {
+    let clearance = |proof, leads| Clearance {
         proof,
         began: Instant::now(),
         settings: &bench.settings,
         leads,
         is_revoked: &is_revoked,
     };
-    let refused = start_unit(&bench.ssh, &order, warrant(Some(&order.proof), &|| false)).await;
+    let refused = start_unit(&bench.ssh, &order, clearance(Some(&order.proof), &|| false)).await;
     assert_eq!(reason(refused), Reason::LeadershipLost);
-    let refused = start_unit(&bench.ssh, &stale, warrant(Some(&stale.proof), &|| true)).await;
+    let refused = start_unit(&bench.ssh, &stale, clearance(Some(&stale.proof), &|| true)).await;
     assert_eq!(reason(refused), Reason::CheckExpired);
     // Whether we lead is asked once the connection stands: just before, somebody says that a gate fires.
     let young = UnitOrder { proof: proof(1), ..order.clone() };
@@ -294,7 +294,7 @@ async fn a_unit_is_not_sent_on_a_stale_or_revoked_check_or_without_leadership() 
         {"alertname":"G","k8s_upgrade_gate":"all"},"startsAt":"2026-01-01T00:00:00Z"}]}"#;
     let firing = webhook(firing.as_bytes()).unwrap();
     let says_so = || doorbell.hear(Route::Gates, &firing, Timestamp::now()) == Decision::Revoke;
-    let refused = start_unit(&bench.ssh, &young, warrant(Some(&young.proof), &says_so)).await;
+    let refused = start_unit(&bench.ssh, &young, clearance(Some(&young.proof), &says_so)).await;
     assert_eq!(reason(refused), Reason::CheckExpired);
     assert_eq!(bench.read(&order).await, Ok(LedgerReading::Unseen));
 }
@@ -348,14 +348,14 @@ async fn cordon_newest(world: &World, name: &str, sequence: u64) -> Node {
     let settings = &Settings::default();
     wait_for("the cordon", Duration::from_secs(20), || async move {
         let order = cordon_order(&node(world, name).await, sequence);
-        let warrant = Warrant {
+        let clearance = Clearance {
             proof: Some(&order.proof),
             began: Instant::now(),
             settings,
             leads: &|| true,
             is_revoked: &|| false,
         };
-        match execute::cordon(&world.kube, &order, warrant).await {
+        match execute::cordon(&world.kube, &order, clearance).await {
             Ok(()) => Ok(Some(node(world, name).await)),
             Err(finding) if finding.reason == Reason::NodeChanged => Ok(None),
             Err(finding) => Err(anyhow::anyhow!("{finding}")),
@@ -369,7 +369,7 @@ async fn cordon_newest(world: &World, name: &str, sequence: u64) -> Node {
 async fn a_node_is_cordoned_and_given_back_only_as_it_was_read() {
     let world = small_world().await;
     let settings = Settings::default();
-    let warrant = |proof| Warrant {
+    let clearance = |proof| Clearance {
         proof,
         began: Instant::now(),
         settings: &settings,
@@ -382,19 +382,19 @@ async fn a_node_is_cordoned_and_given_back_only_as_it_was_read() {
     let mut stale = order.clone();
     stale.proof.checked_at -= Duration::from_secs(6);
     assert_eq!(
-        reason(execute::cordon(&world.kube, &stale, warrant(Some(&stale.proof))).await),
+        reason(execute::cordon(&world.kube, &stale, clearance(Some(&stale.proof))).await),
         Reason::CheckExpired
     );
     touch(&world, "worker-1", json!({"metadata": {"labels": {"somebody": "else"}}})).await;
-    let conflict = execute::cordon(&world.kube, &order, warrant(Some(&order.proof))).await;
+    let conflict = execute::cordon(&world.kube, &order, clearance(Some(&order.proof))).await;
     assert_eq!(reason(conflict), Reason::NodeChanged);
     let mut other = cordon_order(&node(&world, "worker-1").await, 1);
     other.uid = "another-node-by-this-name".to_owned();
-    let replaced = execute::cordon(&world.kube, &other, warrant(Some(&other.proof))).await;
+    let replaced = execute::cordon(&world.kube, &other, clearance(Some(&other.proof))).await;
     assert_eq!(reason(replaced), Reason::NodeChanged);
     other.node = "never".into();
     assert_eq!(
-        reason(execute::cordon(&world.kube, &other, warrant(Some(&other.proof))).await),
+        reason(execute::cordon(&world.kube, &other, clearance(Some(&other.proof))).await),
         Reason::NodeMissing
     );
     assert_eq!(picture(&node(&world, "worker-1").await), free);
@@ -407,15 +407,15 @@ async fn a_node_is_cordoned_and_given_back_only_as_it_was_read() {
         UncordonOrder { node, uid, resource_version, annotation: annotation.to_owned() }
     };
     let not_ours = give_back(&node(&world, "worker-1").await, "somebody.1.1.else");
-    assert_eq!(reason(execute::uncordon(&world.kube, &not_ours, warrant(None)).await), Reason::NodeChanged);
+    assert_eq!(reason(execute::uncordon(&world.kube, &not_ours, clearance(None)).await), Reason::NodeChanged);
     let order = give_back(&node(&world, "worker-1").await, &token(1).to_string());
     touch(&world, "worker-1", json!({"metadata": {"labels": {"somebody": "other"}}})).await;
-    assert_eq!(reason(execute::uncordon(&world.kube, &order, warrant(None)).await), Reason::NodeChanged);
+    assert_eq!(reason(execute::uncordon(&world.kube, &order, clearance(None)).await), Reason::NodeChanged);
     assert_eq!(picture(&node(&world, "worker-1").await), (true, Some(token(1).to_string())));
     world
         .wait_for("the node to be given back", 20, || async {
             let order = give_back(&node(&world, "worker-1").await, &token(1).to_string());
-            Ok(execute::uncordon(&world.kube, &order, warrant(None)).await.ok())
+            Ok(execute::uncordon(&world.kube, &order, clearance(None)).await.ok())
         })
         .await;
     assert_eq!(picture(&node(&world, "worker-1").await), free);
@@ -440,14 +440,14 @@ async fn an_eviction_goes_by_uid_and_under_its_budget() {
     let settings = Settings::default();
     let evict = async |pods: Vec<PodRef>, proof: Proof| {
         let order = EvictOrder { node: "worker-1".into(), pods, proof };
-        let warrant = Warrant {
+        let clearance = Clearance {
             proof: Some(&order.proof),
             began: Instant::now(),
             settings: &settings,
             leads: &|| true,
             is_revoked: &|| false,
         };
-        execute::evict(&world.kube, &order, warrant).await
+        execute::evict(&world.kube, &order, clearance).await
     };
     let reasons = |findings: Vec<Finding>| findings.iter().map(|finding| finding.reason).collect::<Vec<_>>();
     let pods = pods_of(&world, "guarded").await;
@@ -618,14 +618,14 @@ async fn a_control_plane_node_is_surveyed_and_its_etcd_is_saved() {
 /// Sends a unit. The one before has written its end and may not have let the node go yet.
 async fn start_once_free(world: &World, ssh: &Ssh, order: &UnitOrder) {
     let start = || async move {
-        let warrant = Warrant {
+        let clearance = Clearance {
             proof: Some(&order.proof),
             began: Instant::now(),
             settings: &world.settings,
             leads: &|| true,
             is_revoked: &|| false,
         };
-        let started = start_unit(ssh, order, warrant).await;
+        let started = start_unit(ssh, order, clearance).await;
         let is_busy = started.as_ref().is_err_and(|finding| finding.reason == Reason::NodeBusy);
         Ok((!is_busy).then_some(started))
     };

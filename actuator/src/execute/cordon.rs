@@ -10,13 +10,13 @@ use lockkeeper_rules::run::{CordonOrder, UncordonOrder};
 use lockkeeper_rules::words::name::NodeName;
 use serde_json::{Value, json};
 
-use super::{REQUEST_DEADLINE, Warrant};
+use super::{Clearance, REQUEST_DEADLINE};
 
 /// Cordons a node that is still as it was read.
 ///
 /// # Errors
-/// The warrant has run out, the node has changed, or nobody knows whether it was done.
-pub async fn cordon(client: &Client, order: &CordonOrder, warrant: Warrant<'_>) -> Result<(), Finding> {
+/// The clearance has run out, the node has changed, or nobody knows whether it was done.
+pub async fn cordon(client: &Client, order: &CordonOrder, clearance: Clearance<'_>) -> Result<(), Finding> {
     let CordonOrder { node, uid, resource_version, token, proof: _ } = order;
     let annotation = token.to_string();
     let patch = json!({
@@ -27,7 +27,7 @@ pub async fn cordon(client: &Client, order: &CordonOrder, warrant: Warrant<'_>) 
         },
         "spec": {"unschedulable": true},
     });
-    let after = send(client, node, &Patch::Merge(patch), warrant).await?;
+    let after = send(client, node, &Patch::Merge(patch), clearance).await?;
     expect(node, &after, Some(&annotation))
 }
 
@@ -35,7 +35,11 @@ pub async fn cordon(client: &Client, order: &CordonOrder, warrant: Warrant<'_>) 
 ///
 /// # Errors
 /// We do not lead any more, the node has changed, or nobody knows whether it was done.
-pub async fn uncordon(client: &Client, order: &UncordonOrder, warrant: Warrant<'_>) -> Result<(), Finding> {
+pub async fn uncordon(
+    client: &Client,
+    order: &UncordonOrder,
+    clearance: Clearance<'_>,
+) -> Result<(), Finding> {
     let UncordonOrder { node, uid, resource_version, annotation } = order;
     let before = read(client, node).await?;
     let is_ours =
@@ -53,7 +57,7 @@ pub async fn uncordon(client: &Client, order: &UncordonOrder, warrant: Warrant<'
         },
         "spec": {"unschedulable": null},
     });
-    let after = send(client, node, &Patch::Merge(patch), warrant).await?;
+    let after = send(client, node, &Patch::Merge(patch), clearance).await?;
     expect(node, &after, None)
 }
 
@@ -66,11 +70,11 @@ async fn send(
     client: &Client,
     node: &NodeName,
     patch: &Patch<Value>,
-    warrant: Warrant<'_>,
+    clearance: Clearance<'_>,
 ) -> Result<Node, Finding> {
     let nodes: Api<Node> = Api::all(client.clone());
     let params = PatchParams::default();
-    warrant.still_holds()?;
+    clearance.still_holds()?;
     asked(node, nodes.patch(&node.0, &params, patch)).await
 }
 

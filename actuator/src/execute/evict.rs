@@ -12,11 +12,11 @@ use lockkeeper_rules::run::EvictOrder;
 use lockkeeper_rules::words::pod_ref::PodRef;
 use serde_json::Value;
 
-use super::{REQUEST_DEADLINE, Warrant};
+use super::{Clearance, REQUEST_DEADLINE};
 
-/// Asks for the eviction of a batch, and returns everything that stood in the way. The batch ends where its warrant
+/// Asks for the eviction of a batch, and returns everything that stood in the way. The batch ends where its clearance
 /// does: the pods that were not asked come again with the next check.
-pub async fn evict(client: &Client, order: &EvictOrder, warrant: Warrant<'_>) -> Vec<Finding> {
+pub async fn evict(client: &Client, order: &EvictOrder, clearance: Clearance<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for pod in &order.pods {
         match uid_now(client, pod).await {
@@ -28,7 +28,7 @@ pub async fn evict(client: &Client, order: &EvictOrder, warrant: Warrant<'_>) ->
             }
         }
         // After the question: its answer may have taken long.
-        if let Err(finding) = warrant.still_holds() {
+        if let Err(finding) = clearance.still_holds() {
             findings.push(finding);
             break;
         }

@@ -1,19 +1,19 @@
 //! What changes the cluster. Each function carries out one order and chooses nothing; whatever it finds is said in
 //! reasons, and the next turn reads the cluster again.
 
+mod clearance;
 mod cordon;
 mod evict;
 mod places;
 mod pods;
 mod volumes;
-mod warrant;
 
+pub use clearance::Clearance;
 pub use cordon::{cordon, uncordon};
 pub use evict::evict;
 pub use places::places;
 pub use pods::{all_pods, budgets, pods_on};
 pub use volumes::volumes_on;
-pub use warrant::Warrant;
 
 use std::time::Duration;
 

@@ -9,20 +9,20 @@ use lockkeeper_rules::driver::reading::LedgerReading;
 use lockkeeper_rules::reason::Finding;
 
 use super::Ssh;
-use crate::execute::Warrant;
+use crate::execute::Clearance;
 
 /// How long a start may take before its answer counts as lost.
 const START_DEADLINE: Duration = Duration::from_secs(30);
 /// How long a reading may take.
 const READ_DEADLINE: Duration = Duration::from_secs(20);
 
-/// Starts a unit. The warrant is asked once more when the connection stands.
+/// Starts a unit. The clearance is asked once more when the connection stands.
 ///
 /// # Errors
 /// The node refused and says why, or nobody knows whether the unit was started: the ledger does.
-pub async fn start_unit(ssh: &Ssh, order: &UnitOrder, warrant: Warrant<'_>) -> Result<(), Finding> {
+pub async fn start_unit(ssh: &Ssh, order: &UnitOrder, clearance: Clearance<'_>) -> Result<(), Finding> {
     let script = launcher(order, &ssh.scripts)?;
-    let answer = ssh.run(&order.node, &script, START_DEADLINE, || warrant.still_holds()).await?;
+    let answer = ssh.run(&order.node, &script, START_DEADLINE, || clearance.still_holds()).await?;
     launch_answer(&order.node.name, &answer.stdout, &answer.stderr)
 }
 
@@ -30,9 +30,13 @@ pub async fn start_unit(ssh: &Ssh, order: &UnitOrder, warrant: Warrant<'_>) -> R
 ///
 /// # Errors
 /// The node refused and says why, or nobody knows what became of it.
-pub async fn restore_source(ssh: &Ssh, order: &RestoreOrder, warrant: Warrant<'_>) -> Result<(), Finding> {
+pub async fn restore_source(
+    ssh: &Ssh,
+    order: &RestoreOrder,
+    clearance: Clearance<'_>,
+) -> Result<(), Finding> {
     let script = restorer(order, &ssh.scripts)?;
-    let answer = ssh.run(&order.node, &script, START_DEADLINE, || warrant.still_holds()).await?;
+    let answer = ssh.run(&order.node, &script, START_DEADLINE, || clearance.still_holds()).await?;
     restore_answer(&order.node.name, &answer.stdout, &answer.stderr)
 }
 

@@ -9,7 +9,7 @@ use lockkeeper_rules::settings::Settings;
 
 /// A proof and the leadership behind it.
 #[derive(Clone, Copy)]
-pub struct Warrant<'a> {
+pub struct Clearance<'a> {
     /// The check that passed; nothing where something is given back, which is never gated.
     pub proof: Option<&'a Proof>,
     /// When that check was begun, by the clock that nobody sets.
@@ -22,16 +22,16 @@ pub struct Warrant<'a> {
     pub is_revoked: &'a (dyn Fn() -> bool + Send + Sync),
 }
 
-impl std::fmt::Debug for Warrant<'_> {
+impl std::fmt::Debug for Clearance<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Warrant")
+        f.debug_struct("Clearance")
             .field("proof", &self.proof)
             .field("began", &self.began)
             .finish_non_exhaustive()
     }
 }
 
-impl Warrant<'_> {
+impl Clearance<'_> {
     /// Whether a request may be sent now.
     ///
     /// # Errors
@@ -54,12 +54,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_gate_that_is_said_to_fire_ends_a_warrant_but_not_what_is_given_back() {
+    fn a_gate_that_is_said_to_fire_ends_a_clearance_but_not_what_is_given_back() {
         let settings = Settings::default();
         let proof = Proof { token: "u.1.1.ff".parse().unwrap(), checked_at: Timestamp::now() };
         let holds = |proof, leads, is_revoked| {
-            let warrant = Warrant { proof, began: Instant::now(), settings: &settings, leads, is_revoked };
-            warrant.still_holds().map_err(|finding| finding.reason)
+            let clearance =
+                Clearance { proof, began: Instant::now(), settings: &settings, leads, is_revoked };
+            clearance.still_holds().map_err(|finding| finding.reason)
         };
         assert_eq!(holds(Some(&proof), &|| true, &|| false), Ok(()));
         assert_eq!(holds(Some(&proof), &|| true, &|| true), Err(Reason::CheckExpired));
