@@ -18,7 +18,7 @@ use lockkeeper_rules::run::Checked;
 use lockkeeper_rules::settings::Settings;
 use tokio::sync::watch;
 
-use crate::permits::Rings;
+use crate::permits::PermitCounts;
 
 /// Who is asked.
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ pub struct LiveCheck {
     /// The thresholds.
     pub settings: Arc<Settings>,
     /// How often somebody has said that a gate fires.
-    pub rings: watch::Receiver<Rings>,
+    pub counts: watch::Receiver<PermitCounts>,
 }
 
 /// What a live check found, and when it was begun by the clock that nobody sets.
@@ -83,7 +83,7 @@ impl LiveCheck {
     /// How often permits have been revoked: a check that began under another count is worth nothing.
     #[must_use]
     pub fn revocations(&self) -> u64 {
-        self.rings.borrow().revocations
+        self.counts.borrow().revocations
     }
 }
 

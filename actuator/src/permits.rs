@@ -1,4 +1,4 @@
-//! The doorbell: what the webhooks have said, in memory only. It decides nothing and touches nothing.
+//! The permit store: what the webhooks have said, in memory only. It decides nothing and touches nothing.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 /// How often something was heard: the turn loop waits for a change of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Rings {
+pub struct PermitCounts {
     /// A permit was given or renewed.
     pub permits: u64,
     /// Permits were revoked because a gate is said to fire: any earlier check is worth nothing.
@@ -20,9 +20,9 @@ pub struct Rings {
 
 /// The handle that the receiver rings and the turn loop listens at.
 #[derive(Debug, Clone)]
-pub struct Doorbell {
+pub struct PermitStore {
     heard: Arc<Mutex<Heard>>,
-    rings: watch::Sender<Rings>,
+    counts: watch::Sender<PermitCounts>,
     settings: Arc<Settings>,
 }
 
@@ -36,11 +36,11 @@ struct Heard {
     too_large_at: Option<Timestamp>,
 }
 
-impl Doorbell {
-    /// A doorbell that nobody has rung, of a replica that does not lead.
+impl PermitStore {
+    /// A permit store that nobody has rung, of a replica that does not lead.
     #[must_use]
     pub fn new(settings: Arc<Settings>) -> Self {
-        Self { heard: Arc::default(), rings: watch::Sender::default(), settings }
+        Self { heard: Arc::default(), counts: watch::Sender::default(), settings }
     }
 
     /// Says which token waits. The permit of any other token is dropped.
@@ -80,10 +80,10 @@ impl Doorbell {
         heard.permit = heard.permit.take().filter(|permit| permit.token != *token);
     }
 
-    /// Changes whenever the doorbell rings or permits are revoked.
+    /// Changes whenever the permit store rings or permits are revoked.
     #[must_use]
-    pub fn rings(&self) -> watch::Receiver<Rings> {
-        self.rings.subscribe()
+    pub fn counts(&self) -> watch::Receiver<PermitCounts> {
+        self.counts.subscribe()
     }
 
     /// When the Watchdog last came through.
@@ -99,7 +99,7 @@ impl Doorbell {
     }
 
     /// Hears an authenticated message that is too large to be read.
-    pub fn hear_too_large(&self, route: Route, now: Timestamp) -> Decision {
+    pub fn accept_too_large(&self, route: Route, now: Timestamp) -> Decision {
         let mut heard = self.lock();
         if !heard.leader {
             return Decision::Rejected(gate::Rejected::NotLeader);
@@ -108,7 +108,7 @@ impl Doorbell {
         if decision == Decision::RevokeTooLarge {
             heard.too_large_at = Some(now);
         }
-        self.heed(heard, decision, now)
+        self.apply(heard, decision, now)
     }
 
     /// Hears an authenticated, well-formed message. Whether this replica leads is asked again under the lock, so
@@ -130,21 +130,21 @@ impl Doorbell {
         if is_of_gates || decision == Decision::Permit {
             heard.too_large_at = None;
         }
-        self.heed(heard, decision, now)
+        self.apply(heard, decision, now)
     }
 
-    fn heed(&self, mut heard: MutexGuard<'_, Heard>, decision: Decision, now: Timestamp) -> Decision {
+    fn apply(&self, mut heard: MutexGuard<'_, Heard>, decision: Decision, now: Timestamp) -> Decision {
         match decision {
             Decision::Permit | Decision::Ring => {
                 let token = heard.pending.as_ref().map(|pending| pending.token.clone());
                 heard.permit = token.map(|token| Permit { token, granted_at: now });
                 drop(heard);
-                self.rings.send_modify(|rings| rings.permits += 1);
+                self.counts.send_modify(|counts| counts.permits += 1);
             }
             Decision::Revoke | Decision::RevokeTooLarge => {
                 heard.permit = None;
                 drop(heard);
-                self.rings.send_modify(|rings| rings.revocations += 1);
+                self.counts.send_modify(|counts| counts.revocations += 1);
             }
             Decision::Heartbeat => heard.heartbeat_at = Some(now),
             Decision::Duplicate
@@ -157,7 +157,7 @@ impl Doorbell {
     }
 
     fn lock(&self) -> MutexGuard<'_, Heard> {
-        self.heard.lock().expect("nothing panics while it holds the doorbell")
+        self.heard.lock().expect("nothing panics while it holds the permit store")
     }
 }
 
@@ -189,116 +189,116 @@ mod tests {
         message(status, r#""alertname":"G","k8s_upgrade_gate":"all""#)
     }
 
-    fn waiting() -> Doorbell {
-        let doorbell = Doorbell::new(Arc::new(Settings::default()));
-        doorbell.set_leader(true);
-        doorbell.set_pending(Some(pending(TOKEN)));
-        doorbell
+    fn waiting() -> PermitStore {
+        let permits = PermitStore::new(Arc::new(Settings::default()));
+        permits.set_leader(true);
+        permits.set_pending(Some(pending(TOKEN)));
+        permits
     }
 
     fn pending(token: &str) -> Pending {
         Pending { token: token.parse().unwrap(), minted_at: at(0) }
     }
 
-    fn has_permit(doorbell: &Doorbell, second: i64) -> bool {
-        doorbell.permit_for(&TOKEN.parse().unwrap(), at(second)).is_some()
+    fn has_permit(permits: &PermitStore, second: i64) -> bool {
+        permits.permit_for(&TOKEN.parse().unwrap(), at(second)).is_some()
     }
 
     #[test]
     fn a_ring_gives_a_permit_for_its_time_and_wakes_whoever_listens() {
-        let doorbell = waiting();
-        let mut rings = doorbell.rings();
-        assert!(!has_permit(&doorbell, 1));
-        assert_eq!(doorbell.hear(Route::Ready, &ready(), at(1)), Decision::Permit);
-        assert!(has_permit(&doorbell, 60) && !has_permit(&doorbell, 61), "60 s from the ring");
-        assert!(rings.has_changed().unwrap());
-        assert_eq!(*rings.borrow_and_update(), Rings { permits: 1, revocations: 0 });
-        assert_eq!(doorbell.hear(Route::Ready, &ready(), at(2)), Decision::Duplicate);
-        assert!(!rings.has_changed().unwrap(), "a duplicate changes nothing");
-        assert!(!has_permit(&doorbell, 61), "nor does it renew");
+        let permits = waiting();
+        let mut counts = permits.counts();
+        assert!(!has_permit(&permits, 1));
+        assert_eq!(permits.accept(Route::Ready, &ready(), at(1)), Decision::Permit);
+        assert!(has_permit(&permits, 60) && !has_permit(&permits, 61), "60 s from the ring");
+        assert!(counts.has_changed().unwrap());
+        assert_eq!(*counts.borrow_and_update(), PermitCounts { permits: 1, revocations: 0 });
+        assert_eq!(permits.accept(Route::Ready, &ready(), at(2)), Decision::Duplicate);
+        assert!(!counts.has_changed().unwrap(), "a duplicate changes nothing");
+        assert!(!has_permit(&permits, 61), "nor does it renew");
     }
 
     #[test]
     fn good_news_of_the_gates_rings_and_bad_news_revokes() {
-        let doorbell = waiting();
-        let rings = doorbell.rings();
-        assert_eq!(doorbell.hear(Route::Gates, &gate("resolved"), at(1)), Decision::Ring);
-        assert!(has_permit(&doorbell, 2));
-        assert_eq!(doorbell.hear(Route::Gates, &gate("firing"), at(2)), Decision::Revoke);
-        assert!(!has_permit(&doorbell, 2));
-        assert_eq!(*rings.borrow(), Rings { permits: 1, revocations: 1 });
+        let permits = waiting();
+        let counts = permits.counts();
+        assert_eq!(permits.accept(Route::Gates, &gate("resolved"), at(1)), Decision::Ring);
+        assert!(has_permit(&permits, 2));
+        assert_eq!(permits.accept(Route::Gates, &gate("firing"), at(2)), Decision::Revoke);
+        assert!(!has_permit(&permits, 2));
+        assert_eq!(*counts.borrow(), PermitCounts { permits: 1, revocations: 1 });
     }
 
     #[test]
     fn a_message_about_gates_that_is_too_large_revokes_and_is_told_until_there_is_other_news() {
-        let endings: [fn(&Doorbell); 4] = [
-            |doorbell| _ = doorbell.hear(Route::Ready, &ready(), at(3)),
-            |doorbell| _ = doorbell.hear(Route::Gates, &gate("resolved"), at(3)),
-            |doorbell| _ = doorbell.hear(Route::Gates, &gate("firing"), at(3)),
-            |doorbell| doorbell.set_leader(false),
+        let endings: [fn(&PermitStore); 4] = [
+            |permits| _ = permits.accept(Route::Ready, &ready(), at(3)),
+            |permits| _ = permits.accept(Route::Gates, &gate("resolved"), at(3)),
+            |permits| _ = permits.accept(Route::Gates, &gate("firing"), at(3)),
+            |permits| permits.set_leader(false),
         ];
         for end in endings {
-            let doorbell = waiting();
-            doorbell.hear(Route::Ready, &ready(), at(1));
-            let rings = doorbell.rings();
-            assert_eq!(doorbell.hear_too_large(Route::Gates, at(2)), Decision::RevokeTooLarge);
-            assert!(!has_permit(&doorbell, 2));
-            assert_eq!((rings.borrow().revocations, doorbell.too_large_at()), (1, Some(at(2))));
+            let permits = waiting();
+            permits.accept(Route::Ready, &ready(), at(1));
+            let counts = permits.counts();
+            assert_eq!(permits.accept_too_large(Route::Gates, at(2)), Decision::RevokeTooLarge);
+            assert!(!has_permit(&permits, 2));
+            assert_eq!((counts.borrow().revocations, permits.too_large_at()), (1, Some(at(2))));
             let watchdog = message("firing", r#""alertname":"K8sUpgradeWatchdog""#);
-            doorbell.hear(Route::Heartbeat, &watchdog, at(3));
-            doorbell.hear(Route::Gates, &webhook(br#"{"version":"5"}"#).unwrap(), at(3));
-            assert_eq!(doorbell.too_large_at(), Some(at(2)), "neither says anything of gates");
-            end(&doorbell);
-            assert_eq!(doorbell.too_large_at(), None);
+            permits.accept(Route::Heartbeat, &watchdog, at(3));
+            permits.accept(Route::Gates, &webhook(br#"{"version":"5"}"#).unwrap(), at(3));
+            assert_eq!(permits.too_large_at(), Some(at(2)), "neither says anything of gates");
+            end(&permits);
+            assert_eq!(permits.too_large_at(), None);
         }
-        let doorbell = waiting();
-        doorbell.hear(Route::Ready, &ready(), at(1));
-        doorbell.hear_too_large(Route::Ready, at(2));
-        assert!(has_permit(&doorbell, 2) && doorbell.too_large_at().is_none(), "it is not about gates");
-        doorbell.set_leader(false);
-        let decision = doorbell.hear_too_large(Route::Gates, at(2));
+        let permits = waiting();
+        permits.accept(Route::Ready, &ready(), at(1));
+        permits.accept_too_large(Route::Ready, at(2));
+        assert!(has_permit(&permits, 2) && permits.too_large_at().is_none(), "it is not about gates");
+        permits.set_leader(false);
+        let decision = permits.accept_too_large(Route::Gates, at(2));
         assert_eq!(decision, Decision::Rejected(gate::Rejected::NotLeader));
-        assert_eq!(doorbell.too_large_at(), None);
+        assert_eq!(permits.too_large_at(), None);
     }
 
     #[test]
     fn a_permit_lives_no_longer_than_its_token_and_our_leadership() {
-        let endings: [fn(&Doorbell); 4] = [
-            |doorbell| doorbell.set_pending(None),
-            |doorbell| doorbell.set_pending(Some(pending("run.8.1.00ff00ff00ff00ff"))),
-            |doorbell| doorbell.consume(&TOKEN.parse().unwrap()),
-            |doorbell| doorbell.set_leader(false),
+        let endings: [fn(&PermitStore); 4] = [
+            |permits| permits.set_pending(None),
+            |permits| permits.set_pending(Some(pending("run.8.1.00ff00ff00ff00ff"))),
+            |permits| permits.consume(&TOKEN.parse().unwrap()),
+            |permits| permits.set_leader(false),
         ];
         for end in endings {
-            let doorbell = waiting();
-            doorbell.hear(Route::Ready, &ready(), at(1));
-            doorbell.set_pending(Some(pending(TOKEN)));
-            assert!(has_permit(&doorbell, 2), "told the same token again it stays");
-            end(&doorbell);
-            assert!(!has_permit(&doorbell, 2));
+            let permits = waiting();
+            permits.accept(Route::Ready, &ready(), at(1));
+            permits.set_pending(Some(pending(TOKEN)));
+            assert!(has_permit(&permits, 2), "told the same token again it stays");
+            end(&permits);
+            assert!(!has_permit(&permits, 2));
         }
     }
 
     #[test]
     fn who_does_not_lead_hears_nothing() {
-        let doorbell = waiting();
-        doorbell.set_leader(false);
-        doorbell.set_pending(Some(pending(TOKEN)));
+        let permits = waiting();
+        permits.set_leader(false);
+        permits.set_pending(Some(pending(TOKEN)));
         let watchdog = message("firing", r#""alertname":"K8sUpgradeWatchdog""#);
         for (route, message) in
             [(Route::Ready, ready()), (Route::Gates, gate("firing")), (Route::Heartbeat, watchdog)]
         {
-            let decision = doorbell.hear(route, &message, at(1));
+            let decision = permits.accept(route, &message, at(1));
             assert_eq!(decision, Decision::Rejected(gate::Rejected::NotLeader));
         }
-        assert!(!has_permit(&doorbell, 1) && doorbell.heartbeat_at().is_none());
+        assert!(!has_permit(&permits, 1) && permits.heartbeat_at().is_none());
     }
 
     #[test]
     fn the_last_heartbeat_is_kept() {
-        let doorbell = waiting();
+        let permits = waiting();
         let watchdog = message("firing", r#""alertname":"K8sUpgradeWatchdog""#);
-        assert_eq!(doorbell.hear(Route::Heartbeat, &watchdog, at(5)), Decision::Heartbeat);
-        assert_eq!(doorbell.heartbeat_at(), Some(at(5)));
+        assert_eq!(permits.accept(Route::Heartbeat, &watchdog, at(5)), Decision::Heartbeat);
+        assert_eq!(permits.heartbeat_at(), Some(at(5)));
     }
 }

@@ -1,4 +1,4 @@
-//! The webhook receiver: authenticates, limits, hands the message to the doorbell and answers at once.
+//! The webhook receiver: authenticates, limits, hands the message to the permit store and answers at once.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use lockkeeper_rules::wire::alertmanager::{self, WEBHOOK_BYTES_MAX};
 use subtle::ConstantTimeEq;
 
 use crate::metrics::Metrics;
-use crate::permits::Doorbell;
+use crate::permits::PermitStore;
 
 /// A file that holds the bearer token of the webhook. It is read for every request, so a new one holds at once.
 #[derive(Debug, Clone)]
@@ -76,7 +76,7 @@ impl TokenFile {
 #[derive(Debug)]
 pub struct Receiver {
     /// Where messages are handed to.
-    pub doorbell: Doorbell,
+    pub permits: PermitStore,
     /// What a caller must show.
     pub token: TokenFile,
     /// Where every request is counted.
@@ -127,14 +127,14 @@ impl Receiver {
             }
         }
         self.metrics.webhook_authenticated(route, Timestamp::now());
-        if !self.doorbell.is_leader() {
+        if !self.permits.is_leader() {
             return (StatusCode::SERVICE_UNAVAILABLE, Decision::Rejected(Rejected::NotLeader));
         }
         let (head, mut body) = request.into_parts();
         let body = match read_body(&head.headers, &mut body, WEBHOOK_BYTES_MAX).await {
             Ok(body) => body,
             Err(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-                let decision = self.doorbell.hear_too_large(route, Timestamp::now());
+                let decision = self.permits.accept_too_large(route, Timestamp::now());
                 if decision == Decision::RevokeTooLarge {
                     pass_over(body).await;
                 }
@@ -145,7 +145,7 @@ impl Receiver {
         let Ok(webhook) = alertmanager::webhook(&body) else {
             return (StatusCode::BAD_REQUEST, Decision::Rejected(Rejected::Malformed));
         };
-        let decision = self.doorbell.hear(route, &webhook, Timestamp::now());
+        let decision = self.permits.accept(route, &webhook, Timestamp::now());
         if decision == Decision::Heartbeat {
             self.metrics.heartbeat(Timestamp::now());
         }

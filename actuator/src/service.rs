@@ -35,7 +35,7 @@ use crate::leader::{LEASE_NAMESPACE, Leader};
 use crate::live_check::LiveCheck;
 use crate::metrics::{self, Metrics};
 use crate::parts::Parts;
-use crate::permits::Doorbell;
+use crate::permits::PermitStore;
 use crate::receive::{Receiver, TokenFile};
 use crate::turn::Actuator;
 
@@ -78,9 +78,9 @@ impl Service {
         let settings = Arc::new(config.settings.clone().served_from(cluster.own_namespace()));
         let identity = identity(config.identity.as_deref())?;
         let metrics = Arc::new(Metrics::new());
-        let doorbell = Doorbell::new(Arc::clone(&settings));
+        let permits = PermitStore::new(Arc::clone(&settings));
         let leader = Leader::new(cluster.client.clone(), LEASE_NAMESPACE, &identity, settings.lease_seconds);
-        let live_check = live_check(config, &settings, &cluster, &doorbell)?;
+        let live_check = live_check(config, &settings, &cluster, &permits)?;
         let executor = executor(config, live_check, &leader, &metrics, identity, own_node)?;
         let (sender, packages) = watch::channel(Source::unread());
         let witness_config = WitnessConfig {
@@ -93,7 +93,7 @@ impl Service {
             cluster,
             settings,
             leader,
-            doorbell: doorbell.clone(),
+            permits: permits.clone(),
             executor,
             packages,
             inventories,
@@ -103,7 +103,7 @@ impl Service {
             memories: BTreeMap::new(),
             looked_elsewhere: None,
         };
-        let receiver = Receiver { doorbell, token, metrics };
+        let receiver = Receiver { permits, token, metrics };
         let packages_pause = config.packages.pause();
         Ok(Self {
             actuator,
@@ -189,14 +189,14 @@ fn live_check(
     config: &Config,
     settings: &Arc<Settings>,
     cluster: &Arc<Cluster>,
-    doorbell: &Doorbell,
+    permits: &PermitStore,
 ) -> anyhow::Result<LiveCheck> {
     Ok(LiveCheck {
         prometheus: Prometheus::all(&config.prometheus).context("prometheus.urls")?,
         alertmanager: Alertmanager::all(&config.alertmanager).context("alertmanager.urls")?,
         cluster: Arc::clone(cluster),
         settings: Arc::clone(settings),
-        rings: doorbell.rings(),
+        counts: permits.counts(),
     })
 }
 

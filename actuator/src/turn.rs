@@ -30,7 +30,7 @@ use crate::leader::Leader;
 use crate::lock::Holder;
 use crate::memory::Memory;
 use crate::metrics::{Metrics, Pause};
-use crate::permits::Doorbell;
+use crate::permits::PermitStore;
 use crate::store::{self, StoreError};
 use crate::tell;
 
@@ -55,7 +55,7 @@ pub struct Actuator {
     /// Whether we lead.
     pub leader: Leader,
     /// What the webhooks have said.
-    pub doorbell: Doorbell,
+    pub permits: PermitStore,
     /// What carries commands out.
     pub executor: Executor,
     /// What the package repository offers, read beside the turns.
@@ -103,12 +103,12 @@ impl Actuator {
     /// Takes turns until `stop`. A command that is being carried out is not cut off: its outcome would be unknown.
     pub async fn work(mut self, stop: impl Future<Output = ()>) {
         let mut stop = std::pin::pin!(stop);
-        let mut rings = self.doorbell.rings();
+        let mut counts = self.permits.counts();
         let mut revocations = 0;
         loop {
             let pause = match self.leader.generation() {
                 Some(generation) => {
-                    self.doorbell.set_leader(true);
+                    self.permits.set_leader(true);
                     self.leading_since.get_or_insert_with(Timestamp::now);
                     self.metrics.leader(true);
                     self.pass(generation).await
@@ -121,9 +121,9 @@ impl Actuator {
             tokio::select! {
                 () = &mut stop => break,
                 () = tokio::time::sleep(pause) => {}
-                changed = rings.changed() => if changed.is_err() { break },
+                changed = counts.changed() => if changed.is_err() { break },
             }
-            let heard = *rings.borrow_and_update();
+            let heard = *counts.borrow_and_update();
             if heard.revocations != revocations {
                 revocations = heard.revocations;
                 // Somebody says that a gate fires: whatever was found before is worth nothing now.
@@ -134,7 +134,7 @@ impl Actuator {
     }
 
     fn stand_by(&mut self) {
-        self.doorbell.set_leader(false);
+        self.permits.set_leader(false);
         self.metrics.leader(false);
         self.leading_since = None;
         self.memories.clear();
@@ -172,7 +172,7 @@ impl Actuator {
             waiting = waiting.or(turned.waiting);
             all_kept &= turned.is_kept;
         }
-        self.doorbell.set_pending(waiting);
+        self.permits.set_pending(waiting);
         if all_kept {
             self.metrics.turned(Timestamp::now());
         }
@@ -243,9 +243,9 @@ impl Actuator {
             let is_kept = matches!(error, StoreError::Gone);
             return Turned { pause: self.not_kept(run, &error), waiting: waiting(&before), is_kept };
         }
-        // The doorbell learns of a token as soon as it is stored: a webhook may come within the second.
+        // The permit store learns of a token as soon as it is stored: a webhook may come within the second.
         if scene.lock == LockView::Ours && before.position != turn.state.position {
-            self.doorbell.set_pending(waiting(&turn.state));
+            self.permits.set_pending(waiting(&turn.state));
         }
         let pause = match &turn.command {
             None => turn.pause,
@@ -285,11 +285,11 @@ impl Actuator {
         };
         let now = Timestamp::now();
         let known = self.memories.get(&run.uid).map(|memory| memory.known(now)).unwrap_or_default();
-        let permit = scene.state.token().and_then(|token| self.doorbell.permit_for(token, now));
+        let permit = scene.state.token().and_then(|token| self.permits.permit_for(token, now));
         let since = self.leading_since.unwrap_or(now);
         let mut alert_path: Vec<_> =
-            gate::heartbeat(self.doorbell.heartbeat_at(), since, now, &self.settings).into_iter().collect();
-        alert_path.extend(self.doorbell.too_large_at().map(gate::too_large));
+            gate::heartbeat(self.permits.heartbeat_at(), since, now, &self.settings).into_iter().collect();
+        alert_path.extend(self.permits.too_large_at().map(gate::too_large));
         let nonce = nonce();
         let matrix = Arc::clone(&self.facts.borrow().matrix);
         let standing = scene.verdict.allows(now, &self.settings).err().unwrap_or_default();
@@ -338,7 +338,7 @@ impl Actuator {
         }
         store::keep(&self.cluster.client, run, &status).await?;
         if let (Position::Waiting(waiting), Position::Active(_)) = (&before.position, &after.position) {
-            self.doorbell.consume(&waiting.token);
+            self.permits.consume(&waiting.token);
             self.metrics.permit_consumed();
         }
         if after.nodes_done > before.nodes_done {

@@ -14,7 +14,7 @@ use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use lockkeeper_actuator::execute::{self, Clearance};
 use lockkeeper_actuator::kubeadm::{Ssh, read_ledger, start_unit, survey};
 use lockkeeper_actuator::leader::Leader;
-use lockkeeper_actuator::permits::Doorbell;
+use lockkeeper_actuator::permits::PermitStore;
 use lockkeeper_actuator::store::{self, StoreError};
 use lockkeeper_exporter::read::now;
 use lockkeeper_rules::api::{CORDONED_BY_ANNOTATION, UpgradeRun, UpgradeRunStatus};
@@ -273,10 +273,10 @@ async fn a_unit_is_not_sent_on_a_stale_or_revoked_check_or_without_leadership() 
     let order = bench.order(1);
     let mut stale = order.clone();
     stale.proof.checked_at -= Duration::from_secs(6);
-    let doorbell = Doorbell::new(Arc::new(bench.settings.clone()));
-    doorbell.set_leader(true);
-    let rings = doorbell.rings();
-    let is_revoked = || rings.borrow().revocations > 0;
+    let permits = PermitStore::new(Arc::new(bench.settings.clone()));
+    permits.set_leader(true);
+    let counts = permits.counts();
+    let is_revoked = || counts.borrow().revocations > 0;
     let clearance = |proof, leads| Clearance {
         proof,
         began: Instant::now(),
@@ -293,7 +293,7 @@ async fn a_unit_is_not_sent_on_a_stale_or_revoked_check_or_without_leadership() 
     let firing = r#"{"version":"4","truncatedAlerts":0,"status":"firing","alerts":[{"status":"firing","labels":
         {"alertname":"G","k8s_upgrade_gate":"all"},"startsAt":"2026-01-01T00:00:00Z"}]}"#;
     let firing = webhook(firing.as_bytes()).unwrap();
-    let says_so = || doorbell.hear(Route::Gates, &firing, Timestamp::now()) == Decision::Revoke;
+    let says_so = || permits.accept(Route::Gates, &firing, Timestamp::now()) == Decision::Revoke;
     let refused = start_unit(&bench.ssh, &young, clearance(Some(&young.proof), &says_so)).await;
     assert_eq!(reason(refused), Reason::CheckExpired);
     assert_eq!(bench.read(&order).await, Ok(LedgerReading::Unseen));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use lockkeeper_actuator::metrics::Metrics;
-use lockkeeper_actuator::permits::Doorbell;
+use lockkeeper_actuator::permits::PermitStore;
 use lockkeeper_actuator::receive::{Receiver, TokenFile};
 use lockkeeper_exporter::kube_client::install_tls_provider;
 use lockkeeper_exporter::serve::http::{Limits, Listener};
@@ -273,12 +273,12 @@ async fn where_client_certificates_are_demanded_alertmanager_is_heard_with_its_o
         Listener::bind(&format!("{address}:0"), Some(&web_config), Limits::default()).await.unwrap();
     let url = format!("https://{}", listener.local_addr());
     let (settings, metrics) = (Settings::default(), Arc::new(Metrics::new()));
-    let doorbell = Doorbell::new(Arc::new(settings.clone()));
-    doorbell.set_leader(true);
+    let permits = PermitStore::new(Arc::new(settings.clone()));
+    permits.set_leader(true);
     let secret = "0123456789abcdef0123456789abcdef";
     let token_file = folder.write("webhook-token", secret).unwrap();
     let token = TokenFile::open(&token_file).await.unwrap();
-    let receiver = Receiver { doorbell, token, metrics: Arc::clone(&metrics) };
+    let receiver = Receiver { permits, token, metrics: Arc::clone(&metrics) };
     tokio::spawn(listener.serve(receiver.handler(), std::future::pending()));
 
     let file = |path: &std::path::Path| path.display().to_string();

@@ -46,10 +46,10 @@ impl House {
     async fn new() -> Self {
         let folder = Folder::new();
         let token = TokenFile::open(&folder.write(format!("{SECRET}\n").as_bytes())).await.unwrap();
-        let doorbell = Doorbell::new(Arc::new(Settings::default()));
-        doorbell.set_leader(true);
-        doorbell.set_pending(Some(Pending { token: own_token(), minted_at: Timestamp::now() }));
-        Self { receiver: Receiver { doorbell, token, metrics: Arc::new(Metrics::new()) }, folder }
+        let permits = PermitStore::new(Arc::new(Settings::default()));
+        permits.set_leader(true);
+        permits.set_pending(Some(Pending { token: own_token(), minted_at: Timestamp::now() }));
+        Self { receiver: Receiver { permits, token, metrics: Arc::new(Metrics::new()) }, folder }
     }
 
     async fn post(&self, path: &str, authorization: &[&str], body: impl Into<Bytes>) -> (u16, String) {
@@ -72,7 +72,7 @@ impl House {
     }
 
     fn permit(&self) -> Option<Permit> {
-        self.receiver.doorbell.permit_for(&own_token(), Timestamp::now())
+        self.receiver.permits.permit_for(&own_token(), Timestamp::now())
     }
 
     fn count(&self, endpoint: &str, decision: &str) -> String {
@@ -199,13 +199,13 @@ async fn a_message_about_gates_that_is_too_large_revokes_only_for_whoever_shows_
     let large = || vec![b' '; WEBHOOK_BYTES_MAX + 1];
     let path = "/alertmanager/v4/gates";
     assert_eq!(house.post(path, &[], large()).await, (401, decided("rejected_unauthenticated")));
-    assert!(house.permit().is_some() && house.receiver.doorbell.too_large_at().is_none());
+    assert!(house.permit().is_some() && house.receiver.permits.too_large_at().is_none());
     assert_eq!(house.post(path, &[&bearer()], large()).await, (200, decided("revoke_too_large")));
-    assert!(house.permit().is_none() && house.receiver.doorbell.too_large_at().is_some());
+    assert!(house.permit().is_none() && house.receiver.permits.too_large_at().is_some());
     assert_eq!(house.count("gates", "revoke_too_large"), "1");
     // Alertmanager calls again for a step that waits while no gate fires.
     assert_eq!(house.ready(&bearer()).await, (200, decided("permit")));
-    assert!(house.permit().is_some() && house.receiver.doorbell.too_large_at().is_none());
+    assert!(house.permit().is_some() && house.receiver.permits.too_large_at().is_none());
 }
 
 #[tokio::test]
@@ -220,7 +220,7 @@ async fn a_body_that_announces_too_much_is_refused_unread() {
 #[tokio::test]
 async fn who_does_not_lead_says_so_and_closes_the_connection() {
     let house = House::new().await;
-    house.receiver.doorbell.set_leader(false);
+    house.receiver.permits.set_leader(false);
     let request = Request::post("/alertmanager/v4/ready").header(header::AUTHORIZATION, bearer());
     let response = house.receiver.answer(request.body(Full::new(Bytes::from(ready()))).unwrap()).await;
     assert_eq!(response.status(), 503);

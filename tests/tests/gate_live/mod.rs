@@ -26,7 +26,7 @@ fn subjects(findings: &[Finding], reason: Reason) -> Vec<&str> {
         .collect()
 }
 
-/// Waits until the doorbell has heard something.
+/// Waits until the permit store has heard something.
 async fn heard(what: &str, mut look: impl FnMut() -> bool) {
     let found = wait_for(what, Duration::from_secs(30), || {
         let found = look();
@@ -38,9 +38,9 @@ async fn heard(what: &str, mut look: impl FnMut() -> bool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_whole_path_opens_and_each_alert_of_the_site_closes_it_until_it_clears() {
     let path = AlertPath::open().await;
-    heard("the ready alert to ring", || path.doorbell.permit_for(&token(), jiff::Timestamp::now()).is_some())
+    heard("the ready alert to ring", || path.permits.permit_for(&token(), jiff::Timestamp::now()).is_some())
         .await;
-    heard("a heartbeat", || path.doorbell.heartbeat_at().is_some()).await;
+    heard("a heartbeat", || path.permits.heartbeat_at().is_some()).await;
     for (gate, reasons, going_on) in [
         (SiteGate::All, vec![Reason::GateFiring, Reason::ReadyAbsent], vec![Reason::GateFiring]),
         (SiteGate::Mutating, vec![Reason::GateFiring, Reason::ReadyAbsent], vec![Reason::GateFiring]),
@@ -228,9 +228,9 @@ async fn each_missing_link_is_named_and_a_wrong_route_by_the_heartbeat_alone() {
     // The webhooks go astray: the check is content, and nothing rings any more.
     let missing = || {
         let settings = Settings { heartbeat_seconds_max: 10, ..(*path.settings).clone() };
-        gate::heartbeat(path.doorbell.heartbeat_at(), path.minted_at, jiff::Timestamp::now(), &settings)
+        gate::heartbeat(path.permits.heartbeat_at(), path.minted_at, jiff::Timestamp::now(), &settings)
     };
-    heard("a heartbeat", || path.doorbell.heartbeat_at().is_some() && missing().is_none()).await;
+    heard("a heartbeat", || path.permits.heartbeat_at().is_some() && missing().is_none()).await;
     let secret = path.folder.path().join("webhook-token");
     let nowhere = route_to(&format!("{}/nowhere", path.webhook), &secret, &path.settings);
     path.alertmanager.set_config(&nowhere).await.expect("it reloads");
@@ -275,7 +275,7 @@ async fn more_gate_alerts_than_a_message_has_room_for_revoke_and_are_heard_to_en
     let (count, told) = (path.count("gates", "revoke_too_large"), path.count("heartbeat", "heartbeat"));
     heard("three more heartbeats", || beats(told)).await;
     assert_eq!(path.count("gates", "revoke_too_large"), count, "the end is told once");
-    heard("the ready alert to ring", || path.doorbell.permit_for(&token(), jiff::Timestamp::now()).is_some())
+    heard("the ready alert to ring", || path.permits.permit_for(&token(), jiff::Timestamp::now()).is_some())
         .await;
-    assert_eq!(path.doorbell.too_large_at(), None);
+    assert_eq!(path.permits.too_large_at(), None);
 }

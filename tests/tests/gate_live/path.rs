@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use jiff::Timestamp;
 use lockkeeper_actuator::metrics::Metrics;
-use lockkeeper_actuator::permits::Doorbell;
+use lockkeeper_actuator::permits::PermitStore;
 use lockkeeper_actuator::receive::{Receiver, TokenFile};
 use lockkeeper_exporter::kube_client::install_tls_provider;
 use lockkeeper_exporter::read::backend::BackendConfig;
@@ -93,7 +93,7 @@ pub(crate) struct AlertPath {
     pub(crate) site: Site,
     pub(crate) prometheus: Prometheus,
     pub(crate) alertmanager: Alertmanager,
-    pub(crate) doorbell: Doorbell,
+    pub(crate) permits: PermitStore,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) folder: Arc<RunFolder>,
@@ -124,9 +124,9 @@ impl AlertPath {
         let folder = Arc::new(RunFolder::create()?);
         let settings = Arc::new(settings(change));
         let (eyes, site) = (Eyes::start(&folder).await?, Site::start(folder.address(1)).await?);
-        let (doorbell, metrics) = (Doorbell::new(Arc::clone(&settings)), Arc::new(Metrics::new()));
+        let (permits, metrics) = (PermitStore::new(Arc::clone(&settings)), Arc::new(Metrics::new()));
         let secret = folder.write("webhook-token", "0123456789abcdef0123456789abcdef")?;
-        let webhook = receive(&folder, &doorbell, &metrics, &secret).await?;
+        let webhook = receive(&folder, &permits, &metrics, &secret).await?;
         let mut alertmanager = Alertmanager::new(&folder, folder.address(1))?;
         alertmanager.set_config(&route_to(&webhook, &secret, &settings)).await?;
         alertmanager.start().await?;
@@ -143,14 +143,14 @@ impl AlertPath {
         prometheus.set_rule_files(rule_files.clone()).await?;
         prometheus.start().await?;
         let minted_at = Timestamp::now();
-        doorbell.set_leader(true);
-        doorbell.set_pending(Some(Pending { token: token(), minted_at }));
+        permits.set_leader(true);
+        permits.set_pending(Some(Pending { token: token(), minted_at }));
         Ok(Self {
             eyes,
             site,
             prometheus,
             alertmanager,
-            doorbell,
+            permits,
             metrics,
             settings,
             folder,
@@ -244,14 +244,14 @@ impl AlertPath {
 
 async fn receive(
     folder: &RunFolder,
-    doorbell: &Doorbell,
+    permits: &PermitStore,
     metrics: &Arc<Metrics>,
     secret: &std::path::Path,
 ) -> Result<String> {
     let listener = Listener::bind(&format!("{}:0", folder.address(1)), None, Limits::default()).await?;
     let url = format!("http://{}", listener.local_addr());
     let token = TokenFile::open(secret).await?;
-    let receiver = Receiver { doorbell: doorbell.clone(), token, metrics: Arc::clone(metrics) };
+    let receiver = Receiver { permits: permits.clone(), token, metrics: Arc::clone(metrics) };
     tokio::spawn(listener.serve(receiver.handler(), std::future::pending()));
     Ok(url)
 }
