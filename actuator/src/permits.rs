@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::Timestamp;
-use lockkeeper_rules::gate::{self, Decision, Hearing, Pending, Permit, Route};
+use lockkeeper_rules::gate::{self, AcceptContext, Decision, Pending, Permit, Route};
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::wire::alertmanager::Webhook;
 use lockkeeper_rules::words::name::Token;
 use tokio::sync::watch;
 
-/// How often something was heard: the turn loop waits for a change of it.
+/// How often something was inner: the turn loop waits for a change of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PermitCounts {
     /// A permit was given or renewed.
@@ -21,13 +21,13 @@ pub struct PermitCounts {
 /// The handle that the receiver rings and the turn loop listens at.
 #[derive(Debug, Clone)]
 pub struct PermitStore {
-    heard: Arc<Mutex<Heard>>,
+    inner: Arc<Mutex<Inner>>,
     counts: watch::Sender<PermitCounts>,
     settings: Arc<Settings>,
 }
 
 #[derive(Debug, Default)]
-struct Heard {
+struct Inner {
     leader: bool,
     pending: Option<Pending>,
     permit: Option<Permit>,
@@ -40,25 +40,25 @@ impl PermitStore {
     /// A permit store that nobody has rung, of a replica that does not lead.
     #[must_use]
     pub fn new(settings: Arc<Settings>) -> Self {
-        Self { heard: Arc::default(), counts: watch::Sender::default(), settings }
+        Self { inner: Arc::default(), counts: watch::Sender::default(), settings }
     }
 
     /// Says which token waits. The permit of any other token is dropped.
     pub fn set_pending(&self, pending: Option<Pending>) {
-        let mut heard = self.lock();
+        let mut inner = self.lock();
         let keeps = |permit: &Permit| pending.as_ref().is_some_and(|pending| pending.token == permit.token);
-        heard.permit = heard.permit.take().filter(keeps);
-        heard.pending = pending;
+        inner.permit = inner.permit.take().filter(keeps);
+        inner.pending = pending;
     }
 
     /// Says whether this replica leads. One that does not has nothing pending and no permit.
     pub fn set_leader(&self, leader: bool) {
-        let mut heard = self.lock();
-        heard.leader = leader;
+        let mut inner = self.lock();
+        inner.leader = leader;
         if !leader {
-            heard.pending = None;
-            heard.permit = None;
-            heard.too_large_at = None;
+            inner.pending = None;
+            inner.permit = None;
+            inner.too_large_at = None;
         }
     }
 
@@ -76,8 +76,8 @@ impl PermitStore {
 
     /// Drops the permit of this token: it has been consumed.
     pub fn consume(&self, token: &Token) {
-        let mut heard = self.lock();
-        heard.permit = heard.permit.take().filter(|permit| permit.token != *token);
+        let mut inner = self.lock();
+        inner.permit = inner.permit.take().filter(|permit| permit.token != *token);
     }
 
     /// Changes whenever the permit store rings or permits are revoked.
@@ -100,53 +100,53 @@ impl PermitStore {
 
     /// Hears an authenticated message that is too large to be read.
     pub fn accept_too_large(&self, route: Route, now: Timestamp) -> Decision {
-        let mut heard = self.lock();
-        if !heard.leader {
+        let mut inner = self.lock();
+        if !inner.leader {
             return Decision::Rejected(gate::Rejected::NotLeader);
         }
         let decision = gate::accept_too_large(route);
         if decision == Decision::RevokeTooLarge {
-            heard.too_large_at = Some(now);
+            inner.too_large_at = Some(now);
         }
-        self.apply(heard, decision, now)
+        self.apply(inner, decision, now)
     }
 
     /// Hears an authenticated, well-formed message. Whether this replica leads is asked again under the lock, so
     /// that a leadership lost meanwhile gives no permit.
-    pub fn hear(&self, route: Route, webhook: &Webhook, now: Timestamp) -> Decision {
-        let mut heard = self.lock();
-        if !heard.leader {
+    pub fn accept(&self, route: Route, webhook: &Webhook, now: Timestamp) -> Decision {
+        let mut inner = self.lock();
+        if !inner.leader {
             return Decision::Rejected(gate::Rejected::NotLeader);
         }
-        let hearing = Hearing {
-            pending: heard.pending.as_ref(),
-            permit: heard.permit.as_ref(),
+        let context = AcceptContext {
+            pending: inner.pending.as_ref(),
+            permit: inner.permit.as_ref(),
             now,
             settings: &self.settings,
         };
-        let decision = gate::accept(route, webhook, hearing);
+        let decision = gate::accept(route, webhook, context);
         let is_of_gates = route == Route::Gates && !matches!(decision, Decision::Rejected(_));
         // While a gate fires, Prometheus does not call for the step.
         if is_of_gates || decision == Decision::Permit {
-            heard.too_large_at = None;
+            inner.too_large_at = None;
         }
-        self.apply(heard, decision, now)
+        self.apply(inner, decision, now)
     }
 
-    fn apply(&self, mut heard: MutexGuard<'_, Heard>, decision: Decision, now: Timestamp) -> Decision {
+    fn apply(&self, mut inner: MutexGuard<'_, Inner>, decision: Decision, now: Timestamp) -> Decision {
         match decision {
             Decision::Permit | Decision::Ring => {
-                let token = heard.pending.as_ref().map(|pending| pending.token.clone());
-                heard.permit = token.map(|token| Permit { token, granted_at: now });
-                drop(heard);
+                let token = inner.pending.as_ref().map(|pending| pending.token.clone());
+                inner.permit = token.map(|token| Permit { token, granted_at: now });
+                drop(inner);
                 self.counts.send_modify(|counts| counts.permits += 1);
             }
             Decision::Revoke | Decision::RevokeTooLarge => {
-                heard.permit = None;
-                drop(heard);
+                inner.permit = None;
+                drop(inner);
                 self.counts.send_modify(|counts| counts.revocations += 1);
             }
-            Decision::Heartbeat => heard.heartbeat_at = Some(now),
+            Decision::Heartbeat => inner.heartbeat_at = Some(now),
             Decision::Duplicate
             | Decision::StaleToken
             | Decision::Ignored(_)
@@ -156,8 +156,8 @@ impl PermitStore {
         decision
     }
 
-    fn lock(&self) -> MutexGuard<'_, Heard> {
-        self.heard.lock().expect("nothing panics while it holds the permit store")
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect("nothing panics while it holds the permit store")
     }
 }
 

@@ -174,7 +174,7 @@ pub struct Pending {
 
 /// What was known when a message came.
 #[derive(Debug, Clone, Copy)]
-pub struct Hearing<'a> {
+pub struct AcceptContext<'a> {
     /// The token that waits.
     pub pending: Option<&'a Pending>,
     /// The permit that lives.
@@ -190,14 +190,14 @@ const DUPLICATE_SHARE: u64 = 6;
 
 /// Decides what an authenticated, well-formed message is worth.
 #[must_use]
-pub fn accept(route: Route, webhook: &Webhook, hearing: Hearing<'_>) -> Decision {
+pub fn accept(route: Route, webhook: &Webhook, context: AcceptContext<'_>) -> Decision {
     let message = match webhook {
         Webhook::OtherVersion(_) => return Decision::Rejected(Rejected::Version),
         Webhook::V4(message) => message,
     };
     match route {
-        Route::Ready => ready(message, hearing),
-        Route::Gates => gates(message, hearing),
+        Route::Ready => ready(message, context),
+        Route::Gates => gates(message, context),
         Route::Heartbeat => heartbeat(message),
     }
 }
@@ -219,7 +219,7 @@ pub fn too_large(at: Timestamp) -> Finding {
     Finding::new(Reason::GatesTooLarge, "route", detail)
 }
 
-fn ready(message: &Message, hearing: Hearing<'_>) -> Decision {
+fn ready(message: &Message, context: AcceptContext<'_>) -> Decision {
     if message.truncated_alerts != 0 {
         return Decision::Rejected(Rejected::Truncated);
     }
@@ -231,7 +231,7 @@ fn ready(message: &Message, hearing: Hearing<'_>) -> Decision {
     if firing.peek().is_none() {
         return Decision::Ignored(Ignored::Resolved);
     }
-    let Some(pending) = hearing.pending else { return Decision::Ignored(Ignored::NothingPending) };
+    let Some(pending) = context.pending else { return Decision::Ignored(Ignored::NothingPending) };
     let token = pending.token.to_string();
     let mut echoes =
         firing.filter(|alert| alert.labels.get("token").is_some_and(|echo| *echo == token)).peekable();
@@ -239,15 +239,15 @@ fn ready(message: &Message, hearing: Hearing<'_>) -> Decision {
         return Decision::StaleToken;
     }
     let slack =
-        jiff::SignedDuration::from_secs(i64::try_from(hearing.settings.clock_skew_seconds_max).unwrap_or(0));
+        jiff::SignedDuration::from_secs(i64::try_from(context.settings.clock_skew_seconds_max).unwrap_or(0));
     if !echoes.any(|alert| alert.starts_at.duration_since(pending.minted_at) >= -slack) {
         return Decision::Rejected(Rejected::BeforeMint);
     }
-    hearing.rung(pending, Decision::Permit)
+    context.grant(pending, Decision::Permit)
 }
 
 /// Bad news is believed whatever else is wrong with the message; good news only rings.
-fn gates(message: &Message, hearing: Hearing<'_>) -> Decision {
+fn gates(message: &Message, context: AcceptContext<'_>) -> Decision {
     let mut gates = message.alerts.iter().filter(|alert| alert.labels.contains_key(GATE_LABEL)).peekable();
     if gates.peek().is_none() {
         return Decision::Ignored(Ignored::OtherAlert);
@@ -258,9 +258,9 @@ fn gates(message: &Message, hearing: Hearing<'_>) -> Decision {
     if message.truncated_alerts != 0 {
         return Decision::Rejected(Rejected::Truncated);
     }
-    match hearing.pending {
+    match context.pending {
         None => Decision::Ignored(Ignored::NothingPending),
-        Some(pending) => hearing.rung(pending, Decision::Ring),
+        Some(pending) => context.grant(pending, Decision::Ring),
     }
 }
 
@@ -279,9 +279,9 @@ fn named<'a>(message: &'a Message, name: &'a str) -> impl Iterator<Item = &'a Me
     message.alerts.iter().filter(move |alert| super::ask::has(&alert.labels, "alertname", name))
 }
 
-impl Hearing<'_> {
+impl AcceptContext<'_> {
     /// A ring for the pending token, or the same news twice.
-    fn rung(&self, pending: &Pending, decision: Decision) -> Decision {
+    fn grant(&self, pending: &Pending, decision: Decision) -> Decision {
         let young = |permit: &&Permit| {
             let age = self.now.duration_since(permit.granted_at).as_secs();
             permit.token == pending.token

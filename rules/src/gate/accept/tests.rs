@@ -45,7 +45,7 @@ impl Door {
         let settings = Settings::default();
         let now = at("2026-11-21T10:00:30Z");
         let (pending, permit) = (self.pending.as_ref(), self.permit.as_ref());
-        accept(route, message, Hearing { pending, permit, now, settings: &settings })
+        accept(route, message, AcceptContext { pending, permit, now, settings: &settings })
     }
 
     fn with_permit(self, granted_at: &str) -> Self {
