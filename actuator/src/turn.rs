@@ -17,7 +17,7 @@ use lockkeeper_rules::facts::reload::InForce;
 use lockkeeper_rules::gate::LockView;
 use lockkeeper_rules::gate::{self, Pending};
 use lockkeeper_rules::run::{
-    Needs, Observed, Position, Shown, State, Turn, decide, is_done, needs, outlook, rung_for, status,
+    Needs, Observed, Position, Shown, State, Turn, decide, is_done, needs, outlook, pending_for, status,
     told_not_served,
 };
 use lockkeeper_rules::settings::Settings;
@@ -238,7 +238,7 @@ impl Actuator {
         let scene = Scene { state, lock, verdict, generation };
         let (turn, shown) = self.decide(run, &scene, snapshot).await;
         let before = scene.state;
-        let waiting = |state: &State| rung_for(state, &scene.lock);
+        let waiting = |state: &State| pending_for(state, &scene.lock);
         if let Err(error) = self.keep(run, &before, &turn.state, shown).await {
             let is_kept = matches!(error, StoreError::Gone);
             return Turned { pause: self.not_kept(run, &error), waiting: waiting(&before), is_kept };

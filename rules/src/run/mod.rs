@@ -41,7 +41,7 @@ pub use in_hand::is_in_hand;
 pub use judge::is_accepted;
 pub use lease::*;
 pub(crate) use moves::NOT_BEGUN;
-pub use needs::{Needs, is_done, needs, rung_for};
+pub use needs::{Needs, is_done, needs, pending_for};
 pub use observed::{Observed, Turn};
 pub use served::{not_served, told_not_served};
 pub use state::*;

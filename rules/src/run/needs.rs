@@ -44,7 +44,7 @@ pub fn is_done(state: &State, is_deleting: bool, lock: &LockView) -> bool {
 /// The token that may be rung for, if one waits. Only the run that holds the cluster may be rung for: a lock that could
 /// not be read is nobody's.
 #[must_use]
-pub fn rung_for(state: &State, lock: &LockView) -> Option<Pending> {
+pub fn pending_for(state: &State, lock: &LockView) -> Option<Pending> {
     match &state.position {
         Position::Waiting(it) if *lock == LockView::Ours => {
             Some(Pending { token: it.token.clone(), minted_at: it.minted_at })
@@ -92,12 +92,12 @@ mod tests {
             not_before: Timestamp::UNIX_EPOCH,
             because: Vec::new(),
         }));
-        assert_eq!(rung_for(&waiting, &LockView::Ours).map(|pending| pending.token), Some(token));
+        assert_eq!(pending_for(&waiting, &LockView::Ours).map(|pending| pending.token), Some(token));
         for lock in OTHERS() {
-            assert_eq!(rung_for(&waiting, &lock), None, "{lock:?}");
+            assert_eq!(pending_for(&waiting, &lock), None, "{lock:?}");
         }
         for position in [Position::Open, Position::Succeeded { at: Timestamp::UNIX_EPOCH }] {
-            assert_eq!(rung_for(&at(position), &LockView::Ours), None);
+            assert_eq!(pending_for(&at(position), &LockView::Ours), None);
         }
     }
 }
