@@ -25,7 +25,7 @@ use tokio::sync::watch;
 use crate::config::{self, Config};
 use crate::exit::Exit;
 use crate::kube_client::{Cluster, install_tls_provider};
-use crate::read::eyes::Eyes;
+use crate::read::cluster_reader::ClusterReader;
 use crate::read::matrix::MatrixFiles;
 use crate::read::packages::Repository;
 use crate::read::witness::WitnessConfig;
@@ -209,11 +209,11 @@ async fn run(args: RunArgs, config: Config, matrix: MatrixFiles) -> Result<(), F
     tracing::info!(namespaces = settings.namespaces.join(" "), "runs of these namespaces are served");
     let witness_config =
         WitnessConfig { prometheus, selector: settings.selector.clone(), facts: matrix.in_force() };
-    let eyes = Eyes::new(witness_config, settings.namespaces.clone());
-    let mut tasks = eyes.open(Arc::new(cluster), repository, config.packages.pause());
+    let reader = ClusterReader::new(witness_config, settings.namespaces.clone());
+    let mut tasks = reader.start(Arc::new(cluster), repository, config.packages.pause());
     let first = Arc::new(view::empty(&settings, Timestamp::now()));
     let (views, shown) = watch::channel(first);
-    tasks.spawn(view::keep(eyes, matrix.in_force(), settings.clone(), views));
+    tasks.spawn(view::keep(reader, matrix.in_force(), settings.clone(), views));
     tasks.spawn(matrix.keep());
 
     let site = Site {

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use super::judged::{Judgement, Judgements};
 use super::metrics::Page;
 use super::verdict::uncovered;
-use crate::read::eyes::Eyes;
+use crate::read::cluster_reader::ClusterReader;
 
 /// Not more often than this is a view made, however much changes.
 const VIEW_PAUSE: Duration = Duration::from_secs(1);
@@ -112,7 +112,7 @@ impl View {
 
 /// Makes a view whenever something has changed, at most once a second, for ever.
 pub async fn keep(
-    eyes: Arc<Eyes>,
+    reader: Arc<ClusterReader>,
     mut facts: watch::Receiver<InForce>,
     settings: Settings,
     views: watch::Sender<Arc<View>>,
@@ -120,21 +120,21 @@ pub async fn keep(
     let mut memory = Memory::default();
     loop {
         let now = Timestamp::now();
-        let snapshot = eyes.snapshot();
+        let snapshot = reader.snapshot();
         if let Some(nodes) = &snapshot.nodes.value {
             let targets: Vec<Version> =
                 targets(&snapshot).iter().filter_map(|target| target.parse().ok()).collect();
-            eyes.want_kubelets(nodes, &targets);
+            reader.want_kubelets(nodes, &targets);
         }
         let in_force = facts.borrow_and_update().clone();
-        let counted = [counted(&eyes), matrix_samples(&in_force)].concat();
-        let inventory = eyes.inventory();
+        let counted = [counted(&reader), matrix_samples(&in_force)].concat();
+        let inventory = reader.inventory();
         let view = View::new(snapshot, inventory, in_force.matrix, counted, &mut memory, &settings, now);
         views.send_replace(Arc::new(view));
         tokio::time::sleep(VIEW_PAUSE).await;
         let changed = async {
             tokio::select! {
-                () = eyes.changed() => {}
+                () = reader.changed() => {}
                 // Whoever sends them is gone only when the process ends.
                 _other_facts = facts.changed() => {}
             }
@@ -155,16 +155,16 @@ fn build_info() -> Sample {
     Sample::new(&BUILD_INFO, [env!("CARGO_PKG_VERSION")], 1.0)
 }
 
-fn counted(eyes: &Eyes) -> Vec<Sample> {
+fn counted(reader: &ClusterReader) -> Vec<Sample> {
     #[expect(clippy::cast_precision_loss, reason = "a count is exact up to 2^53")]
     let number = |count: u64| count as f64;
     let mut counted = vec![build_info()];
-    for (resource, counts) in eyes.watches() {
+    for (resource, counts) in reader.watches() {
         counted.push(Sample::new(&WATCH_EVENTS, [resource], number(counts.events)));
         counted.push(Sample::new(&WATCH_RESTARTS, [resource], number(counts.restarts)));
         counted.push(Sample::new(&SOURCE_ERRORS, [resource], number(counts.errors)));
     }
-    for (source, errors) in eyes.polls() {
+    for (source, errors) in reader.polls() {
         counted.push(Sample::new(&SOURCE_ERRORS, [source], number(errors)));
     }
     counted

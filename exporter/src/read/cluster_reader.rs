@@ -36,7 +36,7 @@ const PACKAGES_RETRY: Duration = Duration::from_secs(30);
 
 /// Everything that is watched and polled.
 #[derive(Debug)]
-pub struct Eyes {
+pub struct ClusterReader {
     changed: Arc<Notify>,
     nodes: Arc<Watched<Node>>,
     node_leases: Arc<Watched<Option<Timestamp>>>,
@@ -50,8 +50,8 @@ pub struct Eyes {
     packages: Polled<Packages>,
 }
 
-impl Eyes {
-    /// Eyes that have seen nothing yet; `namespaces` are those whose runs are served.
+impl ClusterReader {
+    /// A reader that has read nothing yet; `namespaces` are those whose runs are served.
     #[must_use]
     pub fn new(witness_config: WitnessConfig, namespaces: Vec<String>) -> Arc<Self> {
         let changed = Arc::new(Notify::new());
@@ -69,9 +69,9 @@ impl Eyes {
         })
     }
 
-    /// Begins to look. The tasks end when the set is dropped; none of them ends by itself.
+    /// Begins to read. The tasks end when the set is dropped; none of them ends by itself.
     #[must_use]
-    pub fn open(
+    pub fn start(
         self: &Arc<Self>,
         cluster: Arc<Cluster>,
         repository: Repository,
