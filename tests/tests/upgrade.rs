@@ -99,7 +99,7 @@ fn every_mutation_rests_on_a_young_check(world: &World) {
 }
 
 fn nothing_else_was_written(world: &World) {
-    assert_eq!(world.audit("exporter").len(), 0, "the eyes write nothing");
+    assert_eq!(world.audit("exporter").len(), 0, "the exporter writes nothing");
     for entry in world.audit("actuator") {
         let what = format!("{} {}/{}", entry.verb, entry.resource, entry.subresource);
         let allowed = [

@@ -188,20 +188,20 @@ async fn rules_that_are_not_loaded_or_fail_or_are_left_behind_close() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn eyes_that_see_another_cluster_or_nothing_close() {
+async fn an_exporter_that_sees_another_cluster_or_nothing_close() {
     let path = AlertPath::open().await;
     let prometheus = path.prometheus.url.clone();
     // As many nodes, and not ours.
-    path.eyes.show(&["cp-1", "w-1", "other"]);
+    path.exporter.show(&["cp-1", "w-1", "other"]);
     let findings = path.until(&[Reason::NodeMismatch]).await;
     assert_eq!(subjects(&findings, Reason::NodeMismatch), [prometheus.as_str()]);
     // The exporter of a second cluster beside ours.
-    path.eyes.show(&["cp-1", "w-1", "w-2", "other"]);
+    path.exporter.show(&["cp-1", "w-1", "w-2", "other"]);
     path.until(&[Reason::NodeMismatch]).await;
-    path.eyes.show(&["cp-1", "w-1", "w-2"]);
+    path.exporter.show(&["cp-1", "w-1", "w-2"]);
     path.until(&[]).await;
 
-    path.eyes.show(&[]);
+    path.exporter.show(&[]);
     let reasons = [Reason::GateFiring, Reason::GateExpressionTrue, Reason::ReadyAbsent, Reason::NodeMismatch];
     let findings = path.until(&reasons).await;
     assert_eq!(subjects(&findings, Reason::GateFiring), ["K8sUpgradeTelemetryMissing"]);

@@ -44,13 +44,13 @@ pub(crate) fn token() -> Token {
     format!("{RUN}.7.1.00ff00ff00ff00ff").parse().expect("it is a token")
 }
 
-/// Made-up eyes: what the exporter would show of a step that waits and that runs, both.
-pub(crate) struct Eyes {
+/// A stand-in for the exporter: what the exporter would show of a step that waits and that runs, both.
+pub(crate) struct FakeExporter {
     server: Server,
     nodes: Arc<Mutex<Vec<String>>>,
 }
 
-impl Eyes {
+impl FakeExporter {
     async fn start(folder: &RunFolder) -> Result<Self> {
         let nodes = Arc::new(Mutex::new(NODES.map(str::to_owned).to_vec()));
         let shown = Arc::clone(&nodes);
@@ -89,7 +89,7 @@ fn page(nodes: &[String]) -> String {
 
 /// The path, and who asks at its end.
 pub(crate) struct AlertPath {
-    pub(crate) eyes: Eyes,
+    pub(crate) exporter: FakeExporter,
     pub(crate) site: Site,
     pub(crate) prometheus: Prometheus,
     pub(crate) alertmanager: Alertmanager,
@@ -123,7 +123,7 @@ impl AlertPath {
         install_tls_provider();
         let folder = Arc::new(RunFolder::create()?);
         let settings = Arc::new(settings(change));
-        let (eyes, site) = (Eyes::start(&folder).await?, Site::start(folder.address(1)).await?);
+        let (exporter, site) = (FakeExporter::start(&folder).await?, Site::start(folder.address(1)).await?);
         let (permits, metrics) = (PermitStore::new(Arc::clone(&settings)), Arc::new(Metrics::new()));
         let secret = folder.write("webhook-token", "0123456789abcdef0123456789abcdef")?;
         let webhook = receive(&folder, &permits, &metrics, &secret).await?;
@@ -131,7 +131,7 @@ impl AlertPath {
         alertmanager.set_config(&route_to(&webhook, &secret, &settings)).await?;
         alertmanager.start().await?;
         let jobs = vec![
-            ScrapeJob::plain(&settings.exporter_job, &eyes.server.address.to_string()),
+            ScrapeJob::plain(&settings.exporter_job, &exporter.server.address.to_string()),
             ScrapeJob::plain("site", &site.target()),
         ];
         let targets = vec![alertmanager.target().to_owned()];
@@ -146,7 +146,7 @@ impl AlertPath {
         permits.set_leader(true);
         permits.set_pending(Some(Pending { token: token(), minted_at }));
         Ok(Self {
-            eyes,
+            exporter,
             site,
             prometheus,
             alertmanager,
