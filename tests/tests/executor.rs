@@ -1,4 +1,4 @@
-//! The hands on real parts: a real sshd and a real API server. What is behind the sshd is a simulated machine.
+//! The executor on real parts: a real sshd and a real API server. What is behind the sshd is a simulated machine.
 
 use std::path::PathBuf;
 use std::sync::Arc;
