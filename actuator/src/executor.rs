@@ -8,7 +8,7 @@ use lockkeeper_exporter::kube_client::Cluster;
 use lockkeeper_rules::api::UpgradeRun;
 use lockkeeper_rules::cluster::snapshot::Snapshot;
 use lockkeeper_rules::gate::CheckOrder;
-use lockkeeper_rules::invariant::{self, Scene};
+use lockkeeper_rules::invariant::{self, Context};
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::Command;
 use lockkeeper_rules::settings::Settings;
@@ -98,7 +98,7 @@ impl Executor {
             // Whatever needs a target is never asked for without one; putting back needs none.
             return Ok(());
         };
-        let scene = Scene {
+        let context = Context {
             run: &run.uid,
             target: &target,
             skip: &run.spec.skip,
@@ -107,7 +107,7 @@ impl Executor {
             own_node: self.own_node.as_ref(),
             settings: &self.settings,
         };
-        match invariant::check(&scene, command, now).first() {
+        match invariant::check(&context, command, now).first() {
             None => Ok(()),
             Some(violation) => Err(Finding::new(Reason::InvariantViolated, "", violation.to_string())),
         }

@@ -74,7 +74,7 @@ pub enum Violation {
 
 /// What the checker looks at.
 #[derive(Debug, Clone, Copy)]
-pub struct Scene<'a> {
+pub struct Context<'a> {
     /// The run's uid.
     pub run: &'a str,
     /// The run's target.
@@ -93,43 +93,43 @@ pub struct Scene<'a> {
 
 /// Every invariant that the command would break, or that is broken already.
 #[must_use]
-pub fn check(scene: &Scene<'_>, command: &Command, now: Timestamp) -> Vec<Violation> {
-    let nodes = scene.snapshot.nodes.value.as_deref().unwrap_or_default();
-    let is_served = scene.snapshot.runs.value.iter().flatten().any(|run| run.uid == scene.run);
+pub fn check(context: &Context<'_>, command: &Command, now: Timestamp) -> Vec<Violation> {
+    let nodes = context.snapshot.nodes.value.as_deref().unwrap_or_default();
+    let is_served = context.snapshot.runs.value.iter().flatten().any(|run| run.uid == context.run);
     let mut found: Vec<Violation> = (!is_served).then_some(Violation::NotServed).into_iter().collect();
     match command {
         Command::Cordon(order) => {
-            found.extend(proof("cordon", &order.proof, &order.token, scene, now));
-            found.extend(out_of_service(nodes, scene.run, &order.node));
-            found.extend(order_of_roles(nodes, &order.node, scene));
-            if scene.own_node == Some(&order.node) {
+            found.extend(proof("cordon", &order.proof, &order.token, context, now));
+            found.extend(out_of_service(nodes, context.run, &order.node));
+            found.extend(order_of_roles(nodes, &order.node, context));
+            if context.own_node == Some(&order.node) {
                 found.push(Violation::OwnNode(order.node.clone()));
             }
         }
         Command::Evict(order) => {
-            found.extend(proof("evict", &order.proof, &order.proof.token, scene, now));
-            found.extend(out_of_service(nodes, scene.run, &order.node));
+            found.extend(proof("evict", &order.proof, &order.proof.token, context, now));
+            found.extend(out_of_service(nodes, context.run, &order.node));
         }
         Command::StartUnit(order) => {
-            found.extend(proof("unit", &order.proof, &order.token, scene, now));
-            let read = scene.known.ledger.as_ref();
+            found.extend(proof("unit", &order.proof, &order.token, context, now));
+            let read = context.known.ledger.as_ref();
             if !read.is_some_and(|read| {
                 read.node == order.node.name && read.token == order.token && read.result.is_ok()
             }) {
                 found.push(Violation::NotProbed(order.node.name.clone()));
             }
             // Kubelets may lag by more: the API servers are what an upgrade moves by one minor.
-            let servers = scene.snapshot.api_servers.value.as_deref().unwrap_or_default();
+            let servers = context.snapshot.api_servers.value.as_deref().unwrap_or_default();
             let oldest = servers.iter().filter_map(|server| server.version.as_ref().ok()).min();
-            found.extend(oldest.and_then(|from| distance(from, scene.target)));
+            found.extend(oldest.and_then(|from| distance(from, context.target)));
         }
         Command::Uncordon(order) => {
-            let is_ours = order.annotation.parse::<Token>().is_ok_and(|token| token.run.0 == scene.run);
+            let is_ours = order.annotation.parse::<Token>().is_ok_and(|token| token.run.0 == context.run);
             if !is_ours {
                 found.push(Violation::NotOurs(order.node.clone()));
             }
         }
-        Command::RestoreSource(order) => found.extend(restore(&order.node.name, nodes, scene)),
+        Command::RestoreSource(order) => found.extend(restore(&order.node.name, nodes, context)),
         Command::TakeLock
         | Command::ReleaseLock
         | Command::HandOver
@@ -147,15 +147,16 @@ fn proof(
     command: &'static str,
     proof: &Proof,
     token: &Token,
-    scene: &Scene<'_>,
+    context: &Context<'_>,
     now: Timestamp,
 ) -> Option<Violation> {
     if proof.token != *token {
         return Some(Violation::ForeignProof(command));
     }
     let age = now.duration_since(proof.checked_at);
-    let limit =
-        jiff::SignedDuration::from_secs(i64::try_from(scene.settings.check_seconds_max).unwrap_or(i64::MAX));
+    let limit = jiff::SignedDuration::from_secs(
+        i64::try_from(context.settings.check_seconds_max).unwrap_or(i64::MAX),
+    );
     // A check from the future is a clock that was set back: its age is unknown.
     (age > limit || age.is_negative()).then(|| Violation::StaleProof {
         command,
@@ -187,8 +188,8 @@ fn out_of_service(nodes: &[Node], run: &str, about: &NodeName) -> Vec<Violation>
 }
 
 /// A source of packages belongs to the run as long as that goes on, and to the node once that may have begun to change.
-fn restore(about: &NodeName, nodes: &[Node], scene: &Scene<'_>) -> Vec<Violation> {
-    let run = scene.snapshot.runs.value.iter().flatten().find(|run| run.uid == scene.run);
+fn restore(about: &NodeName, nodes: &[Node], context: &Context<'_>) -> Vec<Violation> {
+    let run = context.snapshot.runs.value.iter().flatten().find(|run| run.uid == context.run);
     let status = run.and_then(|run| run.status.as_ref());
     let is_over = run.is_some_and(|run| run.deleting) || status.is_some_and(|it| it.finished_at.is_some());
     let is_of = |step: &str| step.rsplit_once('/').is_some_and(|(_, node)| node == about.0);
@@ -199,11 +200,11 @@ fn restore(about: &NodeName, nodes: &[Node], scene: &Scene<'_>) -> Vec<Violation
         stages.any(|stage| !["cordon", "drain"].contains(&stage))
             || status.attempted.iter().any(|it| it.begun && is_of(&it.step))
     });
-    let prefix = format!("{}.", scene.run);
+    let prefix = format!("{}.", context.run);
     let node = nodes.iter().find(|node| node.name == *about);
     // One that the run still holds may be about to change.
     let is_held = |node: &Node| node.cordoned_by.as_deref().is_some_and(|by| by.starts_with(&prefix));
-    let is_there = |node: &Node| node.kubelet_version.as_ref() == Ok(scene.target);
+    let is_there = |node: &Node| node.kubelet_version.as_ref() == Ok(context.target);
     let mut found = Vec::new();
     if !is_over {
         found.push(Violation::NotOver(about.clone()));
@@ -214,25 +215,26 @@ fn restore(about: &NodeName, nodes: &[Node], scene: &Scene<'_>) -> Vec<Violation
     found
 }
 
-fn order_of_roles(nodes: &[Node], about: &NodeName, scene: &Scene<'_>) -> Option<Violation> {
+fn order_of_roles(nodes: &[Node], about: &NodeName, context: &Context<'_>) -> Option<Violation> {
     let node = nodes.iter().find(|node| node.name == *about)?;
     if node.role == Role::ControlPlane {
         return None;
     }
     let behind = nodes.iter().find(|other| {
         // One that is being deleted is upgraded no more; what it still serves must do for the workers.
-        let is_left = scene.skip.contains(&other.name.0) || other.deleting;
+        let is_left = context.skip.contains(&other.name.0) || other.deleting;
         other.role == Role::ControlPlane
-            && (!is_left && other.kubelet_version.as_ref() != Ok(scene.target) || serves_less(other, scene))
+            && (!is_left && other.kubelet_version.as_ref() != Ok(context.target)
+                || serves_less(other, context))
     })?;
     Some(Violation::WorkerFirst { worker: about.clone(), behind: behind.name.clone() })
 }
 
 /// Whether the API server of a node is a minor behind the target; one that is not seen is not behind.
-fn serves_less(node: &Node, scene: &Scene<'_>) -> bool {
-    let pods = scene.snapshot.static_pods.value.as_deref().unwrap_or_default();
+fn serves_less(node: &Node, context: &Context<'_>) -> bool {
+    let pods = context.snapshot.static_pods.value.as_deref().unwrap_or_default();
     let mut servers = pods.iter().filter(|pod| pod.component == "kube-apiserver" && pod.node == node.name);
-    servers.any(|pod| pod.version.as_ref().is_ok_and(|version| version.minor() < scene.target.minor()))
+    servers.any(|pod| pod.version.as_ref().is_ok_and(|version| version.minor() < context.target.minor()))
 }
 
 fn distance(from: &Version, target: &Version) -> Option<Violation> {
@@ -274,7 +276,7 @@ mod tests {
             let list = Source::read(vec![run.clone()], now);
             let (runs, runs_elsewhere) = served_apart(list, &[namespace.to_owned()]);
             let snapshot = Snapshot { runs, runs_elsewhere, ..Snapshot::unread() };
-            let scene = Scene {
+            let context = Context {
                 run: "u",
                 target: &target,
                 skip: &[],
@@ -283,7 +285,7 @@ mod tests {
                 own_node: None,
                 settings: &settings,
             };
-            assert_eq!(check(&scene, &Command::TakeLock, now), expected, "{namespace} is served");
+            assert_eq!(check(&context, &Command::TakeLock, now), expected, "{namespace} is served");
         }
     }
 
@@ -344,7 +346,7 @@ mod tests {
                 nodes: Source::read(vec![node], now),
                 ..Snapshot::unread()
             };
-            let scene = Scene {
+            let context = Context {
                 run: "u",
                 target: &target,
                 skip: &[],
@@ -354,7 +356,7 @@ mod tests {
                 settings: &settings,
             };
             assert_eq!(
-                check(&scene, &Command::RestoreSource(order.clone()), now),
+                check(&context, &Command::RestoreSource(order.clone()), now),
                 expected,
                 "{deleting} {status}"
             );

@@ -21,7 +21,7 @@ use lockkeeper_rules::driver::reading::{KubeadmSurvey, ManifestFile, ManifestSur
 use lockkeeper_rules::facts::Accepts;
 use lockkeeper_rules::gate::{CheckOrder, LockView};
 use lockkeeper_rules::gate::{Permit, Report};
-use lockkeeper_rules::invariant::{self, Scene};
+use lockkeeper_rules::invariant::{self, Context};
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::{
     Acted, Checked, Command, Known, LedgerRead, Needs, Observed, Position, Shown, State, Surveyed, Turn,
@@ -714,7 +714,7 @@ impl Simulated {
     }
 
     fn ask_the_checker(&self, command: &Command, snapshot: &Snapshot, known: &Known) {
-        let scene = Scene {
+        let context = Context {
             run: &self.run.uid,
             target: &self.run.spec.target.parse().unwrap(),
             skip: &self.run.spec.skip,
@@ -723,7 +723,7 @@ impl Simulated {
             own_node: self.own_node.as_ref(),
             settings: &self.settings,
         };
-        assert_eq!(invariant::check(&scene, command, self.now), [], "{command:?}");
+        assert_eq!(invariant::check(&context, command, self.now), [], "{command:?}");
     }
 
     fn note(&mut self, before: &State, after: &State) {
