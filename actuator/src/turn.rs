@@ -75,7 +75,7 @@ pub struct Actuator {
 }
 
 /// What a run was seen to be, beside the snapshot.
-struct Scene {
+struct RunView {
     state: State,
     lock: LockView,
     verdict: Verdict,
@@ -235,16 +235,16 @@ impl Actuator {
             return Turned::nothing();
         }
         let verdict = self.verdict(run, snapshot);
-        let scene = Scene { state, lock, verdict, generation };
-        let (turn, shown) = self.decide(run, &scene, snapshot).await;
-        let before = scene.state;
-        let waiting = |state: &State| pending_for(state, &scene.lock);
+        let view = RunView { state, lock, verdict, generation };
+        let (turn, shown) = self.decide(run, &view, snapshot).await;
+        let before = view.state;
+        let waiting = |state: &State| pending_for(state, &view.lock);
         if let Err(error) = self.keep(run, &before, &turn.state, shown).await {
             let is_kept = matches!(error, StoreError::Gone);
             return Turned { pause: self.not_kept(run, &error), waiting: waiting(&before), is_kept };
         }
         // The permit store learns of a token as soon as it is stored: a webhook may come within the second.
-        if scene.lock == LockView::Ours && before.position != turn.state.position {
+        if view.lock == LockView::Ours && before.position != turn.state.position {
             self.permits.set_pending(waiting(&turn.state));
         }
         let pause = match &turn.command {
@@ -270,11 +270,11 @@ impl Actuator {
     async fn decide(
         &self,
         run: &UpgradeRun,
-        scene: &Scene,
+        view: &RunView,
         snapshot: &Snapshot,
     ) -> (Turn, lockkeeper_rules::api::UpgradeRunStatus) {
         let client = &self.cluster.client;
-        let (pods, budgets, places) = match needs(&scene.state) {
+        let (pods, budgets, places) = match needs(&view.state) {
             Needs::Nothing => (None, None, None),
             Needs::PodsOn(node) => (Some(pods_on(client, &node).await), None, None),
             Needs::AllPods => (Some(all_pods(client).await), None, None),
@@ -285,14 +285,14 @@ impl Actuator {
         };
         let now = Timestamp::now();
         let known = self.memories.get(&run.uid).map(|memory| memory.known(now)).unwrap_or_default();
-        let permit = scene.state.token().and_then(|token| self.permits.permit_for(token, now));
+        let permit = view.state.token().and_then(|token| self.permits.permit_for(token, now));
         let since = self.leading_since.unwrap_or(now);
         let mut alert_path: Vec<_> =
             gate::heartbeat(self.permits.heartbeat_at(), since, now, &self.settings).into_iter().collect();
         alert_path.extend(self.permits.too_large_at().map(gate::too_large));
         let nonce = nonce();
         let matrix = Arc::clone(&self.facts.borrow().matrix);
-        let standing = scene.verdict.allows(now, &self.settings).err().unwrap_or_default();
+        let standing = view.verdict.allows(now, &self.settings).err().unwrap_or_default();
         let observed = Observed {
             run,
             snapshot,
@@ -301,17 +301,17 @@ impl Actuator {
             pods: pods.as_ref(),
             budgets: budgets.as_ref(),
             places: places.as_ref(),
-            lock: &scene.lock,
+            lock: &view.lock,
             permit: permit.as_ref(),
             alert_path: &alert_path,
             known: &known,
-            generation: scene.generation,
+            generation: view.generation,
             nonce: &nonce,
             own_node: self.executor.own_node.as_ref(),
             settings: &self.settings,
             kubeadm: &self.executor.ssh.scripts.kubeadm,
         };
-        let turn = decide(&scene.state, &observed, now);
+        let turn = decide(&view.state, &observed, now);
         let (next, progress) = outlook(&turn.state, &observed, now);
         let shown = Shown {
             previous: run.status.as_ref(),
