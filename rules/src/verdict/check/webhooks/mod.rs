@@ -41,7 +41,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use self::calls::Calls;
 use self::needs::{Asked, SYSTEM, asked};
 use self::route::Ways;
-use self::stands::{Scene, Stands, shown};
+use self::stands::{ClusterView, Stands, shown};
 use self::stuck::stuck;
 use self::told::{NAMED_MAX, about, count};
 use super::{Facts, NOTES_MAX, Outcome};
@@ -115,7 +115,7 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
     let (nodes, nodes_read) = facts.state("nodes", &snapshot.nodes).map_err(Outcome::unknown)?;
     // Without them no node is known to be in hand, and every node counts.
     let runs = facts.state("runs", &snapshot.runs).map_or(&[][..], |(runs, _read)| runs);
-    let scene = Scene {
+    let view = ClusterView {
         backends: backends.iter().map(|it| (&it.service, it)).collect(),
         namespaces,
         workloads,
@@ -136,11 +136,11 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
         tally.unknowns.push(Finding::new(Reason::SourceUnreadable, "namespaces", detail));
     }
     for configuration in configurations {
-        scene.configuration(configuration, &calls, &mut tally);
+        view.configuration(configuration, &calls, &mut tally);
     }
     for definition in definitions {
         if let Some(backend) = &definition.converter {
-            scene.converter(definition, backend, &mut tally);
+            view.converter(definition, backend, &mut tally);
         }
     }
     let alone = std::mem::take(&mut tally.alone);
@@ -182,7 +182,7 @@ fn leaving<'a>(
     nodes.iter().filter(|node| !snapshot.is_at(node, target)).map(|node| &node.name).collect()
 }
 
-impl Scene<'_> {
+impl ClusterView<'_> {
     /// One configuration: what its webhooks are asked about, by who answers.
     fn configuration(&self, configuration: &WebhookConfiguration, calls: &Calls<'_>, tally: &mut Tally) {
         // What one with matchConditions is asked about is less certain than what one without them is.

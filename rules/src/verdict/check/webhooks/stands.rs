@@ -10,7 +10,7 @@ use crate::cluster::inventory::{
 use crate::words::name::NodeName;
 
 /// What a backend is looked at with.
-pub(super) struct Scene<'a> {
+pub(super) struct ClusterView<'a> {
     pub(super) backends: BTreeMap<&'a ServiceName, &'a WebhookBackend>,
     pub(super) namespaces: &'a [Namespace],
     pub(super) workloads: &'a [Workload],
@@ -36,7 +36,7 @@ pub(super) enum Stands {
     OnOneNode(NodeName),
 }
 
-impl Scene<'_> {
+impl ClusterView<'_> {
     pub(super) fn stands(&self, backend: &Backend) -> Stands {
         let (service, port) = match backend {
             Backend::Url(url) => return Stands::Outside(format!("it is asked at {url}")),
