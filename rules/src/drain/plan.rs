@@ -51,7 +51,7 @@ enum Turn {
 }
 
 /// What becomes of one pod.
-enum Fate {
+enum PodAction {
     Stay,
     Wait,
     Block,
@@ -71,14 +71,14 @@ pub fn plan(pods: &[Pod], policy: DrainPolicy, after: Option<&PodRef>, since: Ti
     let mut candidates = Vec::new();
     let mut turns = Turns::default();
     for pod in pods {
-        match fate(pod, policy, since) {
-            Fate::Stay => {}
-            Fate::Wait => {
+        match action(pod, policy, since) {
+            PodAction::Stay => {}
+            PodAction::Wait => {
                 plan.waiting.push(leaving(pod));
                 turns.see(pod, turn(pod));
             }
-            Fate::Block => plan.blocked.push(unmanaged(pod)),
-            Fate::Evict(turn) => {
+            PodAction::Block => plan.blocked.push(unmanaged(pod)),
+            PodAction::Evict(turn) => {
                 candidates.push((pod, turn));
                 turns.see(pod, turn);
             }
@@ -122,21 +122,21 @@ fn next_batch(mut pods: Vec<PodRef>, after: Option<&PodRef>) -> Vec<PodRef> {
     pods
 }
 
-fn fate(pod: &Pod, policy: DrainPolicy, since: Timestamp) -> Fate {
+fn action(pod: &Pod, policy: DrainPolicy, since: Timestamp) -> PodAction {
     let Pod { phase, deleting, mirror, controller, .. } = pod;
     if *mirror || phase.is_finished() {
-        return Fate::Stay;
+        return PodAction::Stay;
     }
     match controller {
         // It would start the pod again at once.
-        Some(controller) if controller.kind == "DaemonSet" => Fate::Stay,
-        _ if *deleting => Fate::Wait,
+        Some(controller) if controller.kind == "DaemonSet" => PodAction::Stay,
+        _ if *deleting => PodAction::Wait,
         // It came to the cordoned node, and would again.
-        Some(_) if pod.has_returned(since) => Fate::Stay,
-        Some(_) => Fate::Evict(turn(pod)),
+        Some(_) if pod.has_returned(since) => PodAction::Stay,
+        Some(_) => PodAction::Evict(turn(pod)),
         None => match policy.unmanaged_pods {
-            UnmanagedPods::Hold => Fate::Block,
-            UnmanagedPods::Evict => Fate::Evict(turn(pod)),
+            UnmanagedPods::Hold => PodAction::Block,
+            UnmanagedPods::Evict => PodAction::Evict(turn(pod)),
         },
     }
 }
@@ -215,7 +215,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn each_pod_meets_its_fate() {
+    fn each_pod_has_its_action() {
         // (claim, pod, evicted, waited for, stays, blocks)
         let alone = |name| Pod { controller: None, ..pod(name) };
         let everything = Toleration {
@@ -268,7 +268,7 @@ pub(super) mod tests {
             ("a pod of nobody blocks", HOLD, alone("a"), (0, 0, 0, 1)),
             ("unless it may be lost", EVICT, alone("a"), (1, 0, 0, 0)),
         ] {
-            let stay = usize::from(matches!(fate(&pod, policy, BEGAN), Fate::Stay));
+            let stay = usize::from(matches!(action(&pod, policy, BEGAN), PodAction::Stay));
             let plan = plan(&[pod], policy, None, BEGAN);
             let got = (plan.evict.len(), plan.waiting.len(), stay, plan.blocked.len());
             assert_eq!(got, expected, "{claim}");
