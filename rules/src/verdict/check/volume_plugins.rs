@@ -55,18 +55,18 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
     let (mut unknowns, mut blockers, mut notes, mut going) = (unknowns, Vec::new(), Vec::new(), Vec::new());
     for plugin in &plugins.0 {
         let found = || used.by(plugin).into_iter();
-        match fate(plugin, running, target, drivers) {
-            Fate::Stays => {}
-            Fate::Goes(how) => {
+        match change(plugin, running, target, drivers) {
+            PluginChange::Stays => {}
+            PluginChange::Goes(how) => {
                 blockers.extend(found().map(|users| goes(plugin, &users, &how)));
                 going.push(plugin.plugin.as_str());
             }
-            Fate::IsUnmounted(minor) => {
+            PluginChange::IsUnmounted(minor) => {
                 let users: Vec<String> = found().collect();
                 unmounted(facts, plugin, minor, &users, &mut blockers, &mut unknowns);
                 going.push(plugin.plugin.as_str());
             }
-            Fate::IsNoLoss(how) => notes.extend(found().map(|users| goes(plugin, &users, &how))),
+            PluginChange::IsNoLoss(how) => notes.extend(found().map(|users| goes(plugin, &users, &how))),
         }
     }
     if !going.is_empty() {
@@ -100,7 +100,7 @@ fn oldest(nodes: &[Node]) -> (Option<Minor>, Vec<Finding>) {
 }
 
 /// What becomes of a plugin on the way to the target.
-enum Fate {
+enum PluginChange {
     Stays,
     /// Its volumes are lost.
     Goes(String),
@@ -110,30 +110,30 @@ enum Fate {
     IsNoLoss(String),
 }
 
-fn fate(plugin: &VolumePlugin, running: Minor, target: Minor, drivers: &[String]) -> Fate {
+fn change(plugin: &VolumePlugin, running: Minor, target: Minor, drivers: &[String]) -> PluginChange {
     let VolumePlugin { removed, unmounted, off, csi_driver, .. } = plugin;
     let goes_at = |minor: Minor| running < minor && minor <= target;
     let Some(removed) = removed else {
         let unmounted = unmounted.filter(|minor| goes_at(*minor));
-        return unmounted.map_or(Fate::Stays, Fate::IsUnmounted);
+        return unmounted.map_or(PluginChange::Stays, PluginChange::IsUnmounted);
     };
     if running >= *removed {
-        return Fate::IsNoLoss(format!("is gone since {removed}"));
+        return PluginChange::IsNoLoss(format!("is gone since {removed}"));
     }
     if target >= *removed {
         return match csi_driver {
             Some(driver) if drivers.contains(driver) => {
-                Fate::IsNoLoss(format!("is gone from {removed} on; {driver} has its volumes"))
+                PluginChange::IsNoLoss(format!("is gone from {removed} on; {driver} has its volumes"))
             }
-            Some(driver) => Fate::Goes(format!("is gone from {removed} on: install {driver}")),
-            None => Fate::Goes(format!("is gone from {removed} on")),
+            Some(driver) => PluginChange::Goes(format!("is gone from {removed} on: install {driver}")),
+            None => PluginChange::Goes(format!("is gone from {removed} on")),
         };
     }
     match off {
-        Some(off) if goes_at(*off) => {
-            Fate::Goes(format!("is off from {off} on, unless a feature gate brings it back until {removed}"))
-        }
-        Some(_) | None => Fate::Stays,
+        Some(off) if goes_at(*off) => PluginChange::Goes(format!(
+            "is off from {off} on, unless a feature gate brings it back until {removed}"
+        )),
+        Some(_) | None => PluginChange::Stays,
     }
 }
 
