@@ -61,7 +61,7 @@ struct Tally {
     unknowns: Vec<Finding>,
     notes: Vec<Finding>,
     /// Those that may come back by themselves, or may wait for each other.
-    alone: Vec<Alone>,
+    losing: Vec<LosesBackend>,
     /// Each webhook with where it leads.
     recognised: Vec<Recognised>,
 }
@@ -79,7 +79,7 @@ impl Tally {
 }
 
 /// A webhook that loses the last who answers for it while a node is drained.
-struct Alone {
+struct LosesBackend {
     node: NodeName,
     /// Where its own pods are.
     namespace: String,
@@ -143,7 +143,7 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
             view.converter(definition, backend, &mut tally);
         }
     }
-    let alone = std::mem::take(&mut tally.alone);
+    let alone = std::mem::take(&mut tally.losing);
     for (is_stuck, one) in stuck(&alone).into_iter().zip(alone) {
         if is_stuck {
             tally.against(one.finding, one.is_sure);
@@ -268,7 +268,7 @@ impl ClusterView<'_> {
                     let asked_in = asked.waited_in.keys().cloned().collect();
                     // A circle of which one part is not certain is not certain.
                     let is_sure = asked.waited_in.values().all(|is_sure| *is_sure);
-                    tally.alone.push(Alone { node, namespace, asked_in, is_sure, finding: found });
+                    tally.losing.push(LosesBackend { node, namespace, asked_in, is_sure, finding: found });
                 }
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::mem;
 
-use super::Alone;
+use super::LosesBackend;
 
 /// For each, whether its pods cannot start before it is answered for: it is asked about them itself, or by way of others
 /// that leave with the same node.
@@ -11,14 +11,14 @@ use super::Alone;
 /// ```text
 ///   pods of a namespace ──wait for──▶ those of each webhook that is asked there     one that waits in a circle is stuck
 /// ```
-pub(super) fn stuck(all: &[Alone]) -> Vec<bool> {
+pub(super) fn stuck(all: &[LosesBackend]) -> Vec<bool> {
     let mut vertices = BTreeMap::new();
     for one in all {
         let next = vertices.len();
         vertices.entry((&one.node, one.namespace.as_str())).or_insert(next);
     }
-    let vertex = |one: &Alone, namespace: &str| vertices.get(&(&one.node, namespace)).copied();
-    let edges_of = |one: &Alone| -> Vec<(usize, usize)> {
+    let vertex = |one: &LosesBackend, namespace: &str| vertices.get(&(&one.node, namespace)).copied();
+    let edges_of = |one: &LosesBackend| -> Vec<(usize, usize)> {
         let own = vertex(one, &one.namespace);
         let waiting = one.asked_in.iter().filter_map(|namespace| vertex(one, namespace));
         waiting.zip(own.into_iter().cycle()).collect()
@@ -78,8 +78,8 @@ mod tests {
     use super::*;
     use crate::reason::{Finding, Reason};
 
-    fn alone(node: &str, namespace: &str, asked_in: &[&str]) -> Alone {
-        Alone {
+    fn loses_backend(node: &str, namespace: &str, asked_in: &[&str]) -> LosesBackend {
+        LosesBackend {
             node: node.into(),
             namespace: namespace.to_owned(),
             asked_in: asked_in.iter().map(|it| (*it).to_owned()).collect(),
@@ -93,26 +93,34 @@ mod tests {
         let on = |nodes: [&str; 6]| {
             let [before, first, second, third, behind, own] = nodes;
             stuck(&[
-                alone(before, "before", &["elsewhere"]),
-                alone(first, "first", &["before", "third"]),
-                alone(second, "second", &["first"]),
-                alone(third, "third", &["second"]),
-                alone(behind, "behind", &["third"]),
-                alone(own, "own", &["own"]),
+                loses_backend(before, "before", &["elsewhere"]),
+                loses_backend(first, "first", &["before", "third"]),
+                loses_backend(second, "second", &["first"]),
+                loses_backend(third, "third", &["second"]),
+                loses_backend(behind, "behind", &["third"]),
+                loses_backend(own, "own", &["own"]),
             ])
         };
         assert_eq!(on(["w-1"; 6]), [false, true, true, true, false, true]);
         let apart = ["w-1", "w-1", "w-2", "w-1", "w-1", "w-2"];
         assert_eq!(on(apart), [false, false, false, false, false, true], "one of them stays");
-        let chain = [alone("w-1", "a", &["b"]), alone("w-1", "b", &["c"]), alone("w-1", "c", &[])];
+        let chain = [
+            loses_backend("w-1", "a", &["b"]),
+            loses_backend("w-1", "b", &["c"]),
+            loses_backend("w-1", "c", &[]),
+        ];
         assert_eq!(stuck(&chain), [false, false, false]);
-        let same = [alone("w-1", "a", &["b"]), alone("w-1", "a", &["c"]), alone("w-1", "b", &["a"])];
+        let same = [
+            loses_backend("w-1", "a", &["b"]),
+            loses_backend("w-1", "a", &["c"]),
+            loses_backend("w-1", "b", &["a"]),
+        ];
         assert_eq!(stuck(&same), [true, false, true], "two in one namespace, of which one is asked");
         assert_eq!(stuck(&[]), Vec::<bool>::new());
     }
 
     /// The same, one search for each.
-    fn waits_for_itself(one: &Alone, all: &[Alone]) -> bool {
+    fn waits_for_itself(one: &LosesBackend, all: &[LosesBackend]) -> bool {
         let mut waits_for = vec![one];
         let mut next = 0;
         while let Some(known) = waits_for.get(next).copied() {
@@ -139,10 +147,10 @@ mod tests {
                 let is_asked = |at: &usize| graph >> (index * 3 + at) & 1 == 1;
                 (0..3).filter(is_asked).map(|at| ["a", "b", "c"][at]).collect()
             };
-            let all: Vec<Alone> = places
+            let all: Vec<LosesBackend> = places
                 .iter()
                 .enumerate()
-                .map(|(index, (node, namespace))| alone(node, namespace, &asked(index)))
+                .map(|(index, (node, namespace))| loses_backend(node, namespace, &asked(index)))
                 .collect();
             let expected: Vec<bool> = all.iter().map(|one| waits_for_itself(one, &all)).collect();
             assert_eq!(stuck(&all), expected, "{graph:012b}");
@@ -152,10 +160,11 @@ mod tests {
     #[test]
     fn a_chain_of_thousands_is_judged_at_once_and_so_is_the_circle_that_it_closes() {
         let name = |number: usize| format!("n{number}");
-        let mut chain: Vec<Alone> =
-            (0..2_000).map(|number| alone("w-1", &name(number), &[name(number + 1).as_str()])).collect();
+        let mut chain: Vec<LosesBackend> = (0..2_000)
+            .map(|number| loses_backend("w-1", &name(number), &[name(number + 1).as_str()]))
+            .collect();
         assert_eq!(stuck(&chain), [false; 2_000]);
-        chain.push(alone("w-1", &name(2_000), &["n0"]));
+        chain.push(loses_backend("w-1", &name(2_000), &["n0"]));
         assert_eq!(stuck(&chain), [true; 2_001]);
     }
 }
