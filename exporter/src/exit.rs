@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use lockkeeper_rules::verdict::Answer;
+use lockkeeper_rules::verdict::Conclusion;
 
 /// A way to end, with its code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,13 +28,13 @@ impl Exit {
     }
 }
 
-impl From<Answer> for Exit {
-    fn from(answer: Answer) -> Self {
+impl From<Conclusion> for Exit {
+    fn from(answer: Conclusion) -> Self {
         match answer {
-            Answer::Safe => Self::Safe,
-            Answer::Blocked => Self::Blocked,
-            Answer::Held => Self::Held,
-            Answer::Unknown => Self::Unknown,
+            Conclusion::Safe => Self::Safe,
+            Conclusion::Blocked => Self::Blocked,
+            Conclusion::Held => Self::Held,
+            Conclusion::Unknown => Self::Unknown,
         }
     }
 }
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn every_answer_has_its_own_code_and_only_safe_is_zero() {
-        let codes = Answer::ALL.map(|answer| (answer.name(), Exit::from(answer).code()));
+        let codes = Conclusion::ALL.map(|answer| (answer.name(), Exit::from(answer).code()));
         assert_eq!(codes, [("safe", 0), ("blocked", 2), ("held", 4), ("unknown", 3)]);
     }
 }

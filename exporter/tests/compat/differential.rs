@@ -12,7 +12,7 @@ use lockkeeper_rules::cluster::inventory::{
 use lockkeeper_rules::cluster::snapshot::{ApiServer, Node, Packages, Role, Snapshot, Source, StaticPod};
 use lockkeeper_rules::facts::{GateChanges, Matrix, Part};
 use lockkeeper_rules::settings::Settings;
-use lockkeeper_rules::verdict::{self, Answer};
+use lockkeeper_rules::verdict::{self, Conclusion};
 use lockkeeper_rules::wire::api_requests::{self, ForEach};
 use lockkeeper_rules::wire::prometheus::{self, Sample};
 use lockkeeper_rules::words::version::{Minor, Version};
@@ -293,7 +293,7 @@ fn where_the_first_gate_says_no_ours_never_says_yes() {
         let case = verdict::Case { snapshot, inventory, matrix, settings: &settings, now: *now };
         let verdict = verdict::verdict(&target, &case);
         asked += 1;
-        let is_safe = verdict.verdict == Answer::Safe;
+        let is_safe = verdict.verdict == Conclusion::Safe;
         both += usize::from(is_safe && recorded.code == 0);
         if is_safe && recorded.code != 0 {
             if is_patch_ceiling(recorded) {

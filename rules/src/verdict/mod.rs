@@ -52,7 +52,7 @@ pub use check::{CHECK_IDS, Way, addon_workloads, not_covered, way};
 /// The verdict in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Answer {
+pub enum Conclusion {
     /// Every check passed, with evidence.
     Safe,
     /// Somebody must change something first.
@@ -63,7 +63,7 @@ pub enum Answer {
     Unknown,
 }
 
-impl Answer {
+impl Conclusion {
     /// Every answer.
     pub const ALL: [Self; 4] = [Self::Safe, Self::Blocked, Self::Held, Self::Unknown];
 
@@ -213,7 +213,7 @@ pub struct Verdict {
     /// The version that was asked about, as written.
     pub target: String,
     /// The answer in one word.
-    pub verdict: Answer,
+    pub verdict: Conclusion,
     /// When it was computed.
     pub computed_at: Timestamp,
     /// Every check, in a fixed order.
@@ -322,8 +322,8 @@ impl Verdict {
         // That nobody has looked at the nodes is no all-clear.
         let can_upgrade = driver.peek().is_some() && driver.all(|check| check.status == Status::Pass);
         match self.verdict {
-            Answer::Safe if can_upgrade => Ok(()),
-            Answer::Safe | Answer::Blocked | Answer::Held | Answer::Unknown => {
+            Conclusion::Safe if can_upgrade => Ok(()),
+            Conclusion::Safe | Conclusion::Blocked | Conclusion::Held | Conclusion::Unknown => {
                 let mut findings: Vec<Finding> = self.findings().cloned().collect();
                 // Whoever reads "nothing is in the way" out of an empty list must not find one here.
                 if findings.is_empty() {
@@ -337,20 +337,20 @@ impl Verdict {
 }
 
 /// The one word, of the checks of compatibility. Without one there is no answer.
-fn combine(checks: &[Check]) -> Answer {
+fn combine(checks: &[Check]) -> Conclusion {
     let checks: Vec<&Check> =
         checks.iter().filter(|check| check.concerns == Concerns::Compatibility).collect();
     let any = |status| checks.iter().any(|check| check.status == status);
     if checks.iter().any(|check| check.is_final && check.status == Status::Block) {
-        Answer::Blocked
+        Conclusion::Blocked
     } else if any(Status::Unknown) || checks.is_empty() {
-        Answer::Unknown
+        Conclusion::Unknown
     } else if any(Status::Hold) {
-        Answer::Held
+        Conclusion::Held
     } else if any(Status::Block) {
-        Answer::Blocked
+        Conclusion::Blocked
     } else {
-        Answer::Safe
+        Conclusion::Safe
     }
 }
 

@@ -291,7 +291,7 @@ fn never_better(before: &Verdict, after: &Verdict) -> Result<(), TestCaseError> 
 
 #[test]
 fn every_harm_is_one() {
-    assert_eq!(healthy().verdict("v1.36.3").verdict, Answer::Safe);
+    assert_eq!(healthy().verdict("v1.36.3").verdict, Conclusion::Safe);
     for (index, (harm, _)) in HARMS.iter().enumerate() {
         let is_worse = ["v1.36.3", "v1.37.0"].into_iter().any(|target| {
             let before = healthy().verdict(target);
@@ -349,7 +349,7 @@ proptest! {
     ) {
         let before = worse(&part(&more, &kept[3..]), &part(&lost, &kept[..3]), target);
         let after = worse(&more, &lost, target);
-        prop_assert!(after.verdict != Answer::Safe || before.verdict == Answer::Safe);
+        prop_assert!(after.verdict != Conclusion::Safe || before.verdict == Conclusion::Safe);
     }
 
     #[test]
@@ -363,8 +363,8 @@ proptest! {
         let mut cluster = harmed(&harms, &lost);
         cluster.matrix.accept.value.0 = part(&of_everything(&before), &picks);
         let after = cluster.verdict(target);
-        if before.verdict == Answer::Unknown || before.checks.iter().any(is_beyond_accepting) {
-            prop_assert_ne!(after.verdict, Answer::Safe);
+        if before.verdict == Conclusion::Unknown || before.checks.iter().any(is_beyond_accepting) {
+            prop_assert_ne!(after.verdict, Conclusion::Safe);
         }
         for (before, after) in before.checks.iter().zip(&after.checks) {
             prop_assert_eq!(before.status == Status::Unknown, after.status == Status::Unknown);

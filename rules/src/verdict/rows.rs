@@ -8,7 +8,7 @@ use crate::cluster::snapshot::{Node, Role, Source};
 use crate::facts::{GateChanges, Matrix};
 
 /// The answer, and the reasons of all findings, each once.
-fn said(target: &str, change: impl FnOnce(&mut Healthy)) -> (Answer, Vec<&'static str>) {
+fn said(target: &str, change: impl FnOnce(&mut Healthy)) -> (Conclusion, Vec<&'static str>) {
     let mut cluster = healthy();
     change(&mut cluster);
     let verdict = cluster.verdict(target);
@@ -69,26 +69,29 @@ fn s01_nothing_that_can_be_read_is_unknown() {
         cluster.snapshot = Snapshot::unread();
         cluster.inventory = Inventory::unread();
     };
-    assert_eq!(said("v1.36.3", lost).0, Answer::Unknown);
+    assert_eq!(said("v1.36.3", lost).0, Conclusion::Unknown);
 }
 
 #[test]
 fn s02_nodes_that_cannot_be_listed_and_an_empty_list_are_unknown() {
     for nodes in [Source::failed("forbidden"), Source::read(Vec::new(), healthy().now)] {
-        assert_eq!(said("v1.36.3", |cluster| cluster.snapshot.nodes = nodes).0, Answer::Unknown);
+        assert_eq!(said("v1.36.3", |cluster| cluster.snapshot.nodes = nodes).0, Conclusion::Unknown);
     }
 }
 
 #[test]
 fn s03_a_runtime_that_says_nothing_is_unknown() {
     for runtime in ["", "containerd://", "containerd://unknown", "other://1.0.0"] {
-        assert_eq!(said("v1.36.3", on(runtime)), (Answer::Unknown, vec!["runtime_unknown"]), "{runtime}");
+        assert_eq!(said("v1.36.3", on(runtime)), (Conclusion::Unknown, vec!["runtime_unknown"]), "{runtime}");
     }
 }
 
 #[test]
 fn s04_docker_blocks() {
-    assert_eq!(said("v1.36.3", on("docker://20.10.7")), (Answer::Blocked, vec!["runtime_not_recommended"]));
+    assert_eq!(
+        said("v1.36.3", on("docker://20.10.7")),
+        (Conclusion::Blocked, vec!["runtime_not_recommended"])
+    );
 }
 
 /// Each branch of containerd has its own first release that is recommended; an older one is told, and not in the way.
@@ -113,15 +116,15 @@ fn s05_each_branch_of_containerd_has_its_own_recommended_release() {
         let verdict = cluster.verdict("v1.34.2");
         let runtime = verdict.checks.iter().find(|check| check.id == "runtime").unwrap();
         let noted = runtime.notes.iter().any(|note| note.reason == Reason::RuntimeNotRecommended);
-        assert_eq!((verdict.verdict, noted), (Answer::Safe, is_noted), "{release}");
+        assert_eq!((verdict.verdict, noted), (Conclusion::Safe, is_noted), "{release}");
     }
 }
 
 #[test]
 fn s06_the_floor_of_the_next_lower_minor_counts() {
-    assert_eq!(said("v1.37.0", on("containerd://1.5.18")), (Answer::Blocked, vec!["runtime_too_old"]));
-    assert_eq!(said("v1.37.0", on("containerd://1.6.0")), (Answer::Safe, vec![]));
-    assert_eq!(said("v1.37.0", |_| {}), (Answer::Safe, vec![]));
+    assert_eq!(said("v1.37.0", on("containerd://1.5.18")), (Conclusion::Blocked, vec!["runtime_too_old"]));
+    assert_eq!(said("v1.37.0", on("containerd://1.6.0")), (Conclusion::Safe, vec![]));
+    assert_eq!(said("v1.37.0", |_| {}), (Conclusion::Safe, vec![]));
 }
 
 #[test]
@@ -131,7 +134,7 @@ fn s13_every_mistake_of_a_file_is_told_and_the_other_checks_are_made() {
     assert!(said_of.iter().all(|mistake| mistake.starts_with("mine.yaml:4:")), "{said_of:#?}");
     assert!(said_of.iter().any(|mistake| mistake.contains("1.32")), "{said_of:#?}");
     let stale = |cluster: &mut Healthy| cluster.matrix.addons.as_of = None;
-    assert_eq!(said("v1.36.3", stale), (Answer::Unknown, vec!["matrix_stale"]));
+    assert_eq!(said("v1.36.3", stale), (Conclusion::Unknown, vec!["matrix_stale"]));
 }
 
 #[test]
@@ -151,7 +154,10 @@ fn s20_a_minor_that_is_skipped_a_way_down_and_another_major_block() {
         ("v2.0.0", "target_other_major"),
     ] {
         let (answer, reasons) = said(target, |_| {});
-        assert!(answer == Answer::Blocked && reasons.contains(&reason), "{target}: {answer:?} {reasons:?}");
+        assert!(
+            answer == Conclusion::Blocked && reasons.contains(&reason),
+            "{target}: {answer:?} {reasons:?}"
+        );
     }
 }
 
@@ -160,12 +166,12 @@ fn s21_skew_beyond_what_is_supported_blocks() {
     let kubelet = |version: &'static str| {
         worker(move |node| Node { kubelet_version: super::check::tests::version(version), ..node })
     };
-    assert_eq!(said("v1.36.3", kubelet("v1.33.9")).0, Answer::Safe);
+    assert_eq!(said("v1.36.3", kubelet("v1.33.9")).0, Conclusion::Safe);
     let older = |cluster: &mut Healthy| {
         kubelet("v1.32.9")(cluster);
         know_gates(cluster, 33);
     };
-    assert_eq!(said("v1.36.3", older), (Answer::Blocked, vec!["kubelet_too_old"]));
+    assert_eq!(said("v1.36.3", older), (Conclusion::Blocked, vec!["kubelet_too_old"]));
     let apart = |cluster: &mut Healthy| {
         let nodes = cluster.snapshot.nodes.value.as_mut().unwrap();
         nodes.push(node("cp-2", Role::ControlPlane, "v1.34.9"));
@@ -190,8 +196,8 @@ fn s22_an_etcd_that_loses_members_on_the_way_blocks() {
             etcd(cluster, tag);
         }
     };
-    assert_eq!(said("v1.34.2", change("3.5.31-0")), (Answer::Blocked, vec!["etcd_too_old"]));
-    assert_eq!(said("v1.34.2", change("3.5.32-0")).0, Answer::Safe);
+    assert_eq!(said("v1.34.2", change("3.5.31-0")), (Conclusion::Blocked, vec!["etcd_too_old"]));
+    assert_eq!(said("v1.34.2", change("3.5.32-0")).0, Conclusion::Safe);
 }
 
 #[test]
@@ -206,7 +212,7 @@ fn s25_a_budget_that_is_never_satisfied_blocks() {
         };
         cluster.inventory.workloads = Source::read(vec![web], cluster.now);
     };
-    assert_eq!(said("v1.36.3", guarded), (Answer::Blocked, vec!["pdb_blocked"]));
+    assert_eq!(said("v1.36.3", guarded), (Conclusion::Blocked, vec!["pdb_blocked"]));
 }
 
 #[test]
@@ -215,7 +221,7 @@ fn s28_what_only_looks_like_a_version_is_none() {
     for target in words.into_iter().chain(["1.99999999999999999999.0"]) {
         let (answer, reasons) = said(target, |_| {});
         assert!(
-            answer != Answer::Safe && reasons.contains(&"target_not_a_version"),
+            answer != Conclusion::Safe && reasons.contains(&"target_not_a_version"),
             "{target:?}: {reasons:?}"
         );
     }
@@ -225,7 +231,10 @@ fn s28_what_only_looks_like_a_version_is_none() {
 fn s29_a_pre_release_blocks() {
     for target in ["v1.37.0-rc.1", "v1.36.3-alpha.0"] {
         let (answer, reasons) = said(target, |_| {});
-        assert!(answer == Answer::Blocked && reasons.contains(&"target_prerelease"), "{target}: {reasons:?}");
+        assert!(
+            answer == Conclusion::Blocked && reasons.contains(&"target_prerelease"),
+            "{target}: {reasons:?}"
+        );
     }
 }
 
@@ -246,10 +255,10 @@ fn s38_a_verdict_is_worth_nothing_after_its_time_to_live() {
 #[test]
 fn l01_cri_o_is_judged_by_its_own_rule() {
     for (release, answer) in [
-        ("1.37.0", Answer::Safe),
-        ("1.36.1", Answer::Blocked),
-        ("1.34.0", Answer::Blocked),
-        ("1.38.0", Answer::Unknown),
+        ("1.37.0", Conclusion::Safe),
+        ("1.36.1", Conclusion::Blocked),
+        ("1.34.0", Conclusion::Blocked),
+        ("1.38.0", Conclusion::Unknown),
     ] {
         let change = worker(move |node| Node { container_runtime: format!("cri-o://{release}"), ..node });
         assert_eq!(said("v1.37.0", change).0, answer, "{release}");

@@ -27,12 +27,12 @@ fn check(status: Status, is_final: bool) -> Check {
 fn unknown_wins_over_hold_and_hold_over_block() {
     use Status::{Block, Hold, Pass, Unknown};
     for (statuses, expected) in [
-        (vec![Pass, Pass], Answer::Safe),
-        (vec![Pass, Block], Answer::Blocked),
-        (vec![Block, Hold], Answer::Held),
-        (vec![Hold, Unknown], Answer::Unknown),
-        (vec![Block, Unknown], Answer::Unknown),
-        (vec![], Answer::Unknown),
+        (vec![Pass, Pass], Conclusion::Safe),
+        (vec![Pass, Block], Conclusion::Blocked),
+        (vec![Block, Hold], Conclusion::Held),
+        (vec![Hold, Unknown], Conclusion::Unknown),
+        (vec![Block, Unknown], Conclusion::Unknown),
+        (vec![], Conclusion::Unknown),
     ] {
         let checks: Vec<_> = statuses.iter().map(|&status| check(status, false)).collect();
         assert_eq!(combine(&checks), expected, "{statuses:?}");
@@ -45,7 +45,7 @@ fn a_target_that_can_never_be_gone_to_is_blocked_and_the_blind_checks_stay_in_si
     cluster.snapshot = Snapshot::unread();
     for target in ["nonsense", "", "v1.37.0-rc.1"] {
         let verdict = cluster.verdict(target);
-        assert_eq!(verdict.verdict, Answer::Blocked, "{target}");
+        assert_eq!(verdict.verdict, Conclusion::Blocked, "{target}");
         assert!(verdict.blind().count() > 0, "{target}");
     }
 }
@@ -55,7 +55,7 @@ fn nothing_read_is_unknown_and_allows_nothing() {
     let mut cluster = healthy();
     cluster.snapshot = Snapshot::unread();
     let verdict = cluster.verdict("v1.36.3");
-    assert_eq!(verdict.verdict, Answer::Unknown);
+    assert_eq!(verdict.verdict, Conclusion::Unknown);
     assert!(!verdict.allows(cluster.now, &cluster.settings).unwrap_err().is_empty());
 }
 
@@ -155,13 +155,13 @@ static LOSSES: [(&str, Loss, &[&str]); 18] = [
 #[test]
 fn each_lost_source_blinds_the_checks_that_need_it_and_no_other_and_every_pass_names_its_evidence() {
     let whole = healthy().verdict("v1.36.3");
-    assert_eq!(whole.verdict, Answer::Safe, "{whole:#?}");
+    assert_eq!(whole.verdict, Conclusion::Safe, "{whole:#?}");
     assert!(whole.checks.iter().all(|check| !check.evidence.is_empty()));
     for (source, lose, checks) in LOSSES {
         let mut less = healthy();
         lose(&mut less);
         let verdict = less.verdict("v1.36.3");
-        assert_eq!(verdict.verdict, Answer::Unknown, "{source}");
+        assert_eq!(verdict.verdict, Conclusion::Unknown, "{source}");
         let blind: Vec<&str> = verdict.blind().map(|check| check.id).collect();
         assert_eq!(blind, checks, "{source}");
         assert!(verdict.findings().any(|finding| finding.subject == source), "{source}: {verdict:#?}");
@@ -196,9 +196,9 @@ fn checks_of_the_whole_cluster_are_frozen_once_the_control_plane_has_begun() {
     cluster.snapshot.packages = Source::failed("gone");
     let verdict = cluster.verdict("v1.36.3");
     let worker = Step::Worker("w-1".into());
-    assert_eq!(verdict.for_step(&worker, false).verdict, Answer::Unknown);
-    assert_eq!(verdict.for_step(&worker, true).verdict, Answer::Safe);
-    assert_eq!(verdict.for_step(&Step::Preflight, true).verdict, Answer::Unknown);
+    assert_eq!(verdict.for_step(&worker, false).verdict, Conclusion::Unknown);
+    assert_eq!(verdict.for_step(&worker, true).verdict, Conclusion::Safe);
+    assert_eq!(verdict.for_step(&Step::Preflight, true).verdict, Conclusion::Unknown);
 }
 
 #[test]
@@ -218,28 +218,28 @@ fn what_budgets_lack_holds_only_a_run_that_is_about_to_take_a_node_out_of_servic
     let halted = json!({"halted": {"step": "worker/w-1", "attempt": 3, "at": at, "finding": {"reason": "attempts_exhausted"}}});
     let (free, ours, theirs) = (None, Some("u.5.1.00ff"), Some(""));
     for (status, cordoned, skips_all, expected) in [
-        (json!({}), free, false, Answer::Held),
-        (json!({}), ours, false, Answer::Safe),
-        (json!({}), theirs, false, Answer::Held),
-        (json!({}), free, true, Answer::Safe),
-        (waits("preflight", 1), free, false, Answer::Held),
-        (works("preflight", None), free, false, Answer::Held),
-        (waits("worker/w-1", 1), free, false, Answer::Held),
-        (works("worker/w-1", Some("cordon")), free, false, Answer::Held),
-        (works("worker/w-1", Some("cordon")), ours, false, Answer::Safe),
-        (works("worker/w-1", Some("drain")), ours, false, Answer::Safe),
-        (works("worker/w-1", Some("mutate")), ours, false, Answer::Safe),
-        (works("worker/w-1", Some("verify")), ours, false, Answer::Safe),
-        (works("worker/w-1", Some("uncordon")), free, false, Answer::Safe),
+        (json!({}), free, false, Conclusion::Held),
+        (json!({}), ours, false, Conclusion::Safe),
+        (json!({}), theirs, false, Conclusion::Held),
+        (json!({}), free, true, Conclusion::Safe),
+        (waits("preflight", 1), free, false, Conclusion::Held),
+        (works("preflight", None), free, false, Conclusion::Held),
+        (waits("worker/w-1", 1), free, false, Conclusion::Held),
+        (works("worker/w-1", Some("cordon")), free, false, Conclusion::Held),
+        (works("worker/w-1", Some("cordon")), ours, false, Conclusion::Safe),
+        (works("worker/w-1", Some("drain")), ours, false, Conclusion::Safe),
+        (works("worker/w-1", Some("mutate")), ours, false, Conclusion::Safe),
+        (works("worker/w-1", Some("verify")), ours, false, Conclusion::Safe),
+        (works("worker/w-1", Some("uncordon")), free, false, Conclusion::Safe),
         // The next attempt on a node that is half done, and a step on another one beside it.
-        (waits("worker/w-1", 2), ours, false, Answer::Safe),
-        (waits("worker/w-1", 2), free, false, Answer::Held),
-        (waits("control-plane/cp-1", 1), ours, false, Answer::Held),
-        (waits("worker/w-1", 2), theirs, false, Answer::Held),
-        (halted.clone(), ours, false, Answer::Safe),
-        (halted, free, false, Answer::Held),
-        (waits("postflight", 1), free, false, Answer::Held),
-        (waits("postflight", 1), free, true, Answer::Safe),
+        (waits("worker/w-1", 2), ours, false, Conclusion::Safe),
+        (waits("worker/w-1", 2), free, false, Conclusion::Held),
+        (waits("control-plane/cp-1", 1), ours, false, Conclusion::Held),
+        (waits("worker/w-1", 2), theirs, false, Conclusion::Held),
+        (halted.clone(), ours, false, Conclusion::Safe),
+        (halted, free, false, Conclusion::Held),
+        (waits("postflight", 1), free, false, Conclusion::Held),
+        (waits("postflight", 1), free, true, Conclusion::Safe),
     ] {
         let mut cluster = healthy();
         let budget = crate::drain::budget::tests::budget("primary", crate::drain::budget::tests::min(1), 1);
@@ -264,7 +264,7 @@ fn what_budgets_lack_holds_only_a_run_that_is_about_to_take_a_node_out_of_servic
         // That budgets cannot be read is another matter.
         cluster.inventory.budgets = Source::failed("gone");
         let blind = cluster.verdict("v1.36.3").for_run(&run, &cluster.snapshot);
-        assert_eq!(blind.verdict, Answer::Unknown, "{case}");
+        assert_eq!(blind.verdict, Conclusion::Unknown, "{case}");
     }
 }
 
@@ -283,10 +283,10 @@ fn a_budget_that_may_move_is_accepted_by_name_in_the_facts_and_in_the_run_and_no
     };
     let (a, b) = ("pdb_may_move@default/a", "pdb_may_move@default/b");
     for (words, expected) in [
-        (&[][..], Answer::Held),
-        (&["pdb_may_move", "pdb_blocked"], Answer::Held),
-        (&[a], Answer::Held),
-        (&[a, b], Answer::Safe),
+        (&[][..], Conclusion::Held),
+        (&["pdb_may_move", "pdb_blocked"], Conclusion::Held),
+        (&[a], Conclusion::Held),
+        (&[a, b], Conclusion::Safe),
     ] {
         assert_eq!(answer(&cluster, words), expected, "{words:?}");
     }
@@ -299,10 +299,10 @@ fn a_budget_that_may_move_is_accepted_by_name_in_the_facts_and_in_the_run_and_no
         until: "2099-12-31".parse().unwrap(),
     };
     cluster.matrix.accept.value.0 = vec![row("default/a")];
-    assert_eq!(cluster.verdict("v1.36.3").verdict, Answer::Held);
-    assert_eq!(answer(&cluster, &[b]), Answer::Safe);
+    assert_eq!(cluster.verdict("v1.36.3").verdict, Conclusion::Held);
+    assert_eq!(answer(&cluster, &[b]), Conclusion::Safe);
     cluster.matrix.accept.value.0.push(row("default/b"));
-    assert_eq!(cluster.verdict("v1.36.3").verdict, Answer::Safe);
+    assert_eq!(cluster.verdict("v1.36.3").verdict, Conclusion::Safe);
 }
 
 #[test]
@@ -315,7 +315,7 @@ fn pods_that_make_up_for_a_budget_are_accepted_by_name_in_the_facts() {
         ..Workload::silent(WorkloadKind::Deployment, "default", "web")
     };
     cluster.inventory.workloads = Source::read(vec![web], cluster.now);
-    assert_eq!(cluster.verdict("v1.36.3").verdict, Answer::Held);
+    assert_eq!(cluster.verdict("v1.36.3").verdict, Conclusion::Held);
     cluster.matrix.accept.value.0 = vec![Accept {
         check: "disruption_budgets".to_owned(),
         subject: "default/a".to_owned(),
@@ -324,7 +324,7 @@ fn pods_that_make_up_for_a_budget_are_accepted_by_name_in_the_facts() {
         by: "ops".to_owned(),
         until: "2099-12-31".parse().unwrap(),
     }];
-    assert_eq!(cluster.verdict("v1.36.3").verdict, Answer::Safe);
+    assert_eq!(cluster.verdict("v1.36.3").verdict, Conclusion::Safe);
 }
 
 #[test]
@@ -337,16 +337,16 @@ fn preflight_of_a_run_is_asked_everything_although_a_control_plane_node_is_at_th
     let waits = |step: &str| json!({"sequence": 1, "waiting": {"step": step, "token": "u.1.1.00ff", "mintedAt": at, "notBefore": at}});
     let works = |step: &str| json!({"sequence": 1, "active": [{"step": step, "token": "u.1.1.00ff", "startedAt": at, "stageSince": at}]});
     for (status, expected) in [
-        (waits("preflight"), Answer::Unknown),
-        (works("preflight"), Answer::Unknown),
-        (waits("snapshot"), Answer::Unknown),
-        (waits("prepare"), Answer::Safe),
-        (works("prepare"), Answer::Safe),
-        (waits("postflight"), Answer::Safe),
-        (json!({}), Answer::Safe),
+        (waits("preflight"), Conclusion::Unknown),
+        (works("preflight"), Conclusion::Unknown),
+        (waits("snapshot"), Conclusion::Unknown),
+        (waits("prepare"), Conclusion::Safe),
+        (works("prepare"), Conclusion::Safe),
+        (waits("postflight"), Conclusion::Safe),
+        (json!({}), Conclusion::Safe),
         (
             json!({"waiting": {"step": "nonsense", "token": "u.1.1.00ff", "mintedAt": at, "notBefore": at}}),
-            Answer::Unknown,
+            Conclusion::Unknown,
         ),
     ] {
         let mut run = super::check::tests::run("v1.36.3");

@@ -290,7 +290,7 @@ fn what_is_recognised_by_several_things_is_recognised_by_each() {
 fn what_is_found_of_a_cluster_is_its_own_and_not_of_the_base() {
     let verdict = cluster(BASE).verdict("v1.36.3");
     assert_eq!(verdict.findings().collect::<Vec<_>>(), Vec::<&Finding>::new());
-    assert_eq!(verdict.verdict, verdict::Answer::Safe);
+    assert_eq!(verdict.verdict, verdict::Conclusion::Safe);
 }
 
 #[test]

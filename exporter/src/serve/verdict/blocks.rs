@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use lockkeeper_rules::api::Hold;
 use lockkeeper_rules::verdict::bridge::{Bridge, BridgeStep};
-use lockkeeper_rules::verdict::{Answer, Evidence, Recognised, Status, Way};
+use lockkeeper_rules::verdict::{Conclusion, Evidence, Recognised, Status, Way};
 use lockkeeper_rules::words::counted;
 
 use super::group::Group;
@@ -76,7 +76,7 @@ impl Shown<'_> {
     fn head(&self, now: Timestamp) -> [Block; 2] {
         let Self { target, verdict, exit_code, computed_at, next_step, blind, .. } = self;
         let blind = match (verdict, blind.len()) {
-            (Answer::Unknown, _) | (_, 0) => String::new(),
+            (Conclusion::Unknown, _) | (_, 0) => String::new(),
             (_, 1) => ", 1 check could not be made".to_owned(),
             (_, many) => format!(", {many} checks could not be made"),
         };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lockkeeper_rules::reason::{Finding, Reason};
-use lockkeeper_rules::verdict::{Answer, CHECK_IDS, Check, Concerns, Status, Verdict};
+use lockkeeper_rules::verdict::{CHECK_IDS, Check, Concerns, Conclusion, Status, Verdict};
 use serde::Serialize;
 
 /// How many subjects of a group are told unless everything is asked for.
@@ -63,10 +63,10 @@ impl Group<'_> {
 /// What stands in the way of a verdict, the class that makes its word first; or of a driver.
 pub(super) fn in_the_way(verdict: &Verdict, of: Concerns, is_verbose: bool) -> Vec<Group<'_>> {
     let first = match verdict.verdict {
-        Answer::Blocked => Status::Block,
-        Answer::Held => Status::Hold,
-        Answer::Unknown => Status::Unknown,
-        Answer::Safe => Status::Pass,
+        Conclusion::Blocked => Status::Block,
+        Conclusion::Held => Status::Hold,
+        Conclusion::Unknown => Status::Unknown,
+        Conclusion::Safe => Status::Pass,
     };
     let is_last_word = |check: &Check| check.is_final && check.status == Status::Block;
     let classed = verdict.about(of).flat_map(|check| {

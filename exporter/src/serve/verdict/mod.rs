@@ -20,7 +20,7 @@ use lockkeeper_rules::cluster::inventory::{Inventory, Workload};
 use lockkeeper_rules::facts::Matrix;
 use lockkeeper_rules::reason::Finding;
 use lockkeeper_rules::verdict::{
-    Answer, Case, Check, Concerns, Evidence, Recognised, Scope, Status, Verdict, Way, not_covered,
+    Case, Check, Concerns, Conclusion, Evidence, Recognised, Scope, Status, Verdict, Way, not_covered,
 };
 use serde::Serialize;
 
@@ -60,7 +60,7 @@ pub enum Detail {
 #[derive(Debug, Serialize)]
 struct Shown<'a> {
     target: &'a str,
-    verdict: Answer,
+    verdict: Conclusion,
     /// What the command line ends with.
     exit_code: u8,
     computed_at: Timestamp,
@@ -232,13 +232,13 @@ fn shown<'a>(judgement: &'a Judgement, case: &Case<'_>, detail: Detail) -> Shown
 fn next_step(verdict: &Verdict, in_the_way: &[Group<'_>], driver: &[Group<'_>]) -> String {
     match (in_the_way.first(), verdict.verdict, driver.first()) {
         (Some(first), _, _) => first.to_do(),
-        (None, Answer::Safe, None) => {
+        (None, Conclusion::Safe, None) => {
             format!("nothing is in the way: open an UpgradeRun to {}", verdict.target)
         }
-        (None, Answer::Safe, Some(first)) => {
+        (None, Conclusion::Safe, Some(first)) => {
             format!("the version fits; before a run, {}", first.to_do())
         }
-        (None, Answer::Blocked | Answer::Held | Answer::Unknown, _) => {
+        (None, Conclusion::Blocked | Conclusion::Held | Conclusion::Unknown, _) => {
             "no check says what is in the way: report it as a fault".to_owned()
         }
     }

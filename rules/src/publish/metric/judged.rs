@@ -17,7 +17,7 @@ use super::run::current_run;
 use super::samples::{Samples, oldest_api_server};
 use super::table::*;
 use crate::facts::Age;
-use crate::verdict::{Answer, Case, Check, Concerns, Status, Verdict};
+use crate::verdict::{Case, Check, Concerns, Conclusion, Status, Verdict};
 use crate::words::version::Version;
 
 /// How many reasons are shown for each target; the most urgent come first. Their number is told whole.
@@ -59,7 +59,7 @@ impl Samples {
         if let Some(at) = memory.whole(target) {
             self.time(&VERDICT_LAST_SUCCESS, [target], at);
         }
-        for answer in Answer::ALL {
+        for answer in Conclusion::ALL {
             self.flag(&VERDICT, [target, answer.name()], verdict.verdict == answer);
         }
         verdict.checks.iter().for_each(|check| self.check(target, check));

@@ -1,4 +1,4 @@
-use super::super::{Answer, CHECK_IDS, Concerns, Evidence, Scope, Verdict};
+use super::super::{CHECK_IDS, Concerns, Conclusion, Evidence, Scope, Verdict};
 use super::*;
 use crate::facts::is_acceptable;
 
@@ -88,12 +88,12 @@ fn an_accept_that_means_nothing_is_noted_and_one_that_is_over_blocks() {
     assert_eq!(notes(&cluster.verdict("v1.36.3")), [""; 0]);
     cluster.matrix.accept.value.0 = vec![row("addons", "calico", Some(Reason::AddonPinned), "2099-12-31")];
     let verdict = cluster.verdict("v1.36.3");
-    assert_eq!(verdict.verdict, Answer::Safe);
+    assert_eq!(verdict.verdict, Conclusion::Safe);
     let told = "accept_unused calico: addons finds no addon_pinned about it; ops accepts it until 2099-12-31";
     assert_eq!(notes(&verdict), [told]);
     cluster.matrix.accept.value.0 = vec![row("addons", "calico", None, "2000-01-01")];
     let verdict = cluster.verdict("v1.36.3");
-    assert_eq!(verdict.verdict, Answer::Blocked);
+    assert_eq!(verdict.verdict, Conclusion::Blocked);
     assert_eq!(notes(&verdict), ["accept_expired calico: addons: ops accepted it until 2000-01-01: tested"]);
 }
 
@@ -103,11 +103,11 @@ fn a_runtime_that_is_accepted_no_longer_blocks_and_is_still_told() {
     let nodes = cluster.snapshot.nodes.value.as_mut().unwrap();
     nodes[0].container_runtime = "cri-o://1.36.1".to_owned();
     let name = nodes[0].name.0.clone();
-    assert_eq!(cluster.verdict("v1.37.0").verdict, Answer::Blocked);
+    assert_eq!(cluster.verdict("v1.37.0").verdict, Conclusion::Blocked);
     cluster.matrix.accept.value.0 =
         vec![row("runtime", &name, Some(Reason::RuntimeNotRecommended), "2099-12-31")];
     let verdict = cluster.verdict("v1.37.0");
-    assert_eq!(verdict.verdict, Answer::Safe, "{verdict:#?}");
+    assert_eq!(verdict.verdict, Conclusion::Safe, "{verdict:#?}");
     let runtime = verdict.checks.iter().find(|check| check.id == "runtime").unwrap();
     let is_told = |note: &Finding| note.detail.ends_with("; accepted by ops until 2099-12-31: tested");
     assert!(runtime.notes.iter().any(is_told), "{runtime:?}");

@@ -139,7 +139,7 @@ mod tests {
     use super::super::tests::{Healthy, healthy, outcome, run, version};
     use super::*;
     use crate::cluster::snapshot::Source;
-    use crate::verdict::{Answer, Concerns, Status};
+    use crate::verdict::{Concerns, Conclusion, Status};
 
     fn worker(change: impl FnOnce(&mut Node)) -> impl FnOnce(&mut Healthy) {
         |cluster| change(&mut cluster.snapshot.nodes.value.as_mut().unwrap()[1])
@@ -207,7 +207,7 @@ mod tests {
         let cluster = healthy();
         for (target, is_ours) in [("v1.36.3", true), ("v1.36.3+k3s1", false)] {
             let verdict = cluster.verdict(target);
-            assert_eq!(verdict.verdict, Answer::Safe, "{target}");
+            assert_eq!(verdict.verdict, Conclusion::Safe, "{target}");
             assert_eq!(verdict.allows(cluster.now, &cluster.settings).is_ok(), is_ours, "{target}");
         }
         for target in ["v1.36.3+k3s1", "v1.36.3-eks-3a1b2c4", "v1.36.3-gke.1000400"] {
@@ -235,7 +235,7 @@ mod tests {
             let mut cluster = healthy();
             worker(change)(&mut cluster);
             let verdict = cluster.verdict("v1.36.3");
-            assert_eq!((verdict.verdict, verdict.blind().count()), (Answer::Safe, 0), "{class:?}");
+            assert_eq!((verdict.verdict, verdict.blind().count()), (Conclusion::Safe, 0), "{class:?}");
             assert!(!verdict.has(class) && verdict.about(Concerns::Driver).any(|check| check.has(class)));
             let refused = verdict.for_run(&run("v1.36.3"), &cluster.snapshot);
             let refused = refused.allows(cluster.now, &cluster.settings).unwrap_err();

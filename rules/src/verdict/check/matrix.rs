@@ -111,7 +111,7 @@ mod tests {
         let worker = crate::words::step::Step::Worker("w-1".into());
         for begun in [false, true] {
             let for_step = verdict.for_step(&worker, begun);
-            assert_eq!(for_step.verdict, crate::verdict::Answer::Unknown, "{begun}");
+            assert_eq!(for_step.verdict, crate::verdict::Conclusion::Unknown, "{begun}");
             let found: Vec<_> = for_step.findings().map(ToString::to_string).collect();
             assert_eq!(
                 found,

@@ -28,7 +28,7 @@ use lockkeeper_rules::run::{
     VolumesRead, Work, decide, needs, outlook, status,
 };
 use lockkeeper_rules::settings::Settings;
-use lockkeeper_rules::verdict::{self, Answer, Verdict};
+use lockkeeper_rules::verdict::{self, Conclusion, Verdict};
 use lockkeeper_rules::words::name::{NodeName, Token};
 use lockkeeper_rules::words::version::Version;
 
@@ -708,8 +708,12 @@ impl Simulated {
             ..check.clone()
         };
         let target = self.run.spec.target.clone();
-        let whole =
-            Verdict { target, verdict: Answer::Blocked, computed_at: self.now, checks: vec![check, driver] };
+        let whole = Verdict {
+            target,
+            verdict: Conclusion::Blocked,
+            computed_at: self.now,
+            checks: vec![check, driver],
+        };
         whole.for_run(&self.run, snapshot).allows(self.now, &self.settings).err().unwrap_or_default()
     }
 

@@ -7,7 +7,7 @@ use crate::cluster::inventory::{ApiKind, ApiWrite, Caller, HelmRelease, Requeste
 use crate::cluster::snapshot::{Role, Source};
 use crate::facts::{Accept, Ghosts, HelmManifests, ShortProof};
 use crate::reason::Reason;
-use crate::verdict::{Answer, Check, Status};
+use crate::verdict::{Check, Conclusion, Status};
 use crate::words::version::Minor;
 
 type Change = fn(&mut Healthy);
@@ -454,7 +454,7 @@ fn a_minor_beyond_all_numbers_is_judged_like_any_other() {
         cluster.snapshot.api_servers.value.as_mut().unwrap()[0].version = version(&format!("v1.{newest}.0"));
         for target in ["v1.36.3".to_owned(), format!("v1.{}.0", u64::MAX)] {
             let answer = cluster.verdict(&target).verdict;
-            assert_ne!(answer, Answer::Safe, "{newest} {target}");
+            assert_ne!(answer, Conclusion::Safe, "{newest} {target}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::cluster::inventory::{CalledWebhook, WebhookCalls};
 use crate::facts::Accept;
-use crate::verdict::Answer;
+use crate::verdict::Conclusion;
 
 const SUBJECT: &str = "ValidatingWebhookConfiguration guard/pods.guard.example";
 
@@ -294,27 +294,30 @@ fn it_is_accepted_by_name_until_a_day_and_nothing_else_of_its_check_is() {
         cluster.verdict("v1.36.3").verdict
     };
     let by_url = cluster(Source::read(calls(&[]), healthy().now));
-    assert_eq!(by_url.verdict("v1.36.3").verdict, Answer::Blocked);
-    assert_eq!(verdict(&by_url, accept(SUBJECT, Some(Reason::WebhookUnproven))), Answer::Safe);
-    assert_eq!(verdict(&by_url, accept(SUBJECT, None)), Answer::Safe);
-    assert_eq!(verdict(&by_url, accept("ValidatingWebhookConfiguration guard/other", None)), Answer::Blocked);
+    assert_eq!(by_url.verdict("v1.36.3").verdict, Conclusion::Blocked);
+    assert_eq!(verdict(&by_url, accept(SUBJECT, Some(Reason::WebhookUnproven))), Conclusion::Safe);
+    assert_eq!(verdict(&by_url, accept(SUBJECT, None)), Conclusion::Safe);
+    assert_eq!(
+        verdict(&by_url, accept("ValidatingWebhookConfiguration guard/other", None)),
+        Conclusion::Blocked
+    );
     let mut dead = healthy();
     with(&mut dead, webhook(), Some(on(&[])));
     for subject in ["ValidatingWebhookConfiguration guard", SUBJECT] {
-        assert_eq!(verdict(&dead, accept(subject, None)), Answer::Blocked);
-        assert_eq!(verdict(&dead, accept(subject, Some(Reason::WebhookDead))), Answer::Blocked);
+        assert_eq!(verdict(&dead, accept(subject, None)), Conclusion::Blocked);
+        assert_eq!(verdict(&dead, accept(subject, Some(Reason::WebhookDead))), Conclusion::Blocked);
     }
     let name = "ValidatingWebhookConfiguration guard";
-    for (has_conditions, answer) in [(true, Answer::Safe), (false, Answer::Blocked)] {
+    for (has_conditions, answer) in [(true, Conclusion::Safe), (false, Conclusion::Blocked)] {
         let mut alone = healthy();
         with(&mut alone, Webhook { has_conditions, ..webhook() }, Some(on(&["w-1"])));
-        assert_eq!(alone.verdict("v1.36.3").verdict, Answer::Blocked);
+        assert_eq!(alone.verdict("v1.36.3").verdict, Conclusion::Blocked);
         assert_eq!(verdict(&alone, accept(name, None)), answer, "matchConditions: {has_conditions}");
-        assert_eq!(verdict(&alone, accept(name, Some(Reason::WebhookUnproven))), Answer::Blocked);
+        assert_eq!(verdict(&alone, accept(name, Some(Reason::WebhookUnproven))), Conclusion::Blocked);
     }
     let mut unseen = healthy();
     with(&mut unseen, webhook(), None);
-    assert_eq!(verdict(&unseen, accept("ValidatingWebhookConfiguration guard", None)), Answer::Unknown);
+    assert_eq!(verdict(&unseen, accept("ValidatingWebhookConfiguration guard", None)), Conclusion::Unknown);
 }
 
 #[test]
