@@ -7,6 +7,6 @@ mod session;
 mod survey;
 mod unit;
 
-pub use session::{Answer, Ssh};
+pub use session::{ScriptOutput, Ssh};
 pub use survey::survey;
 pub use unit::{read_ledger, restore_source, start_unit};

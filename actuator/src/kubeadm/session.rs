@@ -44,7 +44,7 @@ pub struct Ssh {
 
 /// What a script printed, once it has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct ScriptOutput {
     /// Its standard output.
     pub stdout: String,
     /// Its standard error: for people, never judged.
@@ -63,7 +63,7 @@ impl Ssh {
         script: &str,
         deadline: Duration,
         may_send: impl FnOnce() -> Result<(), Finding>,
-    ) -> Result<Answer, Finding> {
+    ) -> Result<ScriptOutput, Finding> {
         let others = u32::try_from(node.addresses.len().saturating_sub(1)).unwrap_or_default();
         // An address that does not answer takes none of the time of the one that does.
         let deadline = deadline + ADDRESS_DEADLINE * others;
@@ -115,7 +115,7 @@ impl Ssh {
         builder
     }
 
-    async fn send(&self, session: &Session, script: &str) -> Result<Answer, Error> {
+    async fn send(&self, session: &Session, script: &str) -> Result<ScriptOutput, Error> {
         let mut command = if self.user == "root" {
             session.command("bash")
         } else {
@@ -135,7 +135,7 @@ impl Ssh {
         let ((), stdout, stderr) = tokio::join!(write, read(stdout), read(stderr));
         // Exit codes are hints: the scripts say in words how they ended.
         let _status = child.wait().await?;
-        Ok(Answer { stdout: stdout?, stderr: stderr? })
+        Ok(ScriptOutput { stdout: stdout?, stderr: stderr? })
     }
 }
 

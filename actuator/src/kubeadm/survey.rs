@@ -12,7 +12,7 @@ use lockkeeper_rules::words::name::{NodeName, RunUid};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::{Answer, Ssh};
+use super::{ScriptOutput, Ssh};
 
 /// How many nodes are looked at together.
 const TOGETHER_MAX: usize = 10;
@@ -59,7 +59,7 @@ async fn look(
     read(&node.name, &answer, asked)
 }
 
-fn read(node: &NodeName, answer: &Answer, asked: Timestamp) -> Result<NodeSurvey, Finding> {
+fn read(node: &NodeName, answer: &ScriptOutput, asked: Timestamp) -> Result<NodeSurvey, Finding> {
     survey_answer(&answer.stdout, asked, Timestamp::now()).map_err(|error| {
         let said: String = without_passwords(answer.stderr.trim()).chars().take(400).collect();
         let detail = format!("what it printed cannot be read: {error}; {said}");
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn what_a_node_says_beside_its_answer_is_shown_without_the_password_of_a_proxy() {
-        let answer = Answer {
+        let answer = ScriptOutput {
             stdout: "cut off".to_owned(),
             stderr: "HTTPS_PROXY=http://ann:secret@proxy.example:3128 is not reached\n".to_owned(),
         };
