@@ -6,7 +6,7 @@ use std::io::Write as _;
 use super::verdict::{VerdictArgs, prometheus, unknown, within_deadline};
 use super::{Failure, input, write};
 use crate::compat::cluster::{Seen, seen};
-use crate::compat::{Answer, Inputs, METRIC, judge};
+use crate::compat::{Inputs, METRIC, Output, judge};
 use crate::exit::Exit;
 
 pub(super) fn run(args: &VerdictArgs, matrix: &[u8]) -> Result<Exit, Failure> {
@@ -27,8 +27,8 @@ pub(super) fn run(args: &VerdictArgs, matrix: &[u8]) -> Result<Exit, Failure> {
     tell(&seen.errors, answer)
 }
 
-fn tell(errors: &[String], answer: Answer) -> Result<Exit, Failure> {
-    let Answer { code, lines, faults } = answer;
+fn tell(errors: &[String], answer: Output) -> Result<Exit, Failure> {
+    let Output { code, lines, faults } = answer;
     let mut stderr = std::io::stderr().lock();
     let faults = faults.iter().map(ToString::to_string);
     for line in errors.iter().cloned().chain(faults) {

@@ -79,7 +79,7 @@ pub struct Inputs<'a> {
 
 /// The exit code with what is printed for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct Output {
     /// 0 safe, 2 blocked, 4 held, 3 no answer.
     pub code: u8,
     /// What goes to standard output. A line may have ends of lines in it if a name has.
@@ -103,7 +103,7 @@ pub fn workloads(matrix: &[u8]) -> Vec<Workload> {
 
 /// What the first gate would answer.
 #[must_use]
-pub fn judge(inputs: &Inputs<'_>) -> Answer {
+pub fn judge(inputs: &Inputs<'_>) -> Output {
     let Some(argument) = inputs.arguments.first() else {
         return refused("usage: compat-gate.py (matrix JSON on stdin)".to_owned());
     };
@@ -153,7 +153,7 @@ fn running(inputs: &Inputs<'_>) -> Result<Option<Minor>, Fault> {
     Ok(oldest)
 }
 
-fn answer(report: Report, argument: &str) -> Answer {
+fn answer(report: Report, argument: &str) -> Output {
     let Report { mut lines, faults, .. } = report;
     let is_held = |line: &String| line.starts_with("[WAITING]") || line.starts_with("[PINNED]");
     let code = if !faults.is_empty() {
@@ -166,13 +166,13 @@ fn answer(report: Report, argument: &str) -> Answer {
     } else {
         2
     };
-    Answer { code, lines, faults }
+    Output { code, lines, faults }
 }
 
-fn refused(line: String) -> Answer {
-    Answer { code: 3, lines: vec![line], faults: Vec::new() }
+fn refused(line: String) -> Output {
+    Output { code: 3, lines: vec![line], faults: Vec::new() }
 }
 
-fn broken(fault: Fault) -> Answer {
-    Answer { code: 3, lines: Vec::new(), faults: vec![fault] }
+fn broken(fault: Fault) -> Output {
+    Output { code: 3, lines: Vec::new(), faults: vec![fault] }
 }

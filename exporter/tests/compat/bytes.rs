@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lockkeeper_exporter::compat::{Answer, Inputs, judge, workloads};
+use lockkeeper_exporter::compat::{Inputs, Output, judge, workloads};
 use proptest::prelude::*;
 
 use super::ask;
@@ -26,7 +26,7 @@ fn nearly(part: fn(&Case) -> Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-fn sane(answer: &Answer) -> Result<(), TestCaseError> {
+fn sane(answer: &Output) -> Result<(), TestCaseError> {
     prop_assert!(matches!(answer.code, 0 | 2 | 3 | 4));
     prop_assert_eq!(
         answer.code == 3,

@@ -9,10 +9,10 @@ mod rows;
 use std::collections::BTreeMap;
 
 use case::{CASES, Case, OTHER_RECORD};
-use lockkeeper_exporter::compat::{Answer, Fault, Inputs, Workload, judge, workloads};
+use lockkeeper_exporter::compat::{Fault, Inputs, Output, Workload, judge, workloads};
 
 impl Case {
-    fn answer(&self) -> Answer {
+    fn answer(&self) -> Output {
         judge(&Inputs {
             arguments: &self.arguments,
             matrix: &self.matrix,
@@ -46,7 +46,7 @@ impl Case {
 
     /// Why ours refuses a pattern that theirs asks; none if it says anything else than theirs beside that.
     fn refusal(&self) -> Option<String> {
-        let Answer { code, lines, faults } = self.answer();
+        let Output { code, lines, faults } = self.answer();
         let theirs = without_reasons(&self.lines);
         let are_theirs = lines.iter().all(|line| theirs.contains(&without_reason(line)));
         let why = |fault: &Fault| {
@@ -94,7 +94,7 @@ fn every_recorded_answer_is_ours_or_its_pattern_is_refused() {
     }
 }
 
-fn ask(target: &str, matrix: &[u8], images: &BTreeMap<Workload, String>, prometheus: &[u8]) -> Answer {
+fn ask(target: &str, matrix: &[u8], images: &BTreeMap<Workload, String>, prometheus: &[u8]) -> Output {
     judge(&Inputs {
         arguments: &[target.to_owned()],
         matrix,
