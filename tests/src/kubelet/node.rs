@@ -13,7 +13,7 @@ use lockkeeper_rules::words::version::Version;
 use serde_json::{Value, json};
 
 use super::pod::now;
-use super::port::Answer;
+use super::port::KubeletResponse;
 use super::words::{Dictionary, date, replace};
 use super::{NodeFaults, NodeSpec};
 
@@ -110,14 +110,23 @@ impl Kubelet {
     }
 
     /// What its port answers at a path.
-    pub(super) fn answer(spec: &NodeSpec, dictionary: &Dictionary, faults: NodeFaults, path: &str) -> Answer {
+    pub(super) fn answer(
+        spec: &NodeSpec,
+        dictionary: &Dictionary,
+        faults: NodeFaults,
+        path: &str,
+    ) -> KubeletResponse {
         let kubelet = Self::new(spec.clone());
         let words = kubelet.running().and_then(|version| dictionary.of(&version));
         match (words, path) {
-            (Ok(words), "/configz") if !kubelet.silent(faults) => Answer::Text(words.configz.clone()),
-            (Ok(words), "/metrics") if !kubelet.silent(faults) => Answer::Text(words.metrics.clone()),
-            (Ok(_), _) if !kubelet.silent(faults) => Answer::NotFound,
-            (Ok(_) | Err(_), _) => Answer::Silence,
+            (Ok(words), "/configz") if !kubelet.silent(faults) => {
+                KubeletResponse::Text(words.configz.clone())
+            }
+            (Ok(words), "/metrics") if !kubelet.silent(faults) => {
+                KubeletResponse::Text(words.metrics.clone())
+            }
+            (Ok(_), _) if !kubelet.silent(faults) => KubeletResponse::NotFound,
+            (Ok(_) | Err(_), _) => KubeletResponse::Silence,
         }
     }
 

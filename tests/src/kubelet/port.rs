@@ -29,7 +29,7 @@ const ASKED_MAX: usize = 10_000;
 
 /// What a kubelet answers at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum KubeletResponse {
     /// This.
     Text(String),
     /// It knows no such path.
@@ -39,7 +39,7 @@ pub(super) enum Answer {
 }
 
 /// Asks a kubelet for a path.
-pub(super) type Kubelet = Arc<dyn Fn(&str) -> Answer + Send + Sync>;
+pub(super) type Kubelet = Arc<dyn Fn(&str) -> KubeletResponse + Send + Sync>;
 
 /// What each kubelet answers, by address and path, and what it was asked for.
 #[derive(Default)]
@@ -141,13 +141,13 @@ fn handler(address: String, told: Arc<Mutex<Told>>) -> Handler {
             let ordered = told.answers.get(&(address.clone(), path.clone())).cloned();
             (ordered, told.kubelets.get(&address).cloned())
         };
-        let otherwise = || kubelet.map_or(Answer::NotFound, |kubelet| kubelet(&path));
-        let answer = ordered.map_or_else(otherwise, Answer::Text);
+        let otherwise = || kubelet.map_or(KubeletResponse::NotFound, |kubelet| kubelet(&path));
+        let answer = ordered.map_or_else(otherwise, KubeletResponse::Text);
         Box::pin(async move {
             match answer {
-                Answer::Text(text) => reply(StatusCode::OK, "application/json", text),
-                Answer::NotFound => reply(StatusCode::NOT_FOUND, "text/plain", "404 page not found"),
-                Answer::Silence => std::future::pending().await,
+                KubeletResponse::Text(text) => reply(StatusCode::OK, "application/json", text),
+                KubeletResponse::NotFound => reply(StatusCode::NOT_FOUND, "text/plain", "404 page not found"),
+                KubeletResponse::Silence => std::future::pending().await,
             }
         })
     })
