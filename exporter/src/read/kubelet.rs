@@ -67,7 +67,7 @@ pub(super) struct Kubelets {
 #[derive(Debug)]
 struct Kept {
     /// By node, with the question that was answered.
-    answers: BTreeMap<NodeName, Answered>,
+    answers: BTreeMap<NodeName, KubeletAnswer>,
     /// When the last round ended.
     looked_at: Option<Timestamp>,
     configurations: Configurations,
@@ -78,7 +78,7 @@ pub(super) type Configurations =
     (Source<Option<KubeletConfig>>, Source<Option<KubeProxyConfig>>, Source<Option<KubeadmConfig>>);
 
 #[derive(Debug, Clone)]
-struct Answered {
+struct KubeletAnswer {
     question: Question,
     asked_at: Timestamp,
     kubelet: RunningKubelet,
@@ -178,7 +178,7 @@ impl Kubelets {
     }
 
     /// Keeps an answer. One that failed does not take the place of one that did not: that one grows old by itself.
-    fn note(&self, answered: Answered) {
+    fn note(&self, answered: KubeletAnswer) {
         let mut kept = self.lock();
         let failed = matches!(answered.kubelet.config, Err(KubeletUnread::Failed(_)));
         let known = kept.answers.get(&answered.kubelet.node);
@@ -247,7 +247,7 @@ async fn configuration<T>(
     }
 }
 
-async fn ask_about(client: &Client, node: NodeName, question: Question) -> Answered {
+async fn ask_about(client: &Client, node: NodeName, question: Question) -> KubeletAnswer {
     let asked_at = Timestamp::now();
     let config = ask(client, &node, "configz").await;
     let config = config.and_then(|text| configz(&text).map_err(KubeletUnread::Failed));
@@ -255,13 +255,13 @@ async fn ask_about(client: &Client, node: NodeName, question: Question) -> Answe
     let metrics =
         if question.with_cgroup && config.is_ok() { ask(client, &node, "metrics").await.ok() } else { None };
     let cgroup_version = metrics.and_then(|text| cgroup_version(&text));
-    Answered { question, asked_at, kubelet: RunningKubelet { node, config, cgroup_version } }
+    KubeletAnswer { question, asked_at, kubelet: RunningKubelet { node, config, cgroup_version } }
 }
 
-fn refused(node: NodeName, question: Question, why: &str) -> Answered {
+fn refused(node: NodeName, question: Question, why: &str) -> KubeletAnswer {
     let config = Err(KubeletUnread::Forbidden(why.to_owned()));
     let kubelet = RunningKubelet { node, config, cgroup_version: None };
-    Answered { question, asked_at: Timestamp::now(), kubelet }
+    KubeletAnswer { question, asked_at: Timestamp::now(), kubelet }
 }
 
 /// One small request to a kubelet.
@@ -309,10 +309,10 @@ mod tests {
         Question { life: life.to_owned(), with_cgroup: false }
     }
 
-    fn answer(life: &str, second: i64, config: Result<KubeletConfig, KubeletUnread>) -> Answered {
+    fn answer(life: &str, second: i64, config: Result<KubeletConfig, KubeletUnread>) -> KubeletAnswer {
         let asked_at = Timestamp::from_second(second).unwrap();
         let kubelet = RunningKubelet { node: "w-1".into(), config, cgroup_version: None };
-        Answered { question: question(life), asked_at, kubelet }
+        KubeletAnswer { question: question(life), asked_at, kubelet }
     }
 
     fn failed() -> Result<KubeletConfig, KubeletUnread> {
