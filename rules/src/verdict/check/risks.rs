@@ -45,7 +45,7 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
             Err(written) => unknowns.push(unreadable_version(name, written)),
         }
     }
-    let answers = Answers::of(facts);
+    let answers = RiskAnswers::of(facts);
     evidence.extend(answers.read.clone().ok().flatten());
     for risk in &risks.0 {
         if !running.iter().any(|running| risk.is_on_the_way(running, target)) {
@@ -68,13 +68,13 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
 }
 
 /// What Prometheus has said.
-struct Answers<'a> {
+struct RiskAnswers<'a> {
     said: &'a [RiskAnswer],
     /// The evidence, nothing where nobody had to be asked, or why there is none.
     read: Result<Option<Evidence>, String>,
 }
 
-impl<'a> Answers<'a> {
+impl<'a> RiskAnswers<'a> {
     fn of(facts: &Facts<'a>) -> Self {
         let Some(source): Option<&Source<Vec<RiskAnswer>>> = facts.case.inventory.risk_answers.as_ref()
         else {
