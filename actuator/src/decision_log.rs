@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use lockkeeper_rules::gate::Proof;
-use lockkeeper_rules::gate::{Form, Report};
+use lockkeeper_rules::gate::{CheckResult, Form};
 use lockkeeper_rules::reason::Finding;
 use lockkeeper_rules::run::Command;
 use serde::Serialize;
@@ -43,7 +43,7 @@ pub struct DecisionLog {
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum Line<'a> {
     /// A live check was asked and answered.
-    Check { at: Timestamp, report: &'a Report },
+    Check { at: Timestamp, report: &'a CheckResult },
     /// A command is about to be run.
     Begin {
         at: Timestamp,
@@ -67,14 +67,14 @@ impl DecisionLog {
     }
 
     /// A live check was asked and answered. One that passed allows something, so that it is always written.
-    pub fn check(&self, report: &Report) {
-        let form = match report.form {
+    pub fn check(&self, result: &CheckResult) {
+        let form = match result.form {
             Form::Start => "start",
             Form::Continue => "continue",
         };
-        let what = format!("{} {form} {}", report.token, codes(&report.findings));
-        if self.is_news(("check", ""), what, report.findings.is_empty()) {
-            self.write(&Line::Check { at: Timestamp::now(), report });
+        let what = format!("{} {form} {}", result.token, codes(&result.findings));
+        if self.is_news(("check", ""), what, result.findings.is_empty()) {
+            self.write(&Line::Check { at: Timestamp::now(), report: result });
         }
     }
 

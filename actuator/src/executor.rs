@@ -119,8 +119,8 @@ impl Executor {
             (held, holder.seen_from(&run.uid, snapshot))
         };
         let (asked, silences) = self.live_check.ask(order, ownership).await;
-        self.log.check(&asked.report);
-        self.metrics.checked(&asked.report);
+        self.log.check(&asked.result);
+        self.metrics.checked(&asked.result);
         memory.checked(asked, silences);
     }
 

@@ -12,7 +12,7 @@ use lockkeeper_exporter::read::now::snapshot_now;
 use lockkeeper_exporter::read::prometheus::{self, Prometheus};
 use lockkeeper_rules::api::SilenceRecord;
 use lockkeeper_rules::cluster::snapshot::Source;
-use lockkeeper_rules::gate::{self, Answers, Held, Questions, Report};
+use lockkeeper_rules::gate::{self, Answers, CheckResult, Held, Questions};
 use lockkeeper_rules::gate::{CheckOrder, LockView};
 use lockkeeper_rules::run::Checked;
 use lockkeeper_rules::settings::Settings;
@@ -39,7 +39,7 @@ pub struct LiveCheck {
 #[derive(Debug, Clone)]
 pub struct Asked {
     /// What was found.
-    pub report: Report,
+    pub result: CheckResult,
     /// When the first request was sent.
     pub began: Instant,
     /// How often permits had been revoked by then.
@@ -50,8 +50,8 @@ impl Asked {
     /// The check with its age now: the larger of monotonic and wall time since its first request.
     #[must_use]
     pub fn checked(&self, now: Timestamp) -> Checked {
-        let wall = Duration::try_from(now.duration_since(self.report.started_at)).unwrap_or(Duration::ZERO);
-        Checked { report: self.report.clone(), age: self.began.elapsed().max(wall) }
+        let wall = Duration::try_from(now.duration_since(self.result.started_at)).unwrap_or(Duration::ZERO);
+        Checked { result: self.result.clone(), age: self.began.elapsed().max(wall) }
     }
 }
 
@@ -76,8 +76,8 @@ impl LiveCheck {
         let now = Timestamp::now();
         let findings = gate::check(order, &answers, &self.settings, now);
         let silences = gate::silences(order, &answers, &self.settings, now);
-        let report = Report { token: order.token.clone(), form: order.form, started_at, findings };
-        (Asked { report, began, revocations }, silences)
+        let result = CheckResult { token: order.token.clone(), form: order.form, started_at, findings };
+        (Asked { result, began, revocations }, silences)
     }
 
     /// How often permits have been revoked: a check that began under another count is worth nothing.

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU64;
 
 use jiff::Timestamp;
 use lockkeeper_rules::facts::reload::InForce;
-use lockkeeper_rules::gate::{Decision, Form, REASONS, Report, Route};
+use lockkeeper_rules::gate::{CheckResult, Decision, Form, REASONS, Route};
 use lockkeeper_rules::publish::metric::TABLE;
 use lockkeeper_rules::reason::Reason;
 use prometheus_client::metrics::counter::Counter;
@@ -107,18 +107,18 @@ impl Metrics {
     }
 
     /// Notes a live check.
-    pub fn checked(&self, report: &Report) {
-        let passed = report.findings.is_empty();
+    pub fn checked(&self, result: &CheckResult) {
+        let passed = result.findings.is_empty();
         self.gate_open.set(i64::from(passed));
-        self.gate_checked_at.set(seconds(report.started_at));
+        self.gate_checked_at.set(seconds(result.started_at));
         for reason in REASONS {
-            let found = report.findings.iter().any(|finding| finding.reason == *reason);
+            let found = result.findings.iter().any(|finding| finding.reason == *reason);
             self.gate_reasons.get_or_create(&reason_label(*reason)).set(i64::from(found));
         }
         let pauses = [Reason::ReadySilenced, Reason::SilenceForgotten];
-        let silenced = report.findings.iter().any(|finding| pauses.contains(&finding.reason));
+        let silenced = result.findings.iter().any(|finding| pauses.contains(&finding.reason));
         self.paused(Pause::Silence, silenced);
-        self.checks.get_or_create(&check_labels(report.form, passed)).inc();
+        self.checks.get_or_create(&check_labels(result.form, passed)).inc();
     }
 
     /// Notes whether a person has paused the run in this way.
@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn the_last_check_shows_every_reason_as_one_or_zero() {
         let metrics = Metrics::new();
-        let mut report = Report {
+        let mut result = CheckResult {
             token: "run.1.1.00".parse().unwrap(),
             form: Form::Start,
             started_at: Timestamp::from_second(1_800_000_000).unwrap(),
@@ -267,14 +267,14 @@ mod tests {
                 Finding::new(Reason::GateFiring, "A", ""),
             ],
         };
-        metrics.checked(&report);
+        metrics.checked(&result);
         assert!(has(&metrics, "k8s_upgrade_gate_open 0"));
         assert!(has(&metrics, "k8s_upgrade_gate_check_timestamp_seconds 1800000000.0"));
         assert!(has(&metrics, "k8s_upgrade_gate_reason{reason=\"gate_firing\"} 1"));
         assert!(has(&metrics, "k8s_upgrade_gate_reason{reason=\"gate_pending\"} 0"));
         assert!(has(&metrics, "k8s_upgrade_paused{reason=\"silence\"} 1"));
-        report.findings.clear();
-        metrics.checked(&report);
+        result.findings.clear();
+        metrics.checked(&result);
         assert!(has(&metrics, "k8s_upgrade_gate_open 1"));
         assert!(has(&metrics, "k8s_upgrade_gate_reason{reason=\"gate_firing\"} 0"));
         assert!(has(&metrics, "k8s_upgrade_paused{reason=\"silence\"} 0"));

@@ -38,8 +38,13 @@ impl Drop for Scratch {
     }
 }
 
-fn report(findings: Vec<Finding>) -> Report {
-    Report { token: "run.1.1.00".parse().unwrap(), form: Form::Start, started_at: Timestamp::now(), findings }
+fn result(findings: Vec<Finding>) -> CheckResult {
+    CheckResult {
+        token: "run.1.1.00".parse().unwrap(),
+        form: Form::Start,
+        started_at: Timestamp::now(),
+        findings,
+    }
 }
 
 fn firing(detail: &str) -> Vec<Finding> {
@@ -51,11 +56,11 @@ fn a_refusal_that_stands_is_written_once_and_a_pass_always() {
     let scratch = Scratch::new("repeats");
     let log = DecisionLog::open(Some(&scratch.0)).unwrap();
     for second in 0..1_000 {
-        log.check(&report(firing(&format!("for {second} s"))));
+        log.check(&result(firing(&format!("for {second} s"))));
     }
     assert_eq!(scratch.lines().len(), 1);
     for findings in [Vec::new(), Vec::new(), firing(""), firing("")] {
-        log.check(&report(findings));
+        log.check(&result(findings));
     }
     assert_eq!(scratch.lines().len(), 4, "two that passed, and the refusal after them");
 }
@@ -102,7 +107,7 @@ fn a_line_has_a_bound_and_says_what_it_leaves_out() {
     let scratch = Scratch::new("lines");
     let log = DecisionLog::open(Some(&scratch.0)).unwrap();
     let finding = |n: usize| Finding::new(Reason::NodeNotReady, format!("w-{n}"), "ü".repeat(10_000));
-    log.check(&report((0..5_000).map(finding).collect()));
+    log.check(&result((0..5_000).map(finding).collect()));
     let text = std::fs::read_to_string(&scratch.0).unwrap();
     assert!(text.len() < 50_000, "{} bytes", text.len());
     let findings = scratch.lines()[0]["report"]["findings"].clone();

@@ -8,7 +8,7 @@ mod history;
 mod lock;
 mod permit;
 mod proof;
-mod report;
+mod result;
 
 pub use accept::*;
 pub use ask::*;
@@ -16,4 +16,4 @@ pub use check::*;
 pub use etcd::*;
 pub use lock::{LOCK_NAME, LOCK_RUN_ANNOTATION, LockView, lock_view};
 pub use permit::*;
-pub use report::*;
+pub use result::*;

@@ -9,7 +9,7 @@ use crate::api::SilenceRecord;
 use crate::drain::AttachedVolume;
 use crate::driver::order::{LedgerOrder, RestoreOrder, SurveyOrder, UnitOrder};
 use crate::driver::reading::{LedgerReading, NodeSurvey};
-use crate::gate::{CheckOrder, Proof, Report};
+use crate::gate::{CheckOrder, CheckResult, Proof};
 use crate::reason::Finding;
 use crate::words::name::{NodeName, Token};
 use crate::words::pod_ref::PodRef;
@@ -112,7 +112,7 @@ pub struct Known {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checked {
     /// What was found.
-    pub report: Report,
+    pub result: CheckResult,
     /// How old it is now.
     pub age: Duration,
 }

@@ -183,7 +183,7 @@ fn knock(state: State, it: &Waiting, nodes: &[Node], observed: &Observed<'_>, no
     let settings = observed.settings;
     let permit = observed.permit.filter(|permit| permit.covers(&it.token, now, settings));
     let check =
-        observed.known.check.as_ref().filter(|c| c.report.token == it.token && c.report.form == Form::Start);
+        observed.known.check.as_ref().filter(|c| c.result.token == it.token && c.result.form == Form::Start);
     let at_work = it.step.node().filter(|name| {
         nodes.iter().any(|node| node.name == **name && is_in_hand(observed.run, &it.token, node))
     });
@@ -196,12 +196,12 @@ fn knock(state: State, it: &Waiting, nodes: &[Node], observed: &Observed<'_>, no
     });
     // What was found before stands, with its times, until there is another answer.
     let Some(check) = check else { return Turn::run(state, ask) };
-    if permit.is_some() && check.report.allows(&it.token, Form::Start, check.age, settings) {
+    if permit.is_some() && check.result.allows(&it.token, Form::Start, check.age, settings) {
         return start(state, it, nodes, observed, now);
     }
     let pause =
         if permit.is_some() { settings.check_pause_seconds } else { settings.idle_check_pause_seconds };
-    let mut findings = check.report.findings.clone();
+    let mut findings = check.result.findings.clone();
     if permit.is_none() {
         let subject = if findings.is_empty() { "although the gate is clear" } else { "" };
         findings.push(Finding::new(Reason::WaitingForPermit, subject, ""));

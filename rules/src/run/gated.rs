@@ -51,14 +51,14 @@ pub(super) fn gated(
         return held(state, it, findings.to_vec(), observed, now);
     }
     let check = observed.known.check.as_ref().filter(|check| {
-        check.report.token == it.token
-            && check.report.form == Form::Continue
-            && check.report.started_at >= intent.at
+        check.result.token == it.token
+            && check.result.form == Form::Continue
+            && check.result.started_at >= intent.at
             && last_act.is_none_or(|age| check.age < age)
     });
     match check {
-        Some(check) if check.report.allows(&it.token, Form::Continue, check.age, observed.settings) => {
-            let proof = Proof { token: it.token.clone(), checked_at: check.report.started_at };
+        Some(check) if check.result.allows(&it.token, Form::Continue, check.age, observed.settings) => {
+            let proof = Proof { token: it.token.clone(), checked_at: check.result.started_at };
             // What is tried again and again without success is held all the while, and keeps its age.
             let refused = failure.map_or(&[][..], |(findings, _)| findings);
             state.holds.retain(|(old, _)| {
@@ -99,8 +99,8 @@ fn standing(state: &State, it: &Active, observed: &Observed<'_>, now: Timestamp)
 
 /// What a check that does not allow found: its findings, or that it came too late to act on.
 fn what_it_found(check: &Checked) -> Vec<Finding> {
-    if !check.report.findings.is_empty() {
-        return check.report.findings.clone();
+    if !check.result.findings.is_empty() {
+        return check.result.findings.clone();
     }
     let detail = format!("the answers took {} s", check.age.as_secs());
     vec![Finding::new(Reason::CheckExpired, "", detail)]

@@ -20,7 +20,7 @@ use lockkeeper_rules::driver::reading::LedgerReading;
 use lockkeeper_rules::driver::reading::{KubeadmSurvey, ManifestFile, ManifestSurvey, NodeSurvey, Packages};
 use lockkeeper_rules::facts::Accepts;
 use lockkeeper_rules::gate::{CheckOrder, LockView};
-use lockkeeper_rules::gate::{Permit, Report};
+use lockkeeper_rules::gate::{CheckResult, Permit};
 use lockkeeper_rules::invariant::{self, Context};
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::{
@@ -55,7 +55,7 @@ struct Unit {
 /// What one process knows, with the moments instead of ages.
 #[derive(Default)]
 struct Memory {
-    check: Option<Report>,
+    check: Option<CheckResult>,
     silences: Option<Vec<SilenceRecord>>,
     ledger: Option<(LedgerRead, Timestamp)>,
     volumes: Option<(VolumesRead, Timestamp)>,
@@ -581,7 +581,7 @@ impl Simulated {
         let age = |at: Timestamp| Duration::try_from(self.now.duration_since(at)).unwrap_or_default();
         let memory = &self.memory;
         Known {
-            check: memory.check.clone().map(|report| Checked { age: age(report.started_at), report }),
+            check: memory.check.clone().map(|result| Checked { age: age(result.started_at), result }),
             silences: memory.silences.clone(),
             ledger: memory.ledger.clone().map(|(read, at)| LedgerRead { age: age(at), ..read }),
             volumes: memory.volumes.clone().map(|(read, at)| VolumesRead { age: age(at), ..read }),
@@ -887,7 +887,7 @@ impl Simulated {
         findings.extend(unready.map(|node| Finding::new(Reason::NodeNotReady, node.name.0.clone(), "")));
         self.memory.silences = self.silences.clone().or(self.memory.silences.take());
         self.memory.check =
-            Some(Report { token: order.token.clone(), form: order.form, started_at, findings });
+            Some(CheckResult { token: order.token.clone(), form: order.form, started_at, findings });
     }
 
     fn survey(&mut self, order: &SurveyOrder, at: Timestamp) {

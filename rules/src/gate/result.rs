@@ -46,7 +46,7 @@ pub enum Form {
 
 /// What one live check found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Report {
+pub struct CheckResult {
     /// The token that it was asked for.
     pub token: Token,
     /// Which form was asked.
@@ -57,7 +57,7 @@ pub struct Report {
     pub findings: Vec<Finding>,
 }
 
-impl Report {
+impl CheckResult {
     /// Whether it is a pass of this form for this token, and young enough to act on.
     #[must_use]
     pub fn allows(&self, token: &Token, form: Form, age: Duration, settings: &Settings) -> bool {
