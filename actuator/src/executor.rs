@@ -118,10 +118,10 @@ impl Executor {
             let (held, holder) = tokio::join!(self.leader.held(), Holder::read(&self.cluster.client));
             (held, holder.seen_from(&run.uid, snapshot))
         };
-        let (asked, silences) = self.live_check.ask(order, ownership).await;
-        self.log.check(&asked.result);
-        self.metrics.checked(&asked.result);
-        memory.checked(asked, silences);
+        let (timed, silences) = self.live_check.ask(order, ownership).await;
+        self.log.check(&timed.result);
+        self.metrics.checked(&timed.result);
+        memory.checked(timed, silences);
     }
 
     async fn act(
@@ -135,8 +135,8 @@ impl Executor {
         let leads = || self.leader.generation() == Some(generation);
         let check = memory.check();
         // A proof whose check is not remembered is as old as anything can be.
-        let began = check.map_or(self.started, |asked| asked.began);
-        let revocations = check.map(|asked| asked.revocations);
+        let began = check.map_or(self.started, |timed| timed.began);
+        let revocations = check.map(|timed| timed.revocations);
         // A pass may last for seconds, and a check is forgotten only between two of them.
         let is_revoked = || revocations != Some(self.live_check.revocations());
         let clearance = |proof| Clearance {

@@ -37,7 +37,7 @@ pub struct LiveCheck {
 
 /// What a live check found, and when it was begun by the clock that nobody sets.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct TimedResult {
     /// What was found.
     pub result: CheckResult,
     /// When the first request was sent.
@@ -46,7 +46,7 @@ pub struct Asked {
     pub revocations: u64,
 }
 
-impl Asked {
+impl TimedResult {
     /// The check with its age now: the larger of monotonic and wall time since its first request.
     #[must_use]
     pub fn checked(&self, now: Timestamp) -> Checked {
@@ -62,7 +62,7 @@ impl LiveCheck {
         &self,
         order: &CheckOrder,
         ownership: impl Future<Output = (Held, LockView)>,
-    ) -> (Asked, Option<Vec<SilenceRecord>>) {
+    ) -> (TimedResult, Option<Vec<SilenceRecord>>) {
         let questions = Questions::of(order, &self.settings);
         let (began, started_at, revocations) = (Instant::now(), Timestamp::now(), self.revocations());
         let (prometheus, alertmanager, cluster, (lease, lock)) = tokio::join!(
@@ -77,7 +77,7 @@ impl LiveCheck {
         let findings = gate::check(order, &answers, &self.settings, now);
         let silences = gate::silences(order, &answers, &self.settings, now);
         let result = CheckResult { token: order.token.clone(), form: order.form, started_at, findings };
-        (Asked { result, began, revocations }, silences)
+        (TimedResult { result, began, revocations }, silences)
     }
 
     /// How often permits have been revoked: a check that began under another count is worth nothing.

@@ -13,13 +13,13 @@ use lockkeeper_rules::reason::Finding;
 use lockkeeper_rules::run::{Acted, Command, Known, LedgerRead, Surveyed, VolumesRead};
 use lockkeeper_rules::words::name::NodeName;
 
-use crate::live_check::Asked;
+use crate::live_check::TimedResult;
 
 /// The memory of one run.
 #[derive(Debug, Default)]
 pub struct Memory {
     /// The last live check.
-    check: Option<Asked>,
+    check: Option<TimedResult>,
     /// The silences that the run is to keep, as of the last live check that could tell.
     silences: Option<Vec<SilenceRecord>>,
     /// The last reading of a ledger.
@@ -42,14 +42,14 @@ pub struct Memory {
 
 impl Memory {
     /// Remembers a live check. A silence that it saw outlives it.
-    pub fn checked(&mut self, asked: Asked, silences: Option<Vec<SilenceRecord>>) {
-        self.check = Some(asked);
+    pub fn checked(&mut self, timed: TimedResult, silences: Option<Vec<SilenceRecord>>) {
+        self.check = Some(timed);
         self.silences = silences.or(self.silences.take());
     }
 
     /// The last live check.
     #[must_use]
-    pub fn check(&self) -> Option<&Asked> {
+    pub fn check(&self) -> Option<&TimedResult> {
         self.check.as_ref()
     }
 
@@ -119,7 +119,7 @@ impl Memory {
     #[must_use]
     pub fn known(&self, now: Timestamp) -> Known {
         Known {
-            check: self.check.as_ref().map(|asked| asked.checked(now)),
+            check: self.check.as_ref().map(|timed| timed.checked(now)),
             silences: self.silences.clone(),
             ledger: self.ledger.as_ref().map(|(order, result, at)| LedgerRead {
                 node: order.node.name.clone(),
