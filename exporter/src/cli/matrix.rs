@@ -36,7 +36,7 @@ pub(super) struct BundleArgs {
 
 /// What the files given with --matrix ask for.
 #[derive(Debug)]
-pub(super) enum Asked {
+pub(super) enum MatrixInput {
     /// A verdict by these facts, laid over the built-in ones.
     Facts(Box<Matrix>),
     /// The answer of the first gate to this matrix.
@@ -69,20 +69,20 @@ fn check(files: &[PathBuf]) -> Result<Exit, Failure> {
 }
 
 /// Reads the files and finds out what they ask for. Facts lie over those of the configuration file.
-pub(super) fn asked(paths: &[PathBuf], configured: &[MatrixFile]) -> Result<Asked, Failure> {
+pub(super) fn input_of(paths: &[PathBuf], configured: &[MatrixFile]) -> Result<MatrixInput, Failure> {
     let mut texts = configured.iter().map(pinned).collect::<Result<Vec<_>, _>>()?;
     if let [path] = paths {
         match String::from_utf8(bytes(path)?) {
             Ok(text) if has_schema(&text) => texts.push((path.display().to_string(), text)),
-            Ok(text) => return Ok(Asked::FirstGate(text.into_bytes())),
-            Err(error) => return Ok(Asked::FirstGate(error.into_bytes())),
+            Ok(text) => return Ok(MatrixInput::FirstGate(text.into_bytes())),
+            Err(error) => return Ok(MatrixInput::FirstGate(error.into_bytes())),
         }
     } else {
         for path in paths {
             texts.push(text(path)?);
         }
     }
-    load(&texts).map(|matrix| Asked::Facts(Box::new(matrix)))
+    load(&texts).map(|matrix| MatrixInput::Facts(Box::new(matrix)))
 }
 
 fn load(texts: &[(String, String)]) -> Result<Matrix, Failure> {
@@ -154,13 +154,14 @@ mod tests {
         let facts = file("facts.yaml", b"schema: 2\nas_of: \"2026-09-01\"\n");
         let seed = file("seed.json", br#"{"addons": []}"#);
         let rubbish = file("rubbish", b"\xff{");
-        let asked = |paths: &[&PathBuf]| asked(&paths.iter().copied().cloned().collect::<Vec<_>>(), &[]);
-        assert!(matches!(asked(&[]), Ok(Asked::Facts(_))));
-        assert!(matches!(asked(&[&facts]), Ok(Asked::Facts(_))));
-        assert!(matches!(asked(&[&seed]), Ok(Asked::FirstGate(_))));
-        assert!(matches!(asked(&[&rubbish]), Ok(Asked::FirstGate(_))));
-        assert!(asked(&[&facts, &seed]).is_err(), "both kinds at once");
-        assert!(asked(&[&folder.path().join("gone")]).is_err());
+        let input_of =
+            |paths: &[&PathBuf]| input_of(&paths.iter().copied().cloned().collect::<Vec<_>>(), &[]);
+        assert!(matches!(input_of(&[]), Ok(MatrixInput::Facts(_))));
+        assert!(matches!(input_of(&[&facts]), Ok(MatrixInput::Facts(_))));
+        assert!(matches!(input_of(&[&seed]), Ok(MatrixInput::FirstGate(_))));
+        assert!(matches!(input_of(&[&rubbish]), Ok(MatrixInput::FirstGate(_))));
+        assert!(input_of(&[&facts, &seed]).is_err(), "both kinds at once");
+        assert!(input_of(&[&folder.path().join("gone")]).is_err());
     }
 
     #[test]
@@ -174,10 +175,10 @@ mod tests {
         let configured = [file("configured.yaml", "{deprecated_api_window_days: 7}").into()];
         let over = file("over.yaml", "{deprecated_api_window_days: 9}");
         for (paths, days) in [(vec![], 7), (vec![over], 9)] {
-            let Ok(Asked::Facts(matrix)) = asked(&paths, &configured) else { panic!("no facts") };
+            let Ok(MatrixInput::Facts(matrix)) = input_of(&paths, &configured) else { panic!("no facts") };
             assert_eq!(matrix.policy.value.deprecated_api_window_days, days, "{paths:?}");
         }
-        assert!(asked(&[], &[folder.path().join("gone").into()]).is_err());
+        assert!(input_of(&[], &[folder.path().join("gone").into()]).is_err());
     }
 
     #[test]
@@ -187,8 +188,8 @@ mod tests {
         let Ok(_) = write_bundle(Some(&path)) else { panic!("not written") };
         let text = std::fs::read_to_string(&path).unwrap();
         let pinned = |sha256| [MatrixFile { path: path.clone(), sha256: Some(sha256) }];
-        assert!(matches!(asked(&[], &pinned(Digest::of(&text))), Ok(Asked::Facts(_))));
-        let Err(Failure::Input(error)) = asked(&[], &pinned(Digest::of("other"))) else {
+        assert!(matches!(input_of(&[], &pinned(Digest::of(&text))), Ok(MatrixInput::Facts(_))));
+        let Err(Failure::Input(error)) = input_of(&[], &pinned(Digest::of("other"))) else {
             panic!("not refused")
         };
         let error = error.to_string();

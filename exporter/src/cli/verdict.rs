@@ -17,7 +17,7 @@ use lockkeeper_rules::words::version::Version;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::matrix::{Asked, asked};
+use super::matrix::{MatrixInput, input_of};
 use super::{Failure, compat, input, print};
 use crate::config;
 use crate::deadline::within;
@@ -113,9 +113,9 @@ pub(super) fn run(args: VerdictArgs) -> Result<Exit, Failure> {
     }
     let config = args.config.as_deref().map(config::read).transpose().map_err(input)?;
     let configured = config.as_ref().map(|config| config.matrix.files.as_slice()).unwrap_or_default();
-    match asked(&args.matrix, configured)? {
-        Asked::Facts(matrix) => judge(&args, config, &matrix),
-        Asked::FirstGate(text) => compat::run(&args, &text),
+    match input_of(&args.matrix, configured)? {
+        MatrixInput::Facts(matrix) => judge(&args, config, &matrix),
+        MatrixInput::FirstGate(text) => compat::run(&args, &text),
     }
 }
 
@@ -218,7 +218,7 @@ async fn packages(snapshot: &Snapshot, config: Option<&config::Config>, until: I
         return Source::failed("not asked: the running version is not known");
     };
     let now = Timestamp::now();
-    let asked = async { Repository::new(&config.packages.url)?.read(running).await };
+    let input_of = async { Repository::new(&config.packages.url)?.read(running).await };
     match timeout_at(until, asked).await {
         Ok(Ok(packages)) => Source::read(packages, now),
         Ok(Err(error)) => Source::failed(chain(&error)),
