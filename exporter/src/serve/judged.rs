@@ -60,11 +60,11 @@ fn is_young(at: Timestamp, now: Timestamp) -> bool {
 pub(super) struct Judgements {
     published: Vec<Arc<Judgement>>,
     /// The one that was asked for last is the last.
-    asked: Mutex<VecDeque<Asked>>,
+    cached: Mutex<VecDeque<CachedJudgement>>,
 }
 
 #[derive(Debug)]
-struct Asked {
+struct CachedJudgement {
     target: String,
     at: Timestamp,
     /// Made by the first who asks; the others wait for it, and for no other target.
@@ -74,7 +74,7 @@ struct Asked {
 impl Judgements {
     pub(super) fn new(published: Vec<Verdict>) -> Self {
         let published = published.into_iter().map(|verdict| Arc::new(verdict.into())).collect();
-        Self { published, asked: Mutex::new(VecDeque::new()) }
+        Self { published, cached: Mutex::new(VecDeque::new()) }
     }
 
     /// The answer on each target that is published, as young as it must be.
@@ -94,18 +94,18 @@ impl Judgements {
 
     /// Where the answer is, or will be.
     fn place(&self, target: &str, now: Timestamp) -> Arc<OnceLock<Arc<Judgement>>> {
-        let mut asked = self.asked.lock().expect("nothing panics while it holds this lock");
-        let kept = asked.iter().position(|it| it.target == target).and_then(|index| asked.remove(index));
-        let asked_for = kept.filter(|it| is_young(it.at, now)).unwrap_or_else(|| Asked {
+        let mut cached = self.cached.lock().expect("nothing panics while it holds this lock");
+        let kept = cached.iter().position(|it| it.target == target).and_then(|index| cached.remove(index));
+        let asked_for = kept.filter(|it| is_young(it.at, now)).unwrap_or_else(|| CachedJudgement {
             target: target.to_owned(),
             at: now,
             judgement: Arc::default(),
         });
         let place = Arc::clone(&asked_for.judgement);
-        if asked.len() == KEPT_MAX {
-            asked.pop_front();
+        if cached.len() == KEPT_MAX {
+            cached.pop_front();
         }
-        asked.push_back(asked_for);
+        cached.push_back(asked_for);
         place
     }
 }
@@ -182,7 +182,7 @@ mod tests {
         ask_others(KEPT_MAX - 1);
         assert!(Arc::ptr_eq(&first, &state.ask("v1.30.0", 2)), "one of the last sixteen");
         ask_others(KEPT_MAX);
-        assert_eq!(state.judgements.asked.lock().unwrap().len(), KEPT_MAX);
+        assert_eq!(state.judgements.cached.lock().unwrap().len(), KEPT_MAX);
         assert!(!Arc::ptr_eq(&first, &state.ask("v1.30.0", 3)));
         assert!(Arc::ptr_eq(&published, &state.ask("v1.36.3", 3)));
     }
