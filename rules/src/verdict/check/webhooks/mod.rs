@@ -39,7 +39,7 @@ mod told;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::calls::Calls;
-use self::needs::{Asked, SYSTEM, asked};
+use self::needs::{AskedAbout, SYSTEM, asked_about};
 use self::route::Ways;
 use self::stands::{ClusterView, Stands, shown};
 use self::stuck::stuck;
@@ -93,7 +93,7 @@ struct LosesBackend {
 /// The webhooks of one configuration that the same backend answers, those with `matchConditions` apart.
 struct Together {
     stands: Stands,
-    asked: Asked,
+    asked: AskedAbout,
 }
 
 pub(super) fn check(facts: &Facts<'_>) -> Outcome {
@@ -190,7 +190,7 @@ impl ClusterView<'_> {
         let mut exact = Vec::new();
         for webhook in &configuration.webhooks {
             let subject = format!("{configuration}/{}", webhook.name);
-            let asked = asked(webhook, self.namespaces, self.workloads);
+            let asked = asked_about(webhook, self.namespaces, self.workloads);
             if webhook.is_exact {
                 exact.push(webhook.name.as_str());
             }
@@ -224,7 +224,7 @@ impl ClusterView<'_> {
                 }
                 continue;
             }
-            let fresh = Together { stands, asked: Asked::default() };
+            let fresh = Together { stands, asked: AskedAbout::default() };
             let together = by_backend.entry((&webhook.backend, webhook.has_conditions)).or_insert(fresh);
             together.asked.extend(asked);
         }

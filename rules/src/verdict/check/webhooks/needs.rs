@@ -223,7 +223,7 @@ enum Met {
 
 /// What a webhook is asked about of all that an upgrade needs.
 #[derive(Debug, Default)]
-pub(super) struct Asked {
+pub(super) struct AskedAbout {
     /// Such as `pods/eviction`.
     pub(super) what: BTreeSet<String>,
     /// The namespaces in which it is asked.
@@ -238,7 +238,7 @@ pub(super) struct Asked {
     pub(super) is_sure: bool,
 }
 
-impl Asked {
+impl AskedAbout {
     /// Whether it is asked about anything.
     pub(super) fn is_any(&self) -> bool {
         !self.what.is_empty()
@@ -258,7 +258,7 @@ impl Asked {
 }
 
 /// What a webhook is asked about. What cannot be told apart counts as asked.
-pub(super) fn asked(webhook: &Webhook, namespaces: &[Namespace], workloads: &[Workload]) -> Asked {
+pub(super) fn asked_about(webhook: &Webhook, namespaces: &[Namespace], workloads: &[Workload]) -> AskedAbout {
     let in_scope: Vec<&str> =
         namespaces.iter().filter(|it| selects(&webhook.namespaces, it)).map(|it| it.name.as_str()).collect();
     let objects = Objects {
@@ -267,7 +267,7 @@ pub(super) fn asked(webhook: &Webhook, namespaces: &[Namespace], workloads: &[Wo
         without_untold: without(&webhook.objects, |it| is_added(it) || is_untold(it, workloads)),
         workloads,
     };
-    let mut asked = Asked::default();
+    let mut asked = AskedAbout::default();
     for need in NEEDS.iter().filter(|need| webhook.rules.iter().any(|rule| matches(rule, need, webhook))) {
         let is_cluster = need.place == Place::Cluster;
         let places = in_scope.iter().copied().filter(|namespace| need.place.is_in(namespace));

@@ -1,6 +1,6 @@
 //! How a webhook is told of.
 
-use super::needs::{Asked, SYSTEM};
+use super::needs::{AskedAbout, SYSTEM};
 
 /// How many resources are named in a finding.
 pub(super) const NAMED_MAX: usize = 6;
@@ -31,7 +31,7 @@ fn first<'a>(max: usize, words: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// What a webhook is asked about, and where.
-pub(super) fn about(asked: &Asked, has_conditions: bool) -> String {
+pub(super) fn about(asked: &AskedAbout, has_conditions: bool) -> String {
     let what = first(NAMED_MAX, asked.what.iter().map(String::as_str));
     let system = asked.namespaces.get(SYSTEM).map(String::as_str);
     let others = asked.namespaces.iter().map(String::as_str).filter(|name| *name != SYSTEM);
@@ -68,11 +68,11 @@ mod tests {
 
     #[test]
     fn the_namespace_of_the_system_is_named_first_and_few_others() {
-        let namespaces = |names: &[&str]| Asked {
+        let namespaces = |names: &[&str]| AskedAbout {
             what: ["pods".to_owned()].into(),
             namespaces: names.iter().map(|name| (*name).to_owned()).collect(),
             is_sure: true,
-            ..Asked::default()
+            ..AskedAbout::default()
         };
         for (names, told) in [
             (&[][..], "it is asked about pods"),
