@@ -34,8 +34,8 @@ struct Args {
     seed: Option<PathBuf>,
 }
 
-/// A command that is asked again and again.
-struct Asked {
+/// A command that is run again and again.
+struct TimedCommand {
     name: &'static str,
     program: PathBuf,
     args: Vec<String>,
@@ -56,17 +56,17 @@ pub async fn main() -> Result<()> {
     world.exporter.start().await?;
     let count = Matrix::built_in().addons.value.0.len();
     addons(&world, count).await?;
-    let mut asked = vec![curl(&world), strict(&world).await?, like_the_first(&world).await?];
+    let mut commands = vec![curl(&world), strict(&world).await?, like_the_first(&world).await?];
     if let Some(seed) = seed.filter(|path| !path.as_os_str().is_empty()) {
-        asked.push(first_gate(&world, &seed).await?);
+        commands.push(first_gate(&world, &seed).await?);
     }
     for round in 0..ROUNDS {
-        for one in &mut asked {
+        for one in &mut commands {
             one.ask(round > 0).await.with_context(|| one.name.to_owned())?;
         }
     }
-    tell(&asked, count);
-    same_words(&asked)
+    print(&asked, count);
+    same_words(&commands)
 }
 
 /// Deployments without pods: only their images are looked at. The first gate has a row for each, as many as ours has rows
@@ -99,19 +99,19 @@ async fn kubeconfig(world: &World) -> String {
     world.control_plane.lock().await.apiserver.kubeconfig(User::Exporter).display().to_string()
 }
 
-fn curl(world: &World) -> Asked {
+fn curl(world: &World) -> TimedCommand {
     let url = format!("{}/verdict?target=v{TARGET}", world.exporter.url);
-    Asked::new("curl /verdict", "curl".into(), ["--silent".to_owned(), "--fail".to_owned(), url])
+    TimedCommand::new("curl /verdict", "curl".into(), ["--silent".to_owned(), "--fail".to_owned(), url])
 }
 
-async fn strict(world: &World) -> Result<Asked> {
+async fn strict(world: &World) -> Result<TimedCommand> {
     let kubeconfig = format!("--kubeconfig={}", kubeconfig(world).await);
     let config = format!("--config.file={}", world.exporter.config_file().display());
     let args = ["verdict".to_owned(), format!("v{TARGET}"), kubeconfig, config];
-    Ok(Asked::new("lockkeeper-exporter verdict", parts::own("lockkeeper-exporter")?, args))
+    Ok(TimedCommand::new("lockkeeper-exporter verdict", parts::own("lockkeeper-exporter")?, args))
 }
 
-async fn like_the_first(world: &World) -> Result<Asked> {
+async fn like_the_first(world: &World) -> Result<TimedCommand> {
     let args = [
         "verdict".to_owned(),
         TARGET.to_owned(),
@@ -119,25 +119,26 @@ async fn like_the_first(world: &World) -> Result<Asked> {
         format!("--matrix={}", matrix(world).display()),
         format!("--prometheus={}", world.prometheus.url),
     ];
-    Ok(Asked::new("the same with the first gate's matrix", parts::own("lockkeeper-exporter")?, args))
+    Ok(TimedCommand::new("the same with the first gate's matrix", parts::own("lockkeeper-exporter")?, args))
 }
 
 /// The interpreter itself, and not a script that looks for one: that would be measured too.
-async fn first_gate(world: &World, seed: &Path) -> Result<Asked> {
+async fn first_gate(world: &World, seed: &Path) -> Result<TimedCommand> {
     let seed = seed.canonicalize().with_context(|| format!("{}: check SEED", seed.display()))?;
     let found = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output().await;
     let found = found.context("python3 cannot be started")?;
     let python = PathBuf::from(String::from_utf8(found.stdout)?.trim());
     let kubectl = parts::kubernetes_folder(&world.from)?.display().to_string();
     let path = format!("{kubectl}:{}", std::env::var("PATH").unwrap_or_default());
-    let mut asked = Asked::new("the first gate", python, [seed.display().to_string(), TARGET.to_owned()]);
-    asked.env =
+    let mut commands =
+        TimedCommand::new("the first gate", python, [seed.display().to_string(), TARGET.to_owned()]);
+    commands.env =
         vec![("PATH", path), ("KUBECONFIG", kubeconfig(world).await), ("PROM", world.prometheus.url.clone())];
-    asked.input = Some(matrix(world));
-    Ok(asked)
+    commands.input = Some(matrix(world));
+    Ok(commands)
 }
 
-impl Asked {
+impl TimedCommand {
     fn new<const N: usize>(name: &'static str, program: PathBuf, args: [String; N]) -> Self {
         let (args, env) = (args.to_vec(), Vec::new());
         Self { name, program, args, env, input: None, millis: Vec::new(), answer: String::new() }
@@ -175,18 +176,18 @@ fn median(values: &[f64]) -> f64 {
 }
 
 /// The first gate is the last one, if it is there.
-fn of_the_first(asked: &[Asked]) -> Option<&Asked> {
-    asked.last().filter(|one| one.input.is_some())
+fn of_the_first(commands: &[TimedCommand]) -> Option<&TimedCommand> {
+    commands.last().filter(|one| one.input.is_some())
 }
 
-fn tell(asked: &[Asked], count: usize) {
+fn print(commands: &[TimedCommand], count: usize) {
     let cpus = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     let rounds = ROUNDS - 1;
     println!(
         "from question to answer, median of {rounds} (least to most), {count} add-ons, {cpus} processors"
     );
-    let first = of_the_first(asked);
-    for one in asked {
+    let first = of_the_first(commands);
+    for one in commands {
         let least = one.millis.iter().copied().fold(f64::INFINITY, f64::min);
         let most = one.millis.iter().copied().fold(0.0, f64::max);
         let ratio = first.filter(|first| first.name != one.name).map(|first| {
@@ -202,9 +203,9 @@ fn tell(asked: &[Asked], count: usize) {
 }
 
 /// A ratio of different answers would say nothing.
-fn same_words(asked: &[Asked]) -> Result<()> {
-    let Some(first) = of_the_first(asked) else { return Ok(()) };
-    let likeness = asked.iter().rev().nth(1).map(|one| one.answer.as_str()).unwrap_or_default();
+fn same_words(commands: &[TimedCommand]) -> Result<()> {
+    let Some(first) = of_the_first(commands) else { return Ok(()) };
+    let likeness = commands.iter().rev().nth(1).map(|one| one.answer.as_str()).unwrap_or_default();
     ensure!(likeness == first.answer, "the answers differ:\n{likeness}\n{}", first.answer);
     Ok(())
 }
