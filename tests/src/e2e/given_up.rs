@@ -9,7 +9,7 @@ use lockkeeper_rules::words::version::Version;
 use serde_json::{Value, json};
 
 use super::cluster::Cluster;
-use super::report::Report;
+use super::results::Results;
 use crate::wait::wait_for;
 
 const RUN: &str = "given-up";
@@ -26,7 +26,7 @@ const FOLDER: &str = "/etc/apt/sources.list.d";
 pub(super) async fn give_up(
     cluster: &Cluster,
     to: &Version,
-    report: &mut Report,
+    results: &mut Results,
     say: &dyn Fn(&str),
 ) -> Result<()> {
     let before = sources(cluster).await?;
@@ -54,7 +54,7 @@ pub(super) async fn give_up(
                 before[name].get(file) == Some(text)
             }
         });
-        report.claim(
+        results.claim(
             is_only_ours && of.len() > 1,
             format!("prepare switched kubeadm's source of {name} alone"),
             "",
@@ -69,7 +69,7 @@ pub(super) async fn give_up(
     .await?;
     let after = sources(cluster).await?;
     let seen = format!("{} machines", after.len());
-    report.claim(after == before, "a run that was given up gave every source back as it was", seen);
+    results.claim(after == before, "a run that was given up gave every source back as it was", seen);
     Ok(())
 }
 

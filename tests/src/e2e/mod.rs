@@ -22,7 +22,7 @@ mod outside;
 mod probe;
 mod products;
 mod record;
-mod report;
+mod results;
 mod supplies;
 mod upgrade;
 mod workload;
@@ -38,7 +38,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::run_folder::RunFolder;
 use cluster::{Cluster, Shape};
 use products::Products;
-use report::Report;
+use results::Results;
 
 /// Upgrades a real kubeadm cluster and says what it cost.
 #[derive(Debug, Parser)]
@@ -124,17 +124,17 @@ async fn go(args: &Args, run: &Arc<RunFolder>) -> Result<u8> {
         );
         std::future::pending::<()>().await;
     }
-    let mut report = Report::default();
+    let mut results = Results::default();
     // Before it is written anew.
     let recorded = record::read()?;
     let keep = |recording: &record::Recording| if record { record::write(recording) } else { Ok(()) };
     let mut recording = record::ask(&cluster, from, Some(to)).await?;
     keep(&recording)?;
     if from.minor() != to.minor() {
-        given_up::give_up(&cluster, to, &mut report, &say).await?;
+        given_up::give_up(&cluster, to, &mut results, &say).await?;
     }
-    upgrade::upgrade(&cluster, &mut products, to, probes, &mut report, &say).await?;
-    if report.failed() == 0 && from.minor() != to.minor() {
+    upgrade::upgrade(&cluster, &mut products, to, probes, &mut results, &say).await?;
+    if results.failed() == 0 && from.minor() != to.minor() {
         recording.extend(record::ask(&cluster, to, None).await?);
         keep(&recording)?;
     }
@@ -142,7 +142,7 @@ async fn go(args: &Args, run: &Arc<RunFolder>) -> Result<u8> {
         // What nobody had recorded before there is nothing to hold against.
         recording.retain(|name, _| recorded.contains_key(name));
     }
-    record::compare(&recorded, &recording, &mut report);
-    print!("{report}");
-    Ok(u8::from(report.failed() > 0))
+    record::compare(&recorded, &recording, &mut results);
+    print!("{results}");
+    Ok(u8::from(results.failed() > 0))
 }

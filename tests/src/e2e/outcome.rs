@@ -8,7 +8,7 @@ use lockkeeper_rules::words::version::Version;
 use serde_json::json;
 
 use super::cluster::{BACKUP, Cluster};
-use super::report::Report;
+use super::results::Results;
 
 /// What must be the same afterwards.
 pub(super) struct Before {
@@ -26,19 +26,19 @@ impl Before {
         Ok(Self { holds, cordons: cordons(cluster).await?, coredns: coredns(cluster).await? })
     }
 
-    pub(super) async fn compare(&self, cluster: &Cluster, to: &Version, report: &mut Report) -> Result<()> {
+    pub(super) async fn compare(&self, cluster: &Cluster, to: &Version, results: &mut Results) -> Result<()> {
         let after = Self::look(cluster).await?;
         // An empty answer, before or after, is no proof of anything.
         let machines = cluster.hosts.len();
         let is_held = self.holds.values().all(|held| held.contains("kubeadm"));
-        report.claim(is_held && after.holds == self.holds, "the holds on packages are as they were", "");
-        report.claim(
+        results.claim(is_held && after.holds == self.holds, "the holds on packages are as they were", "");
+        results.claim(
             after.cordons.len() == machines && after.cordons == self.cordons,
             "no node is left cordoned",
             format!("{:?}", after.cordons),
         );
         if cluster.shape.control_planes == 1 {
-            report.claim(
+            results.claim(
                 !after.coredns.is_empty() && after.coredns == self.coredns,
                 "CoreDNS is left alone, as its phase is skipped",
                 after.coredns.clone(),
@@ -50,7 +50,7 @@ impl Before {
             .map(|node| node["status"]["nodeInfo"]["kubeletVersion"].as_str().unwrap_or_default().to_owned())
             .collect();
         let target = to.to_string();
-        report.claim(
+        results.claim(
             versions.len() == machines && versions.iter().all(|version| *version == target),
             format!("every kubelet runs {target}"),
             versions.join(", "),
@@ -62,13 +62,13 @@ impl Before {
             };
             let name = &host.name;
             let upgraded = count("did ", "kubeadm ");
-            report.claim(upgraded == 1, format!("kubeadm changed {name} once"), format!("{upgraded} times"));
+            results.claim(upgraded == 1, format!("kubeadm changed {name} once"), format!("{upgraded} times"));
             let begun = count("start ", " upgrade-");
-            report.claim(begun == 1, format!("the unit of {name} was begun once"), format!("{begun} times"));
+            results.claim(begun == 1, format!("the unit of {name} was begun once"), format!("{begun} times"));
         }
         for host in cluster.control_planes() {
             let manifest = host.read("/etc/kubernetes/manifests/kube-apiserver.yaml").await?;
-            report.claim(
+            results.claim(
                 manifest.contains("terminationGracePeriodSeconds: 3\n"),
                 format!("the site's own patch of the API server on {} is kept", host.name),
                 "",
@@ -78,16 +78,16 @@ impl Before {
                 "shopt -s nullglob; all=(/etc/kubernetes/tmp/kubeadm-backup-manifests-*); echo ${#all[@]}";
             let folders = host.run(folders, Duration::from_secs(10)).await?;
             let claim = format!("kubeadm put the manifests of {} aside once", host.name);
-            report.claim(folders.trim() == "1", claim, format!("{} times", folders.trim()));
+            results.claim(folders.trim() == "1", claim, format!("{} times", folders.trim()));
         }
-        snapshots_lie(cluster, report).await?;
-        servers_run(cluster, &target, report).await?;
-        pods_run(cluster, &target, report).await
+        snapshots_lie(cluster, results).await?;
+        servers_run(cluster, &target, results).await?;
+        pods_run(cluster, &target, results).await
     }
 }
 
 /// Each snapshot and its copy are what nobody else may read, and etcd's own volume has none of it.
-async fn snapshots_lie(cluster: &Cluster, report: &mut Report) -> Result<()> {
+async fn snapshots_lie(cluster: &Cluster, results: &mut Results) -> Result<()> {
     let host = &cluster.control_planes()[0];
     let script = format!(
         "set -e; cd /var/lib/lockkeeper/snapshots\n\
@@ -100,7 +100,7 @@ async fn snapshots_lie(cluster: &Cluster, report: &mut Report) -> Result<()> {
         [modes @ .., "member"] => !modes.is_empty() && modes.iter().all(|mode| *mode == "600"),
         _ => false,
     };
-    report.claim(
+    results.claim(
         holds,
         "each snapshot and its copy are alike, for root alone, and off etcd's volume",
         lines.join(", "),
@@ -109,13 +109,13 @@ async fn snapshots_lie(cluster: &Cluster, report: &mut Report) -> Result<()> {
 }
 
 /// Each API server is asked at its own machine: a balancer would hide one that stayed behind.
-async fn servers_run(cluster: &Cluster, target: &str, report: &mut Report) -> Result<()> {
+async fn servers_run(cluster: &Cluster, target: &str, results: &mut Results) -> Result<()> {
     for host in cluster.control_planes() {
         let server = format!("--server=https://{}:6443", host.address);
         let answer = cluster.kubectl(&["get", "--raw=/version", &server], "").await?;
         let answer: serde_json::Value = serde_json::from_str(&answer)?;
         let version = answer["gitVersion"].as_str().unwrap_or_default();
-        report.claim(
+        results.claim(
             version == target,
             format!("the API server of {} answers as {target}", host.name),
             version,
@@ -125,12 +125,12 @@ async fn servers_run(cluster: &Cluster, target: &str, report: &mut Report) -> Re
 }
 
 /// What every machine runs in pods is of the target.
-async fn pods_run(cluster: &Cluster, target: &str, report: &mut Report) -> Result<()> {
+async fn pods_run(cluster: &Cluster, target: &str, results: &mut Results) -> Result<()> {
     // Its pods are replaced one after another, and nobody waits for that but us.
     let rollout = ["rollout", "status", "daemonset/kube-proxy", "--namespace=kube-system", "--timeout=50s"];
     let rollout = cluster.kubectl(&rollout, "").await;
     let seen = rollout.as_ref().map_or_else(|error| format!("{error:#}"), |_| String::new());
-    report.claim(rollout.is_ok(), "kube-proxy is rolled out", seen);
+    results.claim(rollout.is_ok(), "kube-proxy is rolled out", seen);
     let control_planes = cluster.control_planes().len();
     for (label, name, count) in [
         ("component", "kube-apiserver", control_planes),
@@ -144,7 +144,7 @@ async fn pods_run(cluster: &Cluster, target: &str, report: &mut Report) -> Resul
             pod["spec"]["containers"][0]["image"].as_str().unwrap_or_default().to_owned()
         };
         let images: Vec<String> = pods.iter().map(image).collect();
-        report.claim(
+        results.claim(
             images.len() == count && images.iter().all(|image| image.ends_with(&format!(":{target}"))),
             format!("each of {count} {name} is of {target}"),
             images.join(", "),

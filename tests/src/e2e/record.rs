@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use lockkeeper_rules::words::version::Version;
 
 use super::cluster::{Cluster, PATCHES};
-use super::report::Report;
+use super::results::Results;
 use crate::parts;
 use crate::recorded::{Recorded, pretty, root};
 use crate::shape::{shape_of_json, shape_of_text};
@@ -124,7 +124,7 @@ pub(super) fn read() -> Result<Recording> {
 }
 
 /// Holds what the repository had against what real parts have just answered.
-pub(super) fn compare(recorded: &Recording, answered: &Recording, report: &mut Report) {
+pub(super) fn compare(recorded: &Recording, answered: &Recording, results: &mut Results) {
     for (name, answer) in answered {
         let shape = if name.ends_with(".json") { shape_of_json } else { shape_of_text };
         let (ours, theirs) = (recorded.get(name).map(|text| shape(text)).unwrap_or_default(), shape(answer));
@@ -134,7 +134,7 @@ pub(super) fn compare(recorded: &Recording, answered: &Recording, report: &mut R
             .map(|path| format!("{}{path}", if ours.contains(path) { "-" } else { "+" }))
             .collect();
         // Two empty answers are alike and prove nothing.
-        report.claim(
+        results.claim(
             differ.is_empty() && !ours.is_empty() && !theirs.is_empty(),
             format!("tests/recorded/{name} has the shape of what real machines answer"),
             differ.into_iter().take(10).collect::<Vec<_>>().join(" "),
@@ -193,9 +193,9 @@ mod tests {
         let files = |text: &str| Recording::from([("v1.36/metrics.txt".to_owned(), text.to_owned())]);
         for (recorded, answered, wrong) in [("a 1", "a 2", 0), ("a 1", "b 1", 1), ("", "", 1), ("", "a 1", 1)]
         {
-            let mut report = Report::default();
-            compare(&files(recorded), &files(answered), &mut report);
-            assert_eq!(report.failed(), wrong, "{recorded:?} {answered:?}");
+            let mut results = Results::default();
+            compare(&files(recorded), &files(answered), &mut results);
+            assert_eq!(results.failed(), wrong, "{recorded:?} {answered:?}");
         }
     }
 }

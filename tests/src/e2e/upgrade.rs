@@ -13,7 +13,7 @@ use super::cluster::Cluster;
 use super::outcome::Before;
 use super::probe::{Counted, Probe};
 use super::products::Products;
-use super::report::Report;
+use super::results::Results;
 
 const RUN: &str = "e2e";
 /// How often the run is looked at.
@@ -76,7 +76,7 @@ pub(super) async fn upgrade(
     products: &mut Products,
     to: &Version,
     workloads: Vec<(&'static str, Probe)>,
-    report: &mut Report,
+    results: &mut Results,
     say: &dyn Fn(&str),
 ) -> Result<()> {
     let before = Before::look(cluster).await?;
@@ -101,18 +101,18 @@ pub(super) async fn upgrade(
     let status = follower.follow().await?;
     let Follower { steps, faults, .. } = follower;
     say(&format!("{:?}", status.phase));
-    report.figure("the whole run", format!("{} s", begun.elapsed().as_secs()));
+    results.figure("the whole run", format!("{} s", begun.elapsed().as_secs()));
     for (step, (since, until)) in &steps.0 {
-        report.figure(step, format!("{} s", until.duration_since(*since).as_secs()));
+        results.figure(step, format!("{} s", until.duration_since(*since).as_secs()));
     }
-    report.figure("API", counted(api.counted()));
-    report.claim(status.phase == RunPhase::Succeeded, "the run succeeds", format!("{:?}", status.phase));
+    results.figure("API", counted(api.counted()));
+    results.claim(status.phase == RunPhase::Succeeded, "the run succeeds", format!("{:?}", status.phase));
     let mut faults_due = Fault::ALL.to_vec();
     if cluster.shape.workers > 1 {
         faults_due.extend(Fault::OF_SEVERAL_WORKERS);
         let prepared = status.history.iter().filter(|it| it.step == "prepare" && it.event == "finished");
         let prepared = prepared.count();
-        report.claim(
+        results.claim(
             prepared == 2,
             "a worker whose packages were gone was prepared again",
             format!("{prepared} times"),
@@ -120,15 +120,15 @@ pub(super) async fn upgrade(
     }
     for fault in faults_due {
         let seen = faults.get(&fault).cloned();
-        report.claim(seen.is_some(), fault.name(), seen.unwrap_or_else(|| "it never came to it".to_owned()));
+        results.claim(seen.is_some(), fault.name(), seen.unwrap_or_else(|| "it never came to it".to_owned()));
     }
     for (name, probe) in &workloads {
         let figures = probe.counted();
-        report.figure(format!("workload {name}"), counted(figures));
+        results.figure(format!("workload {name}"), counted(figures));
         let always = figures.asked > 0 && figures.failed == 0;
-        report.claim(always, format!("workload {name} answers all the time"), counted(figures));
+        results.claim(always, format!("workload {name} answers all the time"), counted(figures));
     }
-    before.compare(cluster, to, report).await
+    before.compare(cluster, to, results).await
 }
 
 fn counted(it: Counted) -> String {

@@ -4,12 +4,12 @@ use std::fmt;
 
 /// One run's results, in the order in which they came.
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub(super) struct Results {
     claims: Vec<(bool, String, String)>,
     figures: Vec<(String, String)>,
 }
 
-impl Report {
+impl Results {
     /// Something that must be so, with what was seen.
     pub(super) fn claim(&mut self, holds: bool, claim: impl Into<String>, seen: impl Into<String>) {
         self.claims.push((holds, claim.into(), seen.into()));
@@ -27,7 +27,7 @@ impl Report {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for Results {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f)?;
         for (name, value) in &self.figures {
