@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Workload;
-use super::fault::{Fault, Report, shown};
+use super::fault::{CheckOutput, Fault, shown};
 use super::json::Value;
 use super::number::Minor;
 use super::pattern::{Found, search};
@@ -19,7 +19,7 @@ pub(super) fn check(
     target: &Minor,
     running: Option<&Minor>,
     images: &BTreeMap<Workload, String>,
-    report: &mut Report,
+    output: &mut CheckOutput,
 ) {
     if running.is_some_and(|running| target <= running) {
         return;
@@ -31,15 +31,15 @@ pub(super) fn check(
         Some(Value::Text(text)) if text.is_empty() => return,
         Some(other) => {
             let found = format!("is {}", other.kind());
-            report.fault(Fault::new("the matrix, field addons", found, "write a list of add-ons"));
+            output.fault(Fault::new("the matrix, field addons", found, "write a list of add-ons"));
             return;
         }
     };
     for (number, row) in (1..).zip(rows) {
         match (Addon { row, number, target }).judge(images) {
-            Ok(Some(line)) => report.line(line),
+            Ok(Some(line)) => output.line(line),
             Ok(None) => {}
-            Err(fault) => report.fault(fault),
+            Err(fault) => output.fault(fault),
         }
     }
 }

@@ -1,14 +1,14 @@
 //! Whether each node's container runtime has reached the floor of the target. Whatever it is, it is compared as
 //! containerd.
 
-use super::fault::{Fault, Report, shown};
+use super::fault::{CheckOutput, Fault, shown};
 use super::json::Value;
 use super::number::Minor;
 use super::show::plain;
 use super::text;
 
 /// Adds a line for each node below the floor, if the matrix has one for exactly this minor.
-pub(super) fn check(matrix: &Value, target: &Minor, runtimes: &str, report: &mut Report) {
+pub(super) fn check(matrix: &Value, target: &Minor, runtimes: &str, output: &mut CheckOutput) {
     let place = format!("the matrix, field containerd_min, key {target}");
     let floors = match matrix.get("containerd_min") {
         None => return,
@@ -16,7 +16,7 @@ pub(super) fn check(matrix: &Value, target: &Minor, runtimes: &str, report: &mut
         Some(other) => {
             let found = format!("is {}", other.kind());
             let remedy = "write an object of Kubernetes and containerd versions";
-            return report.fault(Fault::new("the matrix, field containerd_min", found, remedy));
+            return output.fault(Fault::new("the matrix, field containerd_min", found, remedy));
         }
     };
     let key = target.to_string();
@@ -29,15 +29,15 @@ pub(super) fn check(matrix: &Value, target: &Minor, runtimes: &str, report: &mut
             Ok(None) => continue,
             Err(error) => {
                 let place = format!("the container runtime of node {}", shown(node));
-                return report.fault(Fault::new(place, error, "look at what the node reports"));
+                return output.fault(Fault::new(place, error, "look at what the node reports"));
             }
         };
         match minor(floor) {
             Err(found) => {
                 let remedy = "write a version such as \"1.7\", in quotation marks";
-                return report.fault(Fault::new(place, found, remedy));
+                return output.fault(Fault::new(place, found, remedy));
             }
-            Ok(required) if found < required => report.line(format!(
+            Ok(required) if found < required => output.line(format!(
                 "[ACTIONABLE] node {node} containerd {version} < required {} for k8s {target} — bump containerd first",
                 plain(floor)
             )),

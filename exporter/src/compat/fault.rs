@@ -39,13 +39,13 @@ pub(super) fn shown(text: &str) -> String {
 
 /// All that the checks say, in order.
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub(super) struct CheckOutput {
     pub(super) lines: Vec<String>,
     pub(super) faults: Vec<Fault>,
     bytes: usize,
 }
 
-impl Report {
+impl CheckOutput {
     /// Takes a line, until there are more than can be read.
     pub(super) fn line(&mut self, line: String) {
         let fitted = self.bytes <= LINES_BYTES_MAX;

@@ -31,8 +31,8 @@ mod text;
 
 use std::collections::BTreeMap;
 
+use fault::CheckOutput;
 pub use fault::Fault;
-use fault::Report;
 use json::Value;
 use number::Minor;
 
@@ -120,23 +120,23 @@ pub fn judge(inputs: &Inputs<'_>) -> Output {
         Ok(matrix) => matrix,
         Err(error) => return refused(format!("could not parse compat matrix JSON: {error}")),
     };
-    let mut report = Report::default();
+    let mut output = CheckOutput::default();
     if let Value::Map(_) = matrix {
         match running(inputs) {
-            Ok(running) => addons::check(&matrix, &target, running.as_ref(), inputs.images, &mut report),
-            Err(fault) => report.fault(fault),
+            Ok(running) => addons::check(&matrix, &target, running.as_ref(), inputs.images, &mut output),
+            Err(fault) => output.fault(fault),
         }
     } else {
         let found = format!("is {}", matrix.kind());
-        report.fault(Fault::new(
+        output.fault(Fault::new(
             "the matrix",
             found,
             "write an object with \"addons\" and \"containerd_min\"",
         ));
     }
-    removed::check(&target, inputs.prometheus, &mut report);
-    containerd::check(&matrix, &target, inputs.runtimes, &mut report);
-    answer(report, argument)
+    removed::check(&target, inputs.prometheus, &mut output);
+    containerd::check(&matrix, &target, inputs.runtimes, &mut output);
+    answer(output, argument)
 }
 
 /// The oldest kubelet; none if no version can be read.
@@ -153,8 +153,8 @@ fn running(inputs: &Inputs<'_>) -> Result<Option<Minor>, Fault> {
     Ok(oldest)
 }
 
-fn answer(report: Report, argument: &str) -> Output {
-    let Report { mut lines, faults, .. } = report;
+fn answer(report: CheckOutput, argument: &str) -> Output {
+    let CheckOutput { mut lines, faults, .. } = output;
     let is_held = |line: &String| line.starts_with("[WAITING]") || line.starts_with("[PINNED]");
     let code = if !faults.is_empty() {
         3

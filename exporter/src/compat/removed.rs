@@ -2,21 +2,21 @@
 //! a line that says so; the lines before it stay.
 
 use super::ANSWER_BYTES_MAX;
-use super::fault::Report;
+use super::fault::CheckOutput;
 use super::json::{Value, read_body};
 use super::number::Minor;
 use super::show::plain;
 
 /// Adds a line for each series that names a release up to the target.
-pub(super) fn check(target: &Minor, answer: Result<&[u8], &str>, report: &mut Report) {
-    if let Err(error) = series(target, answer, report) {
-        report.line(format!(
+pub(super) fn check(target: &Minor, answer: Result<&[u8], &str>, output: &mut CheckOutput) {
+    if let Err(error) = series(target, answer, output) {
+        output.line(format!(
             "[ACTIONABLE] removed-API check could not query Prometheus ({error}) — refusing to upgrade blind"
         ));
     }
 }
 
-fn series(target: &Minor, answer: Result<&[u8], &str>, report: &mut Report) -> Result<(), String> {
+fn series(target: &Minor, answer: Result<&[u8], &str>, output: &mut CheckOutput) -> Result<(), String> {
     let body = answer?;
     if body.len() > ANSWER_BYTES_MAX {
         return Err(format!("the answer has more than {ANSWER_BYTES_MAX} bytes"));
@@ -34,7 +34,7 @@ fn series(target: &Minor, answer: Result<&[u8], &str>, report: &mut Report) -> R
     for one in all {
         let labels = object(one, "a series")?.get("metric").ok_or("a series has no metric")?;
         if let Some(line) = line(target, object(labels, "metric")?)? {
-            report.line(line);
+            output.line(line);
         }
     }
     Ok(())
