@@ -65,7 +65,7 @@ pub async fn main() -> Result<()> {
             one.ask(round > 0).await.with_context(|| one.name.to_owned())?;
         }
     }
-    print(&asked, count);
+    print(&commands, count);
     same_words(&commands)
 }
 
@@ -130,12 +130,12 @@ async fn first_gate(world: &World, seed: &Path) -> Result<TimedCommand> {
     let python = PathBuf::from(String::from_utf8(found.stdout)?.trim());
     let kubectl = parts::kubernetes_folder(&world.from)?.display().to_string();
     let path = format!("{kubectl}:{}", std::env::var("PATH").unwrap_or_default());
-    let mut commands =
+    let mut command =
         TimedCommand::new("the first gate", python, [seed.display().to_string(), TARGET.to_owned()]);
-    commands.env =
+    command.env =
         vec![("PATH", path), ("KUBECONFIG", kubeconfig(world).await), ("PROM", world.prometheus.url.clone())];
-    commands.input = Some(matrix(world));
-    Ok(commands)
+    command.input = Some(matrix(world));
+    Ok(command)
 }
 
 impl TimedCommand {

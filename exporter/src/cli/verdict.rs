@@ -218,7 +218,7 @@ async fn packages(snapshot: &Snapshot, config: Option<&config::Config>, until: I
         return Source::failed("not asked: the running version is not known");
     };
     let now = Timestamp::now();
-    let input_of = async { Repository::new(&config.packages.url)?.read(running).await };
+    let asked = async { Repository::new(&config.packages.url)?.read(running).await };
     match timeout_at(until, asked).await {
         Ok(Ok(packages)) => Source::read(packages, now),
         Ok(Err(error)) => Source::failed(chain(&error)),

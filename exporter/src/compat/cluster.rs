@@ -1,4 +1,4 @@
-//! What seed mode reads of a cluster: images of the workloads that a matrix names, and what the nodes output.
+//! What seed mode reads of a cluster: images of the workloads that a matrix names, and what the nodes report.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

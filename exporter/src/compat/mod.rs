@@ -153,7 +153,7 @@ fn running(inputs: &Inputs<'_>) -> Result<Option<Minor>, Fault> {
     Ok(oldest)
 }
 
-fn answer(report: CheckOutput, argument: &str) -> Output {
+fn answer(output: CheckOutput, argument: &str) -> Output {
     let CheckOutput { mut lines, faults, .. } = output;
     let is_held = |line: &String| line.starts_with("[WAITING]") || line.starts_with("[PINNED]");
     let code = if !faults.is_empty() {

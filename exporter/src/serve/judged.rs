@@ -96,16 +96,16 @@ impl Judgements {
     fn place(&self, target: &str, now: Timestamp) -> Arc<OnceLock<Arc<Judgement>>> {
         let mut cached = self.cached.lock().expect("nothing panics while it holds this lock");
         let kept = cached.iter().position(|it| it.target == target).and_then(|index| cached.remove(index));
-        let asked_for = kept.filter(|it| is_young(it.at, now)).unwrap_or_else(|| CachedJudgement {
+        let entry = kept.filter(|it| is_young(it.at, now)).unwrap_or_else(|| CachedJudgement {
             target: target.to_owned(),
             at: now,
             judgement: Arc::default(),
         });
-        let place = Arc::clone(&asked_for.judgement);
+        let place = Arc::clone(&entry.judgement);
         if cached.len() == KEPT_MAX {
             cached.pop_front();
         }
-        cached.push_back(asked_for);
+        cached.push_back(entry);
         place
     }
 }

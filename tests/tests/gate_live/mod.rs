@@ -188,7 +188,7 @@ async fn rules_that_are_not_loaded_or_fail_or_are_left_behind_close() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_exporter_that_sees_another_cluster_or_nothing_close() {
+async fn an_exporter_that_sees_another_cluster_or_nothing_closes_the_gate() {
     let path = AlertPath::open().await;
     let prometheus = path.prometheus.url.clone();
     // As many nodes, and not ours.

@@ -143,15 +143,15 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
             view.converter(definition, backend, &mut tally);
         }
     }
-    let alone = std::mem::take(&mut tally.losing);
-    for (is_stuck, one) in stuck(&alone).into_iter().zip(alone) {
+    let losing = std::mem::take(&mut tally.losing);
+    for (is_stuck, one) in stuck(&losing).into_iter().zip(losing) {
         if is_stuck {
             tally.against(one.finding, one.is_sure);
         } else {
             tally.notes.push(one.finding);
         }
     }
-    let Tally { blockers, unknowns, mut notes, alone: _, recognised } = tally;
+    let Tally { blockers, unknowns, mut notes, losing: _, recognised } = tally;
     notes.sort_unstable();
     notes.truncate(NOTES_MAX);
     let mut rest = vec![definitions_read, backends_read, namespaces_read, workloads_read, nodes_read];
