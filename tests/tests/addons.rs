@@ -188,7 +188,7 @@ async fn runs(pods: &Api<Pod>, name: &str, image_id: &str) {
 }
 
 #[tokio::test]
-async fn s35_pods_that_run_another_build_than_each_other_are_unknown() {
+async fn pods_that_run_another_build_than_each_other_are_unknown() {
     let (api, _etcd, _folder) = server().await;
     let client = api.client(User::Admin).await.unwrap();
     let matrix = matrix("{addon_pods: required}");

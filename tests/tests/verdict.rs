@@ -107,7 +107,7 @@ async fn the_exit_code_is_the_verdict_and_a_saved_cluster_gives_the_same() {
     let blind = ask("v1.36.3", &[&kubeconfig]);
     ends(&blind, 3, "packages: ", "");
     ends(&ask("nonsense", &[&kubeconfig]), 3, "", "nonsense");
-    s34_the_variable_of_the_first_gate_is_ignored_and_a_warning_says_so(&[&kubeconfig, &config]);
+    the_variable_of_the_first_gate_is_ignored_and_a_warning_says_so(&[&kubeconfig, &config]);
     ends(&ask("v1.36.3", &["--from=/nonexistent/saved"]), 3, "", "/nonexistent/saved");
 
     world.control_plane.lock().await.apiserver.service.stop().await;
@@ -118,7 +118,7 @@ async fn the_exit_code_is_the_verdict_and_a_saved_cluster_gives_the_same() {
     ends(&ask("v1.36.3", &[&from, &config]), 0, &live.stdout, "");
 }
 
-fn s34_the_variable_of_the_first_gate_is_ignored_and_a_warning_says_so(flags: &[&str]) {
+fn the_variable_of_the_first_gate_is_ignored_and_a_warning_says_so(flags: &[&str]) {
     let args = [&["verdict", "v1.37.0"], flags].concat();
     let (told, plain) = (run_with(&args, "", &[("RUNNING_K8S", "1.20")]), run(&args, ""));
     ends(&told, plain.code.unwrap(), "v1.37.0: ", "RUNNING_K8S is ignored");

@@ -273,7 +273,7 @@ fn cluster(recorded: &Recorded, mut cluster: Cluster) -> Option<Cluster> {
     Some(cluster)
 }
 
-/// Whether every line that is in the way is an add-on beyond a ceiling which a later patch has raised (L02): the first
+/// Whether every line that is in the way is an add-on beyond a ceiling which a later patch has raised: the first
 /// gate looks at the highest row of a minor only by chance.
 fn is_patch_ceiling(recorded: &Recorded) -> bool {
     recorded.lines.iter().all(|line| line.contains("] addon ") && line.contains(" exceeds it"))
@@ -304,7 +304,7 @@ fn where_the_first_gate_says_no_ours_never_says_yes() {
         }
     }
     println!(
-        "{asked} asked, {refused} matrices refused, {both} safe in both, {looser} looser (L02), {} wrong",
+        "{asked} asked, {refused} matrices refused, {both} safe in both, {looser} looser by a raised ceiling, {} wrong",
         wrong.len()
     );
     assert!(wrong.is_empty(), "{:#?}", &wrong[..wrong.len().min(5)]);

@@ -238,7 +238,7 @@ fn h15_a_malformed_matrix() {
 }
 
 #[test]
-fn s14_a_pattern_that_is_not_asked_as_cpython_does_is_a_fault_of_its_add_on() {
+fn a_pattern_that_is_not_asked_as_cpython_does_is_a_fault_of_its_add_on() {
     let of_row: Vec<_> = CASES.iter().filter(|case| case.row == "S14").map(Case::answer).collect();
     assert_eq!(of_row.len(), 3);
     for answer in of_row {

@@ -26,9 +26,9 @@ pub mod bridge;
 mod check;
 #[cfg(test)]
 mod properties;
-#[cfg(test)]
-mod rows;
 pub mod skew;
+#[cfg(test)]
+mod stricter;
 
 use jiff::Timestamp;
 use serde::Serialize;

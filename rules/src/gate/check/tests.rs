@@ -101,7 +101,7 @@ static CLOCKS_AND_ANSWERS_ROWS: &[Row] = &[
 
 /// An alert source that cannot be read is what a firing gate is.
 #[test]
-fn s39_each_row_about_clocks_and_answers_closes_alone() {
+fn each_row_about_clocks_and_answers_closes_alone() {
     check_rows(BOTH, CLOCKS_AND_ANSWERS_ROWS);
 }
 

@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn s23_only_the_step_to_1_35_needs_the_cgroup_version_and_a_default_proves_nothing() {
+    fn only_the_step_to_1_35_needs_the_cgroup_version_and_a_default_proves_nothing() {
         for (version, cgroup, shown, written, target, status, reason) in [
             ("v1.34.1", Some(2), Some(false), None, "v1.35.0", Status::Pass, None),
             ("v1.34.1", Some(1), Some(false), None, "v1.35.0", Status::Block, Some("cgroup_too_old")),

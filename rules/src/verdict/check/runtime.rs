@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn s29_a_pre_release_is_not_as_good_as_its_release() {
+    fn a_pre_release_is_not_as_good_as_its_release() {
         for (runtime, kubelet, status, reason) in [
             ("containerd://2.4.0-alpha.0", "v1.35.4", Status::Unknown, Some("runtime_unknown")),
             ("containerd://2.4.0", "v1.35.4", Status::Pass, None),

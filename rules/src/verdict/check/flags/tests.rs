@@ -62,7 +62,7 @@ fn the_minor_of_an_etcd_is_that_of_what_runs_beside_it() {
 }
 
 #[test]
-fn s24_what_the_control_plane_is_started_with_is_judged_by_every_minor_on_the_way() {
+fn what_the_control_plane_is_started_with_is_judged_by_every_minor_on_the_way() {
     for (component, flag, value, target, expected) in [
         (
             "kube-apiserver",

@@ -40,7 +40,7 @@ const CLASSES: &str = "storage.k8s.io v1beta1 volumeattributesclasses";
 const CRON_JOBS: &str = "batch v1beta1 cronjobs";
 
 #[test]
-fn s09_s11_s12_what_is_asked_for_blocks_when_the_target_does_not_serve_it() {
+fn what_is_asked_for_blocks_when_the_target_does_not_serve_it() {
     use Caller::{Ghost, Live, Unknown};
     use Seen::{Earlier, Now};
     for (api, label, seen, caller, target, status, reason) in [
@@ -170,7 +170,7 @@ fn second(cluster: &mut Healthy, instance: &str) {
 }
 
 #[test]
-fn s08_s37_nothing_asked_for_passes_only_where_every_api_server_was_watched() {
+fn nothing_asked_for_passes_only_where_every_api_server_was_watched() {
     let cases: [(&str, Change, Status, &[&str]); 15] = [
         ("one that is watched", |_| {}, Status::Pass, &[]),
         ("no samples at all", |it| servers(it).clear(), Status::Unknown, &["api_server_not_scraped"]),
@@ -306,7 +306,7 @@ fn written(api_version: &str, kind: &str, manager: &str) -> impl FnOnce(&mut Hea
 }
 
 #[test]
-fn s10_what_is_written_in_a_version_that_goes_blocks() {
+fn what_is_written_in_a_version_that_goes_blocks() {
     let classes = ("storage.k8s.io/v1beta1", "VolumeAttributesClass");
     for ((api_version, kind), manager, target, status) in [
         (classes, "kubectl-edit", "v1.37.0", Status::Block),
@@ -341,7 +341,7 @@ fn release(api: &ApiKind) -> HelmRelease {
 }
 
 #[test]
-fn s10_a_stored_manifest_that_the_target_does_not_serve_blocks_and_one_that_was_gone_before_is_noted() {
+fn a_stored_manifest_that_the_target_does_not_serve_blocks_and_one_that_was_gone_before_is_noted() {
     for (api, target, status, notes) in [
         (ApiKind::of("storage.k8s.io/v1beta1", "VolumeAttributesClass"), "v1.37.0", Status::Block, 0),
         (ApiKind::of("storage.k8s.io/v1beta1", "VolumeAttributesClass"), "v1.36.3", Status::Pass, 0),
@@ -409,7 +409,7 @@ fn what_nobody_looked_for_is_unknown_where_the_target_takes_it_away() {
 }
 
 #[test]
-fn s07_each_lost_source_is_unknown_even_beside_a_blocker() {
+fn each_lost_source_is_unknown_even_beside_a_blocker() {
     let losses: [(&str, Change); 6] = [
         ("api_requests", |it| it.inventory.api_requests = Source::failed("gone")),
         ("api_writes", |it| it.inventory.api_writes = Source::failed("gone")),

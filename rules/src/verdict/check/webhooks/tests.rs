@@ -138,7 +138,7 @@ fn says(what: &str, webhook: Webhook, leads_to: LeadsTo, status: Status, reason:
 }
 
 #[test]
-fn s25_a_webhook_blocks_where_nobody_answers_or_everybody_is_on_one_node() {
+fn a_webhook_blocks_where_nobody_answers_or_everybody_is_on_one_node() {
     says("two nodes", webhook(), on(&["cp-1", "w-1"]), PASS, "");
     says("one node", webhook(), on(&["w-1"]), BLOCK, "webhook_on_one_node");
     says("twice on one node", webhook(), on(&["w-1", "w-1"]), BLOCK, "webhook_on_one_node");

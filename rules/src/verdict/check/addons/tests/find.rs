@@ -5,7 +5,7 @@ use super::*;
 use crate::cluster::inventory::{PodImages, RunningImage};
 
 #[test]
-fn s15_a_tag_that_is_no_version_is_unknown() {
+fn a_tag_that_is_no_version_is_unknown() {
     for image in
         ["net/node:latest", "net/node:v2.0.0-rc.1", "net/node@sha256:ab", "net/node", "other/image:v1.1.0"]
     {
@@ -31,7 +31,7 @@ fn only_a_container_that_is_there_is_named_for_its_silence() {
 }
 
 #[test]
-fn s16_two_versions_are_unknown() {
+fn two_versions_are_unknown() {
     let two =
         workload(WorkloadKind::DaemonSet, "net-system", "net-node", &["net/node:v1.1.0", "net/node:v1.0.0"]);
     assert_eq!(said("v1.37.0", WIDE, vec![two.clone()]), (Status::Unknown, vec!["addon_versions_differ"]));
@@ -77,7 +77,7 @@ fn what_images_do_not_tell_is_found_by_its_name_in_any_namespace() {
 }
 
 #[test]
-fn s17_a_sidecar_or_a_registry_is_not_read() {
+fn a_sidecar_or_a_registry_is_not_read() {
     for (images, status) in [
         (vec!["10.96.0.1:5000/net/node:v1.1.0"], Status::Pass),
         (vec!["10.96.0.1:5000/net/node:v1.0.0"], Status::Block),
@@ -96,7 +96,7 @@ fn s17_a_sidecar_or_a_registry_is_not_read() {
 }
 
 #[test]
-fn s35_a_template_that_the_pods_do_not_follow_is_unknown() {
+fn a_template_that_the_pods_do_not_follow_is_unknown() {
     let settled = Rollout { generation: 2, observed: 2, desired: 3, current: 3, updated: 3 };
     for rollout in [
         Rollout { observed: 1, ..settled },
@@ -125,7 +125,7 @@ fn running(ids: &'static [&'static str]) -> impl FnOnce(&mut Healthy) {
 }
 
 #[test]
-fn s35_pods_that_run_another_image_than_their_template_are_unknown() {
+fn pods_that_run_another_image_than_their_template_are_unknown() {
     let text = format!("{}policy: {{addon_pods: required}}\n", file(WIDE));
     let tag = || vec![net("net/node:v1.1.0")];
     let pinned = || vec![net("net/node:v1.1.0@sha256:a")];
@@ -172,7 +172,7 @@ fn s35_pods_that_run_another_image_than_their_template_are_unknown() {
 }
 
 #[test]
-fn s36_what_looks_like_an_addon_and_has_no_row_is_told() {
+fn what_looks_like_an_addon_and_has_no_row_is_told() {
     let tigera = workload(WorkloadKind::Deployment, "net-system", "typha", &["net/typha:v1.1.0"]);
     let proxy = workload(WorkloadKind::DaemonSet, "kube-system", "kube-proxy", &["kube-proxy:v1.36.1"]);
     let csi = workload(WorkloadKind::DaemonSet, "storage", "csi", &["csi:v9"]);

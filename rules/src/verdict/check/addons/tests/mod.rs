@@ -252,14 +252,14 @@ fn a_release_that_fits_only_the_target_is_no_remedy() {
 }
 
 #[test]
-fn l02_patch_ceilings_are_read_at_full_precision() {
+fn patch_ceilings_are_read_at_full_precision() {
     let row = r#"claim: supported, max_k8s: {"1.18.0": "1.36", "1.18.2": "1.37"}"#;
     assert_eq!(said("v1.37.0", row, vec![net("net/node:v1.18.4")]), (Status::Pass, vec![]));
     assert_eq!(said("v1.37.0", row, vec![net("net/node:v1.18.1")]).0, Status::Block);
 }
 
 #[test]
-fn s33_a_newer_patch_of_the_same_minor_is_a_remedy() {
+fn a_newer_patch_of_the_same_minor_is_a_remedy() {
     for row in [
         r#"claim: supported, max_k8s: {"1.18.0": "1.36", "1.18.2": "1.37"}"#,
         r#"claim: supported, max_k8s: {"1.18": "1.36"}, windows: [{version: ">=1.18.2 <1.19", max_k8s: "1.37"}]"#,
@@ -271,7 +271,7 @@ fn s33_a_newer_patch_of_the_same_minor_is_a_remedy() {
 }
 
 #[test]
-fn s18_an_addon_newer_than_every_row_is_unknown_unless_the_policy_says_else() {
+fn an_addon_newer_than_every_row_is_unknown_unless_the_policy_says_else() {
     let newer = || vec![net("net/node:v1.2.0")];
     assert_eq!(said("v1.37.0", WIDE, newer()), (Status::Unknown, vec!["addon_newer_than_matrix"]));
     assert_eq!(said("v1.37.0", WIDE, vec![net("net/node:v1.1.9")]).0, Status::Pass, "a patch is no new row");
@@ -354,7 +354,7 @@ fn an_addon_older_than_every_row_is_unknown_only_where_its_vendor_rules_all_out_
 }
 
 #[test]
-fn s19_below_its_floor_it_blocks_at_the_running_minor_and_at_the_target() {
+fn below_its_floor_it_blocks_at_the_running_minor_and_at_the_target() {
     let row = r#"claim: supported, min_k8s: {"1.0": "1.30", "2.0": "1.37", "3.0": "1.38"}, max_k8s: {"1.0": "1.37", "2.0": "1.39"}"#;
     for (target, version) in [("v1.37.0", "2.0.0"), ("v1.36.3", "2.0.0"), ("v1.37.0", "3.0.0")] {
         let check = checked(target, &file(row), vec![net(&format!("net/node:v{version}"))], |_| {});
@@ -367,7 +367,7 @@ fn s19_below_its_floor_it_blocks_at_the_running_minor_and_at_the_target() {
 }
 
 #[test]
-fn s27_stale_rows_are_unknown_and_retired_ones_never_grow_stale() {
+fn stale_rows_are_unknown_and_retired_ones_never_grow_stale() {
     let old = format!("{WIDE}, as_of: \"2026-01-01\"");
     assert_eq!(said("v1.37.0", &old, vec![net("net/node:v1.1.0")]), (Status::Unknown, vec!["matrix_stale"]));
     assert_eq!(said("v1.37.0", &format!("{old}, if_absent: not-applicable"), vec![]), (Status::Pass, vec![]));
@@ -379,7 +379,7 @@ fn s27_stale_rows_are_unknown_and_retired_ones_never_grow_stale() {
 }
 
 #[test]
-fn s31_a_pin_holds_until_it_expires() {
+fn a_pin_holds_until_it_expires() {
     let pinned = |until: &str| format!("{STAYS}, pin: {{reason: slow, by: ops, until: \"{until}\"}}");
     let held = vec![net("net/node:v1.0.0")];
     assert_eq!(said("v1.37.0", &pinned("2026-12-01"), held.clone()), (Status::Hold, vec!["addon_pinned"]));
@@ -394,7 +394,7 @@ fn s31_a_pin_holds_until_it_expires() {
 }
 
 #[test]
-fn s32_a_retired_addon_blocks_beyond_its_ceiling_and_is_noted_inside() {
+fn a_retired_addon_blocks_beyond_its_ceiling_and_is_noted_inside() {
     let row = |row: &str| format!("{row}, lifecycle: {{status: retired, replacement: other}}");
     let check = checked("v1.37.0", &file(&row(STAYS)), vec![net("net/node:v1.0.0")], |_| {});
     assert_eq!((check.status, reasons(&check.findings)), (Status::Block, vec!["addon_retired"]));
@@ -406,7 +406,7 @@ fn s32_a_retired_addon_blocks_beyond_its_ceiling_and_is_noted_inside() {
 }
 
 #[test]
-fn l03_what_runs_beyond_its_ceiling_already_is_noted_only_where_the_policy_says_so() {
+fn what_runs_beyond_its_ceiling_already_is_noted_only_where_the_policy_says_so() {
     let text = |policy: &str| {
         format!("{}policy: {{{policy}}}\n", file(r#"claim: supported, max_k8s: {"1.0": "1.35"}"#))
     };
@@ -468,7 +468,7 @@ fn a_ceiling_may_be_unknown_instead_of_in_the_way() {
 }
 
 #[test]
-fn s26_an_unknown_hides_no_hold_and_a_hold_no_block() {
+fn an_unknown_hides_no_hold_and_a_hold_no_block() {
     let row = |name: &str, row: &str| {
         let net = NET.replace("name: net,", &format!("name: {name},"));
         format!("  - {}, {row}}}\n", net.replace("resource: net-node", &format!("resource: {name}")))

@@ -1,5 +1,5 @@
-//! Where the verdict is stricter than a check by minors alone (S) or looser (L), row by row, asked of whole verdicts. What
-//! only one check knows stands in the tests of that check: `grep -rnE 'fn [sl][0-9]{2}_'` finds every row.
+//! Where the verdict is stricter than a check by minors alone, or looser, one claim a test, asked of whole verdicts. What
+//! only one check knows stands in the tests of that check.
 
 use super::check::tests::{api_server, node, packages, pod, version};
 use super::*;
@@ -64,7 +64,7 @@ fn mistakes(row: &str) -> Vec<String> {
 }
 
 #[test]
-fn s01_nothing_that_can_be_read_is_unknown() {
+fn nothing_that_can_be_read_is_unknown() {
     let lost = |cluster: &mut Healthy| {
         cluster.snapshot = Snapshot::unread();
         cluster.inventory = Inventory::unread();
@@ -73,21 +73,21 @@ fn s01_nothing_that_can_be_read_is_unknown() {
 }
 
 #[test]
-fn s02_nodes_that_cannot_be_listed_and_an_empty_list_are_unknown() {
+fn nodes_that_cannot_be_listed_and_an_empty_list_are_unknown() {
     for nodes in [Source::failed("forbidden"), Source::read(Vec::new(), healthy().now)] {
         assert_eq!(said("v1.36.3", |cluster| cluster.snapshot.nodes = nodes).0, Conclusion::Unknown);
     }
 }
 
 #[test]
-fn s03_a_runtime_that_says_nothing_is_unknown() {
+fn a_runtime_that_says_nothing_is_unknown() {
     for runtime in ["", "containerd://", "containerd://unknown", "other://1.0.0"] {
         assert_eq!(said("v1.36.3", on(runtime)), (Conclusion::Unknown, vec!["runtime_unknown"]), "{runtime}");
     }
 }
 
 #[test]
-fn s04_docker_blocks() {
+fn docker_blocks() {
     assert_eq!(
         said("v1.36.3", on("docker://20.10.7")),
         (Conclusion::Blocked, vec!["runtime_not_recommended"])
@@ -96,7 +96,7 @@ fn s04_docker_blocks() {
 
 /// Each branch of containerd has its own first release that is recommended; an older one is told, and not in the way.
 #[test]
-fn s05_each_branch_of_containerd_has_its_own_recommended_release() {
+fn each_branch_of_containerd_has_its_own_recommended_release() {
     for (release, is_noted) in [
         ("1.6.38", true),
         ("1.6.39", false),
@@ -121,14 +121,14 @@ fn s05_each_branch_of_containerd_has_its_own_recommended_release() {
 }
 
 #[test]
-fn s06_the_floor_of_the_next_lower_minor_counts() {
+fn the_floor_of_the_next_lower_minor_counts() {
     assert_eq!(said("v1.37.0", on("containerd://1.5.18")), (Conclusion::Blocked, vec!["runtime_too_old"]));
     assert_eq!(said("v1.37.0", on("containerd://1.6.0")), (Conclusion::Safe, vec![]));
     assert_eq!(said("v1.37.0", |_| {}), (Conclusion::Safe, vec![]));
 }
 
 #[test]
-fn s13_every_mistake_of_a_file_is_told_and_the_other_checks_are_made() {
+fn every_mistake_of_a_file_is_told_and_the_other_checks_are_made() {
     let said_of = mistakes("image_re: 'net:v(\\d+)', max_k8s: {1.29: 1.32}, min_k8s: [], pinned: 1");
     assert!(said_of.len() >= 3, "{said_of:#?}");
     assert!(said_of.iter().all(|mistake| mistake.starts_with("mine.yaml:4:")), "{said_of:#?}");
@@ -138,7 +138,7 @@ fn s13_every_mistake_of_a_file_is_told_and_the_other_checks_are_made() {
 }
 
 #[test]
-fn s14_a_pattern_that_cannot_be_read_or_captures_nothing_is_refused() {
+fn a_pattern_that_cannot_be_read_or_captures_nothing_is_refused() {
     for pattern in [r"net:v\d+", r"net:v(?P<a>\d+", r"net:v((?<=a)\d+)\1"] {
         let said = mistakes(&format!("image_re: '{pattern}', max_k8s: {{\"1.0\": \"1.36\"}}"));
         assert!(said.iter().any(|mistake| mistake.contains("image_re")), "{pattern}: {said:#?}");
@@ -146,7 +146,7 @@ fn s14_a_pattern_that_cannot_be_read_or_captures_nothing_is_refused() {
 }
 
 #[test]
-fn s20_a_minor_that_is_skipped_a_way_down_and_another_major_block() {
+fn a_minor_that_is_skipped_a_way_down_and_another_major_block() {
     for (target, reason) in [
         ("v1.38.0", "target_skips_minor"),
         ("v1.36.0", "target_downgrade"),
@@ -162,7 +162,7 @@ fn s20_a_minor_that_is_skipped_a_way_down_and_another_major_block() {
 }
 
 #[test]
-fn s21_skew_beyond_what_is_supported_blocks() {
+fn skew_beyond_what_is_supported_blocks() {
     let kubelet = |version: &'static str| {
         worker(move |node| Node { kubelet_version: super::check::tests::version(version), ..node })
     };
@@ -189,7 +189,7 @@ fn s21_skew_beyond_what_is_supported_blocks() {
 }
 
 #[test]
-fn s22_an_etcd_that_loses_members_on_the_way_blocks() {
+fn an_etcd_that_loses_members_on_the_way_blocks() {
     let change = |tag: &'static str| {
         move |cluster: &mut Healthy| {
             running(cluster, "v1.33.9", "v1.34.2");
@@ -201,7 +201,7 @@ fn s22_an_etcd_that_loses_members_on_the_way_blocks() {
 }
 
 #[test]
-fn s25_a_budget_that_is_never_satisfied_blocks() {
+fn a_budget_that_is_never_satisfied_blocks() {
     let guarded = |cluster: &mut Healthy| {
         let budgets =
             vec![crate::drain::budget::tests::budget("all", crate::drain::budget::tests::min(2), 2)];
@@ -216,7 +216,7 @@ fn s25_a_budget_that_is_never_satisfied_blocks() {
 }
 
 #[test]
-fn s28_what_only_looks_like_a_version_is_none() {
+fn what_only_looks_like_a_version_is_none() {
     let words = ["release 1.34 to 1.35", "k8s-1.35-foo", "-1.35", "１.３５.0", "1.36", "1.36.3 ", " 1.36.3"];
     for target in words.into_iter().chain(["1.99999999999999999999.0"]) {
         let (answer, reasons) = said(target, |_| {});
@@ -228,7 +228,7 @@ fn s28_what_only_looks_like_a_version_is_none() {
 }
 
 #[test]
-fn s29_a_pre_release_blocks() {
+fn a_pre_release_blocks() {
     for target in ["v1.37.0-rc.1", "v1.36.3-alpha.0"] {
         let (answer, reasons) = said(target, |_| {});
         assert!(
@@ -239,13 +239,13 @@ fn s29_a_pre_release_blocks() {
 }
 
 #[test]
-fn s30_a_word_is_no_boolean() {
+fn a_word_is_no_boolean() {
     let said = mistakes(r#"image_re: 'net:v(\d+)', max_k8s: {"1.0": "1.36"}, pinned: "false""#);
     assert!(said.iter().any(|mistake| mistake.contains("pinned: found the text \"false\"")), "{said:#?}");
 }
 
 #[test]
-fn s38_a_verdict_is_worth_nothing_after_its_time_to_live() {
+fn a_verdict_is_worth_nothing_after_its_time_to_live() {
     let cluster = healthy();
     let verdict = cluster.verdict("v1.36.3");
     let later = cluster.now + jiff::SignedDuration::from_secs(61);
@@ -253,7 +253,7 @@ fn s38_a_verdict_is_worth_nothing_after_its_time_to_live() {
 }
 
 #[test]
-fn l01_cri_o_is_judged_by_its_own_rule() {
+fn cri_o_is_judged_by_its_own_rule() {
     for (release, answer) in [
         ("1.37.0", Conclusion::Safe),
         ("1.36.1", Conclusion::Blocked),
