@@ -26,7 +26,7 @@ pub(super) enum Found<'p, 'a> {
 /// The releases of an add-on that is in these places, if they can be told.
 pub(super) fn find<'p, 'a>(addon: &Addon, places: &'p [Place<'a>]) -> Found<'p, 'a> {
     let mut versions: BTreeMap<AddonVersion, Vec<&Place<'_>>> = BTreeMap::new();
-    let (telling, others): (Vec<_>, Vec<_>) = places.iter().partition(|place| tells(addon, place));
+    let (telling, others): (Vec<_>, Vec<_>) = places.iter().partition(|place| shows_version(addon, place));
     for place in telling {
         match version(addon, place.workload) {
             // A part that tells the same release is no second installation.
@@ -43,7 +43,7 @@ pub(super) fn find<'p, 'a>(addon: &Addon, places: &'p [Place<'a>]) -> Found<'p, 
 }
 
 /// Whether a place should tell the version, so that it is unknown if it does not.
-pub(super) fn tells(addon: &Addon, place: &Place<'_>) -> bool {
+pub(super) fn shows_version(addon: &Addon, place: &Place<'_>) -> bool {
     let Place { workload, signs } = place;
     let detection = &addon.detection;
     let is_named = signs.contains(&Sign::Place) || signs.contains(&Sign::Name);

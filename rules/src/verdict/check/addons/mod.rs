@@ -110,7 +110,7 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Finding> {
         one(addon, places, &question, facts, &mut tally);
     }
     let not_covered = covered::beside(workloads, survey.workloads());
-    tell_not_covered(&not_covered, policy, &mut tally);
+    note_not_covered(&not_covered, policy, &mut tally);
     let Tally { blockers, holds, unknowns, mut notes, recognised } = tally;
     if policy.addon_pods == AddonPods::Note {
         notes.push(Finding::new(
@@ -128,7 +128,7 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Finding> {
 pub fn addon_workloads<'a>(workloads: &'a [Workload], addons: &Addons) -> Vec<&'a Workload> {
     let survey = Survey::of(addons, workloads);
     let telling = |(addon, places): (&'_ Addon, &'_ [Place<'a>])| {
-        let telling = places.iter().filter(|place| tells(addon, place));
+        let telling = places.iter().filter(|place| shows_version(addon, place));
         telling.map(|place| place.workload).collect::<Vec<_>>()
     };
     let all = survey.rows(addons).flat_map(telling);
@@ -207,7 +207,7 @@ fn absent(addon: &Addon, question: &Question<'_>, tally: &mut Tally) {
     }
 }
 
-fn tell_not_covered(workloads: &[&Workload], policy: &Policy, tally: &mut Tally) {
+fn note_not_covered(workloads: &[&Workload], policy: &Policy, tally: &mut Tally) {
     let told = match policy.not_covered {
         NotCovered::Warn => &mut tally.notes,
         NotCovered::Unknown => &mut tally.unknowns,

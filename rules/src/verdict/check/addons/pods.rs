@@ -17,7 +17,7 @@ pub(super) fn agree(addon: &Addon, places: &[Place<'_>], facts: &Facts<'_>) -> R
     let unread = Source::unread();
     let source = facts.case.inventory.pod_images.as_ref().unwrap_or(&unread);
     let seen = usable("pod_images", source, facts.case.now, WITNESS_AGE_SECONDS_MAX)?;
-    let mut telling = places.iter().filter(|place| tells(addon, place));
+    let mut telling = places.iter().filter(|place| shows_version(addon, place));
     telling.try_for_each(|place| one(addon, place.workload, seen))
 }
 

@@ -130,11 +130,11 @@ pub(super) fn is_usual(detection: &Detection, workload: &Workload) -> bool {
 /// Whether it has the usual kind and name, and these tell.
 fn is_namesake(detection: &Detection, workload: &Workload) -> bool {
     let Detection { kind, resource, .. } = detection;
-    workload.kind == *kind && workload.name == *resource && tells_by_name(detection)
+    workload.kind == *kind && workload.name == *resource && identifies_by_name(detection)
 }
 
 /// Whether the usual kind and name tell in any namespace.
-pub(super) fn tells_by_name(detection: &Detection) -> bool {
+pub(super) fn identifies_by_name(detection: &Detection) -> bool {
     let has_image = detection.image.is_some() || detection.ends().next().is_some();
     !has_image || !NO_WORKLOADS.contains(&detection.resource.as_str())
 }
@@ -279,17 +279,17 @@ pub(super) fn is_in_its_namespace(detection: &Detection, workload: &Workload) ->
 /// Whether the name ends as the usual one does, whatever the kind: charts put the name of the release before it.
 fn ends_with_its_name(detection: &Detection, workload: &Workload) -> bool {
     let before = workload.name.strip_suffix(detection.resource.as_str());
-    is_telling(detection) && before.is_some_and(|before| before.is_empty() || before.ends_with('-'))
+    is_distinctive(detection) && before.is_some_and(|before| before.is_empty() || before.ends_with('-'))
 }
 
 /// The same, or a revision stands behind it.
 pub(super) fn begins_or_ends_so(detection: &Detection, workload: &Workload) -> bool {
     let behind = workload.name.strip_prefix(detection.resource.as_str());
     let begins_so = behind.is_some_and(|behind| behind.starts_with('-'));
-    is_telling(detection) && (begins_so || ends_with_its_name(detection, workload))
+    is_distinctive(detection) && (begins_so || ends_with_its_name(detection, workload))
 }
 
 /// Whether not everybody calls something by the usual name.
-fn is_telling(detection: &Detection) -> bool {
+fn is_distinctive(detection: &Detection) -> bool {
     !NO_NAMES.contains(&detection.resource.as_str())
 }

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::sign::{
-    CHART, NAME, PART_OF, Place, begins_or_ends_so, ends_so, is_copy, is_in_its_namespace, is_usual,
-    tells_by_name,
+    CHART, NAME, PART_OF, Place, begins_or_ends_so, ends_so, identifies_by_name, is_copy,
+    is_in_its_namespace, is_usual,
 };
 use crate::cluster::inventory::{ImageReference, Workload, WorkloadKind};
 use crate::facts::{Addon, Addons, Detection, chart_name, last_part};
@@ -84,7 +84,7 @@ impl<'r> Index<'r> {
 
     fn add(&mut self, row: Row, detection: &'r Detection) {
         self.detections.push(detection);
-        if tells_by_name(detection) {
+        if identifies_by_name(detection) {
             self.by_name.entry((detection.kind, &detection.resource)).or_default().push(row);
         }
         self.by_namespace.entry(&detection.namespace).or_default().push(row);
