@@ -24,15 +24,19 @@ pub(super) fn read(
         Coverage::Older => "older than every row".to_owned(),
         Coverage::Newer => "newer than every row".to_owned(),
     };
-    told(addon, &format!("{version}, {fits}"), places.iter().copied())
+    recognised(addon, &format!("{version}, {fits}"), places.iter().copied())
 }
 
 /// One that is there, in a version that cannot be told.
 pub(super) fn unread(addon: &Addon, places: &[Place<'_>]) -> Recognised {
-    told(addon, "its version cannot be told", places.iter())
+    recognised(addon, "its version cannot be told", places.iter())
 }
 
-fn told<'p>(addon: &Addon, what: &str, places: impl ExactSizeIterator<Item = &'p Place<'p>>) -> Recognised {
+fn recognised<'p>(
+    addon: &Addon,
+    what: &str,
+    places: impl ExactSizeIterator<Item = &'p Place<'p>>,
+) -> Recognised {
     let more = places.len().saturating_sub(NAMED_MAX);
     let named = places.take(NAMED_MAX).map(|place| format!("{} (by {})", place.workload, place.by()));
     let named: Vec<String> = named.collect();
