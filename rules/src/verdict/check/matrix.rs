@@ -10,8 +10,8 @@ use crate::facts::hand::Mistake;
 use crate::reason::{Finding, Reason};
 use crate::verdict::Evidence;
 
-/// How many mistakes, and how many older facts, are told with each verdict; the log has all of them.
-const TOLD_MAX: usize = 10;
+/// How many mistakes, and how many older facts, are listed with each verdict; the log has all of them.
+const LISTED_MAX: usize = 10;
 
 pub(super) fn check(facts: &Facts<'_>) -> Outcome {
     let matrix = facts.case.matrix;
@@ -31,16 +31,17 @@ pub(super) fn check(facts: &Facts<'_>) -> Outcome {
         let detail = format!("{file} says it as of {as_of}, {newer_file} otherwise as of {newer_as_of}");
         Finding::new(Reason::MatrixOlder, about, detail)
     };
-    let unknowns = told(Reason::MatrixRefused, "mistakes", matrix.refused.iter().map(unread));
-    let holds = told(Reason::MatrixOlder, "older facts", matrix.older.iter().map(older));
+    let unknowns = listed(Reason::MatrixRefused, "mistakes", matrix.refused.iter().map(unread));
+    let holds = listed(Reason::MatrixOlder, "older facts", matrix.older.iter().map(older));
     Outcome::weigh(read, Vec::new(), [Vec::new(), holds, unknowns])
 }
 
 /// The first ones, and how many there are besides.
-fn told(reason: Reason, what: &str, all: impl ExactSizeIterator<Item = Finding>) -> Vec<Finding> {
-    let untold = all.len().saturating_sub(TOLD_MAX);
-    let more = (untold > 0).then(|| Finding::new(reason, "", format!("{untold} more {what} are in the log")));
-    all.take(TOLD_MAX).chain(more).collect()
+fn listed(reason: Reason, what: &str, all: impl ExactSizeIterator<Item = Finding>) -> Vec<Finding> {
+    let unlisted = all.len().saturating_sub(LISTED_MAX);
+    let more =
+        (unlisted > 0).then(|| Finding::new(reason, "", format!("{unlisted} more {what} are in the log")));
+    all.take(LISTED_MAX).chain(more).collect()
 }
 
 #[cfg(test)]
