@@ -95,13 +95,13 @@ pub(super) fn check(facts: &Facts<'_>) -> Outcome {
 
 fn judge(node: &Node, blockers: &mut Vec<Finding>, unknowns: &mut Vec<Finding>) {
     let about = |reason, detail: &str| Finding::new(reason, node.name.0.as_str(), detail);
-    let untold = |what: &str| about(Reason::SourceUnreadable, &format!("its {what} is not told"));
+    let unknown = |what: &str| about(Reason::SourceUnreadable, &format!("its {what} is not told"));
     let Node { operating_system, os_image, architecture, kubelet_version, .. } = node;
     match (operating_system.as_str(), has_apt(os_image)) {
-        ("", _) => unknowns.push(untold("operating system")),
+        ("", _) => unknowns.push(missing("operating system")),
         ("linux", Some(true)) => {}
         ("linux", Some(false)) => blockers.push(about(Reason::NodeOsUnsupported, os_image)),
-        ("linux", None) if os_image.is_empty() => unknowns.push(untold("operating system's name")),
+        ("linux", None) if os_image.is_empty() => unknowns.push(missing("operating system's name")),
         ("linux", None) => unknowns.push(about(Reason::NodeOsUnrecognised, os_image)),
         // Nothing else of such a node is Lockkeeper's either.
         (other, _) => {
@@ -110,7 +110,7 @@ fn judge(node: &Node, blockers: &mut Vec<Finding>, unknowns: &mut Vec<Finding>) 
         }
     }
     match architecture.as_str() {
-        "" => unknowns.push(untold("architecture")),
+        "" => unknowns.push(missing("architecture")),
         known if PUBLISHED.contains(&known) => {}
         other => blockers.push(about(Reason::NodeArchitectureUnsupported, other)),
     }

@@ -32,7 +32,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Outcome {
     };
     let run = architectures(nodes);
     let (mut blockers, mut unknowns, mut recognised) = (Vec::new(), Vec::new(), Vec::new());
-    unknowns.extend(untold(nodes));
+    unknowns.extend(without_architecture(nodes));
     let is_of_minor = |version: &Version| version.minor() == target.minor();
     let unread = packages.next_error.as_ref().filter(|_| !packages.versions.iter().any(is_of_minor));
     match (lacking(target, packages, &run), unread) {
@@ -90,10 +90,10 @@ fn lacking(target: &Version, packages: &Packages, run: &BTreeSet<&str>) -> Optio
 }
 
 /// Nodes that do not say what their packages would have to be for.
-fn untold(nodes: &[Node]) -> Option<Finding> {
-    let mut untold = nodes.iter().filter(|node| node.is_linux() && node.architecture.is_empty());
-    let first = untold.next()?;
-    let more = untold.count();
+fn without_architecture(nodes: &[Node]) -> Option<Finding> {
+    let mut unknown = nodes.iter().filter(|node| node.is_linux() && node.architecture.is_empty());
+    let first = unknown.next()?;
+    let more = unknown.count();
     let rest = if more > 0 { format!(", nor {more} others") } else { String::new() };
     Some(Finding::new(
         Reason::SourceUnreadable,
