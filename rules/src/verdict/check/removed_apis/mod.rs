@@ -44,7 +44,7 @@ struct Question<'a> {
 
 /// What the witnesses say.
 #[derive(Default)]
-struct Testimony {
+struct Tally {
     evidence: Vec<Evidence>,
     blockers: Vec<Finding>,
     holds: Vec<Finding>,
@@ -57,21 +57,22 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
     let target = facts.version()?.minor();
     let (table, known) = facts.known(&matrix.removed_apis).map_err(Outcome::unknown)?;
     let (servers, read) = facts.state("api_servers", &snapshot.api_servers).map_err(Outcome::unknown)?;
-    let mut said = Testimony { evidence: vec![read], ..Testimony::default() };
-    let newest = newest(servers, &mut said).ok_or_else(|| {
+    let mut tally = Tally { evidence: vec![read], ..Tally::default() };
+    let newest = newest(servers, &mut tally).ok_or_else(|| {
         Outcome::unknown(Finding::new(Reason::SourceUnreadable, "api_servers", "no version can be read"))
     })?;
     let question = Question { target, newest, table, policy: &matrix.policy.value };
-    if let Some(requests) = said.hear("api_requests", &inventory.api_requests, facts, |it| it.servers.len()) {
-        requests::proven(facts, &question, requests, &mut said);
-        requests::judge(&question, requests, &mut said);
+    if let Some(requests) = tally.read("api_requests", &inventory.api_requests, facts, |it| it.servers.len())
+    {
+        requests::proven(facts, &question, requests, &mut tally);
+        requests::judge(&question, requests, &mut tally);
     }
-    said.notes.extend(question.unmarked());
-    if let Some(writes) = said.hear("api_writes", &inventory.api_writes, facts, |it| it.objects) {
-        stored::writes(&question, writes, &mut said);
+    tally.notes.extend(question.unmarked());
+    if let Some(writes) = tally.read("api_writes", &inventory.api_writes, facts, |it| it.objects) {
+        stored::writes(&question, writes, &mut tally);
     }
     match question.policy.helm_manifests {
-        HelmManifests::Note => said.notes.push(Finding::new(
+        HelmManifests::Note => tally.notes.push(Finding::new(
             Reason::HelmNotRead,
             "manifests",
             "policy.helm_manifests: required has them read",
@@ -79,34 +80,34 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
         HelmManifests::Required => {
             let unread = Source::unread();
             let manifests = inventory.manifests.as_ref().unwrap_or(&unread);
-            if let Some(releases) = said.hear("manifests", manifests, facts, Vec::len) {
+            if let Some(releases) = tally.read("manifests", manifests, facts, Vec::len) {
                 if releases.is_empty() {
                     let detail = "no release is in any Secret: Helm may keep them elsewhere";
-                    said.unknowns.push(Finding::new(Reason::HelmNotFound, "manifests", detail));
+                    tally.unknowns.push(Finding::new(Reason::HelmNotFound, "manifests", detail));
                 }
-                stored::manifests(&question, releases, &mut said);
+                stored::manifests(&question, releases, &mut tally);
             }
         }
     }
-    let Testimony { evidence, blockers, holds, unknowns, notes } = said;
+    let Tally { evidence, blockers, holds, unknowns, notes } = tally;
     Ok(Outcome::weigh(known, evidence, [blockers, holds, unknowns]).noting(notes))
 }
 
 /// The newest minor that serves. A version that cannot be read may be a newer one.
-fn newest(servers: &[ApiServer], said: &mut Testimony) -> Option<Minor> {
+fn newest(servers: &[ApiServer], tally: &mut Tally) -> Option<Minor> {
     let mut minors = Vec::new();
     for server in servers {
         match &server.version {
             Ok(version) => minors.push(version.minor()),
-            Err(written) => said.unknowns.push(super::unreadable_version(&server.name, written)),
+            Err(written) => tally.unknowns.push(super::unreadable_version(&server.name, written)),
         }
     }
     minors.into_iter().max()
 }
 
-impl Testimony {
+impl Tally {
     /// A witness, with its evidence; one that is lost is unknown.
-    fn hear<'a, T>(
+    fn read<'a, T>(
         &mut self,
         name: &'static str,
         source: &'a Source<T>,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::Facts;
-use super::{Question, Testimony};
+use super::{Question, Tally};
 use crate::cluster::inventory::{ApiRequests, Caller, RequestedApi, ScrapedServer, Seen};
 use crate::cluster::snapshot::{Node, Role};
 use crate::facts::{Ghosts, ShortProof};
@@ -21,36 +21,31 @@ const HOLD_DAYS: u64 = 7;
 const KEEP: &str = "keep samples for longer: prometheusSpec.retention (10d in kube-prometheus-stack) or --storage.tsdb.retention.time";
 
 /// Every API server is scraped, and was for the whole window.
-pub(super) fn proven(
-    facts: &Facts<'_>,
-    question: &Question<'_>,
-    requests: &ApiRequests,
-    said: &mut Testimony,
-) {
+pub(super) fn proven(facts: &Facts<'_>, question: &Question<'_>, requests: &ApiRequests, tally: &mut Tally) {
     let (nodes, read) = match facts.state("nodes", &facts.case.snapshot.nodes) {
         Ok(read) => read,
-        Err(finding) => return said.unknowns.push(finding),
+        Err(finding) => return tally.unknowns.push(finding),
     };
-    said.evidence.push(read);
+    tally.evidence.push(read);
     let nodes: Vec<&Node> = nodes.iter().filter(|node| node.role == Role::ControlPlane).collect();
     if nodes.is_empty() {
-        said.unknowns.push(Finding::new(Reason::NoNodes, "nodes", "none of them is of the control plane"));
+        tally.unknowns.push(Finding::new(Reason::NoNodes, "nodes", "none of them is of the control plane"));
     }
     for node in nodes {
         let ours: Vec<&ScrapedServer> =
             requests.servers.iter().filter(|server| node.has_endpoint(&server.instance)).collect();
         if ours.iter().any(|server| server.is_scraped) {
             let seconds = ours.iter().map(|server| server.proven_seconds).max().unwrap_or_default();
-            proven_for(node, seconds.min(requests.window_seconds), question, said);
+            proven_for(node, seconds.min(requests.window_seconds), question, tally);
         } else {
             let known: Vec<&str> = requests.servers.iter().map(|server| server.instance.as_str()).collect();
             let detail = format!("no API server at its address among [{}]", known.join(", "));
-            said.unknowns.push(Finding::new(Reason::ApiServerNotScraped, node.name.0.clone(), detail));
+            tally.unknowns.push(Finding::new(Reason::ApiServerNotScraped, node.name.0.clone(), detail));
         }
     }
 }
 
-fn proven_for(node: &Node, seconds: u64, question: &Question<'_>, said: &mut Testimony) {
+fn proven_for(node: &Node, seconds: u64, question: &Question<'_>, tally: &mut Tally) {
     let window_days = u64::from(question.policy.deprecated_api_window_days);
     let is_proven = |days: u64| seconds.saturating_mul(100) >= days * 86_400 * PROOF_PERCENT_MIN;
     if is_proven(window_days) {
@@ -60,13 +55,13 @@ fn proven_for(node: &Node, seconds: u64, question: &Question<'_>, said: &mut Tes
     // Within a minor nothing goes, and a fix of this week must not wait for a month of samples.
     let wait = format!("; wait for {enough} days of them, or look for callers and accept it");
     let (heard, way_on) = match question.policy.deprecated_api_short_proof {
-        _ if question.target <= question.newest => (&mut said.notes, ""),
-        ShortProof::Note => (&mut said.notes, ""),
-        ShortProof::Unknown => (&mut said.unknowns, ""),
+        _ if question.target <= question.newest => (&mut tally.notes, ""),
+        ShortProof::Note => (&mut tally.notes, ""),
+        ShortProof::Unknown => (&mut tally.unknowns, ""),
         ShortProof::Hold if is_proven(enough) => {
-            (&mut said.notes, "; what is called more rarely was not seen")
+            (&mut tally.notes, "; what is called more rarely was not seen")
         }
-        ShortProof::Hold => (&mut said.holds, wait.as_str()),
+        ShortProof::Hold => (&mut tally.holds, wait.as_str()),
     };
     let detail = format!("proved for {proven}, and {window_days} days are asked for{way_on}; {KEEP}");
     heard.push(Finding::new(Reason::ApiProofShort, node.name.0.clone(), detail));
@@ -88,7 +83,7 @@ struct Requested<'a> {
 }
 
 /// Every API that was asked for.
-pub(super) fn judge(question: &Question<'_>, requests: &ApiRequests, said: &mut Testimony) {
+pub(super) fn judge(question: &Question<'_>, requests: &ApiRequests, tally: &mut Tally) {
     let mut apis: BTreeMap<_, Requested<'_>> = BTreeMap::new();
     for one in &requests.requested {
         let RequestedApi { group, version, resource, subresource, removed_release, instance, seen, caller } =
@@ -111,13 +106,13 @@ pub(super) fn judge(question: &Question<'_>, requests: &ApiRequests, said: &mut 
             "" => None,
             text => Minor::parse(text).or_else(|| {
                 let detail = format!("removed_release is {text:?}");
-                said.unknowns.push(Finding::new(Reason::ApiRemovalUnreadable, subject.clone(), detail));
+                tally.unknowns.push(Finding::new(Reason::ApiRemovalUnreadable, subject.clone(), detail));
                 None
             }),
         };
         let known = question.table.of_resource(group, version, resource).map(|api| api.removed);
         if let Some(removed) = in_the_way(question, requested.seen, [told, known]) {
-            tell(question, subject, removed, &requested, requests.window_seconds, said);
+            record(question, subject, removed, &requested, requests.window_seconds, tally);
         }
     }
 }
@@ -133,13 +128,13 @@ fn in_the_way(question: &Question<'_>, seen: Seen, dates: [Option<Minor>; 2]) ->
     dates.into_iter().flatten().filter(counts).min()
 }
 
-fn tell(
+fn record(
     question: &Question<'_>,
     subject: String,
     removed: Minor,
     requested: &Requested<'_>,
     window_seconds: u64,
-    said: &mut Testimony,
+    tally: &mut Tally,
 ) {
     let Requested { seen, caller, instances } = requested;
     let when = match (seen, caller) {
@@ -154,7 +149,7 @@ fn tell(
     let reason = if is_ghost { Reason::ApiRequestGhost } else { Reason::ApiRequested };
     let finding = Finding::new(reason, subject, detail);
     match question.policy.deprecated_api_ghosts {
-        Ghosts::Note if is_ghost => said.notes.push(finding),
-        Ghosts::Note | Ghosts::Block => said.blockers.push(finding),
+        Ghosts::Note if is_ghost => tally.notes.push(finding),
+        Ghosts::Note | Ghosts::Block => tally.blockers.push(finding),
     }
 }

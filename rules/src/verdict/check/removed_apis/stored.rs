@@ -1,25 +1,25 @@
 //! Who writes, and what Helm has stored.
 
-use super::{Question, Testimony};
+use super::{Question, Tally};
 use crate::cluster::inventory::{ApiKind, ApiWrite, ApiWrites, HelmRelease};
 use crate::reason::{Finding, Reason};
 use crate::words::version::Minor;
 
-/// How many kinds are told that nobody looked for.
-const UNASKED_TOLD_MAX: usize = 3;
+/// How many kinds are named that nobody looked for.
+const UNASKED_NAMED_MAX: usize = 3;
 
 /// Objects whose writer speaks a version that goes: its next write would fail.
-pub(super) fn writes(question: &Question<'_>, seen: &ApiWrites, said: &mut Testimony) {
+pub(super) fn writes(question: &Question<'_>, seen: &ApiWrites, tally: &mut Tally) {
     let ApiWrites { asked, objects: _, writes } = seen;
     let going = question.table.going(question.newest, question.target);
     let unasked: Vec<String> = going.difference(asked).map(ToString::to_string).collect();
     if !unasked.is_empty() {
-        let some = unasked[..unasked.len().min(UNASKED_TOLD_MAX)].join(", ");
+        let some = unasked[..unasked.len().min(UNASKED_NAMED_MAX)].join(", ");
         let detail = format!(
             "{} of the kinds that go were not looked for, such as {some}: those of the next minor are, as it was then",
             unasked.len()
         );
-        said.unknowns.push(Finding::new(Reason::SourceUnreadable, "api_writes", detail));
+        tally.unknowns.push(Finding::new(Reason::SourceUnreadable, "api_writes", detail));
     }
     for write in writes {
         let ApiWrite { api, manager, time, object, count } = write;
@@ -29,37 +29,37 @@ pub(super) fn writes(question: &Question<'_>, seen: &ApiWrites, said: &mut Testi
         }
         let when = time.map(|time| format!(" at {time}")).unwrap_or_default();
         let detail = format!("{manager} wrote {count} of them, {object} last{when}");
-        say(question, api, Reason::ApiWritten, api.to_string(), &detail, said);
+        record(question, api, Reason::ApiWritten, api.to_string(), &detail, tally);
     }
 }
 
 /// Releases of Helm: it reads the stored manifest before it writes the next, and fails on what is not served.
-pub(super) fn manifests(question: &Question<'_>, releases: &[HelmRelease], said: &mut Testimony) {
+pub(super) fn manifests(question: &Question<'_>, releases: &[HelmRelease], tally: &mut Tally) {
     for release in releases {
         for api in &release.kinds {
             let HelmRelease { namespace, name, chart, chart_version, .. } = release;
             let detail = format!("{api} from the chart {chart} {chart_version}");
-            say(question, api, Reason::ApiInManifest, format!("{namespace}/{name}"), &detail, said);
+            record(question, api, Reason::ApiInManifest, format!("{namespace}/{name}"), &detail, tally);
         }
     }
 }
 
-fn say(
+fn record(
     question: &Question<'_>,
     api: &ApiKind,
     reason: Reason,
     subject: String,
     detail: &str,
-    said: &mut Testimony,
+    tally: &mut Tally,
 ) {
     let ApiKind { group, version, kind } = api;
     let Some(removed) = question.table.of_kind(group, version, kind).map(|api| api.removed) else { return };
     let about =
         |reason, minor: Minor| Finding::new(reason, subject, format!("{detail}; {minor} does not serve it"));
     if question.takes_away(removed) {
-        said.blockers.push(about(reason, removed));
+        tally.blockers.push(about(reason, removed));
     } else if removed <= question.newest {
         // The upgrade takes nothing away that is not gone already.
-        said.notes.push(about(Reason::ApiGone, removed));
+        tally.notes.push(about(Reason::ApiGone, removed));
     }
 }
