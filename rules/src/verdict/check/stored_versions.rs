@@ -15,12 +15,12 @@ pub(super) fn check(facts: &Facts<'_>) -> Outcome {
     };
     let blockers = definitions.iter().flat_map(unserved).collect();
     let notes = definitions.iter().filter_map(not_migrated).collect();
-    let unknowns = definitions.iter().filter_map(not_told).collect();
+    let unknowns = definitions.iter().filter_map(nothing_stored).collect();
     Outcome::judge(read, Vec::new(), blockers, unknowns).noting(notes)
 }
 
 /// The API server writes down what is stored as soon as there is a definition: an empty list was not read.
-fn not_told(definition: &Definition) -> Option<Finding> {
+fn nothing_stored(definition: &Definition) -> Option<Finding> {
     let detail = "its status.storedVersions is empty";
     definition
         .stored
