@@ -264,7 +264,7 @@ pub(super) fn asked_about(webhook: &Webhook, namespaces: &[Namespace], workloads
     let objects = Objects {
         selector: &webhook.objects,
         without_added: without(&webhook.objects, is_added),
-        without_untold: without(&webhook.objects, |it| is_added(it) || is_untold(it, workloads)),
+        without_foreign: without(&webhook.objects, |it| is_added(it) || is_foreign(it, workloads)),
         workloads,
     };
     let mut asked = AskedAbout::default();
@@ -306,7 +306,7 @@ struct Objects<'a> {
     /// The same without labels that are added to pods.
     without_added: Selector,
     /// And without those that no template has.
-    without_untold: Selector,
+    without_foreign: Selector,
     workloads: &'a [Workload],
 }
 
@@ -355,7 +355,7 @@ impl Objects<'_> {
         };
         if is_met(&self.without_added) {
             Met::Perhaps
-        } else if is_met(&self.without_untold) {
+        } else if is_met(&self.without_foreign) {
             Met::ByOthers
         } else {
             Met::No
@@ -387,7 +387,7 @@ fn is_added(requirement: &Requirement) -> bool {
 }
 
 /// Whether it asks for a label that no template has.
-fn is_untold(requirement: &Requirement, workloads: &[Workload]) -> bool {
+fn is_foreign(requirement: &Requirement, workloads: &[Workload]) -> bool {
     let mut templates = workloads.iter().map(|it| &it.pod_labels);
     match requirement {
         Requirement::In(key, wanted) => {
