@@ -28,22 +28,22 @@
 //! prove nothing: an API server counts as converted what it had not to ask for.
 
 mod calls;
+mod describe;
 mod needs;
 mod route;
 mod stands;
 mod stuck;
 #[cfg(test)]
 mod tests;
-mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::calls::Calls;
+use self::describe::{NAMED_MAX, about, count};
 use self::needs::{AskedAbout, SYSTEM, asked_about};
 use self::route::Ways;
 use self::stands::{ClusterView, Stands, shown};
 use self::stuck::stuck;
-use self::told::{NAMED_MAX, about, count};
 use super::{Facts, NOTES_MAX, Outcome};
 use crate::cluster::inventory::{Backend, Definition, WebhookConfiguration};
 use crate::cluster::snapshot::{Node, Role, Snapshot};

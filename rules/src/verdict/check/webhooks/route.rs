@@ -9,7 +9,7 @@
 //! Sources: `ResolveCluster` and `ResolveEndpoint` in `k8s.io/apiserver/pkg/util/proxy`, and `endpointslicecache.go` in
 //! `k8s.io/kubernetes/pkg/proxy`.
 
-use super::told::{count, named};
+use super::describe::{count, named};
 use crate::cluster::inventory::{
     LeadsTo, ReadyEndpoint, ServiceName, ServicePort, ServicePorts, Slice, SlicePort, TCP,
 };

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::describe::count;
 use super::route::{Route, Ways};
-use super::told::count;
 use crate::cluster::inventory::{
     Backend, LeadsTo, Namespace, ReadyEndpoint, ServiceName, WebhookBackend, Workload, WorkloadKind,
 };

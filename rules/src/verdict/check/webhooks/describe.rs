@@ -1,4 +1,4 @@
-//! How a webhook is told of.
+//! How a webhook is described.
 
 use super::needs::{AskedAbout, SYSTEM};
 
