@@ -54,7 +54,7 @@ fn proven_for(node: &Node, seconds: u64, question: &Question<'_>, tally: &mut Ta
     let (proven, enough) = (in_words(seconds), HOLD_DAYS.min(window_days));
     // Within a minor nothing goes, and a fix of this week must not wait for a month of samples.
     let wait = format!("; wait for {enough} days of them, or look for callers and accept it");
-    let (heard, way_on) = match question.policy.deprecated_api_short_proof {
+    let (findings, way_on) = match question.policy.deprecated_api_short_proof {
         _ if question.target <= question.newest => (&mut tally.notes, ""),
         ShortProof::Note => (&mut tally.notes, ""),
         ShortProof::Unknown => (&mut tally.unknowns, ""),
@@ -64,7 +64,7 @@ fn proven_for(node: &Node, seconds: u64, question: &Question<'_>, tally: &mut Ta
         ShortProof::Hold => (&mut tally.holds, wait.as_str()),
     };
     let detail = format!("proved for {proven}, and {window_days} days are asked for{way_on}; {KEEP}");
-    heard.push(Finding::new(Reason::ApiProofShort, node.name.0.clone(), detail));
+    findings.push(Finding::new(Reason::ApiProofShort, node.name.0.clone(), detail));
 }
 
 fn in_words(seconds: u64) -> String {
