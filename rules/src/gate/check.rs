@@ -151,7 +151,7 @@ fn seconds(seconds: u64) -> SignedDuration {
 }
 
 /// Labels in a few words: those that tell one alert of a rule from another.
-fn told(labels: &Labels) -> String {
+fn describe(labels: &Labels) -> String {
     let common = ["alertname", "severity", "__name__"];
     let telling = labels.iter().filter(|(name, _)| !common.contains(&name.as_str()));
     telling.map(|(name, value)| format!("{name}={value:?}")).collect::<Vec<_>>().join(" ")

@@ -1,6 +1,6 @@
 //! The rows about Alertmanager: its age, its alerts, its silences.
 
-use super::{Check, seconds, told};
+use super::{Check, describe, seconds};
 use crate::alert::GATE_LABEL;
 use crate::alert::{READY_ALERT, WATCHDOG_ALERT};
 use crate::gate::AlertmanagerAnswers;
@@ -66,7 +66,7 @@ impl<'a> Check<'a> {
         let name = alert.labels.get("alertname").cloned().unwrap_or_default();
         match alert.state {
             AlertState::Active | AlertState::Unprocessed => {
-                self.found(Reason::GateFiring, &name, told(&alert.labels));
+                self.found(Reason::GateFiring, &name, describe(&alert.labels));
             }
             AlertState::Suppressed => {
                 let by = silences.iter().filter(|silence| alert.silenced_by.contains(&silence.id));
@@ -74,12 +74,12 @@ impl<'a> Check<'a> {
                 self.found(
                     Reason::GateSuppressed,
                     &name,
-                    format!("{} {}", told(&alert.labels), by.join(", ")),
+                    format!("{} {}", describe(&alert.labels), by.join(", ")),
                 );
             }
         }
         if alert.labels.get(GATE_LABEL).is_some_and(|label| !Class::is_known(label)) {
-            self.found(Reason::GateMisspelt, &name, told(&alert.labels));
+            self.found(Reason::GateMisspelt, &name, describe(&alert.labels));
         }
     }
 
@@ -112,6 +112,6 @@ pub(super) fn is_ready(labels: &Labels, token: &str) -> bool {
     has(labels, "alertname", READY_ALERT) && has(labels, "token", token)
 }
 
-pub(super) fn said(silence: &Silence) -> String {
+pub(super) fn describe_silence(silence: &Silence) -> String {
     format!("silence {} by {}: {}", silence.id, silence.created_by, silence.comment)
 }

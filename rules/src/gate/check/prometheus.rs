@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::{Check, seconds, told};
+use super::{Check, describe, seconds};
 use crate::alert::GATE_LABEL;
 use crate::alert::{AlertRule, READY_ALERT, WATCHDOG_ALERT};
 use crate::gate::PrometheusAnswers;
@@ -114,9 +114,9 @@ impl<'a> Check<'a> {
                 // One that is listed and inactive has only just ended; quiet is an empty list.
                 AlertState::Pending | AlertState::Inactive => Reason::GatePending,
             };
-            self.found(reason, &rule.name, told(&alert.labels));
+            self.found(reason, &rule.name, describe(&alert.labels));
             if alert.labels.get(GATE_LABEL).is_some_and(|label| !Class::is_known(label)) {
-                self.found(Reason::GateMisspelt, &rule.name, told(&alert.labels));
+                self.found(Reason::GateMisspelt, &rule.name, describe(&alert.labels));
             }
         }
         match rule.state {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Check, seconds, told};
+use super::{Check, describe, seconds};
 use crate::alert::WATCHDOG_ALERT;
 use crate::cluster::snapshot::ETCD;
 use crate::gate::ask::has;
@@ -20,7 +20,7 @@ impl<'a> Check<'a> {
         for (name, expr) in &questions.gates {
             let Some(samples) = self.query(prometheus, name, expr) else { continue };
             for sample in samples {
-                self.found(Reason::GateExpressionTrue, name, told(&sample.labels));
+                self.found(Reason::GateExpressionTrue, name, describe(&sample.labels));
             }
         }
         let control = self.query(prometheus, "control", &questions.control);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::Check;
-use super::alertmanager::{is_ready, said};
+use super::alertmanager::{describe_silence, is_ready};
 use crate::alert::READY_ALERT;
 use crate::api::{SilenceRecord, UpgradeRun};
 use crate::gate::Answers;
@@ -45,7 +45,7 @@ impl Check<'_> {
     /// No silence is about the ready alert, whatever the state of the alert says, and none that was is forgotten.
     pub(super) fn pauses(&mut self) {
         for silence in pausing(self.order, self.answers, self.settings) {
-            self.found(Reason::ReadySilenced, &silence.id, said(silence));
+            self.found(Reason::ReadySilenced, &silence.id, describe_silence(silence));
         }
         // Whoever does not answer may know it, and closes by that.
         if self.answers.alertmanager.iter().any(|it| it.silences.result.is_err()) {
