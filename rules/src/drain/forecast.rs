@@ -57,7 +57,7 @@ fn stuck_by(budget: &Budget, stranded: &[&Pod]) -> Option<Finding> {
 /// What the drain of these nodes does beside that people may want to know of, in sentences without a full stop: it holds
 /// nothing.
 #[must_use]
-pub fn foretell(pods: &[Pod], stranded: &[&Pod], drained: &BTreeSet<&NodeName>) -> Vec<String> {
+pub fn side_effects(pods: &[Pod], stranded: &[&Pod], drained: &BTreeSet<&NodeName>) -> Vec<String> {
     let is_drained = |pod: &&Pod| pod.node.as_ref().is_some_and(|node| drained.contains(node));
     let losing = pods.iter().filter(|pod| pod.would_leave() && pod.has_empty_dir).filter(is_drained);
     let lost =
@@ -249,7 +249,7 @@ mod tests {
         let elsewhere = Pod { node: Some(left), ..loses("elsewhere") };
         let by_daemon = Controller { kind: "DaemonSet".to_owned(), name: "d".to_owned() };
         let pods = [loses("b"), pod("a"), elsewhere, Pod { controller: Some(by_daemon), ..loses("d") }];
-        let told = foretell(&pods, &[&pods[1]], &[&drained].into());
+        let told = side_effects(&pods, &[&pods[1]], &[&drained].into());
         assert_eq!(
             told,
             [
@@ -257,9 +257,9 @@ mod tests {
                 "while their node is drained no other node takes default/a",
             ]
         );
-        assert!(foretell(&pods[1..2], &[], &[&drained].into()).is_empty());
+        assert!(side_effects(&pods[1..2], &[], &[&drained].into()).is_empty());
         let many: Vec<Pod> = (10..22).map(|n| loses(&n.to_string())).collect();
-        let told = foretell(&many, &[], &[&drained].into());
+        let told = side_effects(&many, &[], &[&drained].into());
         assert!(told[0].ends_with("default/18, default/19 and 2 more"), "{told:?}");
     }
 

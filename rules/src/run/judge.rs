@@ -76,7 +76,7 @@ pub(super) fn preflight(mut state: State, it: &Active, observed: &Observed<'_>, 
         return halt(state, it, finding.clone(), now);
     }
     if findings.is_empty() {
-        for line in foretold(nodes, observed) {
+        for line in drain_side_effects(nodes, observed) {
             remember_once(&mut state, now, &it.step.to_string(), &line);
         }
         finish(state, it, observed, now)
@@ -213,11 +213,11 @@ fn drain_findings(nodes: &[Node], observed: &Observed<'_>, now: Timestamp) -> Ve
 }
 
 /// What the drains to come do besides, where everything that holds them was read and is out of the way.
-fn foretold(nodes: &[Node], observed: &Observed<'_>) -> Vec<String> {
+fn drain_side_effects(nodes: &[Node], observed: &Observed<'_>) -> Vec<String> {
     let pods = observed.pods.and_then(|pods| pods.value.as_deref()).unwrap_or_default();
     let places = observed.places.and_then(|places| places.value.as_deref()).unwrap_or_default();
     let drained = drained(nodes, observed);
-    drain::foretell(pods, &drain::stranded(pods, places, &drained), &drained)
+    drain::side_effects(pods, &drain::stranded(pods, places, &drained), &drained)
 }
 
 fn survey_findings(
