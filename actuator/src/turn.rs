@@ -18,7 +18,7 @@ use lockkeeper_rules::gate::LockView;
 use lockkeeper_rules::gate::{self, Pending};
 use lockkeeper_rules::run::{
     Needs, Observed, Position, Shown, State, Turn, decide, is_done, needs, outlook, pending_for, status,
-    told_not_served,
+    status_not_served,
 };
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::verdict::{self, Case, Verdict};
@@ -369,7 +369,7 @@ async fn tell_not_served(client: &Client, run: &RunElsewhere) -> Result<(), Stor
     let run = now::run(client, &run.namespace, &run.name, ELSEWHERE_DEADLINE).await;
     let run = run.map_err(|error| StoreError::Unknown(error.to_string()))?;
     let Some(run) = run else { return Ok(()) };
-    let Some(status) = told_not_served(&run, Timestamp::now()) else { return Ok(()) };
+    let Some(status) = status_not_served(&run, Timestamp::now()) else { return Ok(()) };
     store::keep(client, &run, &status).await?;
     tracing::info!(run = run.name, namespace = run.namespace, "the run is not served");
     Ok(())

@@ -43,7 +43,7 @@ pub use lease::*;
 pub(crate) use moves::NOT_BEGUN;
 pub use needs::{Needs, is_done, needs, pending_for};
 pub use observed::{Observed, Turn};
-pub use served::{not_served, told_not_served};
+pub use served::{not_served, status_not_served};
 pub use state::*;
 pub use status::{Shown, phase, status};
 pub use stored::unreadable;

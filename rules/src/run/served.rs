@@ -17,7 +17,7 @@ pub fn not_served(namespace: &str) -> Finding {
 /// The status that tells the run so; nothing if it says so already, is over, or cannot be read. Where the run stands is
 /// left as it is written: it may have been served before, and may hold a node.
 #[must_use]
-pub fn told_not_served(run: &UpgradeRun, now: Timestamp) -> Option<UpgradeRunStatus> {
+pub fn status_not_served(run: &UpgradeRun, now: Timestamp) -> Option<UpgradeRunStatus> {
     let state = State::parse(run.status.as_ref(), &run.uid).ok()?;
     if matches!(state.position, Position::Succeeded { .. }) {
         return None;
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn a_run_that_is_not_served_is_told_so_once_with_a_remedy() {
         let mut run = run(&Value::Null);
-        let told = told_not_served(&run, at(1)).unwrap();
+        let told = status_not_served(&run, at(1)).unwrap();
         assert_eq!((told.phase, told.summary.waiting_for.as_str()), (RunPhase::Waiting, "not_served"));
         assert!(told.waiting.is_none() && told.active.is_empty() && told.started_at.is_none());
         assert_eq!((told.holds.len(), told.holds[0].subject.as_str()), (1, "elsewhere"));
@@ -73,7 +73,7 @@ mod tests {
         assert_eq!(accepted.reason, "NotServed");
         assert!(accepted.message.contains("settings.namespaces"), "{}", accepted.message);
         run.status = Some(told);
-        assert_eq!(told_not_served(&run, at(60)), None, "it is not written again and again");
+        assert_eq!(status_not_served(&run, at(60)), None, "it is not written again and again");
     }
 
     #[test]
@@ -82,7 +82,7 @@ mod tests {
             "stageSince": at(1),
             "node": {"name": "w-1", "uid": "n", "kubeletVersion": "v1.36.1", "unschedulable": false}});
         let before = run(&json!({"schemaVersion": 1, "phase": "Running", "sequence": 7, "active": [step]}));
-        let told = told_not_served(&before, at(2)).unwrap();
+        let told = status_not_served(&before, at(2)).unwrap();
         assert_eq!(Some(&told.active), before.status.as_ref().map(|status| &status.active));
         assert_eq!(told.holds[0].reason, "not_served");
     }
@@ -93,7 +93,7 @@ mod tests {
             json!({"schemaVersion": 1, "phase": "Succeeded", "finishedAt": at(1)}),
             json!({"schemaVersion": 9, "phase": "Waiting"}),
         ] {
-            assert_eq!(told_not_served(&run(&status), at(2)), None, "{status}");
+            assert_eq!(status_not_served(&run(&status), at(2)), None, "{status}");
         }
     }
 }
