@@ -47,7 +47,7 @@ pub(super) fn set_right(mut state: State, observed: &Observed<'_>, now: Timestam
         Position::Open | Position::Halted(_) | Position::Succeeded { .. } => {}
     }
     match cuts.farthest {
-        Some((field, was)) => told(state, field, was, observed, now),
+        Some((field, was)) => note_set_back(state, field, was, observed, now),
         None => state,
     }
 }
@@ -78,7 +78,7 @@ fn later(now: Timestamp, seconds: u64) -> Timestamp {
 
 /// Says what was brought back. A waiting step gets another token: no alert for the old one could ever have begun after
 /// the moment at which it says that it was minted.
-fn told(
+fn note_set_back(
     mut state: State,
     field: &'static str,
     was: Timestamp,
