@@ -174,12 +174,18 @@ fn waiting(state: State, it: &Waiting, observed: &Observed<'_>, now: Timestamp) 
     if !findings.is_empty() {
         return hold(state, findings, now);
     }
-    knock(state, it, nodes, observed, now)
+    ask_live_check(state, it, nodes, observed, now)
 }
 
 /// Asks the live check: every two seconds under a permit, else now and then, so that people can read what a
 /// waiting step waits for.
-fn knock(state: State, it: &Waiting, nodes: &[Node], observed: &Observed<'_>, now: Timestamp) -> Turn {
+fn ask_live_check(
+    state: State,
+    it: &Waiting,
+    nodes: &[Node],
+    observed: &Observed<'_>,
+    now: Timestamp,
+) -> Turn {
     let settings = observed.settings;
     let permit = observed.permit.filter(|permit| permit.covers(&it.token, now, settings));
     let check =
