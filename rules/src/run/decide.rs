@@ -249,7 +249,7 @@ fn start(mut state: State, it: &Waiting, nodes: &[Node], observed: &Observed<'_>
     remember(&mut state, now, &it.step.to_string(), STARTED);
     if it.step == Step::Preflight || it.step.node().is_some() {
         // Whoever reads what was looked at reads what was not; the settings may be others by now.
-        for line in observed.kubeadm.told() {
+        for line in observed.kubeadm.describe() {
             remember_once(&mut state, now, &it.step.to_string(), &line);
         }
     }

@@ -78,7 +78,7 @@ impl KubeadmSettings {
 
     /// All of it in lines for people, what makes kubeadm less careful first.
     #[must_use]
-    pub fn told(&self) -> Vec<String> {
+    pub fn describe(&self) -> Vec<String> {
         let mut lines = self.weakened();
         lines.extend(self.patches_directory.iter().map(|path| format!("kubeadm takes patches from {path}")));
         if !self.extra_images.is_empty() {
@@ -111,7 +111,7 @@ environment: {HTTPS_PROXY: 'http://proxy:hunter2@proxy.example:3128', NO_PROXY: 
 
     #[test]
     fn people_are_shown_all_of_it_with_reasons_and_without_secrets() {
-        let told = site().told();
+        let told = site().describe();
         assert_eq!(
             told,
             [
@@ -124,7 +124,7 @@ environment: {HTTPS_PROXY: 'http://proxy:hunter2@proxy.example:3128', NO_PROXY: 
             ]
         );
         assert!(!format!("{:?}", site()).contains("hunter2"), "{:?}", site());
-        assert_eq!(KubeadmSettings::default().told(), [""; 0]);
+        assert_eq!(KubeadmSettings::default().describe(), [""; 0]);
     }
 
     #[test]
