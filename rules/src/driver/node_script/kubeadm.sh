@@ -12,7 +12,7 @@ with_environment() (
 )
 
 # Writes down what is told in a file, if anything is, and lets every question name it.
-tell_kubeadm() {
+write_upgrade_configuration() {
     [ -n "$upgrade_configuration" ] || return 0
     printf '%s' "$upgrade_configuration" >"$1"
     plan_words+=(--config "$1")

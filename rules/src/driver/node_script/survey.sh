@@ -27,7 +27,7 @@ ask_kubeadm() {
     echo "kubeadm fetch $code"
     sed 's/^/output /' "$folder/fetch" | tail -n 20
     [ "$code" -eq 0 ] || return 0
-    tell_kubeadm "$folder/upgrade-configuration.yaml"
+    write_upgrade_configuration "$folder/upgrade-configuration.yaml"
     ask "$folder" plan "$kubeadm" upgrade plan "${plan_words[@]}" "v$target"
     ask "$folder" apply "$kubeadm" upgrade apply --dry-run -y "${apply_words[@]}" "v$target"
 }
@@ -49,7 +49,7 @@ ask() {
 ask_installed() {
     local folder=$1 installed code=0
     # Before the question: what changes while it is asked is another file than the one that is told here.
-    tell_files
+    print_files
     installed=$(installed_kubeadm) || installed=
     echo "installed $installed"
     if [ -z "$patches_directory" ]; then
@@ -72,7 +72,7 @@ ask_installed() {
 
 # What kubeadm would make manifests of, and each manifest as it lies there: its hash, and the tag of its image. One that is
 # missing is not told.
-tell_files() {
+print_files() {
     local component file inputs
     inputs=$(inputs_hash) || inputs=
     echo "inputs $inputs"
@@ -160,7 +160,7 @@ compare_manifest() {
 # Whether the target can be installed: a node that was never prepared does not know it yet, and what somebody holds beside
 # our own packages may stand in its way. What was fetched may have been cleared away since: a drained node must not wait for
 # a mirror.
-tell_packages() {
+print_packages() {
     local package output code=0 held install=(--allow-change-held-packages install "${packages[@]/%/=$target-*}")
     for package in "${packages[@]}"; do
         if ! apt-cache madison "$package" | awk -v v="$target-" 'index($3, v) == 1 { found = 1 } END { exit !found }'; then
@@ -219,7 +219,7 @@ if [ "$with_kubeadm" = yes ] || [ "$with_manifests" = yes ]; then
     # What kubeadm would write goes there too, and not below /etc/kubernetes, where it would stay.
     export KUBEADM_UPGRADE_DRYRUN_DIR="$scratch/dry-run" KUBEADM_INIT_DRYRUN_DIR="$scratch/init"
 fi
-if [ "$with_packages" = yes ]; then tell_packages; fi
+if [ "$with_packages" = yes ]; then print_packages; fi
 if [ "$with_manifests" = yes ]; then ask_installed "$scratch"; fi
 if [ "$with_kubeadm" = yes ]; then ask_kubeadm "$scratch"; fi
 echo end

@@ -63,7 +63,7 @@ work() {
     if ! is_done kubeadm || ! manifests_are_at_target; then
         # Packages take their time.
         manifests_are_as_looked_at
-        tell_kubeadm "$directory/upgrade-configuration.yaml"
+        write_upgrade_configuration "$directory/upgrade-configuration.yaml"
         case $kind in
             upgrade-first) with_environment kubeadm upgrade apply -y "${apply_words[@]}" "v$target" ;;
             upgrade-node) with_environment kubeadm upgrade node "${node_words[@]}" ;;
