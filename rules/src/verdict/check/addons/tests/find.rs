@@ -10,7 +10,7 @@ fn a_tag_that_is_no_version_is_unknown() {
         ["net/node:latest", "net/node:v2.0.0-rc.1", "net/node@sha256:ab", "net/node", "other/image:v1.1.0"]
     {
         assert_eq!(
-            said("v1.37.0", WIDE, vec![net(image)]),
+            outcome_of("v1.37.0", WIDE, vec![net(image)]),
             (Status::Unknown, vec!["addon_version_unreadable"]),
             "{image}"
         );
@@ -34,12 +34,18 @@ fn only_a_container_that_is_there_is_named_for_its_silence() {
 fn two_versions_are_unknown() {
     let two =
         workload(WorkloadKind::DaemonSet, "net-system", "net-node", &["net/node:v1.1.0", "net/node:v1.0.0"]);
-    assert_eq!(said("v1.37.0", WIDE, vec![two.clone()]), (Status::Unknown, vec!["addon_versions_differ"]));
+    assert_eq!(
+        outcome_of("v1.37.0", WIDE, vec![two.clone()]),
+        (Status::Unknown, vec!["addon_versions_differ"])
+    );
     let named = format!("{WIDE}, container: main");
-    assert_eq!(said("v1.37.0", &named, vec![two]), (Status::Pass, vec![]));
+    assert_eq!(outcome_of("v1.37.0", &named, vec![two]), (Status::Pass, vec![]));
     let blurred =
         workload(WorkloadKind::DaemonSet, "net-system", "net-node", &["net/node:v1.1.0", "net/node:latest"]);
-    assert_eq!(said("v1.37.0", WIDE, vec![blurred]), (Status::Unknown, vec!["addon_version_unreadable"]));
+    assert_eq!(
+        outcome_of("v1.37.0", WIDE, vec![blurred]),
+        (Status::Unknown, vec!["addon_version_unreadable"])
+    );
 }
 
 #[test]
@@ -56,7 +62,7 @@ fn a_second_installation_is_judged_too_and_another_part_of_the_first_is_not() {
         (beside("net-system", &["net/node:v1.1.0"]), Status::Pass),
         (beside("net-system", &["net/node:v1.0.0"]), Status::Block),
     ] {
-        assert_eq!(said("v1.37.0", WIDE, workloads.clone()).0, status, "{workloads:?}");
+        assert_eq!(outcome_of("v1.37.0", WIDE, workloads.clone()).0, status, "{workloads:?}");
     }
 }
 
@@ -85,14 +91,14 @@ fn a_sidecar_or_a_registry_is_not_read() {
         (vec!["10.96.0.1:5000/net/node"], Status::Unknown),
     ] {
         let workload = workload(WorkloadKind::DaemonSet, "net-system", "net-node", &images);
-        assert_eq!(said("v1.37.0", WIDE, vec![workload]).0, status, "{images:?}");
+        assert_eq!(outcome_of("v1.37.0", WIDE, vec![workload]).0, status, "{images:?}");
     }
     let mut init = net("net/node:v1.1.0");
     init.init_containers =
         vec![Container { name: "install".to_owned(), image: "net/node:v1.0.0".to_owned() }];
-    assert_eq!(said("v1.37.0", WIDE, vec![init.clone()]).0, Status::Pass);
+    assert_eq!(outcome_of("v1.37.0", WIDE, vec![init.clone()]).0, Status::Pass);
     let both = format!("{WIDE}, init_containers: true");
-    assert_eq!(said("v1.37.0", &both, vec![init]).0, Status::Unknown);
+    assert_eq!(outcome_of("v1.37.0", &both, vec![init]).0, Status::Unknown);
 }
 
 #[test]
@@ -104,7 +110,7 @@ fn a_template_that_the_pods_do_not_follow_is_unknown() {
         Rollout { current: 4, ..settled },
     ] {
         let workload = Workload { rollout, ..net("net/node:v1.1.0") };
-        assert_eq!(said("v1.37.0", WIDE, vec![workload]), (Status::Unknown, vec!["addon_rolling_out"]));
+        assert_eq!(outcome_of("v1.37.0", WIDE, vec![workload]), (Status::Unknown, vec!["addon_rolling_out"]));
     }
 }
 
@@ -200,7 +206,7 @@ fn absence_means_what_the_row_says() {
         (", if_absent: required", Status::Block),
         (", if_absent: not-applicable", Status::Pass),
     ] {
-        assert_eq!(said("v1.37.0", &format!("{WIDE}{more}"), vec![]).0, status, "{more}");
+        assert_eq!(outcome_of("v1.37.0", &format!("{WIDE}{more}"), vec![]).0, status, "{more}");
     }
 }
 
@@ -215,7 +221,7 @@ fn what_is_not_where_it_usually_is_is_found_by_its_image() {
         let row = format!("{WIDE}, container: main, if_absent: not-applicable");
         let mut elsewhere = workload(WorkloadKind::StatefulSet, "a", "b", &[image]);
         elsewhere.containers[0].name = "renamed".to_owned();
-        assert_eq!(said("v1.37.0", &row, vec![elsewhere]).0, status, "{image}");
+        assert_eq!(outcome_of("v1.37.0", &row, vec![elsewhere]).0, status, "{image}");
     }
 }
 
@@ -239,7 +245,7 @@ fn a_label_or_a_known_digest_tells_the_version_too() {
         (&digest, vec![net("net/node:v1.1.0@sha256:ab")], Status::Pass),
         (&digest, vec![net("net/node:v1.0.0@sha256:ab")], Status::Unknown),
     ] {
-        assert_eq!(said("v1.37.0", row, workloads.clone()).0, status, "{row} {workloads:?}");
+        assert_eq!(outcome_of("v1.37.0", row, workloads.clone()).0, status, "{row} {workloads:?}");
     }
 }
 
@@ -268,13 +274,13 @@ fn one_of_its_name_and_of_another_image_elsewhere_is_unknown() {
         (vec![net("net/node:v1.1.0"), elsewhere("mirror/all:node-v1.0.0")], Status::Unknown),
         (vec![elsewhere("mirror/net/node:v1.1.0")], Status::Pass),
     ] {
-        assert_eq!(said("v1.37.0", WIDE, workloads.clone()).0, status, "{workloads:?}");
+        assert_eq!(outcome_of("v1.37.0", WIDE, workloads.clone()).0, status, "{workloads:?}");
     }
     // A word that many use is no name.
     let row = file(WIDE).replace("resource: net-node", "resource: controller");
     let other = Workload { name: "controller".to_owned(), ..elsewhere("other/thing:v9") };
     let said = outcome(check, "v1.37.0", |cluster| set(cluster, &row, vec![other]));
-    assert_eq!(said, (Status::Unknown, vec!["addon_missing"]));
+    assert_eq!(outcome_of, (Status::Unknown, vec!["addon_missing"]));
 }
 
 /// As their projects publish them, and some that people often do otherwise, with what is told of each from 1.35 to 1.36.
@@ -435,12 +441,12 @@ fn the_rows_that_are_built_in_find_what_their_projects_publish() {
         };
         let mut workload = workload(kind, namespace, name, &[image]);
         container.clone_into(&mut workload.containers[0].name);
-        assert_eq!(told("v1.35.4", "v1.36.3", "6.1.0", vec![workload]), [reason], "{image}");
+        assert_eq!(reasons_for("v1.35.4", "v1.36.3", "6.1.0", vec![workload]), [reason], "{image}");
     }
 }
 
 /// What is told by the built-in rows of what runs, from one minor to another on nodes with this kernel.
-fn told(running: &str, target: &str, kernel: &str, workloads: Vec<Workload>) -> Vec<&'static str> {
+fn reasons_for(running: &str, target: &str, kernel: &str, workloads: Vec<Workload>) -> Vec<&'static str> {
     let mut cluster = healthy();
     cluster.snapshot.api_servers.value = Some(vec![api_server("cp-1", running)]);
     for node in cluster.snapshot.nodes.value.iter_mut().flatten() {
@@ -513,7 +519,11 @@ fn the_windows_of_built_in_rows_are_those_of_their_pages() {
         ("v1.32.9", "v1.33.4", "6.1.0", gpu, vec!["addon_condition"]),
     ] {
         let image = workload.containers[0].image.clone();
-        assert_eq!(told(running, target, kernel, vec![workload]), expected, "{image} {running} {target}");
+        assert_eq!(
+            reasons_for(running, target, kernel, vec![workload]),
+            expected,
+            "{image} {running} {target}"
+        );
     }
 }
 
@@ -615,7 +625,7 @@ fn old_releases_are_judged_by_what_their_pages_say_of_them() {
     for (from, addon, release, expected) in OLD {
         let workload = if addon == "flux" { flux(release) } else { usual(addon, release) };
         let (running, target) = (format!("v1.{from}.1"), format!("v1.{}.1", from + 1));
-        let found = told(&running, &target, "6.1.0", vec![workload]).join(" ");
+        let found = reasons_for(&running, &target, "6.1.0", vec![workload]).join(" ");
         assert_eq!(found, expected, "{addon} {release} {running}");
     }
 }

@@ -42,7 +42,7 @@ fn set(cluster: &mut Healthy, text: &str, workloads: Vec<Workload>) {
     cluster.inventory.workloads.value = Some(workloads);
 }
 
-fn said(target: &str, row: &str, workloads: Vec<Workload>) -> (Status, Vec<&'static str>) {
+fn outcome_of(target: &str, row: &str, workloads: Vec<Workload>) -> (Status, Vec<&'static str>) {
     outcome(check, target, |cluster| set(cluster, &file(row), workloads))
 }
 
@@ -62,7 +62,7 @@ fn reasons(findings: &[Finding]) -> Vec<&'static str> {
 
 #[test]
 fn an_addon_inside_its_window_passes() {
-    assert_eq!(said("v1.37.0", WIDE, vec![net("q.io/net/node:v1.1.0")]), (Status::Pass, vec![]));
+    assert_eq!(outcome_of("v1.37.0", WIDE, vec![net("q.io/net/node:v1.1.0")]), (Status::Pass, vec![]));
     let check = checked("v1.37.0", &file(WIDE), vec![net("net/node:v1.1.0")], |_| {});
     assert_eq!(
         check.evidence.iter().map(|it| it.source).collect::<Vec<_>>(),
@@ -188,30 +188,31 @@ fn outside_what_was_tested_nothing_is_ruled_out_and_nothing_passes_unseen() {
 
 #[test]
 fn what_nobody_has_tested_names_the_release_that_somebody_has() {
-    let said = |row: &str, target: &str| {
+    let outcome_of = |row: &str, target: &str| {
         let check = checked(target, &file(row), vec![net("net/node:v1.0.4")], |_| {});
         check.findings.into_iter().chain(check.notes).map(|it| it.detail).collect::<Vec<_>>().join("; ")
     };
     let row = r#"claim: tested, min_k8s: {"1.0": "1.34"}, max_k8s: {"1.0": "1.36", "2.0": "1.37"}"#;
-    let newer = said(row, "v1.37.0");
+    let newer = outcome_of(row, "v1.37.0");
     assert!(
         newer.contains(
             "1.0.4 was tested with Kubernetes 1.34 to 1.36, 1.37 is asked for; upgrade it to >= 2.0.0"
         ),
         "{newer}"
     );
-    let none = said(r#"claim: client-go, max_k8s: {"1.0": "1.36"}"#, "v1.37.0");
+    let none = outcome_of(r#"claim: client-go, max_k8s: {"1.0": "1.36"}"#, "v1.37.0");
     assert!(
         none.contains("1.0.4 is built for Kubernetes up to 1.36, 1.37 is asked for; no known release"),
         "{none}"
     );
-    let towards = said(r#"claim: tested, min_k8s: {"1.0": "1.37"}, max_k8s: {"1.0": "1.37"}"#, "v1.37.0");
+    let towards =
+        outcome_of(r#"claim: tested, min_k8s: {"1.0": "1.37"}, max_k8s: {"1.0": "1.37"}"#, "v1.37.0");
     assert!(
         towards.contains("was tested with Kubernetes 1.37, 1.36 runs and 1.37 is asked for: the step leads"),
         "{towards}"
     );
     // A patch of what runs changes nothing of it.
-    let patch = said(r#"claim: tested, min_k8s: {"1.0": "1.37"}, max_k8s: {"1.0": "1.37"}"#, "v1.36.3");
+    let patch = outcome_of(r#"claim: tested, min_k8s: {"1.0": "1.37"}, max_k8s: {"1.0": "1.37"}"#, "v1.36.3");
     assert!(patch.contains("the step leads no further away"), "{patch}");
 }
 
@@ -239,7 +240,7 @@ fn beyond_its_ceiling_it_blocks_where_a_release_fits_and_holds_where_none_does()
         (STAYS.to_owned(), "addon_waiting_unreleased"),
         (format!("{STAYS}, ceiling_raised_by: docs"), "addon_waiting_docs_lag"),
     ] {
-        assert_eq!(said("v1.37.0", &row, vec![net("net/node:v1.0.4")]), (Status::Hold, vec![reason]));
+        assert_eq!(outcome_of("v1.37.0", &row, vec![net("net/node:v1.0.4")]), (Status::Hold, vec![reason]));
     }
 }
 
@@ -254,8 +255,8 @@ fn a_release_that_fits_only_the_target_is_no_remedy() {
 #[test]
 fn patch_ceilings_are_read_at_full_precision() {
     let row = r#"claim: supported, max_k8s: {"1.18.0": "1.36", "1.18.2": "1.37"}"#;
-    assert_eq!(said("v1.37.0", row, vec![net("net/node:v1.18.4")]), (Status::Pass, vec![]));
-    assert_eq!(said("v1.37.0", row, vec![net("net/node:v1.18.1")]).0, Status::Block);
+    assert_eq!(outcome_of("v1.37.0", row, vec![net("net/node:v1.18.4")]), (Status::Pass, vec![]));
+    assert_eq!(outcome_of("v1.37.0", row, vec![net("net/node:v1.18.1")]).0, Status::Block);
 }
 
 #[test]
@@ -273,8 +274,12 @@ fn a_newer_patch_of_the_same_minor_is_a_remedy() {
 #[test]
 fn an_addon_newer_than_every_row_is_unknown_unless_the_policy_says_else() {
     let newer = || vec![net("net/node:v1.2.0")];
-    assert_eq!(said("v1.37.0", WIDE, newer()), (Status::Unknown, vec!["addon_newer_than_matrix"]));
-    assert_eq!(said("v1.37.0", WIDE, vec![net("net/node:v1.1.9")]).0, Status::Pass, "a patch is no new row");
+    assert_eq!(outcome_of("v1.37.0", WIDE, newer()), (Status::Unknown, vec!["addon_newer_than_matrix"]));
+    assert_eq!(
+        outcome_of("v1.37.0", WIDE, vec![net("net/node:v1.1.9")]).0,
+        Status::Pass,
+        "a patch is no new row"
+    );
     let text = format!("{}policy: {{newer_addon_than_matrix: assume-highest}}\n", file(WIDE));
     assert_eq!(checked("v1.37.0", &text, newer(), |_| {}).status, Status::Pass);
 }
@@ -369,10 +374,16 @@ fn below_its_floor_it_blocks_at_the_running_minor_and_at_the_target() {
 #[test]
 fn stale_rows_are_unknown_and_retired_ones_never_grow_stale() {
     let old = format!("{WIDE}, as_of: \"2026-01-01\"");
-    assert_eq!(said("v1.37.0", &old, vec![net("net/node:v1.1.0")]), (Status::Unknown, vec!["matrix_stale"]));
-    assert_eq!(said("v1.37.0", &format!("{old}, if_absent: not-applicable"), vec![]), (Status::Pass, vec![]));
+    assert_eq!(
+        outcome_of("v1.37.0", &old, vec![net("net/node:v1.1.0")]),
+        (Status::Unknown, vec!["matrix_stale"])
+    );
+    assert_eq!(
+        outcome_of("v1.37.0", &format!("{old}, if_absent: not-applicable"), vec![]),
+        (Status::Pass, vec![])
+    );
     let retired = format!("{old}, lifecycle: {{status: retired, replacement: other}}");
-    assert_eq!(said("v1.37.0", &retired, vec![net("net/node:v1.1.0")]).0, Status::Pass);
+    assert_eq!(outcome_of("v1.37.0", &retired, vec![net("net/node:v1.1.0")]).0, Status::Pass);
     let section = |cluster: &mut Healthy| cluster.now = "2028-01-01T00:00:00Z".parse().unwrap();
     let check = checked("v1.37.0", &file(WIDE), vec![net("net/node:v1.1.0")], section);
     assert_eq!((check.status, reasons(&check.findings)), (Status::Unknown, vec!["matrix_stale"]));
@@ -382,10 +393,16 @@ fn stale_rows_are_unknown_and_retired_ones_never_grow_stale() {
 fn a_pin_holds_until_it_expires() {
     let pinned = |until: &str| format!("{STAYS}, pin: {{reason: slow, by: ops, until: \"{until}\"}}");
     let held = vec![net("net/node:v1.0.0")];
-    assert_eq!(said("v1.37.0", &pinned("2026-12-01"), held.clone()), (Status::Hold, vec!["addon_pinned"]));
-    assert_eq!(said("v1.37.0", &pinned("2026-11-30"), held), (Status::Block, vec!["addon_pin_expired"]));
+    assert_eq!(
+        outcome_of("v1.37.0", &pinned("2026-12-01"), held.clone()),
+        (Status::Hold, vec!["addon_pinned"])
+    );
+    assert_eq!(
+        outcome_of("v1.37.0", &pinned("2026-11-30"), held),
+        (Status::Block, vec!["addon_pin_expired"])
+    );
     let fits = format!("{WIDE}, pin: {{reason: slow, by: ops, until: \"2026-12-01\"}}");
-    assert_eq!(said("v1.37.0", &fits, vec![net("net/node:v1.1.0")]), (Status::Pass, vec![]));
+    assert_eq!(outcome_of("v1.37.0", &fits, vec![net("net/node:v1.1.0")]), (Status::Pass, vec![]));
     let newer = checked("v1.37.0", &file(&fits), vec![net("net/node:v1.0.0")], |_| {});
     assert_eq!(reasons(&newer.findings), ["addon_pinned"]);
     assert!(
@@ -450,7 +467,7 @@ fn only_an_accepted_claim_lets_an_addon_pass() {
         ("none", Status::Unknown),
     ] {
         let row = WIDE.replace("supported", claim);
-        assert_eq!(said("v1.37.0", &row, vec![net("net/node:v1.1.0")]).0, status, "{claim}");
+        assert_eq!(outcome_of("v1.37.0", &row, vec![net("net/node:v1.1.0")]).0, status, "{claim}");
     }
     let open = r#"claim: min-only, min_k8s: {"1.0": "1.30"}, no_declared_ceiling: true"#;
     let check = checked("v1.37.0", &file(open), vec![net("net/node:v1.0.0")], |_| {});

@@ -139,15 +139,15 @@ fn what_runs_and_tells_no_version_is_unknown_and_never_absent() {
         ("net-system/x-net-node", "q.io/things:v1.1.0", &[]),
     ];
     for (place, image, labels) in blind {
-        let told = said("v1.37.0", &row, vec![labelled(place, image, labels)]);
+        let told = outcome_of("v1.37.0", &row, vec![labelled(place, image, labels)]);
         assert_eq!(told, (Status::Unknown, vec!["addon_version_unreadable"]), "{place} {image} {labels:?}");
     }
     // What a chart calls its version is not what runs.
     let versioned = [(NAME, "net"), (Workload::VERSION_LABEL, "1.1.0")];
-    let told = said("v1.37.0", &row, vec![labelled("a/b", "q.io/things:v9", &versioned)]);
+    let told = outcome_of("v1.37.0", &row, vec![labelled("a/b", "q.io/things:v9", &versioned)]);
     assert_eq!(told.0, Status::Unknown);
     let documented = format!("{row}, also_read: [{{label: app.kubernetes.io/version}}]");
-    let told = said("v1.37.0", &documented, vec![labelled("a/b", "q.io/things:v9", &versioned)]);
+    let told = outcome_of("v1.37.0", &documented, vec![labelled("a/b", "q.io/things:v9", &versioned)]);
     assert_eq!(told, (Status::Pass, vec![]), "its row says that the label is its version");
 }
 
@@ -162,7 +162,7 @@ fn a_tag_of_any_form_is_read_where_the_row_means_the_image() {
         ("net/node:1.0.4", Status::Block),
         ("net/node:1.1.0", Status::Pass),
     ] {
-        assert_eq!(said("v1.37.0", &row, vec![labelled("a/b", image, &[])]).0, status, "{image}");
+        assert_eq!(outcome_of("v1.37.0", &row, vec![labelled("a/b", image, &[])]).0, status, "{image}");
     }
 }
 
@@ -247,16 +247,16 @@ fn helpers_are_no_second_installation_and_no_unreadable_one() {
     ] {
         let row = seen(WIDE);
         let all = vec![main(), helper.clone()];
-        assert_eq!(said("v1.37.0", &row, all).0, status, "{helper:?}");
+        assert_eq!(outcome_of("v1.37.0", &row, all).0, status, "{helper:?}");
         // A helper alone runs, and nobody knows what.
         if status == Status::Pass && helper.name != "web" {
-            assert_eq!(said("v1.37.0", &row, vec![helper.clone()]).0, Status::Unknown, "{helper:?}");
+            assert_eq!(outcome_of("v1.37.0", &row, vec![helper.clone()]).0, Status::Unknown, "{helper:?}");
         }
     }
     // The usual name before or behind it: that may be a revision.
     let revision =
         Workload { kind: WorkloadKind::DaemonSet, ..of("n/net-node-canary", "q.io/x:v1", &new[2..], &[]) };
-    assert_eq!(said("v1.37.0", &seen(WIDE), vec![main(), revision]).0, Status::Unknown);
+    assert_eq!(outcome_of("v1.37.0", &seen(WIDE), vec![main(), revision]).0, Status::Unknown);
 }
 
 #[test]
