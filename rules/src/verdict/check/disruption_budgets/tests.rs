@@ -39,7 +39,7 @@ fn with(budgets: Vec<Budget>, workloads: Vec<Workload>) -> impl FnOnce(&mut Heal
 }
 
 #[track_caller]
-fn says(what: &str, change: impl FnOnce(&mut Healthy), status: Status, reasons: &[&str], notes: &[&str]) {
+fn expect(what: &str, change: impl FnOnce(&mut Healthy), status: Status, reasons: &[&str], notes: &[&str]) {
     let mut cluster = super::super::tests::healthy();
     change(&mut cluster);
     let outcome = check(&Facts { target: "v1.36.3".parse(), case: &cluster.case() });
@@ -81,11 +81,11 @@ fn what_the_status_allows_in_a_rollout_decides_nothing() {
     let surging = Budget { disruptions_allowed: 1, expected_pods: 3, ..of("web", budget("b", min(2), 3)) };
     let mut rolling = web(2);
     rolling.rollout.current = 3;
-    says("one more", with(vec![surging], vec![rolling]), Status::Block, &["pdb_blocked"], &[]);
+    expect("one more", with(vec![surging], vec![rolling]), Status::Block, &["pdb_blocked"], &[]);
     let late = Budget { disruptions_allowed: 0, current_healthy: 1, ..of("web", budget("b", min(2), 3)) };
-    says("one less", with(vec![late.clone()], vec![web(3)]), Status::Pass, &[], &["pdb_waits"]);
+    expect("one less", with(vec![late.clone()], vec![web(3)]), Status::Pass, &[], &["pdb_waits"]);
     let willing = Budget { evicts_unhealthy: true, ..late };
-    says("one less, and never mind", with(vec![willing], vec![web(3)]), Status::Pass, &[], &["pdb_waits"]);
+    expect("one less, and never mind", with(vec![willing], vec![web(3)]), Status::Pass, &[], &["pdb_waits"]);
 }
 
 #[test]
@@ -95,49 +95,49 @@ fn several_owners_count_together_and_those_of_other_namespaces_or_labels_do_not(
         Budget { selector: all, ..budget("b", min(2), 3) }
     };
     let set = workload(WorkloadKind::StatefulSet, "db", 1);
-    says("two owners", with(vec![both()], vec![web(2), set.clone()]), Status::Pass, &[], &[]);
+    expect("two owners", with(vec![both()], vec![web(2), set.clone()]), Status::Pass, &[], &[]);
     let elsewhere = Workload { namespace: "other".to_owned(), ..set };
     let two = Budget { expected_pods: 2, current_healthy: 2, disruptions_allowed: 0, ..both() };
-    says("one owner", with(vec![two], vec![web(2), elsewhere]), Status::Block, &["pdb_blocked"], &[]);
+    expect("one owner", with(vec![two], vec![web(2), elsewhere]), Status::Block, &["pdb_blocked"], &[]);
     let idle = of("nobody", budget("b", min(1), 0));
-    says("nobody's", with(vec![idle], vec![web(1)]), Status::Pass, &[], &[]);
+    expect("nobody's", with(vec![idle], vec![web(1)]), Status::Pass, &[], &[]);
     let nothing = Budget { selector: Selector::Nothing, ..budget("b", min(1), 0) };
-    says("no selector", with(vec![nothing], vec![web(1)]), Status::Pass, &[], &[]);
+    expect("no selector", with(vec![nothing], vec![web(1)]), Status::Pass, &[], &[]);
 }
 
 #[test]
 fn pods_of_owners_that_are_not_watched_are_judged_by_the_status() {
     let (block, hold, pass) = (Status::Block, Status::Hold, Status::Pass);
     let bare = |demand, expected| of("bare", budget("b", demand, expected));
-    says("one of one", with(vec![bare(min(1), 1)], vec![]), hold, &["pdb_may_move"], &[]);
-    says("one of two", with(vec![bare(min(1), 2)], vec![]), pass, &[], &[]);
-    says("none of two", with(vec![bare(max("0%"), 2)], vec![]), hold, &["pdb_may_move"], &[]);
+    expect("one of one", with(vec![bare(min(1), 1)], vec![]), hold, &["pdb_may_move"], &[]);
+    expect("one of two", with(vec![bare(min(1), 2)], vec![]), pass, &[], &[]);
+    expect("none of two", with(vec![bare(max("0%"), 2)], vec![]), hold, &["pdb_may_move"], &[]);
     let uncounted = Budget { current_healthy: 2, ..bare(max("50%"), 0) };
-    says("uncounted", with(vec![uncounted], vec![]), block, &["pdb_blocked"], &[]);
+    expect("uncounted", with(vec![uncounted], vec![]), block, &["pdb_blocked"], &[]);
     let dead = Budget { current_healthy: 0, disruptions_allowed: 0, ..bare(min(2), 3) };
-    says("none Ready", with(vec![dead.clone()], vec![]), Status::Unknown, &["pdb_blocked"], &[]);
+    expect("none Ready", with(vec![dead.clone()], vec![]), Status::Unknown, &["pdb_blocked"], &[]);
     let willing = Budget { evicts_unhealthy: true, ..dead.clone() };
-    says("none Ready, and never mind", with(vec![willing], vec![]), pass, &[], &["pdb_waits"]);
+    expect("none Ready, and never mind", with(vec![willing], vec![]), pass, &[], &["pdb_waits"]);
     let late = Budget { current_healthy: 1, ..dead };
-    says("one Ready", with(vec![late], vec![]), pass, &[], &["pdb_waits"]);
+    expect("one Ready", with(vec![late], vec![]), pass, &[], &["pdb_waits"]);
     // A bare pod beside the Deployment's only one.
     let more = of("web", budget("b", min(1), 2));
-    says("one more", with(vec![more.clone()], vec![web(1)]), hold, &["pdb_of_others"], &[]);
+    expect("one more", with(vec![more.clone()], vec![web(1)]), hold, &["pdb_of_others"], &[]);
     let half = of("web", budget("b", Demand::MinAvailable(Amount::percent("50%")), 4));
-    says("three more", with(vec![half], vec![web(1)]), hold, &["pdb_of_others"], &[]);
+    expect("three more", with(vec![half], vec![web(1)]), hold, &["pdb_of_others"], &[]);
     // Pods that failed are counted too, and are no help.
     let failed = Budget { current_healthy: 1, disruptions_allowed: 0, ..more };
-    says("one failed", with(vec![failed], vec![web(1)]), block, &["pdb_blocked"], &[]);
+    expect("one failed", with(vec![failed], vec![web(1)]), block, &["pdb_blocked"], &[]);
 }
 
 #[test]
 fn pods_of_daemon_sets_are_not_evicted() {
     let agent = || workload(WorkloadKind::DaemonSet, "agent", 2);
     let all = |demand| of("agent", budget("b", demand, 2));
-    says("a number", with(vec![all(min(2))], vec![agent()]), Status::Pass, &[], &[]);
+    expect("a number", with(vec![all(min(2))], vec![agent()]), Status::Pass, &[], &[]);
     let error = || Some("daemonsets.apps does not implement the scale subresource".to_owned());
     let failed = |app, demand| Budget { sync_error: error(), observed: 0, ..of(app, budget("b", demand, 0)) };
-    says(
+    expect(
         "uncounted",
         with(vec![failed("agent", max("50%"))], vec![agent()]),
         Status::Pass,
@@ -148,16 +148,16 @@ fn pods_of_daemon_sets_are_not_evicted() {
     let mut beside = web(3);
     beside.pod_labels = agent().pod_labels;
     let both = with(vec![failed("agent", max("50%"))], vec![agent(), beside]);
-    says("uncounted, of both", both, Status::Block, &["pdb_blocked"], &[]);
-    says("twice", with(vec![all(min(0)), all(min(0))], vec![agent()]), Status::Pass, &[], &[]);
+    expect("uncounted, of both", both, Status::Block, &["pdb_blocked"], &[]);
+    expect("twice", with(vec![all(min(0)), all(min(0))], vec![agent()]), Status::Pass, &[], &[]);
 }
 
 #[test]
 fn two_budgets_for_one_pod_block() {
     let budgets = vec![of("web", budget("x", min(1), 3)), of("web", budget("y", max("50%"), 3))];
-    says("both", with(budgets.clone(), vec![web(3)]), Status::Block, &["pdb_blocked"], &[]);
+    expect("both", with(budgets.clone(), vec![web(3)]), Status::Block, &["pdb_blocked"], &[]);
     let idle = vec![of("web", budget("x", min(1), 0)), of("web", budget("y", max("50%"), 0))];
-    says("no pods", with(idle, vec![web(0)]), Status::Pass, &[], &[]);
+    expect("no pods", with(idle, vec![web(0)]), Status::Pass, &[], &[]);
     let mut cluster = super::super::tests::healthy();
     with(budgets, vec![web(3)])(&mut cluster);
     let outcome = check(&Facts { target: "v1.36.3".parse(), case: &cluster.case() });
@@ -276,10 +276,10 @@ fn a_budget_may_be_of_one_pod_of_a_stateful_set() {
     // A budget counts the pods that it selects, not all of their owner.
     let rest = Selector::Every(vec![is_not(name, &["db-0"])]);
     let rest = Budget { selector: rest, ..budget("rest", min(2), 2) };
-    says("two of two", with(vec![rest], vec![db(3)]), Status::Block, &["pdb_blocked"], &[]);
+    expect("two of two", with(vec![rest], vec![db(3)]), Status::Block, &["pdb_blocked"], &[]);
     let first = Selector::Every(vec![is(name, &["db-0"])]);
     let first = Budget { selector: first, ..budget("first", min(0), 1) };
-    says("none of one", with(vec![first], vec![db(3)]), Status::Pass, &[], &[]);
+    expect("none of one", with(vec![first], vec![db(3)]), Status::Pass, &[], &[]);
     let away = |pods| Demand::MaxUnavailable(Amount::Pods(pods));
     // What may be away is counted from all that the owner asks for, what is there from those that are selected.
     for (what, requirement, demand, selected, expected) in [
@@ -302,20 +302,20 @@ fn a_budget_may_be_of_one_pod_of_a_stateful_set() {
     let named =
         Budget { selector: Selector::Every(vec![is(name, &["web-0"])]), ..budget("named", min(0), 0) };
     let both = with(vec![of("web", budget("b", min(1), 3)), named], vec![web(3)]);
-    says("a Deployment", both, Status::Pass, &[], &[]);
+    expect("a Deployment", both, Status::Pass, &[], &[]);
 }
 
 #[test]
 fn where_nobody_is_ready_and_no_rollout_is_under_way_nobody_knows_whether_the_drain_hangs() {
     let dead = Budget { disruptions_allowed: 0, current_healthy: 0, ..of("web", budget("b", min(2), 3)) };
-    says("settled", with(vec![dead.clone()], vec![web(3)]), Status::Unknown, &["pdb_blocked"], &[]);
+    expect("settled", with(vec![dead.clone()], vec![web(3)]), Status::Unknown, &["pdb_blocked"], &[]);
     let mut rolling = web(3);
     rolling.rollout.updated = 2;
-    says("rolling", with(vec![dead.clone()], vec![rolling]), Status::Pass, &[], &["pdb_waits"]);
+    expect("rolling", with(vec![dead.clone()], vec![rolling]), Status::Pass, &[], &["pdb_waits"]);
     let late = Budget { current_healthy: 1, ..dead.clone() };
-    says("one is", with(vec![late], vec![web(3)]), Status::Pass, &[], &["pdb_waits"]);
+    expect("one is", with(vec![late], vec![web(3)]), Status::Pass, &[], &["pdb_waits"]);
     let willing = Budget { evicts_unhealthy: true, ..dead };
-    says("never mind", with(vec![willing], vec![web(3)]), Status::Pass, &[], &["pdb_waits"]);
+    expect("never mind", with(vec![willing], vec![web(3)]), Status::Pass, &[], &["pdb_waits"]);
 }
 
 #[test]
@@ -327,7 +327,7 @@ fn a_budget_without_room_now_is_told_although_enough_of_its_pods_are_ready() {
         ("it has room", Budget { disruptions_allowed: 1, current_healthy: 3, ..full("web") }, &[]),
         ("nobody's", Budget { expected_pods: 0, current_healthy: 0, ..full("nobody") }, &[]),
     ] {
-        says(what, with(vec![budget], vec![web(3)]), Status::Pass, &[], notes);
+        expect(what, with(vec![budget], vec![web(3)]), Status::Pass, &[], notes);
     }
 }
 
@@ -335,12 +335,12 @@ fn a_budget_without_room_now_is_told_although_enough_of_its_pods_are_ready() {
 fn a_status_about_an_older_spec_is_unknown_unless_the_spec_itself_forbids() {
     let fresh = |demand| Budget { generation: 2, ..of("web", budget("b", demand, 3)) };
     let unknown = Status::Unknown;
-    says("allowed", with(vec![fresh(min(1))], vec![web(3)]), unknown, &["pdb_unobserved"], &[]);
-    says("forbidden", with(vec![fresh(min(3))], vec![web(3)]), Status::Block, &["pdb_blocked"], &[]);
+    expect("allowed", with(vec![fresh(min(1))], vec![web(3)]), unknown, &["pdb_unobserved"], &[]);
+    expect("forbidden", with(vec![fresh(min(3))], vec![web(3)]), Status::Block, &["pdb_blocked"], &[]);
     let mixed = vec![fresh(min(1)), of("db", budget("c", min(1), 1))];
     let db = workload(WorkloadKind::StatefulSet, "db", 1);
     let both = &["pdb_blocked", "pdb_unobserved"];
-    says("mixed", with(mixed, vec![web(3), db]), unknown, both, &[]);
+    expect("mixed", with(mixed, vec![web(3), db]), unknown, both, &[]);
 }
 
 #[test]
@@ -357,18 +357,18 @@ fn where_no_node_is_left_to_drain_nothing_is_in_the_way() {
         }
     };
     let (pass, block) = (Status::Pass, Status::Block);
-    says("all are there", done("v1.36.3", "v1.36.3"), pass, &[], &["pdb_blocked"]);
-    says("nobody knows", done("odd", "v1.36.3"), block, &["pdb_blocked"], &[]);
-    says("kubelets went ahead", done("v1.36.3", "v1.36.1"), block, &["pdb_blocked"], &[]);
+    expect("all are there", done("v1.36.3", "v1.36.3"), pass, &[], &["pdb_blocked"]);
+    expect("nobody knows", done("odd", "v1.36.3"), block, &["pdb_blocked"], &[]);
+    expect("kubelets went ahead", done("v1.36.3", "v1.36.1"), block, &["pdb_blocked"], &[]);
 }
 
 #[test]
 fn each_lost_source_is_unknown() {
     let lost = &["source_unreadable"];
-    says("budgets", |it| it.inventory.budgets = Source::failed("gone"), Status::Unknown, lost, &[]);
-    says("workloads", |it| it.inventory.workloads = Source::failed("gone"), Status::Unknown, lost, &[]);
-    says("nodes", |it| it.snapshot.nodes = Source::failed("gone"), Status::Unknown, lost, &[]);
-    says("none", |_| {}, Status::Pass, &[], &[]);
+    expect("budgets", |it| it.inventory.budgets = Source::failed("gone"), Status::Unknown, lost, &[]);
+    expect("workloads", |it| it.inventory.workloads = Source::failed("gone"), Status::Unknown, lost, &[]);
+    expect("nodes", |it| it.snapshot.nodes = Source::failed("gone"), Status::Unknown, lost, &[]);
+    expect("none", |_| {}, Status::Pass, &[], &[]);
 }
 
 #[test]
@@ -407,9 +407,9 @@ fn a_budget_that_an_operator_may_move_is_told_apart_from_one_that_only_its_owner
     }
     let both = vec![of("web", budget("a", min(1), 1)), of("primary", budget("b", min(1), 1))];
     let found = &["pdb_blocked", "pdb_may_move"];
-    says("beside a block", with(both, vec![web(1)]), Status::Hold, found, &[]);
+    expect("beside a block", with(both, vec![web(1)]), Status::Hold, found, &[]);
     let unobserved = Budget { generation: 2, ..of("primary", budget("b", min(1), 1)) };
-    says("not looked at yet", with(vec![unobserved], vec![]), Status::Unknown, &["pdb_unobserved"], &[]);
+    expect("not looked at yet", with(vec![unobserved], vec![]), Status::Unknown, &["pdb_unobserved"], &[]);
 }
 
 #[test]

@@ -127,7 +127,7 @@ fn found(change: impl FnOnce(&mut Healthy)) -> (Status, Vec<&'static str>, Vec<&
 }
 
 #[track_caller]
-fn says(what: &str, webhook: Webhook, leads_to: LeadsTo, status: Status, reason: &str) {
+fn expect(what: &str, webhook: Webhook, leads_to: LeadsTo, status: Status, reason: &str) {
     let found = found(|cluster| with(cluster, webhook, Some(leads_to)));
     let (findings, notes) = match (status, reason) {
         (_, "") => (vec![], vec![]),
@@ -139,12 +139,12 @@ fn says(what: &str, webhook: Webhook, leads_to: LeadsTo, status: Status, reason:
 
 #[test]
 fn a_webhook_blocks_where_nobody_answers_or_everybody_is_on_one_node() {
-    says("two nodes", webhook(), on(&["cp-1", "w-1"]), PASS, "");
-    says("one node", webhook(), on(&["w-1"]), BLOCK, "webhook_on_one_node");
-    says("twice on one node", webhook(), on(&["w-1", "w-1"]), BLOCK, "webhook_on_one_node");
-    says("nobody", webhook(), on(&[]), BLOCK, "webhook_dead");
-    says("no Service", webhook(), LeadsTo::Nowhere, BLOCK, "webhook_dead");
-    says("on no node", webhook(), LeadsTo::Ports(ports(&[None])), PASS, "");
+    expect("two nodes", webhook(), on(&["cp-1", "w-1"]), PASS, "");
+    expect("one node", webhook(), on(&["w-1"]), BLOCK, "webhook_on_one_node");
+    expect("twice on one node", webhook(), on(&["w-1", "w-1"]), BLOCK, "webhook_on_one_node");
+    expect("nobody", webhook(), on(&[]), BLOCK, "webhook_dead");
+    expect("no Service", webhook(), LeadsTo::Nowhere, BLOCK, "webhook_dead");
+    expect("on no node", webhook(), LeadsTo::Ports(ports(&[None])), PASS, "");
     let unseen = found(|cluster| with(cluster, webhook(), None));
     assert_eq!(unseen, (UNKNOWN, vec!["webhook_unseen"], vec![]));
 }
@@ -156,8 +156,8 @@ fn what_only_kubeadm_writes_waits_where_the_only_control_plane_node_has_all_who_
     for (group, resource) in
         [("rbac.authorization.k8s.io", "clusterroles"), ("batch", "jobs"), ("", "configmaps")]
     {
-        says(resource, asked(group, resource), on(&["cp-1"]), BLOCK, "webhook_on_one_node");
-        says(resource, asked(group, resource), on(&["w-1"]), PASS, "webhook_on_one_node");
+        expect(resource, asked(group, resource), on(&["cp-1"]), BLOCK, "webhook_on_one_node");
+        expect(resource, asked(group, resource), on(&["w-1"]), PASS, "webhook_on_one_node");
         let found = found(|cluster| {
             with(cluster, asked(group, resource), Some(on(&["cp-1"])));
             let other = super::super::tests::node("cp-2", Role::ControlPlane, "v1.36.1");
@@ -218,7 +218,7 @@ fn what_is_said_names_the_service_the_workload_the_node_and_what_is_asked() {
 
 #[test]
 fn only_a_webhook_that_fails_closed_and_is_asked_about_what_an_upgrade_needs_counts() {
-    says("it fails open", Webhook { fails_closed: false, ..webhook() }, on(&[]), PASS, "");
+    expect("it fails open", Webhook { fails_closed: false, ..webhook() }, on(&[]), PASS, "");
     for (group, resources, operations, is_needed) in [
         ("", &["pods"][..], &["CREATE"][..], true),
         ("", &["pods"], &["DELETE"], true),
@@ -270,7 +270,7 @@ fn only_a_webhook_that_fails_closed_and_is_asked_about_what_an_upgrade_needs_cou
     ] {
         let it = Webhook { rules: vec![rule(group, resources, operations)], ..webhook() };
         let (status, reason) = if is_needed { (BLOCK, "webhook_dead") } else { (PASS, "") };
-        says(&format!("{group} {resources:?} {operations:?}"), it, on(&[]), status, reason);
+        expect(&format!("{group} {resources:?} {operations:?}"), it, on(&[]), status, reason);
     }
 }
 
@@ -281,7 +281,7 @@ fn versions_and_scopes_count_as_for_the_api_server() {
         change(&mut it.rules[0]);
         it
     };
-    says("another version", with_rule(|it| it.versions = words(&["v9"])), on(&[]), BLOCK, "webhook_dead");
+    expect("another version", with_rule(|it| it.versions = words(&["v9"])), on(&[]), BLOCK, "webhook_dead");
     let exact = |versions: &[&str]| {
         let versions = words(versions);
         let mut it = Webhook { is_exact: true, ..webhook() };
@@ -298,25 +298,31 @@ fn versions_and_scopes_count_as_for_the_api_server() {
     let claims = found(|cluster| with(cluster, claims, Some(on(&[]))));
     let what = "an older cluster writes claims of devices in v1beta1";
     assert_eq!(claims, (BLOCK, vec!["webhook_dead"], vec!["webhook_exact"]), "{what}");
-    says("of no namespace", with_rule(|it| it.scope = "Cluster".to_owned()), on(&[]), PASS, "");
-    says("of namespaces", with_rule(|it| it.scope = "Namespaced".to_owned()), on(&[]), BLOCK, "webhook_dead");
+    expect("of no namespace", with_rule(|it| it.scope = "Cluster".to_owned()), on(&[]), PASS, "");
+    expect(
+        "of namespaces",
+        with_rule(|it| it.scope = "Namespaced".to_owned()),
+        on(&[]),
+        BLOCK,
+        "webhook_dead",
+    );
 }
 
 #[test]
 fn the_namespaces_decide_whether_one_node_is_too_few() {
     let of = |namespaces| Webhook { namespaces, ..webhook() };
     let neither = || of(not_in(&["kube-system", "guard"]));
-    says("neither its own nor the system's", neither(), on(&["w-1"]), PASS, "webhook_on_one_node");
-    says("nobody answers for others either", neither(), on(&[]), BLOCK, "webhook_dead");
-    says("its own", of(not_in(&["kube-system"])), on(&["w-1"]), BLOCK, "webhook_on_one_node");
-    says("the system's", of(not_in(&["guard"])), on(&["w-1"]), BLOCK, "webhook_on_one_node");
-    says("none", of(only("elsewhere")), on(&[]), PASS, "");
+    expect("neither its own nor the system's", neither(), on(&["w-1"]), PASS, "webhook_on_one_node");
+    expect("nobody answers for others either", neither(), on(&[]), BLOCK, "webhook_dead");
+    expect("its own", of(not_in(&["kube-system"])), on(&["w-1"]), BLOCK, "webhook_on_one_node");
+    expect("the system's", of(not_in(&["guard"])), on(&["w-1"]), BLOCK, "webhook_on_one_node");
+    expect("none", of(only("elsewhere")), on(&[]), PASS, "");
     let nodes = Webhook { rules: vec![rule("", &["nodes"], &["UPDATE"])], ..of(only("elsewhere")) };
-    says("nodes are in none", nodes, on(&["w-1"]), BLOCK, "webhook_on_one_node");
+    expect("nodes are in none", nodes, on(&["w-1"]), BLOCK, "webhook_on_one_node");
     let leases = || rule("coordination.k8s.io", &["leases"], &["UPDATE"]);
     let leases_of = |namespace| Webhook { rules: vec![leases()], ..of(only(namespace)) };
-    says("the Leases of nodes", leases_of("kube-node-lease"), on(&[]), BLOCK, "webhook_dead");
-    says("other Leases", leases_of("default"), on(&[]), PASS, "");
+    expect("the Leases of nodes", leases_of("kube-node-lease"), on(&[]), BLOCK, "webhook_dead");
+    expect("other Leases", leases_of("default"), on(&[]), PASS, "");
     for (group, resources) in [
         ("", &["pods", "pods/eviction", "serviceaccounts/token"][..]),
         ("", &["services", "configmaps", "serviceaccounts"]),
@@ -325,7 +331,7 @@ fn the_namespaces_decide_whether_one_node_is_too_few() {
         ("rbac.authorization.k8s.io", &["roles", "rolebindings"]),
     ] {
         let it = Webhook { rules: vec![rule(group, resources, &["*"])], ..of(only("kube-node-lease")) };
-        says(&format!("{resources:?}, and only Leases are there"), it, on(&[]), PASS, "");
+        expect(&format!("{resources:?}, and only Leases are there"), it, on(&[]), PASS, "");
     }
     // As Kueue and others leave the system out.
     for (group, resource) in [
@@ -337,7 +343,7 @@ fn the_namespaces_decide_whether_one_node_is_too_few() {
     ] {
         let namespaces = not_in(&["kube-system", "guard"]);
         let it = Webhook { namespaces, rules: vec![rule(group, &[resource], &["*"])], ..webhook() };
-        says(&format!("{resource} of everybody but the system"), it, on(&[]), PASS, "");
+        expect(&format!("{resource} of everybody but the system"), it, on(&[]), PASS, "");
     }
     let rights = "rbac.authorization.k8s.io";
     for (group, resource, status) in
@@ -345,7 +351,7 @@ fn the_namespaces_decide_whether_one_node_is_too_few() {
     {
         let it = Webhook { rules: vec![rule(group, &[resource], &["CREATE"])], ..of(only("kube-public")) };
         let reason = if status == BLOCK { "webhook_dead" } else { "" };
-        says(&format!("{resource} in kube-public"), it, on(&[]), status, reason);
+        expect(&format!("{resource} in kube-public"), it, on(&[]), status, reason);
     }
     for (group, resource) in [
         ("policy", "poddisruptionbudgets/status"),
@@ -355,7 +361,7 @@ fn the_namespaces_decide_whether_one_node_is_too_few() {
         ("resource.k8s.io", "resourceclaims"),
     ] {
         let it = Webhook { rules: vec![rule(group, &[resource], &["UPDATE"])], ..of(only("default")) };
-        says(&format!("{resource} of anybody"), it, on(&[]), BLOCK, "webhook_dead");
+        expect(&format!("{resource} of anybody"), it, on(&[]), BLOCK, "webhook_dead");
     }
     for (group, resource) in [
         ("policy", "poddisruptionbudgets/status"),
@@ -365,7 +371,7 @@ fn the_namespaces_decide_whether_one_node_is_too_few() {
         ("resource.k8s.io", "resourceclaims/status"),
     ] {
         let it = Webhook { rules: vec![rule(group, &[resource], &["UPDATE"])], ..webhook() };
-        says(&format!("{resource} of others"), it, on(&["w-1"]), PASS, "webhook_on_one_node");
+        expect(&format!("{resource} of others"), it, on(&["w-1"]), PASS, "webhook_on_one_node");
     }
     let labelled = Selector::Every(vec![Requirement::DoesNotExist("guard/ignore".to_owned())]);
     let ignored = |cluster: &mut Healthy| {
@@ -383,10 +389,10 @@ fn the_labels_of_objects_count_where_they_are_known() {
         let objects = Selector::Every(vec![Requirement::In(key.to_owned(), [value.to_owned()].into())]);
         Webhook { objects, rules: vec![rule("", &[resource], &[operation])], ..webhook() }
     };
-    says("pods of a workload", of("app", "hook", "pods", "CREATE"), on(&[]), BLOCK, "webhook_dead");
-    says("pods of nobody", of("app", "other", "pods", "CREATE"), on(&[]), UNKNOWN, "webhook_dead");
-    says("static pods", of("component", "etcd", "pods", "CREATE"), on(&[]), BLOCK, "webhook_dead");
-    says("evictions have none", of("app", "hook", "pods/eviction", "CREATE"), on(&[]), PASS, "");
+    expect("pods of a workload", of("app", "hook", "pods", "CREATE"), on(&[]), BLOCK, "webhook_dead");
+    expect("pods of nobody", of("app", "other", "pods", "CREATE"), on(&[]), UNKNOWN, "webhook_dead");
+    expect("static pods", of("component", "etcd", "pods", "CREATE"), on(&[]), BLOCK, "webhook_dead");
+    expect("evictions have none", of("app", "hook", "pods/eviction", "CREATE"), on(&[]), PASS, "");
 }
 
 #[test]
@@ -408,15 +414,15 @@ fn labels_of_objects_that_nobody_looks_at_are_unknown() {
         ("storage.k8s.io", "csinodes"),
         ("policy", "poddisruptionbudgets/status"),
     ] {
-        says(resource, of(group, resource, asks()), on(&[]), UNKNOWN, "webhook_dead");
+        expect(resource, of(group, resource, asks()), on(&[]), UNKNOWN, "webhook_dead");
         let leaves_out = Requirement::DoesNotExist("guard/ignored".to_owned());
-        says(resource, of(group, resource, leaves_out), on(&[]), BLOCK, "webhook_dead");
+        expect(resource, of(group, resource, leaves_out), on(&[]), BLOCK, "webhook_dead");
     }
-    says("on one node", of("", "nodes", asks()), on(&["w-1"]), UNKNOWN, "webhook_on_one_node");
-    says("by kubeadm", of("", "configmaps", asks()), on(&["cp-1"]), UNKNOWN, "webhook_on_one_node");
-    says("by others", of("", "configmaps", asks()), on(&["w-1"]), PASS, "webhook_on_one_node");
+    expect("on one node", of("", "nodes", asks()), on(&["w-1"]), UNKNOWN, "webhook_on_one_node");
+    expect("by kubeadm", of("", "configmaps", asks()), on(&["cp-1"]), UNKNOWN, "webhook_on_one_node");
+    expect("by others", of("", "configmaps", asks()), on(&["w-1"]), PASS, "webhook_on_one_node");
     let nothing = Webhook { objects: Selector::Nothing, ..of("", "nodes", asks()) };
-    says("it selects nothing", nothing, on(&[]), PASS, "");
+    expect("it selects nothing", nothing, on(&[]), PASS, "");
 }
 
 #[test]
@@ -460,10 +466,10 @@ fn what_an_api_server_writes_only_if_it_brings_something_new_is_perhaps_asked() 
             rules: vec![rule(group, &[&format!("{resource}{part}")], &["CREATE", "UPDATE"])],
             ..webhook()
         };
-        says(resource, asked(""), on(&[]), UNKNOWN, "webhook_dead");
-        says(resource, asked(""), on(&["cp-1"]), UNKNOWN, "webhook_on_one_node");
-        says(resource, asked(""), on(&["w-1"]), PASS, "webhook_on_one_node");
-        says(&format!("its status: {resource}"), asked("/status"), on(&[]), PASS, "");
+        expect(resource, asked(""), on(&[]), UNKNOWN, "webhook_dead");
+        expect(resource, asked(""), on(&["cp-1"]), UNKNOWN, "webhook_on_one_node");
+        expect(resource, asked(""), on(&["w-1"]), PASS, "webhook_on_one_node");
+        expect(&format!("its status: {resource}"), asked("/status"), on(&[]), PASS, "");
     }
 }
 
@@ -495,20 +501,20 @@ fn labels_of_pods_that_no_template_tells_of_are_unknown() {
         ("a template without it", vec![gone("app"), is_in("app", "hook")], PASS),
     ] {
         let reason = if status == PASS { "" } else { "webhook_dead" };
-        says(what, of(requirements, "pods", "CREATE"), on(&[]), status, reason);
+        expect(what, of(requirements, "pods", "CREATE"), on(&[]), status, reason);
     }
     let operators = |resource, operation| of(vec![exists("cnpg.io/cluster")], resource, operation);
-    says("on one node", operators("pods", "CREATE"), on(&["w-1"]), PASS, "webhook_on_one_node");
+    expect("on one node", operators("pods", "CREATE"), on(&["w-1"]), PASS, "webhook_on_one_node");
     let added = of(vec![exists("pod-template-hash")], "pods", "CREATE");
-    says("its own are meant too", added, on(&["w-1"]), UNKNOWN, "webhook_on_one_node");
-    says("on two", operators("pods", "CREATE"), on(&["w-1", "cp-1"]), PASS, "");
-    says("evictions have none", operators("pods/eviction", "CREATE"), on(&[]), PASS, "");
+    expect("its own are meant too", added, on(&["w-1"]), UNKNOWN, "webhook_on_one_node");
+    expect("on two", operators("pods", "CREATE"), on(&["w-1", "cp-1"]), PASS, "");
+    expect("evictions have none", operators("pods/eviction", "CREATE"), on(&[]), PASS, "");
     let own = Webhook { namespaces: only("guard"), ..operators("pods", "CREATE") };
-    says("its own namespace", own, on(&["w-1"]), PASS, "webhook_on_one_node");
+    expect("its own namespace", own, on(&["w-1"]), PASS, "webhook_on_one_node");
     let others = Webhook { namespaces: only("default"), ..operators("pods", "CREATE") };
-    says("the namespaces of others", others, on(&["w-1"]), PASS, "webhook_on_one_node");
+    expect("the namespaces of others", others, on(&["w-1"]), PASS, "webhook_on_one_node");
     let both = Webhook { rules: vec![rule("", &["pods", "nodes"], &["*"])], ..operators("pods", "*") };
-    says("nodes may have it too", both, on(&["w-1"]), UNKNOWN, "webhook_on_one_node");
+    expect("nodes may have it too", both, on(&["w-1"]), UNKNOWN, "webhook_on_one_node");
     let mut cluster = healthy();
     with(&mut cluster, operators("pods", "CREATE"), Some(on(&[])));
     let outcome = check(&Facts { target: "v1.36.3".parse(), case: &cluster.case() });

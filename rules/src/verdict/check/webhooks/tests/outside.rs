@@ -249,12 +249,12 @@ fn what_the_api_server_passes_on_to_an_aggregated_one_is_not_seen_here() {
 
 #[test]
 fn one_that_fails_open_or_is_asked_about_nothing_needed_needs_no_proof() {
-    says("it fails open", Webhook { fails_closed: false, ..by_url() }, on(&[]), PASS, "");
+    expect("it fails open", Webhook { fails_closed: false, ..by_url() }, on(&[]), PASS, "");
     let secrets = Webhook { rules: vec![rule("", &["secrets"], &["*"])], ..by_url() };
-    says("secrets", secrets, on(&[]), PASS, "");
+    expect("secrets", secrets, on(&[]), PASS, "");
     let injected = Requirement::In("mesh/inject".to_owned(), ["true".to_owned()].into());
     let perhaps = Webhook { objects: Selector::Every(vec![injected]), ..by_url() };
-    says("perhaps asked", perhaps, on(&[]), BLOCK, "webhook_unproven");
+    expect("perhaps asked", perhaps, on(&[]), BLOCK, "webhook_unproven");
 }
 
 #[test]
