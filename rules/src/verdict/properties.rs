@@ -255,7 +255,7 @@ fn shuffle(value: &mut Value, picks: &mut impl Iterator<Item = Index>) {
 }
 
 /// A verdict without the order of its findings.
-fn told(verdict: &Verdict) -> Vec<(&'static str, Status, Vec<String>)> {
+fn summary(verdict: &Verdict) -> Vec<(&'static str, Status, Vec<String>)> {
     let sorted = |check: &Check| {
         let mut all: Vec<String> =
             check.findings.iter().chain(&check.notes).map(ToString::to_string).collect();
@@ -391,6 +391,6 @@ proptest! {
         restore(&mut cluster, all);
         let after = cluster.verdict(target);
         prop_assert_eq!(before.verdict, after.verdict);
-        prop_assert_eq!(told(&before), told(&after));
+        prop_assert_eq!(summary(&before), summary(&after));
     }
 }

@@ -8,7 +8,7 @@ use crate::cluster::snapshot::{Node, Role, Source};
 use crate::facts::{GateChanges, Matrix};
 
 /// The answer, and the reasons of all findings, each once.
-fn said(target: &str, change: impl FnOnce(&mut Healthy)) -> (Conclusion, Vec<&'static str>) {
+fn conclude(target: &str, change: impl FnOnce(&mut Healthy)) -> (Conclusion, Vec<&'static str>) {
     let mut cluster = healthy();
     change(&mut cluster);
     let verdict = cluster.verdict(target);
@@ -69,27 +69,31 @@ fn nothing_that_can_be_read_is_unknown() {
         cluster.snapshot = Snapshot::unread();
         cluster.inventory = Inventory::unread();
     };
-    assert_eq!(said("v1.36.3", lost).0, Conclusion::Unknown);
+    assert_eq!(conclude("v1.36.3", lost).0, Conclusion::Unknown);
 }
 
 #[test]
 fn nodes_that_cannot_be_listed_and_an_empty_list_are_unknown() {
     for nodes in [Source::failed("forbidden"), Source::read(Vec::new(), healthy().now)] {
-        assert_eq!(said("v1.36.3", |cluster| cluster.snapshot.nodes = nodes).0, Conclusion::Unknown);
+        assert_eq!(conclude("v1.36.3", |cluster| cluster.snapshot.nodes = nodes).0, Conclusion::Unknown);
     }
 }
 
 #[test]
 fn a_runtime_that_says_nothing_is_unknown() {
     for runtime in ["", "containerd://", "containerd://unknown", "other://1.0.0"] {
-        assert_eq!(said("v1.36.3", on(runtime)), (Conclusion::Unknown, vec!["runtime_unknown"]), "{runtime}");
+        assert_eq!(
+            conclude("v1.36.3", on(runtime)),
+            (Conclusion::Unknown, vec!["runtime_unknown"]),
+            "{runtime}"
+        );
     }
 }
 
 #[test]
 fn docker_blocks() {
     assert_eq!(
-        said("v1.36.3", on("docker://20.10.7")),
+        conclude("v1.36.3", on("docker://20.10.7")),
         (Conclusion::Blocked, vec!["runtime_not_recommended"])
     );
 }
@@ -122,9 +126,12 @@ fn each_branch_of_containerd_has_its_own_recommended_release() {
 
 #[test]
 fn the_floor_of_the_next_lower_minor_counts() {
-    assert_eq!(said("v1.37.0", on("containerd://1.5.18")), (Conclusion::Blocked, vec!["runtime_too_old"]));
-    assert_eq!(said("v1.37.0", on("containerd://1.6.0")), (Conclusion::Safe, vec![]));
-    assert_eq!(said("v1.37.0", |_| {}), (Conclusion::Safe, vec![]));
+    assert_eq!(
+        conclude("v1.37.0", on("containerd://1.5.18")),
+        (Conclusion::Blocked, vec!["runtime_too_old"])
+    );
+    assert_eq!(conclude("v1.37.0", on("containerd://1.6.0")), (Conclusion::Safe, vec![]));
+    assert_eq!(conclude("v1.37.0", |_| {}), (Conclusion::Safe, vec![]));
 }
 
 #[test]
@@ -134,7 +141,7 @@ fn every_mistake_of_a_file_is_told_and_the_other_checks_are_made() {
     assert!(said_of.iter().all(|mistake| mistake.starts_with("mine.yaml:4:")), "{said_of:#?}");
     assert!(said_of.iter().any(|mistake| mistake.contains("1.32")), "{said_of:#?}");
     let stale = |cluster: &mut Healthy| cluster.matrix.addons.as_of = None;
-    assert_eq!(said("v1.36.3", stale), (Conclusion::Unknown, vec!["matrix_stale"]));
+    assert_eq!(conclude("v1.36.3", stale), (Conclusion::Unknown, vec!["matrix_stale"]));
 }
 
 #[test]
@@ -153,7 +160,7 @@ fn a_minor_that_is_skipped_a_way_down_and_another_major_block() {
         ("v1.35.9", "target_downgrade"),
         ("v2.0.0", "target_other_major"),
     ] {
-        let (answer, reasons) = said(target, |_| {});
+        let (answer, reasons) = conclude(target, |_| {});
         assert!(
             answer == Conclusion::Blocked && reasons.contains(&reason),
             "{target}: {answer:?} {reasons:?}"
@@ -166,18 +173,22 @@ fn skew_beyond_what_is_supported_blocks() {
     let kubelet = |version: &'static str| {
         worker(move |node| Node { kubelet_version: super::check::tests::version(version), ..node })
     };
-    assert_eq!(said("v1.36.3", kubelet("v1.33.9")).0, Conclusion::Safe);
+    assert_eq!(conclude("v1.36.3", kubelet("v1.33.9")).0, Conclusion::Safe);
     let older = |cluster: &mut Healthy| {
         kubelet("v1.32.9")(cluster);
         know_gates(cluster, 33);
     };
-    assert_eq!(said("v1.36.3", older), (Conclusion::Blocked, vec!["kubelet_too_old"]));
+    assert_eq!(conclude("v1.36.3", older), (Conclusion::Blocked, vec!["kubelet_too_old"]));
     let apart = |cluster: &mut Healthy| {
         let nodes = cluster.snapshot.nodes.value.as_mut().unwrap();
         nodes.push(node("cp-2", Role::ControlPlane, "v1.34.9"));
         cluster.snapshot.api_servers.value.as_mut().unwrap().push(api_server("cp-2", "v1.34.9"));
     };
-    assert!(said("v1.36.3", apart).1.contains(&"control_plane_skewed"), "{:?}", said("v1.36.3", apart));
+    assert!(
+        conclude("v1.36.3", apart).1.contains(&"control_plane_skewed"),
+        "{:?}",
+        conclude("v1.36.3", apart)
+    );
     let ahead = |cluster: &mut Healthy| {
         for pod in cluster.snapshot.static_pods.value.iter_mut().flatten() {
             if pod.component == "kube-controller-manager" {
@@ -185,7 +196,7 @@ fn skew_beyond_what_is_supported_blocks() {
             }
         }
     };
-    assert_eq!(said("v1.37.0", ahead).1, ["control_plane_skewed"]);
+    assert_eq!(conclude("v1.37.0", ahead).1, ["control_plane_skewed"]);
 }
 
 #[test]
@@ -196,8 +207,8 @@ fn an_etcd_that_loses_members_on_the_way_blocks() {
             etcd(cluster, tag);
         }
     };
-    assert_eq!(said("v1.34.2", change("3.5.31-0")), (Conclusion::Blocked, vec!["etcd_too_old"]));
-    assert_eq!(said("v1.34.2", change("3.5.32-0")).0, Conclusion::Safe);
+    assert_eq!(conclude("v1.34.2", change("3.5.31-0")), (Conclusion::Blocked, vec!["etcd_too_old"]));
+    assert_eq!(conclude("v1.34.2", change("3.5.32-0")).0, Conclusion::Safe);
 }
 
 #[test]
@@ -212,14 +223,14 @@ fn a_budget_that_is_never_satisfied_blocks() {
         };
         cluster.inventory.workloads = Source::read(vec![web], cluster.now);
     };
-    assert_eq!(said("v1.36.3", guarded), (Conclusion::Blocked, vec!["pdb_blocked"]));
+    assert_eq!(conclude("v1.36.3", guarded), (Conclusion::Blocked, vec!["pdb_blocked"]));
 }
 
 #[test]
 fn what_only_looks_like_a_version_is_none() {
     let words = ["release 1.34 to 1.35", "k8s-1.35-foo", "-1.35", "１.３５.0", "1.36", "1.36.3 ", " 1.36.3"];
     for target in words.into_iter().chain(["1.99999999999999999999.0"]) {
-        let (answer, reasons) = said(target, |_| {});
+        let (answer, reasons) = conclude(target, |_| {});
         assert!(
             answer != Conclusion::Safe && reasons.contains(&"target_not_a_version"),
             "{target:?}: {reasons:?}"
@@ -230,7 +241,7 @@ fn what_only_looks_like_a_version_is_none() {
 #[test]
 fn a_pre_release_blocks() {
     for target in ["v1.37.0-rc.1", "v1.36.3-alpha.0"] {
-        let (answer, reasons) = said(target, |_| {});
+        let (answer, reasons) = conclude(target, |_| {});
         assert!(
             answer == Conclusion::Blocked && reasons.contains(&"target_prerelease"),
             "{target}: {reasons:?}"
@@ -261,6 +272,6 @@ fn cri_o_is_judged_by_its_own_rule() {
         ("1.38.0", Conclusion::Unknown),
     ] {
         let change = worker(move |node| Node { container_runtime: format!("cri-o://{release}"), ..node });
-        assert_eq!(said("v1.37.0", change).0, answer, "{release}");
+        assert_eq!(conclude("v1.37.0", change).0, answer, "{release}");
     }
 }

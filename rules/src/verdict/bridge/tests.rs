@@ -37,7 +37,7 @@ fn traveller<'a>(name: &'a str, version: &str, support: &'a Support) -> Travelle
 }
 
 /// A plan in short: `1.35` for Kubernetes, `name 2.0.0` for an add-on.
-fn told(bridge: &Bridge) -> Vec<String> {
+fn steps(bridge: &Bridge) -> Vec<String> {
     match bridge {
         Bridge::Plan(steps) => steps.iter().map(step).collect(),
         Bridge::NoPlan(obstacles) => {
@@ -58,8 +58,8 @@ fn step(step: &BridgeStep) -> String {
 fn external_secrets_crosses_by_its_narrow_windows() {
     let rows = support(&[("2.0", 34, 35), ("2.7", 35, 35), ("2.8", 35, 36), ("2.9", 36, 36)]);
     let secrets = [traveller("eso", "2.6.0", &rows)];
-    assert_eq!(told(&plan(v1(34), v1(36), &secrets, &accepting(&ACCEPTED))), ["1.35", "eso 2.8.0", "1.36"]);
-    assert_eq!(told(&plan(v1(34), v1(37), &secrets, &accepting(&ACCEPTED))), ["eso lacks 1.36-1.37"]);
+    assert_eq!(steps(&plan(v1(34), v1(36), &secrets, &accepting(&ACCEPTED))), ["1.35", "eso 2.8.0", "1.36"]);
+    assert_eq!(steps(&plan(v1(34), v1(37), &secrets, &accepting(&ACCEPTED))), ["eso lacks 1.36-1.37"]);
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn addons_are_changed_rarely_and_late_and_one_minor_is_left_at_a_time() {
     let wide = support(&[("5.0", 30, 40)]);
     let two = [traveller("slow", "1.0.7", &slow), traveller("wide", "5.0.1", &wide)];
     let expected = ["1.34", "slow 1.2.0", "1.35", "1.36", "1.37"];
-    assert_eq!(told(&plan(v1(33), v1(37), &two, &accepting(&ACCEPTED))), expected);
+    assert_eq!(steps(&plan(v1(33), v1(37), &two, &accepting(&ACCEPTED))), expected);
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_later_release_is_not_taken_where_only_an_earlier_one_goes_on() {
     let rows = support(&[("1.5", 34, 35), ("1.9", 35, 40), ("2.0", 34, 36)]);
     let one = [traveller("odd", "1.5", &rows)];
     assert_eq!(
-        told(&plan(v1(34), v1(37), &one, &accepting(&ACCEPTED))),
+        steps(&plan(v1(34), v1(37), &one, &accepting(&ACCEPTED))),
         ["1.35", "odd 1.9.0", "1.36", "1.37"]
     );
 }
@@ -93,12 +93,12 @@ fn every_addon_without_a_way_is_named_with_its_missing_release() {
         traveller("newer", "6.0", &wide),
     ];
     let found = plan(v1(34), v1(37), &all, &accepting(&ACCEPTED));
-    assert_eq!(told(&found), ["stuck lacks 1.35-1.36", "pinned lacks 1.34-1.35", "newer lacks 1.34-1.35"]);
+    assert_eq!(steps(&found), ["stuck lacks 1.35-1.36", "pinned lacks 1.34-1.35", "newer lacks 1.34-1.35"]);
     let claims = plan(v1(34), v1(35), &[traveller("wide", "5.0", &wide)], &accepting(&[Claim::Tested]));
-    assert_eq!(told(&claims), ["wide lacks 1.34-1.35"]);
+    assert_eq!(steps(&claims), ["wide lacks 1.34-1.35"]);
     let mut highest = accepting(&ACCEPTED);
     highest.newer_addon_than_matrix = NewerAddon::AssumeHighest;
-    assert_eq!(told(&plan(v1(34), v1(35), &[traveller("newer", "6.0", &wide)], &highest)), ["1.35"]);
+    assert_eq!(steps(&plan(v1(34), v1(35), &[traveller("newer", "6.0", &wide)], &highest)), ["1.35"]);
 }
 
 /// What runs comes along towards a range that was only tested, as the verdict lets it; nothing is brought in untested.
@@ -119,18 +119,18 @@ fn a_plan_goes_with_what_runs_into_what_was_tested_and_tries_nothing_out() {
         (&lone, "2.7.0", 34, 36, &hold, vec!["eso lacks 1.35-1.36"]),
     ] {
         let one = [traveller("eso", version, rows)];
-        assert_eq!(told(&plan(v1(from), v1(to), &one, policy)), expected, "{version} {from} {to}");
+        assert_eq!(steps(&plan(v1(from), v1(to), &one, policy)), expected, "{version} {from} {to}");
     }
     let firm = Support { claim: Claim::Supported, ..narrow.clone() };
     let strict = plan(v1(35), v1(36), &[traveller("eso", "2.9.0", &firm)], &accepting(&[Claim::Supported]));
-    assert_eq!(told(&strict), ["eso lacks 1.35-1.36"]);
+    assert_eq!(steps(&strict), ["eso lacks 1.35-1.36"]);
 }
 
 #[test]
 fn an_addon_that_is_outside_already_is_mended_before_the_first_hop() {
     let rows = support(&[("1.0", 30, 33), ("1.1", 34, 36)]);
     let late = [traveller("late", "1.0.2", &rows)];
-    assert_eq!(told(&plan(v1(34), v1(35), &late, &accepting(&ACCEPTED))), ["late 1.1.0", "1.35"]);
+    assert_eq!(steps(&plan(v1(34), v1(35), &late, &accepting(&ACCEPTED))), ["late 1.1.0", "1.35"]);
 }
 
 #[test]

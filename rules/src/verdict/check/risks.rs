@@ -121,7 +121,7 @@ mod tests {
         cluster.matrix.risks = loaded.risks;
     }
 
-    fn asked(said: Result<bool, &str>) -> impl FnOnce(&mut Healthy) {
+    fn answered(said: Result<bool, &str>) -> impl FnOnce(&mut Healthy) {
         let is_present = said.map_err(str::to_owned);
         move |cluster| {
             lay(cluster, &format!("{{{ROW}, promql: x}}"));
@@ -151,11 +151,11 @@ mod tests {
 
     #[test]
     fn only_a_proof_that_it_is_not_there_lets_it_pass() {
-        assert_eq!(outcome(check, "v1.37.0", asked(Ok(false))), (Status::Pass, vec![]));
-        assert_eq!(outcome(check, "v1.37.0", asked(Ok(true))), (Status::Block, vec!["risk_present"]));
+        assert_eq!(outcome(check, "v1.37.0", answered(Ok(false))), (Status::Pass, vec![]));
+        assert_eq!(outcome(check, "v1.37.0", answered(Ok(true))), (Status::Block, vec!["risk_present"]));
         let unknown = (Status::Unknown, vec!["risk_unknown"]);
-        assert_eq!(outcome(check, "v1.37.0", asked(Err("no sample"))), unknown);
-        assert_eq!(outcome(check, "v1.36.3", asked(Err("no sample"))), (Status::Pass, vec![]));
+        assert_eq!(outcome(check, "v1.37.0", answered(Err("no sample"))), unknown);
+        assert_eq!(outcome(check, "v1.36.3", answered(Err("no sample"))), (Status::Pass, vec![]));
         type Change = fn(&mut Healthy);
         let losses: [Change; 4] = [
             |cluster| cluster.inventory.risk_answers = None,
@@ -165,14 +165,14 @@ mod tests {
         ];
         for (number, lose) in losses.into_iter().enumerate() {
             let found = outcome(check, "v1.37.0", |cluster| {
-                asked(Ok(false))(cluster);
+                answered(Ok(false))(cluster);
                 lose(cluster);
             });
             assert_eq!(found.0, Status::Unknown, "loss {number}: {:?}", found.1);
         }
         // The expression was changed since.
         let other = |cluster: &mut Healthy| {
-            asked(Ok(false))(cluster);
+            answered(Ok(false))(cluster);
             lay(cluster, &format!("{{{ROW}, promql: y}}"));
         };
         assert_eq!(outcome(check, "v1.37.0", other), unknown);

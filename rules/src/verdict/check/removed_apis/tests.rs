@@ -18,7 +18,7 @@ fn removed_apis(target: &str, cluster: &Healthy) -> Check {
     checks.into_iter().find(|check| check.id == "removed_apis").expect("one of every verdict's checks")
 }
 
-fn asked(api: &str, removed_release: &str, seen: Seen, caller: Caller) -> RequestedApi {
+fn requested(api: &str, removed_release: &str, seen: Seen, caller: Caller) -> RequestedApi {
     let [group, version, resource] = api.split(' ').collect::<Vec<_>>().try_into().unwrap();
     RequestedApi {
         group: group.to_owned(),
@@ -93,7 +93,7 @@ fn what_is_asked_for_blocks_when_the_target_does_not_serve_it() {
         ),
     ] {
         let reasons = if reason.is_empty() { vec![] } else { vec![reason] };
-        let found = outcome(check, target, with(asked(api, label, seen, caller)));
+        let found = outcome(check, target, with(requested(api, label, seen, caller)));
         assert_eq!(found, (status, reasons), "{api} {label:?} {seen:?} {caller:?} {target}");
     }
 }
@@ -268,15 +268,15 @@ fn a_short_proof_is_noted_where_that_is_wished() {
     servers(&mut cluster)[0].proven_seconds = 60;
     cluster.matrix.policy.value.deprecated_api_short_proof = ShortProof::Note;
     let noted = (Status::Pass, vec![Reason::ApiProofShort, Reason::HelmNotRead]);
-    let said = |cluster: &Healthy, target| {
+    let outcome_of = |cluster: &Healthy, target| {
         let check = removed_apis(target, cluster);
         (check.status, check.notes.iter().map(|note| note.reason).collect::<Vec<_>>())
     };
-    assert_eq!(said(&cluster, "v1.37.0"), noted);
+    assert_eq!(outcome_of(&cluster, "v1.37.0"), noted);
     // Within a minor nothing goes.
     cluster.matrix.policy.value.deprecated_api_short_proof = ShortProof::Unknown;
-    assert_eq!(said(&cluster, "v1.36.3"), noted);
-    assert_eq!(said(&cluster, "v1.37.0").0, Status::Unknown);
+    assert_eq!(outcome_of(&cluster, "v1.36.3"), noted);
+    assert_eq!(outcome_of(&cluster, "v1.37.0").0, Status::Unknown);
 }
 
 /// 1.34 took resource.k8s.io/v1alpha3 away, which its types declare of 1.37; a usual one is marked for three minors.

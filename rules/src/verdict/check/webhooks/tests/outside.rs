@@ -32,7 +32,7 @@ fn cluster(said: Source<WebhookCalls>) -> Healthy {
 }
 
 /// The one finding or note on it.
-fn told(cluster: &Healthy) -> (Status, String) {
+fn status_and_finding(cluster: &Healthy) -> (Status, String) {
     let outcome = check(&Facts { target: "v1.36.3".parse(), case: &cluster.case() });
     let all: Vec<&Finding> = outcome.findings.iter().chain(&outcome.notes).collect();
     let [one] = all[..] else { panic!("{all:?}") };
@@ -102,7 +102,7 @@ fn its_calls_prove_that_it_answers_or_it_blocks() {
         ),
         ("not asked", Source::unread(), BLOCK, "not read yet"),
     ] {
-        let (found, detail) = told(&cluster(said));
+        let (found, detail) = status_and_finding(&cluster(said));
         let code = if status == PASS { "webhook_outside" } else { "webhook_unproven" };
         assert_eq!(found, status, "{what}: {detail}");
         let begins = format!("{code} it is asked at https://hooks.example/; ");
@@ -156,7 +156,7 @@ fn calls_that_all_fail_are_in_the_way_however_ready_whoever_answers_is() {
     let about = "it is asked about pods in kube-system, default, guard and kube-public";
     let told_of = "webhook_unproven Service guard/hook port 443, 2 ready endpoints; calls have failed within 10 minutes, and \
                    none was let pass";
-    assert_eq!(told(&failing), (BLOCK, format!("{told_of}; {about}")));
+    assert_eq!(status_and_finding(&failing), (BLOCK, format!("{told_of}; {about}")));
 }
 
 #[test]
@@ -170,15 +170,15 @@ fn calls_prove_nothing_where_they_may_be_anothers_or_some_are_not_seen() {
         name: "other".to_owned(),
         webhooks: vec![other],
     });
-    let (status, detail) = told(&twice);
+    let (status, detail) = status_and_finding(&twice);
     assert!(status == BLOCK && detail.contains("2 webhooks are called pods.guard.example"), "{detail}");
     // Of another kind, calls are counted apart.
     twice.inventory.webhooks.value.as_mut().unwrap()[1].kind = WebhookKind::Mutating;
-    assert_eq!(told(&twice).0, PASS);
+    assert_eq!(status_and_finding(&twice).0, PASS);
     let mut unseen = cluster(answered());
     let another = super::super::super::tests::node("cp-2", Role::ControlPlane, "v1.36.1");
     unseen.snapshot.nodes.value.as_mut().unwrap().push(another);
-    let (status, detail) = told(&unseen);
+    let (status, detail) = status_and_finding(&unseen);
     assert!(status == BLOCK && detail.contains("no API server at the address of cp-2"), "{detail}");
 }
 
@@ -213,7 +213,7 @@ fn a_service_that_leads_out_of_the_cluster_is_judged_alike() {
                 assert_eq!(proven, (PASS, vec![], vec!["webhook_outside"]), "{what}");
                 let mut cluster = healthy();
                 with(&mut cluster, webhook(), Some(leads_to.clone()));
-                let (_, detail) = told(&cluster);
+                let (_, detail) = status_and_finding(&cluster);
                 assert!(detail.contains(words), "{what}: {detail}");
             }
         }
