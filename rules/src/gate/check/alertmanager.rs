@@ -70,7 +70,7 @@ impl<'a> Check<'a> {
             }
             AlertState::Suppressed => {
                 let by = silences.iter().filter(|silence| alert.silenced_by.contains(&silence.id));
-                let by: Vec<_> = by.map(said).collect();
+                let by: Vec<_> = by.map(describe_silence).collect();
                 self.found(
                     Reason::GateSuppressed,
                     &name,

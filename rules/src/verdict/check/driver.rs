@@ -95,7 +95,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Outcome {
 
 fn judge(node: &Node, blockers: &mut Vec<Finding>, unknowns: &mut Vec<Finding>) {
     let about = |reason, detail: &str| Finding::new(reason, node.name.0.as_str(), detail);
-    let unknown = |what: &str| about(Reason::SourceUnreadable, &format!("its {what} is not told"));
+    let missing = |what: &str| about(Reason::SourceUnreadable, &format!("its {what} is not told"));
     let Node { operating_system, os_image, architecture, kubelet_version, .. } = node;
     match (operating_system.as_str(), has_apt(os_image)) {
         ("", _) => unknowns.push(missing("operating system")),

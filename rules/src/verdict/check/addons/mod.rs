@@ -38,7 +38,7 @@ use crate::reason::{Finding, Reason};
 use crate::words::version::{Minor, Version};
 
 pub use self::covered::not_covered;
-use self::find::{Found, tells};
+use self::find::{Found, shows_version};
 use self::leftover::Left;
 use self::sign::Place;
 use self::survey::Survey;

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::super::{Facts, WITNESS_AGE_SECONDS_MAX, usable};
-use super::find::{judged, tells};
+use super::find::{judged, shows_version};
 use super::sign::Place;
 use crate::cluster::inventory::{Container, ImageReference, PodImages, Workload};
 use crate::cluster::snapshot::Source;

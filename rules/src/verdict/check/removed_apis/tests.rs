@@ -100,7 +100,7 @@ fn what_is_asked_for_blocks_when_the_target_does_not_serve_it() {
 
 #[test]
 fn an_unreadable_end_hides_no_other_finding() {
-    let found = outcome(check, "v1.37.0", with(asked(CLASSES, "next", Seen::Now, Caller::Live)));
+    let found = outcome(check, "v1.37.0", with(requested(CLASSES, "next", Seen::Now, Caller::Live)));
     assert_eq!(found, (Status::Unknown, vec!["api_requested", "api_removal_unreadable"]));
 }
 
@@ -110,7 +110,7 @@ fn api_servers_of_two_minors_hold_back_what_the_older_one_was_asked_for() {
         move |cluster: &mut Healthy| {
             let servers = cluster.snapshot.api_servers.value.as_mut().unwrap();
             servers.push(super::super::tests::api_server("cp-2", "v1.37.0"));
-            with(asked(CLASSES, "1.37", seen, Caller::Unknown))(cluster);
+            with(requested(CLASSES, "1.37", seen, Caller::Unknown))(cluster);
         }
     };
     assert_eq!(outcome(check, "v1.37.0", behind(Seen::Now)).0, Status::Block);
@@ -120,7 +120,7 @@ fn api_servers_of_two_minors_hold_back_what_the_older_one_was_asked_for() {
 #[test]
 fn the_worst_of_all_api_servers_is_told_once_with_all_of_them() {
     let mut cluster = healthy();
-    let ghost = asked(CLASSES, "1.37", Seen::Earlier, Caller::Ghost);
+    let ghost = requested(CLASSES, "1.37", Seen::Earlier, Caller::Ghost);
     with(ghost.clone())(&mut cluster);
     with(RequestedApi { instance: "cp-2:6443".to_owned(), seen: Seen::Now, caller: Caller::Live, ..ghost })(
         &mut cluster,
@@ -144,7 +144,7 @@ fn an_accepted_ghost_is_noted_and_nothing_else_is_accepted_with_it() {
     ] {
         let mut cluster = healthy();
         cluster.matrix.policy.value.deprecated_api_ghosts = Ghosts::Note;
-        with(asked(CLASSES, "1.37", seen, caller))(&mut cluster);
+        with(requested(CLASSES, "1.37", seen, caller))(&mut cluster);
         let check = removed_apis("v1.37.0", &cluster);
         assert_eq!(check.status, status, "{seen:?} {caller:?}");
         let is_noted = check.notes.iter().any(|note| note.reason == Reason::ApiRequestGhost);

@@ -279,8 +279,8 @@ fn one_of_its_name_and_of_another_image_elsewhere_is_unknown() {
     // A word that many use is no name.
     let row = file(WIDE).replace("resource: net-node", "resource: controller");
     let other = Workload { name: "controller".to_owned(), ..elsewhere("other/thing:v9") };
-    let said = outcome(check, "v1.37.0", |cluster| set(cluster, &row, vec![other]));
-    assert_eq!(outcome_of, (Status::Unknown, vec!["addon_missing"]));
+    let found = outcome(check, "v1.37.0", |cluster| set(cluster, &row, vec![other]));
+    assert_eq!(found, (Status::Unknown, vec!["addon_missing"]));
 }
 
 /// As their projects publish them, and some that people often do otherwise, with what is told of each from 1.35 to 1.36.
