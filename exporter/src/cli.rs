@@ -126,11 +126,11 @@ pub fn main() -> ExitCode {
         Some(Command::Verdict(args)) => verdict::run(args),
         Some(Command::Matrix(command)) => matrix::run(command),
     };
-    ended.unwrap_or_else(Failure::tell).into()
+    ended.unwrap_or_else(Failure::report).into()
 }
 
 impl Failure {
-    fn tell(self) -> Exit {
+    fn report(self) -> Exit {
         match self {
             Self::Input(error) => {
                 eprintln!("lockkeeper-exporter: {}", telemetry::chain(error.as_ref()));

@@ -24,10 +24,10 @@ pub(super) fn run(args: &VerdictArgs, matrix: &[u8]) -> Result<Exit, Failure> {
         runtimes: &seen.runtimes,
         prometheus: prometheus.as_deref().map_err(String::as_str),
     });
-    tell(&seen.errors, answer)
+    print(&seen.errors, answer)
 }
 
-fn tell(errors: &[String], answer: Output) -> Result<Exit, Failure> {
+fn print(errors: &[String], answer: Output) -> Result<Exit, Failure> {
     let Output { code, lines, faults } = answer;
     let mut stderr = std::io::stderr().lock();
     let faults = faults.iter().map(ToString::to_string);

@@ -131,12 +131,12 @@ fn judge(args: &VerdictArgs, config: Option<config::Config>, matrix: &Matrix) ->
         saved.write(path).map_err(input)?;
     }
     let settings = config.map(|config| config.settings).unwrap_or_default();
-    let (text, exit) = told(args, matrix, &saved, &settings);
+    let (text, exit) = render(args, matrix, &saved, &settings);
     print(&text).map_err(unknown)?;
     Ok(exit)
 }
 
-fn told(args: &VerdictArgs, matrix: &Matrix, saved: &Saved, settings: &Settings) -> (String, Exit) {
+fn render(args: &VerdictArgs, matrix: &Matrix, saved: &Saved, settings: &Settings) -> (String, Exit) {
     let Saved { now, snapshot, inventory, .. } = saved;
     let case = Case { snapshot, inventory, matrix, settings, now: *now };
     let judgements = [Arc::new(Judgement::of(&args.target, &case))];
@@ -256,7 +256,7 @@ mod tests {
         let now = "2026-12-01T03:04:05Z".parse().unwrap();
         let mut saved = Saved::new(now, Snapshot::unread(), Inventory::unread());
         let tell = |saved: &Saved, words: &[&str]| {
-            told(&args(words), &Matrix::built_in(), saved, &Settings::default())
+            render(&args(words), &Matrix::built_in(), saved, &Settings::default())
         };
         let (text, exit) = tell(&saved, &["v1.36.3"]);
         assert_eq!(exit, Exit::Unknown);

@@ -132,8 +132,8 @@ impl Inventories {
             pod_images: self.pods.source(),
             ..Inventory::unread()
         };
-        self.kubelets.tell(&mut inventory);
-        self.witnesses.tell(&mut inventory);
+        self.kubelets.fill(&mut inventory);
+        self.witnesses.fill(&mut inventory);
         inventory
     }
 

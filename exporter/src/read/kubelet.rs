@@ -107,7 +107,7 @@ impl Kubelets {
     }
 
     /// What is known now. It is as old as its oldest answer.
-    pub(super) fn tell(&self, inventory: &mut Inventory) {
+    pub(super) fn fill(&self, inventory: &mut Inventory) {
         let kept = self.lock();
         let (of_kubelets, of_kube_proxy, of_kubeadm) = kept.configurations.clone();
         inventory.kubelet_config = of_kubelets;
@@ -212,7 +212,7 @@ pub async fn kubelets_now(
     kubelets.round(client, &questions, until).await;
     kubelets.want(questions);
     let mut inventory = Inventory::unread();
-    kubelets.tell(&mut inventory);
+    kubelets.fill(&mut inventory);
     inventory.kubelets
 }
 
@@ -344,7 +344,7 @@ mod tests {
         let kubelets = Kubelets::new(Arc::default());
         let told = || {
             let mut inventory = Inventory::unread();
-            kubelets.tell(&mut inventory);
+            kubelets.fill(&mut inventory);
             inventory.kubelets
         };
         assert_eq!(told(), Source::unread());

@@ -156,17 +156,17 @@ impl MatrixFiles {
                     let names: Vec<String> =
                         self.files.iter().map(|file| file.path.display().to_string()).collect();
                     let change = self.reload.no_look(&names, &late.to_string());
-                    self.tell(change);
+                    self.apply(change);
                     // Not one more thread for each look at a disk that does not answer.
                     let _late = looking.await;
                     Change::None
                 }
             };
-            self.tell(change);
+            self.apply(change);
         }
     }
 
-    fn tell(&self, change: Change) {
+    fn apply(&self, change: Change) {
         let in_force = self.reload.in_force();
         match change {
             Change::None => return,

@@ -183,7 +183,7 @@ impl Witnesses {
     }
 
     /// Puts what they said into the inventory.
-    pub(super) fn tell(&self, inventory: &mut Inventory) {
+    pub(super) fn fill(&self, inventory: &mut Inventory) {
         inventory.api_requests = self.requests.source();
         inventory.api_writes = self.writes.source();
         inventory.webhook_calls = self.webhook_calls.source();
@@ -296,7 +296,7 @@ mod tests {
         for (policy, is_told) in [("{}", false), ("{helm_manifests: required}", true)] {
             let witnesses = Witnesses::new(ask(policy), Arc::new(Notify::new()));
             let mut inventory = Inventory::unread();
-            witnesses.tell(&mut inventory);
+            witnesses.fill(&mut inventory);
             assert_eq!(inventory.manifests.is_some(), is_told, "{policy}");
         }
     }

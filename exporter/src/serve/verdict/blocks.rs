@@ -33,18 +33,18 @@ impl Report<'_> {
             blocks.push(Block::Line(0, self.no_target()));
         }
         for one in &self.verdicts {
-            one.tell(self.verdicts.len() > 1, is_verbose, &mut blocks);
+            one.render(self.verdicts.len() > 1, is_verbose, &mut blocks);
         }
         for run in &self.runs {
-            tell_run(run, self.at, &mut blocks);
+            render_run(run, self.at, &mut blocks);
         }
         if is_verbose {
-            self.tell_uncovered(&mut blocks);
+            self.render_uncovered(&mut blocks);
             blocks.push(Block::Title("data".to_owned()));
             blocks.push(Block::Table(ages(&self.data)));
             blocks.push(Block::Prose(1, format!("from {}", self.matrix.files.join(", "))));
             blocks.push(Block::Title("sources".to_owned()));
-            blocks.extend(self.sources.iter().map(|source| tell_source(source, self.at)));
+            blocks.extend(self.sources.iter().map(|source| render_source(source, self.at)));
         }
         let refused = self.matrix.refused.iter();
         blocks.extend(refused.map(|mistake| Block::Prose(1, format!("newer files REFUSED: {mistake}"))));
@@ -60,7 +60,7 @@ impl Report<'_> {
         format!("no target: {why}; ask with ?target=v1.36.3")
     }
 
-    fn tell_uncovered(&self, blocks: &mut Vec<Block>) {
+    fn render_uncovered(&self, blocks: &mut Vec<Block>) {
         let all = &self.not_covered;
         if all.workloads.is_empty() && all.error.is_none() {
             return;
@@ -102,26 +102,26 @@ impl Shown<'_> {
         }
     }
 
-    fn tell(&self, is_one_of_many: bool, is_verbose: bool, blocks: &mut Vec<Block>) {
+    fn render(&self, is_one_of_many: bool, is_verbose: bool, blocks: &mut Vec<Block>) {
         if is_one_of_many {
             blocks.push(Block::Title(format!("{}: {}", self.target, self.verdict.name().to_uppercase())));
         }
         for group in &self.in_the_way {
-            tell_group(group, blocks);
+            render_group(group, blocks);
         }
         if let Some(words) = self.driver_words() {
             blocks.push(Block::Prose(1, words.to_owned()));
         }
         for group in &self.driver {
-            tell_group(group, blocks);
+            render_group(group, blocks);
         }
         if let Some(way) = self.way {
-            tell_way(way, blocks);
+            render_way(way, blocks);
         }
         let why = self.way_error.as_ref();
         blocks.extend(why.map(|why| Block::Prose(1, format!("plan: not known: {why}"))));
         for group in &self.notes {
-            tell_group(group, blocks);
+            render_group(group, blocks);
         }
         if !self.passed.is_empty() {
             let (passed, all) = (self.passed.len(), self.checks.len());
@@ -132,14 +132,14 @@ impl Shown<'_> {
             let width = self.checks.iter().map(|check| check.id.len()).max().unwrap_or(0);
             blocks.push(Block::Prose(1, "checks, with what each has read".to_owned()));
             for check in &self.checks {
-                tell_check(check, width, blocks);
+                render_check(check, width, blocks);
             }
         }
     }
 }
 
 /// One reason with its subjects.
-fn tell_group(group: &Group<'_>, blocks: &mut Vec<Block>) {
+fn render_group(group: &Group<'_>, blocks: &mut Vec<Block>) {
     let Group { check, class, reason, meaning, remedy, source, count, .. } = group;
     let class = class.map_or("note", |class| class.name());
     blocks.push(Block::Prose(1, format!("{class} {check}: {} ({count}): {meaning}", reason.code())));
@@ -159,7 +159,7 @@ fn tell_group(group: &Group<'_>, blocks: &mut Vec<Block>) {
 }
 
 /// The width is that of the longest name of a check.
-fn tell_check(check: &CheckShown<'_>, width: usize, blocks: &mut Vec<Block>) {
+fn render_check(check: &CheckShown<'_>, width: usize, blocks: &mut Vec<Block>) {
     let evidence: Vec<String> = check.evidence.iter().map(read).collect();
     blocks.push(Block::Prose(
         2,
@@ -182,14 +182,15 @@ fn read(evidence: &Evidence) -> String {
     format!("{source}: {count} ({age})")
 }
 
-fn tell_way(way: &Way, blocks: &mut Vec<Block>) {
+fn render_way(way: &Way, blocks: &mut Vec<Block>) {
     match &way.bridge {
         Bridge::Plan(steps) if steps.is_empty() => {}
         Bridge::Plan(steps) => {
             blocks.push(Block::Prose(1, "plan".to_owned()));
             let numbered = (1..).zip(steps);
-            blocks
-                .extend(numbered.map(|(number, step)| Block::Prose(2, format!("{number}. {}", told(step)))));
+            blocks.extend(
+                numbered.map(|(number, step)| Block::Prose(2, format!("{number}. {}", instruction(step)))),
+            );
         }
         Bridge::NoPlan(obstacles) => {
             blocks.push(Block::Prose(1, "plan: there is none".to_owned()));
@@ -212,7 +213,7 @@ fn tell_way(way: &Way, blocks: &mut Vec<Block>) {
     blocks.extend(way.unknown.iter().map(|finding| Block::Prose(2, format!("no step speaks of: {finding}"))));
 }
 
-fn told(step: &BridgeStep) -> String {
+fn instruction(step: &BridgeStep) -> String {
     match step {
         BridgeStep::Addon { name, from, to } => format!("upgrade {name} from {from} to at least {to}"),
         BridgeStep::Kubernetes { from, to } => format!("upgrade Kubernetes from {from} to {to}"),
@@ -234,14 +235,14 @@ fn ages(data: &[DataAge]) -> Vec<Vec<String>> {
     rows
 }
 
-fn tell_source(source: &SourceStatus, now: Timestamp) -> Block {
+fn render_source(source: &SourceStatus, now: Timestamp) -> Block {
     let SourceStatus { source, proven_at, error } = source;
     let age = proven_at.map_or("never proven".to_owned(), |at| format!("proven {} ago", ago(at, now)));
     let error = error.as_ref().map(|error| format!("; FAILS: {error}")).unwrap_or_default();
     Block::Prose(1, format!("{source:<18} {age}{error}"))
 }
 
-fn tell_run(run: &RunStatus, now: Timestamp, blocks: &mut Vec<Block>) {
+fn render_run(run: &RunStatus, now: Timestamp, blocks: &mut Vec<Block>) {
     let phase = run.phase.map_or("not seen by the actuator yet".to_owned(), |phase| format!("{phase:?}"));
     let since = run.since.map(|at| format!(" for {}", ago(at, now))).unwrap_or_default();
     let step = if run.step.is_empty() { String::new() } else { format!(" {}", run.step) };
