@@ -45,20 +45,25 @@ fn cluster() -> Cluster {
     Cluster { snapshot, inventory, matrix, settings: Settings::default(), now }
 }
 
-fn told<T>(targets: &[&str], tell: impl FnOnce(&Report<'_>) -> T) -> T {
-    told_of(&cluster(), targets, Detail::Short, tell)
+fn render<T>(targets: &[&str], draw: impl FnOnce(&Report<'_>) -> T) -> T {
+    render_of(&cluster(), targets, Detail::Short, draw)
 }
 
-fn told_of<T>(cluster: &Cluster, targets: &[&str], detail: Detail, tell: impl FnOnce(&Report<'_>) -> T) -> T {
+fn render_of<T>(
+    cluster: &Cluster,
+    targets: &[&str],
+    detail: Detail,
+    draw: impl FnOnce(&Report<'_>) -> T,
+) -> T {
     let Cluster { snapshot, inventory, matrix, settings, now } = cluster;
     let case = Case { snapshot, inventory, matrix, settings, now: *now };
     let judgements: Vec<_> = targets.iter().map(|target| Arc::new(Judgement::of(target, &case))).collect();
-    tell(&Report::new(&judgements, &uncovered(inventory, matrix), &case, detail))
+    draw(&Report::new(&judgements, &uncovered(inventory, matrix), &case, detail))
 }
 
 #[test]
 fn the_answer_and_the_next_step_come_first_and_what_passed_in_one_line() {
-    let text = told(&["v1.37.0"], |report| report.text());
+    let text = render(&["v1.37.0"], |report| report.text());
     let head = "v1.37.0: UNKNOWN, exit code 3, judged 0 s ago at 2026-12-01T03:04:05Z\n  next: ";
     assert!(text.starts_with(head), "{text}");
     let places = [
@@ -81,7 +86,7 @@ fn the_answer_and_the_next_step_come_first_and_what_passed_in_one_line() {
 
 #[test]
 fn everything_is_told_where_it_is_asked_for() {
-    let text = told_of(&cluster(), &["v1.37.0"], Detail::Verbose, |report| report.text());
+    let text = render_of(&cluster(), &["v1.37.0"], Detail::Verbose, |report| report.text());
     for words in [
         "  checks, with what each has read\n",
         "    unknown  kubelet_skew",
@@ -100,7 +105,7 @@ fn many_subjects_of_one_reason_are_one_group_that_counts_those_it_does_not_name(
     let more = (0..30).map(|number| workload("kube-system", &format!("own-{number:02}"), "own/thing:v7"));
     cluster.inventory.workloads.value.as_mut().unwrap().extend(more);
     let of = |detail| {
-        let json = told_of(&cluster, &["v1.37.0"], detail, |report| report.json());
+        let json = render_of(&cluster, &["v1.37.0"], detail, |report| report.json());
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();
         let notes = json["verdicts"][0]["notes"].as_array().unwrap().clone();
         notes.into_iter().find(|group| group["reason"] == "addon_not_covered").unwrap()
@@ -109,23 +114,23 @@ fn many_subjects_of_one_reason_are_one_group_that_counts_those_it_does_not_name(
         |group: &serde_json::Value| (group["count"].as_u64(), group["subjects"].as_array().unwrap().len());
     assert_eq!(counted(&of(Detail::Short)), (Some(31), 20));
     assert_eq!(counted(&of(Detail::Verbose)), (Some(31), 31));
-    let text = told_of(&cluster, &["v1.37.0"], Detail::Short, |report| report.text());
+    let text = render_of(&cluster, &["v1.37.0"], Detail::Short, |report| report.text());
     assert!(text.contains("    and 11 more: ask with ?verbose, or --verbose\n"), "{text}");
 }
 
 #[test]
 fn the_heads_of_several_answers_come_before_what_they_are_made_of() {
-    let text = told(&["v1.36.3", "v1.37.0"], |report| report.text());
+    let text = render(&["v1.36.3", "v1.37.0"], |report| report.text());
     let places =
         ["v1.36.3: UNKNOWN, exit", "v1.37.0: UNKNOWN, exit", "\nv1.36.3: UNKNOWN\n", "\nv1.37.0: UNKNOWN\n"]
             .map(|words| text.find(words).unwrap_or_else(|| panic!("{words:?} is not in\n{text}")));
     assert!(places.is_sorted(), "{text}");
-    assert!(told(&[], |report| report.text()).starts_with("no target: no newer version is published"));
+    assert!(render(&[], |report| report.text()).starts_with("no target: no newer version is published"));
 }
 
 #[test]
 fn a_browser_is_told_the_same_words_and_nothing_is_a_tag() {
-    let (text, page) = told(&["v1.37.0"], |report| (report.text(), report.html()));
+    let (text, page) = render(&["v1.37.0"], |report| (report.text(), report.html()));
     let bare = page.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#39;", "'");
     for word in text.split_whitespace() {
         assert!(bare.contains(&word.replace("&amp;", "&")), "{word} is missing in\n{page}");
@@ -136,7 +141,7 @@ fn a_browser_is_told_the_same_words_and_nothing_is_a_tag() {
 #[test]
 fn programs_are_told_all_of_it() {
     let json: serde_json::Value =
-        serde_json::from_str(&told(&["v1.37.0", "nonsense"], |report| report.json())).unwrap();
+        serde_json::from_str(&render(&["v1.37.0", "nonsense"], |report| report.json())).unwrap();
     let first = &json["verdicts"][0];
     assert_eq!(first["exit_code"], 3);
     assert_eq!(first["way"]["bridge"]["plan"][0]["addon"]["to"], "1.2.0");
@@ -172,7 +177,7 @@ fn nodes_that_cannot_be_upgraded_are_told_apart_and_together() {
     };
     cluster.snapshot.nodes = Source::read((0..22).map(node).collect(), cluster.now);
     let (text, json) =
-        told_of(&cluster, &["v1.36.3"], Detail::Short, |report| (report.text(), report.json()));
+        render_of(&cluster, &["v1.36.3"], Detail::Short, |report| (report.text(), report.json()));
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     let first = &json["verdicts"][0];
     let row = &first["driver"][0];
@@ -191,14 +196,14 @@ fn nodes_that_cannot_be_upgraded_are_told_apart_and_together() {
 #[test]
 fn newer_files_that_were_refused_are_told_also_where_nothing_is_asked() {
     let mut cluster = cluster();
-    assert!(!told_of(&cluster, &[], Detail::Short, |report| report.text()).contains("REFUSED"));
+    assert!(!render_of(&cluster, &[], Detail::Short, |report| report.text()).contains("REFUSED"));
     cluster.matrix.refused = Matrix::load(&[("mine.yaml", "schema: 2\n")]).unwrap_err();
-    let text = told_of(&cluster, &[], Detail::Short, |report| report.text());
+    let text = render_of(&cluster, &[], Detail::Short, |report| report.text());
     let words =
         "\n  newer files REFUSED: mine.yaml:1:1: the file: found no as_of, expected the\n      field as_of\n";
     assert!(text.contains(words), "{text}");
     let json: serde_json::Value =
-        serde_json::from_str(&told_of(&cluster, &["v1.36.3"], Detail::Short, |report| report.json()))
+        serde_json::from_str(&render_of(&cluster, &["v1.36.3"], Detail::Short, |report| report.json()))
             .unwrap();
     assert_eq!(json["matrix"]["files"].as_array().unwrap().last().unwrap(), "mine.yaml");
     assert_eq!(json["matrix"]["refused"].as_array().unwrap().len(), 1);
