@@ -73,7 +73,7 @@ impl Pods {
             if is_wanted(&matrix) {
                 let asked_at = Timestamp::now();
                 let workloads = joined([0, 1, 2].map(|kind: usize| values(self.workloads[kind].source())));
-                let read = asked(&client, &workloads, &matrix, DEADLINE).await;
+                let read = read_images(&client, &workloads, &matrix, DEADLINE).await;
                 if read.is_ok() {
                     pause = PAUSE;
                 }
@@ -103,13 +103,13 @@ pub(super) async fn pod_images_now(
         return None;
     }
     let asked_at = Timestamp::now();
-    Some(match asked(client, workloads, matrix, deadline).await {
+    Some(match read_images(client, workloads, matrix, deadline).await {
         Ok(images) => Source::read(images, asked_at),
         Err(why) => Source::failed(why),
     })
 }
 
-async fn asked(
+async fn read_images(
     client: &Client,
     workloads: &Source<Vec<Workload>>,
     matrix: &Matrix,

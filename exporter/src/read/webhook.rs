@@ -143,7 +143,7 @@ impl Backends {
             let services = services(&configurations, &values(self.definitions.source()));
             let is_known = services.is_ok();
             let read = match services {
-                Ok(services) => asked(&client, &services, DEADLINE).await,
+                Ok(services) => read_backends(&client, &services, DEADLINE).await,
                 Err(why) => Err(why),
             };
             self.polled.note(read, asked_at);
@@ -162,7 +162,7 @@ pub(super) async fn backends_now(
 ) -> Source<Vec<WebhookBackend>> {
     let now = Timestamp::now();
     let read = match services(configurations, definitions) {
-        Ok(services) => asked(client, &services, deadline).await,
+        Ok(services) => read_backends(client, &services, deadline).await,
         Err(why) => Err(why),
     };
     match read {
@@ -186,7 +186,7 @@ fn services(
     Ok(services)
 }
 
-async fn asked(
+async fn read_backends(
     client: &Client,
     services: &BTreeSet<ServiceName>,
     deadline: Duration,
