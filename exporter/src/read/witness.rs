@@ -99,20 +99,20 @@ impl WitnessConfig {
     pub async fn ask_once(&self, client: &Client, deadline: Duration, inventory: &mut Inventory) {
         let manifests = async {
             match self.wants_manifests() {
-                true => Some(asked(deadline, helm::releases(client)).await),
+                true => Some(read_within(deadline, helm::releases(client)).await),
                 false => None,
             }
         };
         let risks = async {
             match self.has_risks_to_ask() {
-                true => Some(asked(deadline, self.risks()).await),
+                true => Some(read_within(deadline, self.risks()).await),
                 false => None,
             }
         };
         let (requests, writes, webhook_calls, manifests, risks) = tokio::join!(
-            asked(deadline, self.requests()),
-            asked(deadline, self.writes(client, deadline)),
-            asked(deadline, self.webhook_calls()),
+            read_within(deadline, self.requests()),
+            read_within(deadline, self.writes(client, deadline)),
+            read_within(deadline, self.webhook_calls()),
             manifests,
             risks,
         );
@@ -133,7 +133,7 @@ async fn risk_answer(servers: &[Prometheus], promql: &str) -> RiskAnswer {
     RiskAnswer { promql: promql.to_owned(), is_present: risk::any_present(said.await) }
 }
 
-async fn asked<T>(deadline: Duration, read: impl Future<Output = Result<T, String>>) -> Source<T> {
+async fn read_within<T>(deadline: Duration, read: impl Future<Output = Result<T, String>>) -> Source<T> {
     // Taken before the first request: a proof is never younger than the question.
     let asked_at = Timestamp::now();
     match within(deadline, read).await {
@@ -160,7 +160,7 @@ pub(super) struct Witnesses {
 }
 
 impl Witnesses {
-    /// None has been heard yet. `changed` is told of every answer.
+    /// None has been polled yet. `changed` is told of every answer.
     pub(super) fn new(ask: WitnessConfig, changed: Arc<Notify>) -> Self {
         Self {
             ask,
@@ -204,7 +204,7 @@ impl Witnesses {
 
     async fn poll_requests(self: Arc<Self>) {
         loop {
-            let pause = self.hear("api_requests", &self.requests, self.ask.requests()).await;
+            let pause = self.poll("api_requests", &self.requests, self.ask.requests()).await;
             sleep(pause).await;
         }
     }
@@ -212,7 +212,7 @@ impl Witnesses {
     async fn poll_writes(self: Arc<Self>, client: Client) {
         loop {
             let read = self.ask.writes(&client, WITNESS_DEADLINE);
-            let pause = self.hear("api_writes", &self.writes, read).await;
+            let pause = self.poll("api_writes", &self.writes, read).await;
             sleep(pause).await;
         }
     }
@@ -220,7 +220,7 @@ impl Witnesses {
     async fn poll_webhook_calls(self: Arc<Self>) {
         loop {
             let read = self.ask.webhook_calls();
-            let pause = self.hear("webhook_calls", &self.webhook_calls, read).await;
+            let pause = self.poll("webhook_calls", &self.webhook_calls, read).await;
             sleep(pause).await;
         }
     }
@@ -229,7 +229,7 @@ impl Witnesses {
         loop {
             let pause = if self.ask.wants_manifests() {
                 let read = helm::releases(&client);
-                self.hear("manifests", &self.manifests, read).await
+                self.poll("manifests", &self.manifests, read).await
             } else {
                 RETRY
             };
@@ -240,7 +240,7 @@ impl Witnesses {
     async fn poll_risks(self: Arc<Self>) {
         loop {
             let pause = if self.ask.has_risks_to_ask() {
-                self.hear("risk_answers", &self.risks, self.ask.risks()).await
+                self.poll("risk_answers", &self.risks, self.ask.risks()).await
             } else {
                 RETRY
             };
@@ -248,8 +248,8 @@ impl Witnesses {
         }
     }
 
-    /// Hears one witness once; returns when to ask it again.
-    async fn hear<T: Clone>(
+    /// Polls one witness once; returns when to ask it again.
+    async fn poll<T: Clone>(
         &self,
         source: &'static str,
         polled: &Polled<T>,
@@ -287,7 +287,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_witness_that_hangs_is_an_error_within_its_deadline() {
-        let source = asked(Duration::from_millis(20), std::future::pending::<Result<(), String>>()).await;
+        let source =
+            read_within(Duration::from_millis(20), std::future::pending::<Result<(), String>>()).await;
         assert_eq!((source.value, source.error.as_deref()), (None, Some("no whole answer within 0 s")));
     }
 
@@ -304,12 +305,12 @@ mod tests {
     #[tokio::test]
     async fn a_failure_is_asked_again_sooner_and_counted() {
         let witnesses = Witnesses::new(ask("{}"), Arc::new(Notify::new()));
-        let refused = witnesses.hear("api_requests", &witnesses.requests, witnesses.ask.requests()).await;
+        let refused = witnesses.poll("api_requests", &witnesses.requests, witnesses.ask.requests()).await;
         assert_eq!((refused, witnesses.polls()[0]), (RETRY, ("api_requests", 1)));
         let error = witnesses.requests.source().error.unwrap();
         assert!(error.contains("set prometheus.urls"), "{error}");
         let empty = ApiWrites { asked: [].into(), objects: 0, writes: Vec::new() };
-        let heard = witnesses.hear("api_writes", &witnesses.writes, async { Ok(empty) }).await;
-        assert_eq!((heard, witnesses.polls()[1]), (PAUSE, ("api_writes", 0)));
+        let polled = witnesses.poll("api_writes", &witnesses.writes, async { Ok(empty) }).await;
+        assert_eq!((polled, witnesses.polls()[1]), (PAUSE, ("api_writes", 0)));
     }
 }

@@ -96,12 +96,12 @@ fn judged(request: &Parts, view: &View, site: &Site, now: Timestamp) -> Response
     if !view.is_complete() {
         return text(StatusCode::SERVICE_UNAVAILABLE, unread(view));
     }
-    let (asked, detail) = match asked(request.uri.query().unwrap_or_default()) {
-        Ok(asked) => asked,
+    let (target, detail) = match parse_query(request.uri.query().unwrap_or_default()) {
+        Ok(query) => query,
         Err(why) => return text(StatusCode::BAD_REQUEST, why),
     };
     let case = view.case(&site.settings, now);
-    let judgements = view.judge(asked.as_deref(), &case);
+    let judgements = view.judge(target.as_deref(), &case);
     let report = Report::new(&judgements, view.uncovered(), &case, detail);
     if accepts(&request.headers, "application/json") {
         reply(StatusCode::OK, "application/json", report.json())
@@ -116,7 +116,7 @@ fn judged(request: &Parts, view: &View, site: &Site, now: Timestamp) -> Response
 const QUERY_BYTES_MAX: usize = 1_024;
 
 /// The target, if one is named, and how much is wanted.
-fn asked(query: &str) -> Result<(Option<String>, Detail), &'static str> {
+fn parse_query(query: &str) -> Result<(Option<String>, Detail), &'static str> {
     if query.len() > QUERY_BYTES_MAX {
         return Err("the query is too long\n");
     }
