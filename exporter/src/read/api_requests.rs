@@ -83,7 +83,7 @@ mod tests {
         url
     }
 
-    async fn asked(answers: &[&'static str]) -> Result<ApiRequests, String> {
+    async fn read_from(answers: &[&'static str]) -> Result<ApiRequests, String> {
         let mut urls = Vec::new();
         for answer in answers {
             urls.push(prometheus(answer).await);
@@ -95,7 +95,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_any_server_has_seen_counts() {
-        let seen = asked(&[EMPTY, ASKED]).await.unwrap();
+        let seen = read_from(&[EMPTY, ASKED]).await.unwrap();
         assert_eq!(seen.servers.iter().map(|it| &*it.instance).collect::<Vec<_>>(), ["a:6443"; 2]);
         assert!(seen.servers.iter().all(|it| it.is_scraped));
         assert_eq!(
@@ -108,9 +108,9 @@ mod tests {
     async fn every_server_must_have_a_whole_answer() {
         let partial = r#"{"status":"success","warnings":["a store is missing"],"data":{"resultType":"vector","result":[]}}"#;
         for odd in ["{}", r#"{"status":"error","error":"busy"}"#, partial] {
-            let error = asked(&[EMPTY, odd]).await.unwrap_err();
+            let error = read_from(&[EMPTY, odd]).await.unwrap_err();
             assert!(error.starts_with("http://127.0.0.1:"), "{odd}: {error}");
         }
-        assert!(asked(&[]).await.unwrap_err().contains("prometheus.urls"));
+        assert!(read_from(&[]).await.unwrap_err().contains("prometheus.urls"));
     }
 }

@@ -385,7 +385,7 @@ mod tests {
         (0..count).map(|n| (format!("w-{n:03}").as_str().into(), question("first"))).collect()
     }
 
-    async fn asked(client: &Client, count: usize) -> Vec<RunningKubelet> {
+    async fn read_from(client: &Client, count: usize) -> Vec<RunningKubelet> {
         kubelets_now(client, nodes(count), Instant::now() + ROUND_DEADLINE).await.value.unwrap()
     }
 
@@ -394,7 +394,7 @@ mod tests {
         const STATUS: &str =
             r#"{"kind":"Status","status":"Failure","reason":"Forbidden","message":"no","code":403}"#;
         let (client, counts) = server(|_| (StatusCode::FORBIDDEN, STATUS)).await;
-        let said = asked(&client, 50).await;
+        let said = read_from(&client, 50).await;
         let forbidden = Err(KubeletUnread::Forbidden("no".to_owned()));
         assert!(said.len() == 50 && said.iter().all(|it| it.config == forbidden), "{said:#?}");
         assert_eq!(counts[0].load(Ordering::SeqCst), 1);
@@ -409,7 +409,7 @@ mod tests {
             (StatusCode::OK, r#"{"kubeletconfig":{"kind":"KubeletConfiguration","featureGates":{"A":true}}}"#)
         };
         let (client, counts) = server(answer).await;
-        let said = asked(&client, 50).await;
+        let said = read_from(&client, 50).await;
         let (good, bad): (Vec<_>, Vec<_>) = said.iter().partition(|it| it.config.is_ok());
         assert_eq!((good.len(), bad.len(), bad[0].node.0.as_str()), (49, 1, "w-007"));
         assert_eq!(counts[0].load(Ordering::SeqCst), 50);

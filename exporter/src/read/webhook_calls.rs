@@ -86,7 +86,7 @@ mod tests {
         url
     }
 
-    async fn asked(answers: &[(&'static str, &'static str)]) -> Result<WebhookCalls, String> {
+    async fn read_from(answers: &[(&'static str, &'static str)]) -> Result<WebhookCalls, String> {
         let mut urls = Vec::new();
         for (answered, failed) in answers {
             urls.push(prometheus(answered, failed).await);
@@ -104,7 +104,7 @@ mod tests {
             (&[(CALLED, NONE), (NONE, CALLED)], Some((true, true))),
             (&[(NONE, NONE)], None),
         ] {
-            let seen = asked(answers).await.unwrap();
+            let seen = read_from(answers).await.unwrap();
             assert_eq!(seen.scraped, ["a:6443"], "{answers:?}");
             let told: Vec<_> = seen.called.iter().map(|it| (it.has_answered, it.has_failed)).collect();
             // Once for each window.
@@ -117,10 +117,10 @@ mod tests {
         let partial = r#"{"status":"success","warnings":["a store is missing"],"data":{"resultType":"vector","result":[]}}"#;
         for odd in ["{}", r#"{"status":"error","error":"busy"}"#, partial] {
             for answers in [(odd, NONE), (CALLED, odd)] {
-                let error = asked(&[(CALLED, NONE), answers]).await.unwrap_err();
+                let error = read_from(&[(CALLED, NONE), answers]).await.unwrap_err();
                 assert!(error.starts_with("http://127.0.0.1:"), "{odd}: {error}");
             }
         }
-        assert!(asked(&[]).await.unwrap_err().contains("prometheus.urls"));
+        assert!(read_from(&[]).await.unwrap_err().contains("prometheus.urls"));
     }
 }
