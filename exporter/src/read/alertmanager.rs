@@ -31,7 +31,7 @@ impl Alertmanager {
     }
 
     /// Asks everything that a live check wants to know, all at once.
-    pub async fn answers(&self) -> AlertmanagerAnswers {
+    pub async fn ask(&self) -> AlertmanagerAnswers {
         let (status, alerts, silences) = tokio::join!(
             self.0.ask("api/v2/status", &[], reading(alertmanager::status)),
             self.0.ask("api/v2/alerts", &EVERY_STATE, reading(alertmanager::alerts)),
@@ -47,5 +47,5 @@ fn reading<T>(parse: fn(&[u8]) -> Result<T, ParseError>) -> Reading<T> {
 
 /// Asks every server at once.
 pub async fn ask_all(servers: &[Alertmanager]) -> Vec<AlertmanagerAnswers> {
-    join_all(servers.iter().map(Alertmanager::answers)).await
+    join_all(servers.iter().map(Alertmanager::ask)).await
 }

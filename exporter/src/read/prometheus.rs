@@ -36,7 +36,7 @@ impl Prometheus {
     }
 
     /// Asks everything that a live check wants to know, all at once.
-    pub async fn answers(&self, questions: &Questions) -> PrometheusAnswers {
+    pub async fn ask(&self, questions: &Questions) -> PrometheusAnswers {
         let (runtime, rules, queries) = tokio::join!(
             self.0.ask("api/v1/status/runtimeinfo", &[], reading(prometheus::runtime_info)),
             self.0.ask("api/v1/rules", &[("type", "alert")], reading(prometheus::rules)),
@@ -71,5 +71,5 @@ fn reading<T>(parse: fn(&[u8]) -> Result<T, prometheus::ParseError>) -> Reading<
 
 /// Asks every server at once.
 pub async fn ask_all(servers: &[Prometheus], questions: &Questions) -> Vec<PrometheusAnswers> {
-    join_all(servers.iter().map(|server| server.answers(questions))).await
+    join_all(servers.iter().map(|server| server.ask(questions))).await
 }

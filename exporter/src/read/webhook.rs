@@ -84,16 +84,16 @@ pub(super) fn converter(object: &extensions::CustomResourceDefinition) -> Option
     let conversion = object.spec.conversion.as_ref().filter(|it| it.strategy == "Webhook")?;
     let client = conversion.webhook.as_ref()?.client_config.as_ref()?;
     let service = client.service.as_ref().map(|it| (it.namespace.as_str(), it.name.as_str(), it.port));
-    Some(answers(service, client.url.as_deref()))
+    Some(backend_of(service, client.url.as_deref()))
 }
 
 fn backend(client: &admission::WebhookClientConfig) -> Backend {
     let service = client.service.as_ref().map(|it| (it.namespace.as_str(), it.name.as_str(), it.port));
-    answers(service, client.url.as_deref())
+    backend_of(service, client.url.as_deref())
 }
 
 /// The API server takes one of the two.
-fn answers(service: Option<(&str, &str, Option<i32>)>, url: Option<&str>) -> Backend {
+fn backend_of(service: Option<(&str, &str, Option<i32>)>, url: Option<&str>) -> Backend {
     match service {
         Some((namespace, name, port)) => Backend::Service {
             service: ServiceName { namespace: namespace.to_owned(), name: name.to_owned() },
