@@ -30,7 +30,7 @@ impl Reader<'_> {
             }
             _ => {
                 let member = self.escaped(letter, flags)?;
-                Part::one(format!("[{}]", self.said(&member, flags)?))
+                Part::one(format!("[{}]", self.translate(&member, flags)?))
             }
         })
     }
@@ -54,7 +54,7 @@ impl Reader<'_> {
         while text.len() == opening || !self.eats("]") {
             let low = self.member(flags)?;
             if !self.rest.starts_with('-') || self.rest.starts_with("-]") {
-                text.push_str(&self.said(&low, flags)?);
+                text.push_str(&self.translate(&low, flags)?);
                 continue;
             }
             self.next();
@@ -133,7 +133,7 @@ impl Reader<'_> {
         }
     }
 
-    fn said(&mut self, member: &Member, flags: Flags) -> Result<String, PatternError> {
+    fn translate(&mut self, member: &Member, flags: Flags) -> Result<String, PatternError> {
         match member {
             Member::One(letter) => self.range(*letter, *letter, flags),
             Member::Set(set) => Ok(set.clone()),

@@ -1,4 +1,4 @@
-//! Reads a pattern in CPython's notation and says it in the engine's.
+//! Reads a pattern in CPython's notation and translates it into the engine's.
 
 use super::{PatternError, invalid, not_supported};
 
@@ -8,7 +8,7 @@ const DEPTH_MAX: usize = 30;
 const COUNT_MAX: usize = 1_000;
 
 /// A pattern in the notation of the engine.
-pub(super) struct Said {
+pub(super) struct Translated {
     pub(super) text: String,
     pub(super) has_group: bool,
     /// What it means beyond ASCII is not said.
@@ -62,7 +62,7 @@ pub(super) struct Reader<'p> {
 }
 
 /// Says a pattern in the notation of the engine.
-pub(super) fn translate(pattern: &str) -> Result<Said, PatternError> {
+pub(super) fn translate(pattern: &str) -> Result<Translated, PatternError> {
     let mut reader = Reader { rest: pattern, ..Reader::default() };
     let flags = reader.everywhere()?;
     let part = reader.branches(flags, 0)?;
@@ -72,7 +72,7 @@ pub(super) fn translate(pattern: &str) -> Result<Said, PatternError> {
     if reader.has_unsure_group && reader.asks_group {
         return not_supported("to ask for a group where one is in a loop or in a look that must fail");
     }
-    Ok(Said { text: part.text, has_group: !reader.groups.is_empty(), asks_ascii: reader.asks_ascii })
+    Ok(Translated { text: part.text, has_group: !reader.groups.is_empty(), asks_ascii: reader.asks_ascii })
 }
 
 impl Flags {
