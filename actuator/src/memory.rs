@@ -35,9 +35,9 @@ pub struct Memory {
     /// When the last step of a node was over.
     node_finished: Option<Instant>,
     /// The version of the run that people were told of: that it cannot be read, or is not served.
-    told_of: Option<String>,
+    marked_version: Option<String>,
     /// It could not be told once, and is told after the others.
-    failed_to_tell: bool,
+    failed_to_mark: bool,
 }
 
 impl Memory {
@@ -100,19 +100,19 @@ impl Memory {
 
     /// Whether nobody was told yet why nothing is done for the run as it is now.
     pub fn is_news(&mut self, version: &str) -> bool {
-        self.told_of.replace(version.to_owned()).as_deref() != Some(version)
+        self.marked_version.replace(version.to_owned()).as_deref() != Some(version)
     }
 
     /// People were not told after all.
-    pub fn was_not_told(&mut self) {
-        self.told_of = None;
-        self.failed_to_tell = true;
+    pub fn mark_failed(&mut self) {
+        self.marked_version = None;
+        self.failed_to_mark = true;
     }
 
     /// Whether telling people has failed before.
     #[must_use]
-    pub fn has_failed_to_tell(&self) -> bool {
-        self.failed_to_tell
+    pub fn has_failed_to_mark(&self) -> bool {
+        self.failed_to_mark
     }
 
     /// Everything, with its age now.

@@ -176,7 +176,7 @@ impl Actuator {
         if all_kept {
             self.metrics.turned(Timestamp::now());
         }
-        self.tell_one_not_served(snapshot.runs_elsewhere.value.as_deref().unwrap_or_default()).await;
+        self.mark_one_not_served(snapshot.runs_elsewhere.value.as_deref().unwrap_or_default()).await;
         pause
     }
 
@@ -194,21 +194,21 @@ impl Actuator {
 
     /// Tells a run of a namespace that is not served that nothing is done for it: one at a time, each version of it once,
     /// the newest first, since whoever has made that one waits for an answer. One that could not be told comes after them.
-    async fn tell_one_not_served(&mut self, elsewhere: &[RunElsewhere]) {
+    async fn mark_one_not_served(&mut self, elsewhere: &[RunElsewhere]) {
         let mut newest_first: Vec<_> = elsewhere.iter().collect();
         let memories = &mut self.memories;
         newest_first.sort_by_key(|run| {
-            (memories.get(&run.uid).is_some_and(Memory::has_failed_to_tell), Reverse(run.created_at))
+            (memories.get(&run.uid).is_some_and(Memory::has_failed_to_mark), Reverse(run.created_at))
         });
         let mut is_news = |run: &RunElsewhere| {
             memories.entry(run.uid.clone()).or_default().is_news(&run.generation.to_string())
         };
         let Some(run) = newest_first.into_iter().find(|&run| is_news(run)) else { return };
-        if let Err(error) = tell_not_served(&self.cluster.client, run).await {
+        if let Err(error) = mark_not_served(&self.cluster.client, run).await {
             let (name, namespace) = (&run.name, &run.namespace);
             tracing::warn!(run = name, namespace, %error, "the run was not told that it is not served");
             if matches!(error, StoreError::Conflict | StoreError::Unknown(_)) {
-                self.memories.entry(run.uid.clone()).or_default().was_not_told();
+                self.memories.entry(run.uid.clone()).or_default().mark_failed();
             }
         }
     }
@@ -365,7 +365,7 @@ impl Actuator {
 }
 
 /// Reads the run whole and writes into its status that it is not served, unless that says so.
-async fn tell_not_served(client: &Client, run: &RunElsewhere) -> Result<(), StoreError> {
+async fn mark_not_served(client: &Client, run: &RunElsewhere) -> Result<(), StoreError> {
     let run = now::run(client, &run.namespace, &run.name, ELSEWHERE_DEADLINE).await;
     let run = run.map_err(|error| StoreError::Unknown(error.to_string()))?;
     let Some(run) = run else { return Ok(()) };
