@@ -35,7 +35,7 @@ const REPEAT_PAUSE: Duration = Duration::from_mins(5);
 #[derive(Debug, Default)]
 pub struct DecisionLog {
     file: Option<Mutex<LogFile>>,
-    said: Mutex<Said>,
+    last: Mutex<LastLines>,
 }
 
 /// One line.
@@ -63,7 +63,7 @@ impl DecisionLog {
     /// It cannot be opened.
     pub fn open(path: Option<&Path>) -> std::io::Result<Self> {
         let Some(path) = path else { return Ok(Self::default()) };
-        Ok(Self { file: Some(Mutex::new(LogFile::open(path, FILE_BYTES_MAX)?)), said: Mutex::default() })
+        Ok(Self { file: Some(Mutex::new(LogFile::open(path, FILE_BYTES_MAX)?)), last: Mutex::default() })
     }
 
     /// A live check was asked and answered. One that passed allows something, so that it is always written.
@@ -104,7 +104,7 @@ impl DecisionLog {
 
     fn is_news(&self, topic: Topic, what: String, always: bool) -> bool {
         let is_news =
-            self.said.lock().expect("nothing panics while it compares").is_news(topic, what, Instant::now());
+            self.last.lock().expect("nothing panics while it compares").is_news(topic, what, Instant::now());
         is_news || always
     }
 
@@ -124,9 +124,9 @@ type Topic = (&'static str, &'static str);
 
 /// What was last said of each topic, and when.
 #[derive(Debug, Default)]
-struct Said(BTreeMap<Topic, (String, Instant)>);
+struct LastLines(BTreeMap<Topic, (String, Instant)>);
 
-impl Said {
+impl LastLines {
     /// Whether this is something else than what was said last, or that was long ago.
     fn is_news(&mut self, topic: Topic, what: String, now: Instant) -> bool {
         let last = self.0.get(&topic);
