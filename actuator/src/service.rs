@@ -165,7 +165,7 @@ impl Service {
             probes: tokio::spawn(probes.serve(probe_handler(), std::future::pending())),
         };
         tokio::select! {
-            () = told_to_stop() => {}
+            () = stop_signal() => {}
             ended = parts.first_to_end() => return Err(ended.into()),
         }
         tracing::info!("stopping");
@@ -255,7 +255,7 @@ async fn stopped(mut stopping: watch::Receiver<bool>) {
     let _told = stopping.wait_for(|stop| *stop).await;
 }
 
-async fn told_to_stop() {
+async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).expect("a handler for SIGTERM can be set");
     tokio::select! {

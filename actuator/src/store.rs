@@ -40,7 +40,7 @@ pub async fn keep(client: &Client, run: &UpgradeRun, status: &UpgradeRunStatus) 
     object.metadata.uid = Some(run.uid.clone());
     object.status = Some(status.clone());
     let params = PostParams::default();
-    let stored = asked(api.replace_status(&run.name, &params, &object)).await?;
+    let stored = outcome(api.replace_status(&run.name, &params, &object)).await?;
     if stored.status.as_ref() == Some(status) {
         return Ok(());
     }
@@ -73,7 +73,7 @@ pub async fn remove_finalizer(client: &Client, run: &UpgradeRun) -> Result<(), S
 
 async fn set_finalizers(client: &Client, run: &UpgradeRun, wanted: bool) -> Result<(), StoreError> {
     let api: Api<RawUpgradeRun> = Api::namespaced(client.clone(), &run.namespace);
-    let current = asked(api.get(&run.name)).await?;
+    let current = outcome(api.get(&run.name)).await?;
     if current.metadata.uid.as_deref() != Some(run.uid.as_str()) {
         return Err(StoreError::Gone);
     }
@@ -84,11 +84,11 @@ async fn set_finalizers(client: &Client, run: &UpgradeRun, wanted: bool) -> Resu
     }
     let version = current.metadata.resource_version;
     let patch = json!({"metadata": {"resourceVersion": version, "finalizers": finalizers}});
-    asked(api.patch(&run.name, &PatchParams::default(), &Patch::Merge(patch))).await.map(|_stored| ())
+    outcome(api.patch(&run.name, &PatchParams::default(), &Patch::Merge(patch))).await.map(|_stored| ())
 }
 
-async fn asked<T>(answer: impl Future<Output = kube::Result<T>>) -> Result<T, StoreError> {
-    call(DEADLINE, answer).await.map_err(|error| match &error {
+async fn outcome<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, StoreError> {
+    call(DEADLINE, request).await.map_err(|error| match &error {
         CallError::Answer(kube::Error::Api(status)) if status.is_conflict() => StoreError::Conflict,
         CallError::Answer(kube::Error::Api(status)) if status.is_not_found() => StoreError::Gone,
         CallError::Answer(_) | CallError::Late(_) => StoreError::Unknown(error.to_string()),

@@ -63,7 +63,7 @@ pub async fn uncordon(
 
 async fn read(client: &Client, node: &NodeName) -> Result<Node, Finding> {
     let nodes: Api<Node> = Api::all(client.clone());
-    asked(node, nodes.get(&node.0)).await
+    outcome(node, nodes.get(&node.0)).await
 }
 
 async fn send(
@@ -75,11 +75,14 @@ async fn send(
     let nodes: Api<Node> = Api::all(client.clone());
     let params = PatchParams::default();
     clearance.still_holds()?;
-    asked(node, nodes.patch(&node.0, &params, patch)).await
+    outcome(node, nodes.patch(&node.0, &params, patch)).await
 }
 
-async fn asked(node: &NodeName, answer: impl Future<Output = kube::Result<Node>>) -> Result<Node, Finding> {
-    match call(REQUEST_DEADLINE, answer).await {
+async fn outcome(
+    node: &NodeName,
+    request: impl Future<Output = kube::Result<Node>>,
+) -> Result<Node, Finding> {
+    match call(REQUEST_DEADLINE, request).await {
         Ok(node) => Ok(node),
         Err(CallError::Answer(kube::Error::Api(status))) if status.is_not_found() => {
             Err(Finding::new(Reason::NodeMissing, node.0.clone(), ""))
