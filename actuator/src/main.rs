@@ -54,7 +54,7 @@ async fn main() -> ExitCode {
     };
     if arguments.check_config {
         println!("{} is good", arguments.config_file.display());
-        config.kubeadm.told().iter().for_each(|line| println!("{line}"));
+        config.kubeadm.describe().iter().for_each(|line| println!("{line}"));
         return ExitCode::SUCCESS;
     }
     if arguments.kubeconfig.is_none() && arguments.node_name.is_none() {

@@ -35,9 +35,9 @@ pub struct Memory {
     /// When the last step of a node was over.
     node_finished: Option<Instant>,
     /// The version of the run that people were told of: that it cannot be read, or is not served.
-    marked_version: Option<String>,
+    announced_version: Option<String>,
     /// It could not be told once, and is told after the others.
-    failed_to_mark: bool,
+    failed_to_announce: bool,
 }
 
 impl Memory {
@@ -100,19 +100,19 @@ impl Memory {
 
     /// Whether nobody was told yet why nothing is done for the run as it is now.
     pub fn is_news(&mut self, version: &str) -> bool {
-        self.marked_version.replace(version.to_owned()).as_deref() != Some(version)
+        self.announced_version.replace(version.to_owned()).as_deref() != Some(version)
     }
 
     /// People were not told after all.
-    pub fn mark_failed(&mut self) {
-        self.marked_version = None;
-        self.failed_to_mark = true;
+    pub fn announce_failed(&mut self) {
+        self.announced_version = None;
+        self.failed_to_announce = true;
     }
 
     /// Whether telling people has failed before.
     #[must_use]
-    pub fn has_failed_to_mark(&self) -> bool {
-        self.failed_to_mark
+    pub fn has_failed_to_announce(&self) -> bool {
+        self.failed_to_announce
     }
 
     /// Everything, with its age now.

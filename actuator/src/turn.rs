@@ -198,7 +198,7 @@ impl Actuator {
         let mut newest_first: Vec<_> = elsewhere.iter().collect();
         let memories = &mut self.memories;
         newest_first.sort_by_key(|run| {
-            (memories.get(&run.uid).is_some_and(Memory::has_failed_to_mark), Reverse(run.created_at))
+            (memories.get(&run.uid).is_some_and(Memory::has_failed_to_announce), Reverse(run.created_at))
         });
         let mut is_news = |run: &RunElsewhere| {
             memories.entry(run.uid.clone()).or_default().is_news(&run.generation.to_string())
@@ -208,7 +208,7 @@ impl Actuator {
             let (name, namespace) = (&run.name, &run.namespace);
             tracing::warn!(run = name, namespace, %error, "the run was not told that it is not served");
             if matches!(error, StoreError::Conflict | StoreError::Unknown(_)) {
-                self.memories.entry(run.uid.clone()).or_default().mark_failed();
+                self.memories.entry(run.uid.clone()).or_default().announce_failed();
             }
         }
     }

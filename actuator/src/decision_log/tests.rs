@@ -95,7 +95,7 @@ fn what_changes_something_is_written_each_time_and_a_look_that_says_the_same_is_
 
 #[test]
 fn what_is_said_again_and_again_is_written_now_and_then() {
-    let (mut said, begun) = (LastLines::default(), Instant::now());
+    let (mut last, begun) = (LastLines::default(), Instant::now());
     let news = (0..=900).filter(|second| {
         last.is_news(("check", ""), "closed".to_owned(), begun + Duration::from_secs(*second))
     });
