@@ -3,7 +3,7 @@
 use lockkeeper_rules::driver::kubeadm::{Environment, Exception, KubeadmSettings};
 use lockkeeper_rules::reason::Reason;
 use lockkeeper_tests::World;
-use lockkeeper_tests::machine::{Fault, Told, manifest};
+use lockkeeper_tests::machine::{Fault, Invocation, manifest};
 use lockkeeper_tests::world::CONTROL_PLANE;
 use serde_json::json;
 
@@ -55,8 +55,9 @@ async fn what_a_site_tells_kubeadm_is_shown_in_preflight_and_reaches_every_node(
 
     shown_once_and_without_secrets(&world).await;
     for (node, commands) in [(CONTROL_PLANE, &["plan", "apply", "apply"][..]), ("worker-1", &["node"])] {
-        let told = world.machine(node).kubeadm_told();
-        let asked: Vec<&Told> = told.iter().filter(|it| it.command != "diff" && it.phase.is_none()).collect();
+        let told = world.machine(node).kubeadm_invocations();
+        let asked: Vec<&Invocation> =
+            told.iter().filter(|it| it.command != "diff" && it.phase.is_none()).collect();
         let last: Vec<&str> = asked.iter().rev().take(commands.len()).rev().map(|it| &*it.command).collect();
         assert_eq!(last, commands, "{node}: {told:#?}");
         for it in asked {
@@ -111,11 +112,11 @@ async fn a_change_by_hand_is_accepted_by_its_digest_and_a_new_default_is_none() 
     let spec = json!({"target": "v1.36.3", "acceptRisks": ["config_drift"]});
     world.create_run(RUN, spec).await.unwrap();
 
-    let first = told_drift(&world, None).await;
+    let first = reported_drift(&world, None).await;
     by_hand(&world, "--profiling=true");
     world.patch_run(RUN, json!({"acceptRisks": [first]})).await.unwrap();
     // A new change is asked about anew.
-    let second = told_drift(&world, Some(&first)).await;
+    let second = reported_drift(&world, Some(&first)).await;
     // Whoever reaches the exporter is told what was changed, and no value.
     let told = || async {
         let verdict = world.exporter.get("/verdict").await?;
@@ -130,12 +131,12 @@ async fn a_change_by_hand_is_accepted_by_its_digest_and_a_new_default_is_none() 
     let [record] = &status.manifests[..] else { panic!("{:?}", status.manifests) };
     assert_eq!((record.node.0.as_str(), record.version.as_str()), (CONTROL_PLANE, "v1.36.1"));
     assert_eq!(record.lines, ["kube-apiserver.yaml: - - --profiling=…"]);
-    let applied = world.machine(CONTROL_PLANE).kubeadm_told();
+    let applied = world.machine(CONTROL_PLANE).kubeadm_invocations();
     let applied =
         applied.iter().filter(|it| it.command == "apply" && !it.dry_run && it.phase.is_none()).count();
     assert_eq!(applied, 1, "the one that was cut is not among them");
     for machine in &world.machines {
-        let asked = machine.kubeadm_told().into_iter().filter(|it| it.command == "diff");
+        let asked = machine.kubeadm_invocations().into_iter().filter(|it| it.command == "diff");
         let versions: Vec<String> = asked.filter_map(|it| it.version).collect();
         // After the cut it is the new one that is asked, for what that is worth.
         let first = versions.first().map(String::as_str);
@@ -151,7 +152,7 @@ fn by_hand(world: &World, flag: &str) {
 }
 
 /// The word that accepts a change of this flag and is another one than before, once people are told of it.
-async fn told_drift(world: &World, before: Option<&str>) -> String {
+async fn reported_drift(world: &World, before: Option<&str>) -> String {
     let look = || async {
         let status = world.run_status(RUN).await?;
         let holds = status.map(|status| status.holds).unwrap_or_default();

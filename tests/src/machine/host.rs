@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::call::{Call, Fault};
 use super::folder::Folder;
-use super::program::kubeadm::{COMPONENTS, Told, manifest};
+use super::program::kubeadm::{COMPONENTS, Invocation, manifest};
 use crate::part::Service;
 use crate::parts;
 use crate::process::Program;
@@ -209,10 +209,10 @@ impl Machine {
         self.calls().into_iter().filter(|call| call.is(program, args)).collect()
     }
 
-    /// What every call of `kubeadm upgrade` was told, oldest first.
+    /// What every call of `kubeadm upgrade` was invocation, oldest first.
     #[must_use]
-    pub fn kubeadm_told(&self) -> Vec<Told> {
-        Folder::lines(&self.folder.path("kubeadm-told.jsonl"))
+    pub fn kubeadm_invocations(&self) -> Vec<Invocation> {
+        Folder::lines(&self.folder.path("kubeadm-invocation.jsonl"))
     }
 
     /// Orders these faults instead of what was ordered before.

@@ -17,7 +17,7 @@ pub use call::{Call, Fault, Then, When};
 pub use folder::Folder;
 pub use host::{Machine, MachineSpec, SshKeys};
 pub(crate) use host::{generate_key, machine_id};
-pub use program::kubeadm::{Told, manifest};
+pub use program::kubeadm::{Invocation, manifest};
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use lockkeeper_rules::words::version::Version;
 
 use super::recorded::{Kubeadms, on_machine};
-use super::words::Told;
+use super::words::Invocation;
 use crate::machine::folder::Folder;
 use crate::recorded::root;
 
@@ -56,21 +56,22 @@ fn write_down(
     Ok(text)
 }
 
-/// What a kubeadm of this version writes, with what it is told. A version in `old-folder-until` is the first one whose
+/// What a kubeadm of this version writes, with what it is invocation. A version in `old-folder-until` is the first one whose
 /// kubeadm does not know the old folder any more: a default that changes by itself.
 pub(super) fn generate(
     folder: &Folder,
     own: &Version,
     tag: &str,
-    told: &Told,
+    invocation: &Invocation,
 ) -> Result<Vec<(&'static str, String)>> {
     let kubeadms = Kubeadms::below(on_machine());
     let until = folder.read("old-folder-until").and_then(|text| text.parse::<Version>().ok());
     let mounts_old_folder = until.is_some_and(|until| *own < until);
     let written = |component: &'static str| {
-        let mut text = write_down(&kubeadms, component, tag, mounts_old_folder, &told.proxies)?;
+        let mut text = write_down(&kubeadms, component, tag, mounts_old_folder, &invocation.proxies)?;
         // A patch of this kubeadm is a text that is added.
-        let patch = told.patches.as_ref().map(|path| Path::new(path).join(format!("{component}+merge.yaml")));
+        let patch =
+            invocation.patches.as_ref().map(|path| Path::new(path).join(format!("{component}+merge.yaml")));
         text.push_str(&patch.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default());
         Ok((component, text))
     };
@@ -87,10 +88,15 @@ pub(super) fn write(manifests: &[(&str, String)]) -> Result<()> {
 }
 
 /// `kubeadm upgrade diff`: what is there against what would be written. It takes no notice of patches.
-pub(super) fn differences(folder: &Folder, own: &Version, tag: &str, told: &Told) -> Result<String> {
-    let told = Told { patches: None, ..told.clone() };
+pub(super) fn differences(
+    folder: &Folder,
+    own: &Version,
+    tag: &str,
+    invocation: &Invocation,
+) -> Result<String> {
+    let invocation = Invocation { patches: None, ..invocation.clone() };
     let mut text = String::new();
-    for (component, new) in generate(folder, own, tag, &told)? {
+    for (component, new) in generate(folder, own, tag, &invocation)? {
         let old = format!("{FOLDER}/{component}.yaml");
         let scratch = format!("/tmp/{component}.{}", std::process::id());
         std::fs::write(&scratch, new)?;

@@ -13,7 +13,7 @@ use lockkeeper_rules::words::version::Version;
 
 pub(in crate::machine) use manifests::COMPONENTS;
 pub use manifests::manifest;
-pub use words::Told;
+pub use words::Invocation;
 
 use recorded::{Kubeadms, on_machine};
 
@@ -42,12 +42,12 @@ pub(super) fn run(folder: &Folder, arguments: &[&str]) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         ["upgrade", _, ..] => {
-            let told = match Told::read(&own, arguments) {
-                Ok(told) => told,
+            let invocation = match Invocation::read(&own, arguments) {
+                Ok(invocation) => invocation,
                 Err(error) => return Ok(fail(1, &format!("error: {error}"))),
             };
-            note(folder, &told)?;
-            upgrade(folder, &own, &told)
+            note(folder, &invocation)?;
+            upgrade(folder, &own, &invocation)
         }
         ["config", "images", "pull", ..] => {
             pace(folder, 20);
@@ -60,24 +60,25 @@ pub(super) fn run(folder: &Folder, arguments: &[&str]) -> Result<ExitCode> {
     }
 }
 
-/// Keeps what a call was told.
-fn note(folder: &Folder, told: &Told) -> Result<()> {
-    let mut all = folder.read("kubeadm-told.jsonl").map_or_else(String::new, |text| format!("{text}\n"));
-    all.push_str(&serde_json::to_string(told)?);
-    folder.write("kubeadm-told.jsonl", all)
+/// Keeps what a call was invocation.
+fn note(folder: &Folder, invocation: &Invocation) -> Result<()> {
+    let mut all =
+        folder.read("kubeadm-invocation.jsonl").map_or_else(String::new, |text| format!("{text}\n"));
+    all.push_str(&serde_json::to_string(invocation)?);
+    folder.write("kubeadm-invocation.jsonl", all)
 }
 
-fn upgrade(folder: &Folder, own: &Version, told: &Told) -> Result<ExitCode> {
-    match told.command.as_str() {
-        "plan" => plan(folder, own, told),
+fn upgrade(folder: &Folder, own: &Version, invocation: &Invocation) -> Result<ExitCode> {
+    match invocation.command.as_str() {
+        "plan" => plan(folder, own, invocation),
         "diff" => {
             print!("{}", reading("upgrade/diff"));
-            let tag = told.version.clone().unwrap_or_else(|| own.to_string());
-            print!("{}", manifests::differences(folder, own, &tag, told)?);
+            let tag = invocation.version.clone().unwrap_or_else(|| own.to_string());
+            print!("{}", manifests::differences(folder, own, &tag, invocation)?);
             Ok(ExitCode::SUCCESS)
         }
-        "apply" => apply(folder, own, told),
-        "node" => node(folder, own, told),
+        "apply" => apply(folder, own, invocation),
+        "node" => node(folder, own, invocation),
         other => Ok(fail(1, &format!("error: unknown command {other:?} for \"kubeadm upgrade\""))),
     }
 }
@@ -98,29 +99,29 @@ fn reading(of: &str) -> String {
     )
 }
 
-fn plan(folder: &Folder, own: &Version, told: &Told) -> Result<ExitCode> {
+fn plan(folder: &Folder, own: &Version, invocation: &Invocation) -> Result<ExitCode> {
     let Some(now) = control_plane(folder) else { return Ok(no_client()) };
-    if let Some(error) = told.preflight_error(folder) {
+    if let Some(error) = invocation.preflight_error(folder) {
         return Ok(fail(1, &error));
     }
     print!("{}", Kubeadms::below(on_machine()).text("plan", &now.parse()?, own)?);
     Ok(ExitCode::SUCCESS)
 }
 
-fn apply(folder: &Folder, own: &Version, told: &Told) -> Result<ExitCode> {
-    let Some(target) = told.version.as_ref().and_then(|text| text.parse::<Version>().ok()) else {
+fn apply(folder: &Folder, own: &Version, invocation: &Invocation) -> Result<ExitCode> {
+    let Some(target) = invocation.version.as_ref().and_then(|text| text.parse::<Version>().ok()) else {
         return Ok(fail(1, "missing one or more required arguments. Required arguments: [version]"));
     };
     let Some(now) = control_plane(folder) else { return Ok(no_client()) };
-    if let Some(phase) = &told.phase {
-        if phase != "control-plane" || !told.dry_run {
+    if let Some(phase) = &invocation.phase {
+        if phase != "control-plane" || !invocation.dry_run {
             return Ok(fail(1, "a simulated machine does not do this"));
         }
-        let manifests = manifests::generate(folder, own, &target.to_string(), told)?;
+        let manifests = manifests::generate(folder, own, &target.to_string(), invocation)?;
         print!("{}", recorded::phase(&on_machine(), &target, &manifests)?);
         return Ok(ExitCode::SUCCESS);
     }
-    if let Some(error) = told.preflight_error(folder) {
+    if let Some(error) = invocation.preflight_error(folder) {
         return Ok(fail(1, &error));
     }
     if target > *own {
@@ -133,7 +134,7 @@ fn apply(folder: &Folder, own: &Version, told: &Told) -> Result<ExitCode> {
             ),
         ));
     }
-    if told.dry_run {
+    if invocation.dry_run {
         print!("{}", Kubeadms::below(on_machine()).text("apply-dry-run", &now.parse()?, &target)?);
         return Ok(ExitCode::SUCCESS);
     }
@@ -141,37 +142,37 @@ fn apply(folder: &Folder, own: &Version, told: &Told) -> Result<ExitCode> {
     println!("[upgrade/preflight] Running preflight checks\n[upgrade] Running cluster health checks");
     println!("[upgrade/preflight] You have chosen to upgrade the cluster version to \"{target}\"");
     println!("[upgrade/versions] Cluster version: {now}\n[upgrade/versions] kubeadm version: {own}");
-    if let Some(code) = upgrade_control_plane(folder, own, &target.to_string(), told)? {
+    if let Some(code) = upgrade_control_plane(folder, own, &target.to_string(), invocation)? {
         return Ok(code);
     }
-    addons(told);
+    addons(invocation);
     println!("\n[upgrade] SUCCESS! A control plane node of your cluster was upgraded to \"{target}\".");
     Ok(ExitCode::SUCCESS)
 }
 
-fn node(folder: &Folder, own: &Version, told: &Told) -> Result<ExitCode> {
+fn node(folder: &Folder, own: &Version, invocation: &Invocation) -> Result<ExitCode> {
     print!("{}", reading("upgrade"));
-    if told.phase.is_some() {
+    if invocation.phase.is_some() {
         return Ok(fail(1, "a simulated machine does not do this"));
     }
-    if let Some(error) = told.preflight_error(folder) {
+    if let Some(error) = invocation.preflight_error(folder) {
         return Ok(fail(1, &error));
     }
-    if !told.dry_run && folder.has("control-plane-done") {
-        if let Some(code) = upgrade_control_plane(folder, own, &own.to_string(), told)? {
+    if !invocation.dry_run && folder.has("control-plane-done") {
+        if let Some(code) = upgrade_control_plane(folder, own, &own.to_string(), invocation)? {
             return Ok(code);
         }
-    } else if !told.dry_run {
+    } else if !invocation.dry_run {
         pace(folder, 30);
     }
     println!("[upgrade/kubelet-config] The kubelet configuration for this node was successfully upgraded!");
-    addons(told);
+    addons(invocation);
     Ok(ExitCode::SUCCESS)
 }
 
-fn addons(told: &Told) {
+fn addons(invocation: &Invocation) {
     for (phase, addon) in [("addon/coredns", "CoreDNS"), ("addon/kube-proxy", "kube-proxy")] {
-        if told.does(phase) {
+        if invocation.does(phase) {
             println!("[addons] Applied essential addon: {addon}");
         }
     }
@@ -182,7 +183,7 @@ fn upgrade_control_plane(
     folder: &Folder,
     own: &Version,
     target: &str,
-    told: &Told,
+    invocation: &Invocation,
 ) -> Result<Option<ExitCode>> {
     println!(
         "[upgrade/control-plane] Upgrading your static Pod-hosted control plane to version {target:?}..."
@@ -198,7 +199,7 @@ fn upgrade_control_plane(
         }
         std::thread::sleep(POLL);
     }
-    manifests::write(&manifests::generate(folder, own, target, told)?)?;
+    manifests::write(&manifests::generate(folder, own, target, invocation)?)?;
     for component in ["etcd"].iter().chain(&COMPONENTS) {
         println!("[upgrade/staticpods] Component {component:?} upgraded successfully!");
     }

@@ -63,7 +63,7 @@ impl Kubeadms {
         let found = pairs.iter().find(|pair| if is_patch { fits(pair) } else { whole(pair) });
         let pair = found.with_context(|| format!("no kubeadm was recorded that goes from {from} to {to}"))?;
         let text = pair.text(name)?;
-        let said = said_target(&pair.text("plan")?)?;
+        let said = planned_target(&pair.text("plan")?)?;
         // Through a word that no text has, since one may be put where the other stood.
         let text = text.replace(&said.bare(), "\u{1}").replace(&pair.of.version()?.bare(), &from.bare());
         let text = text.replace('\u{1}', &to.bare());
@@ -115,7 +115,7 @@ pub(super) fn phase(root: &Path, version: &Version, manifests: &[(&str, String)]
 }
 
 /// The version that a recorded plan goes to.
-fn said_target(plan: &str) -> Result<Version> {
+fn planned_target(plan: &str) -> Result<Version> {
     let said = plan.lines().find_map(|line| line.strip_prefix("[upgrade/versions] Target version: "));
     Ok(said.context("a plan without a target")?.parse()?)
 }

@@ -29,9 +29,9 @@ const NODE_PHASES: [&str; 8] = [
 const APPLY_PHASES: [&str; 4] =
     ["upload-config", "upload-config/kubeadm", "upload-config/kubelet", "bootstrap-token"];
 
-/// What one call of `kubeadm upgrade` is told, as kubeadm understands it.
+/// What one call of `kubeadm upgrade` is invocation, as kubeadm understands it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Told {
+pub struct Invocation {
     /// `plan`, `apply`, `node` or `diff`.
     pub command: String,
     /// The version that it is called with.
@@ -129,7 +129,7 @@ pub(super) fn operands<'a>(arguments: &[&'a str]) -> Result<Vec<&'a str>, String
     split(arguments).map(|(operands, _)| operands)
 }
 
-impl Told {
+impl Invocation {
     /// Reads what `kubeadm upgrade` is called with, and refuses what kubeadm of this version refuses.
     pub(super) fn read(own: &Version, arguments: &[&str]) -> Result<Self, String> {
         let (operands, flags) = split(arguments)?;
@@ -164,7 +164,7 @@ impl Told {
         let mut ignored = flags.list("ignore-preflight-errors");
         ignored.extend(section.ignore_preflight_errors);
         let directory = section.patches.map(|patches| patches.directory);
-        let told = Self {
+        let invocation = Self {
             dry_run: flags.get("dry-run").is_some(),
             by_file: flags.get("config").is_some(),
             ignored,
@@ -175,10 +175,10 @@ impl Told {
             version,
             phase,
         };
-        told.has_known_phases()?;
-        match &told.patches {
+        invocation.has_known_phases()?;
+        match &invocation.patches {
             Some(path) if !Path::new(path).is_dir() => Err(format!("stat {path}: no such file or directory")),
-            Some(_) | None => Ok(told),
+            Some(_) | None => Ok(invocation),
         }
     }
 
