@@ -43,7 +43,7 @@ pub(super) type Kubelet = Arc<dyn Fn(&str) -> KubeletResponse + Send + Sync>;
 
 /// What each kubelet answers, by address and path, and what it was asked for.
 #[derive(Default)]
-struct Told {
+struct PortState {
     /// By order of a test.
     answers: BTreeMap<(String, String), String>,
     /// Who answers otherwise, by address.
@@ -51,7 +51,7 @@ struct Told {
     asked: VecDeque<String>,
 }
 
-impl Told {
+impl PortState {
     fn remember(&mut self, asked: String) {
         if self.asked.len() == ASKED_MAX {
             self.asked.pop_front();
@@ -63,7 +63,7 @@ impl Told {
 /// The ports of a few kubelets. Dropping them closes all of it.
 pub struct KubeletPorts {
     egress_config: PathBuf,
-    told: Arc<Mutex<Told>>,
+    state: Arc<Mutex<PortState>>,
     _tasks: JoinSet<()>,
 }
 
@@ -73,7 +73,7 @@ impl KubeletPorts {
     /// # Errors
     /// A file cannot be written, or a socket cannot be opened.
     pub async fn start(folder: &RunFolder, certs: &Certs, addresses: &[&str]) -> Result<Self> {
-        let told = Arc::new(Mutex::new(Told::default()));
+        let state = Arc::new(Mutex::new(PortState::default()));
         let mut tasks = JoinSet::new();
         let (cert, key) = (certs.apiserver.cert.display(), certs.apiserver.key.display());
         let web = format!("tls_server_config: {{cert_file: {cert}, key_file: {key}}}\n");
@@ -84,7 +84,7 @@ impl KubeletPorts {
                 .await
                 .context("the port of a kubelet")?;
             ports.insert((*address).to_owned(), listener.local_addr());
-            let handler = handler((*address).to_owned(), Arc::clone(&told));
+            let handler = handler((*address).to_owned(), Arc::clone(&state));
             tasks.spawn(listener.serve(handler, std::future::pending()));
         }
         let socket = folder.path().join("kubelets/egress.sock");
@@ -92,12 +92,12 @@ impl KubeletPorts {
         tasks.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let ports = ports.clone();
-                // A tunnel that breaks is told by the API server.
+                // A tunnel that breaks is reported by the API server.
                 tokio::spawn(async move { drop(tunnel(stream, &ports).await) });
             }
         });
         let egress_config = folder.write("kubelets/egress.yaml", egress(&socket.display().to_string()))?;
-        Ok(Self { egress_config, told, _tasks: tasks })
+        Ok(Self { egress_config, state, _tasks: tasks })
     }
 
     /// What the API server must be told to reach kubelets here, at their addresses of this type. To a loopback address,
@@ -112,34 +112,34 @@ impl KubeletPorts {
 
     /// What the kubelet at this address answers from now on.
     pub fn answer(&self, address: &str, path: &str, text: &str) {
-        let mut told = lock(&self.told);
-        told.answers.insert((address.to_owned(), path.to_owned()), text.to_owned());
+        let mut state = lock(&self.state);
+        state.answers.insert((address.to_owned(), path.to_owned()), text.to_owned());
     }
 
     /// Who answers at this address where no test has ordered an answer.
     pub(super) fn serve(&self, address: String, kubelet: Kubelet) {
-        lock(&self.told).kubelets.insert(address, kubelet);
+        lock(&self.state).kubelets.insert(address, kubelet);
     }
 
     /// What was asked for since this was last called, as `ADDRESS/PATH`.
     #[must_use]
     pub fn take_asked(&self) -> Vec<String> {
-        std::mem::take(&mut lock(&self.told).asked).into()
+        std::mem::take(&mut lock(&self.state).asked).into()
     }
 }
 
-fn lock(told: &Mutex<Told>) -> MutexGuard<'_, Told> {
-    told.lock().expect("no one panics while holding the answers")
+fn lock(state: &Mutex<PortState>) -> MutexGuard<'_, PortState> {
+    state.lock().expect("no one panics while holding the answers")
 }
 
-fn handler(address: String, told: Arc<Mutex<Told>>) -> Handler {
+fn handler(address: String, state: Arc<Mutex<PortState>>) -> Handler {
     Arc::new(move |request: Request<Incoming>| {
         let path = request.uri().path().to_owned();
         let (ordered, kubelet) = {
-            let mut told = lock(&told);
-            told.remember(format!("{address}{path}"));
-            let ordered = told.answers.get(&(address.clone(), path.clone())).cloned();
-            (ordered, told.kubelets.get(&address).cloned())
+            let mut state = lock(&state);
+            state.remember(format!("{address}{path}"));
+            let ordered = state.answers.get(&(address.clone(), path.clone())).cloned();
+            (ordered, state.kubelets.get(&address).cloned())
         };
         let otherwise = || kubelet.map_or(KubeletResponse::NotFound, |kubelet| kubelet(&path));
         let answer = ordered.map_or_else(otherwise, KubeletResponse::Text);
