@@ -39,7 +39,7 @@ async fn nothing_starts_while_a_link_of_the_alert_path_is_missing_and_it_is_said
     // It runs, and nobody was told where Alertmanager is.
     world.prometheus.start().await.unwrap();
     is_blind(&world, &[(Reason::AlertmanagerUnreachable, "alertmanager.urls")]).await;
-    says_no_more(&world, Reason::SourceUnreadable).await;
+    wait_until_released(&world, Reason::SourceUnreadable).await;
 
     // No Alertmanager.
     world.actuator.stop().await;
@@ -54,7 +54,7 @@ async fn nothing_starts_while_a_link_of_the_alert_path_is_missing_and_it_is_said
     world.alertmanager.start().await.unwrap();
     let missing = ["K8sUpgradeWatchdog", "K8sUpgradeTelemetryMissing", "K8sUpgradeStepReady"];
     is_blind(&world, &missing.map(|rule| (Reason::RuleMissing, rule))).await;
-    says_no_more(&world, Reason::AlertmanagerUnreachable).await;
+    wait_until_released(&world, Reason::AlertmanagerUnreachable).await;
 
     // A route that leads elsewhere: the gate itself is clear, and nobody rings.
     let nowhere = world.prometheus.url.trim_start_matches("http://").to_owned();
@@ -94,7 +94,7 @@ async fn has_looked_at_itself(world: &World) {
 /// Without Prometheus nobody knows who asks for APIs that go, so there is no verdict: no step waits for anything yet.
 async fn knows_no_verdict(world: &World, why: &str) {
     let told = || async move {
-        world.says(RUN, Reason::SourceUnreadable, "api_requests").await?;
+        world.shows_hold(RUN, Reason::SourceUnreadable, "api_requests").await?;
         let status = world.run_status(RUN).await?.context("no status")?;
         ensure!(status.holds.iter().any(|hold| hold.detail.contains(why)), "{:?}", status.holds);
         Ok(Some(status))
@@ -106,17 +106,17 @@ async fn knows_no_verdict(world: &World, why: &str) {
 /// Everywhere it is said which links are missing, and nothing starts.
 async fn is_blind(world: &World, links: &[(Reason, &str)]) {
     for (reason, subject) in links {
-        world.wait_until_said(RUN, *reason, subject).await;
+        world.wait_until_held(RUN, *reason, subject).await;
     }
     world.nothing_starts(RUN, 3, false).await;
     for (reason, subject) in links {
-        world.wait_until_said(RUN, *reason, subject).await;
+        world.wait_until_held(RUN, *reason, subject).await;
     }
     let status = world.run_status(RUN).await.unwrap().unwrap();
     assert_eq!(status.waiting.map(|waiting| waiting.step).as_deref(), Some(STEP));
 }
 
-async fn says_no_more(world: &World, reason: Reason) {
+async fn wait_until_released(world: &World, reason: Reason) {
     let gone = || async move {
         let holds = world.run_status(RUN).await?.map(|status| status.holds).unwrap_or_default();
         Ok((!holds.is_empty() && holds.iter().all(|hold| hold.reason != reason.code())).then_some(()))

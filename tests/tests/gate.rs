@@ -75,23 +75,23 @@ async fn a_pause_by_silence_ends_with_the_silence_and_not_with_alertmanagers_mem
     let mut world = world.start().await.unwrap_or_else(|error| panic!("{error:#}"));
     let pause = world.alertmanager.silence(READY_ALERT).await.unwrap();
     world.create_run(RUN, json!({"target": "v1.36.3", "stopAfter": "preflight"})).await.unwrap();
-    world.wait_until_said(RUN, Reason::ReadySilenced, &pause).await;
+    world.wait_until_held(RUN, Reason::ReadySilenced, &pause).await;
     assert_eq!(silences(&world).await, std::slice::from_ref(&pause));
     let ended_at = Timestamp::now();
     world.alertmanager.end_silence(&pause).await.unwrap();
     world.wait_until_started(RUN, "preflight", ended_at, 60).await;
-    world.wait_until_said(RUN, Reason::StopAfter, "spec.stopAfter").await;
+    world.wait_until_held(RUN, Reason::StopAfter, "spec.stopAfter").await;
     assert_eq!(silences(&world).await, [""; 0], "it has expired");
 
     let pause = world.alertmanager.silence(READY_ALERT).await.unwrap();
     world.patch_run(RUN, json!({"stopAfter": "snapshot"})).await.unwrap();
-    world.wait_until_said(RUN, Reason::ReadySilenced, &pause).await;
+    world.wait_until_held(RUN, Reason::ReadySilenced, &pause).await;
     world.alertmanager.lose_data().unwrap();
     world.alertmanager.start().await.unwrap();
     // Nor does it take a process that has seen it.
     world.actuator.stop().await;
     world.actuator.start().await.unwrap();
-    world.wait_until_said(RUN, Reason::SilenceForgotten, &pause).await;
+    world.wait_until_held(RUN, Reason::SilenceForgotten, &pause).await;
     // Alertmanager is old enough and all else is well: the lost silence alone keeps the step from starting.
     let alone = || async {
         let holds = world.run_status(RUN).await?.map(|status| status.holds).unwrap_or_default();
@@ -103,7 +103,7 @@ async fn a_pause_by_silence_ends_with_the_silence_and_not_with_alertmanagers_mem
     let cleared_at = Timestamp::now();
     world.patch_run(RUN, json!({"acceptRisks": [format!("silence_forgotten@{pause}")]})).await.unwrap();
     world.wait_until_started(RUN, "snapshot", cleared_at, 60).await;
-    world.wait_until_said(RUN, Reason::StopAfter, "spec.stopAfter").await;
+    world.wait_until_held(RUN, Reason::StopAfter, "spec.stopAfter").await;
     assert_eq!(silences(&world).await, [""; 0], "a person has let it go");
 }
 
@@ -132,7 +132,7 @@ async fn a_closed_gate_keeps_the_step_from_starting(world: &World, kind: &Kind) 
     }
     world.wait_until_waiting(RUN, kind.step, 30).await;
     for reason in kind.reasons {
-        world.wait_until_said(RUN, *reason, kind.gate.alert()).await;
+        world.wait_until_held(RUN, *reason, kind.gate.alert()).await;
     }
     // The path is whole before it is said that the gate alone keeps the step from starting.
     world.nothing_starts(RUN, 3, true).await;
@@ -141,7 +141,7 @@ async fn a_closed_gate_keeps_the_step_from_starting(world: &World, kind: &Kind) 
         world.alertmanager.end_silence(&id).await.unwrap();
     }
     if !kind.step.contains('/') {
-        world.wait_until_said(RUN, Reason::StopAfter, "spec.stopAfter").await;
+        world.wait_until_held(RUN, Reason::StopAfter, "spec.stopAfter").await;
     }
 }
 
@@ -183,7 +183,7 @@ async fn a_gate_that_closes_after_mutate_began_lets_the_node_be_finished(world: 
     world.wait_until_waiting(RUN, "worker/worker-1", 120).await;
     assert_eq!(version_of(world, CONTROL_PLANE).await, "v1.36.3");
     assert!(!is_cordoned(world, CONTROL_PLANE).await, "it was given back although the gate was closed");
-    world.wait_until_said(RUN, Reason::GateFiring, SiteGate::All.alert()).await;
+    world.wait_until_held(RUN, Reason::GateFiring, SiteGate::All.alert()).await;
     world.nothing_starts(RUN, 3, true).await;
     opens_in_time(world, SiteGate::All, "worker/worker-1").await;
 }
@@ -200,7 +200,7 @@ async fn a_gate_that_closes_after_cordon_holds_the_node_and_has_it_put_back(worl
         Ok(active.first().and_then(|it| it.held_since))
     };
     let held_since = world.wait_for("the node to be held", 10, held).await;
-    world.wait_until_said(RUN, Reason::GateFiring, SiteGate::All.alert()).await;
+    world.wait_until_held(RUN, Reason::GateFiring, SiteGate::All.alert()).await;
     let tried = refusals(world);
     assert!(is_cordoned(world, "worker-1").await, "it is held as it is");
     let put_back = || async {
@@ -218,7 +218,7 @@ async fn a_gate_that_closes_after_cordon_holds_the_node_and_has_it_put_back(worl
     let units: Vec<_> = starts(world).into_iter().filter(|start| start.node == "worker-1").collect();
     assert!(units.iter().all(|unit| unit.kind == "prepare"), "{units:?}");
     assert_eq!(self::pods(world).await, pods, "no pod was touched");
-    world.wait_until_said(RUN, Reason::GateFiring, SiteGate::All.alert()).await;
+    world.wait_until_held(RUN, Reason::GateFiring, SiteGate::All.alert()).await;
     world.nothing_starts(RUN, 3, true).await;
     let budgets: Api<PodDisruptionBudget> = Api::namespaced(world.kube.clone(), "default");
     budgets.delete("guarded", &DeleteParams::default()).await.unwrap();

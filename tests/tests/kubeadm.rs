@@ -48,7 +48,7 @@ async fn what_a_site_tells_kubeadm_is_shown_in_preflight_and_reaches_every_node(
     world.create_run(RUN, json!({"target": "v1.36.3"})).await.unwrap();
 
     // One worker lacks the folder: kubeadm would find that out in the middle of its upgrade.
-    world.wait_until_said(RUN, Reason::PatchesMissing, "worker-1").await;
+    world.wait_until_held(RUN, Reason::PatchesMissing, "worker-1").await;
     let kubelet = "etc/kubernetes/patches/kubeletconfiguration+merge.yaml";
     world.machine("worker-1").folder.write(kubelet, "").unwrap();
     world.wait_until_succeeded(RUN, 240).await;

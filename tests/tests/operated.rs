@@ -22,7 +22,7 @@ async fn a_budget_that_an_operator_moves_is_accepted_by_name_and_waited_for() {
     let spec = json!({"target": "v1.36.3", "stopAfter": format!("worker/{WORKER}"), "acceptRisks": words});
     world.create_run(RUN, spec).await.unwrap();
     let subject = format!("default/{BUDGET}");
-    world.wait_until_said(RUN, Reason::PdbMayMove, &subject).await;
+    world.wait_until_held(RUN, Reason::PdbMayMove, &subject).await;
     let status = world.run_status(RUN).await.unwrap().unwrap();
     assert!(
         status.waiting.is_none() && status.finished.is_empty(),
@@ -42,7 +42,7 @@ async fn a_budget_that_an_operator_moves_is_accepted_by_name_and_waited_for() {
         let patch = Patch::Merge(json!({"metadata": {"labels": {"role": role}}}));
         world.pods().patch(pod, &PatchParams::default(), &patch).await.unwrap();
     }
-    world.wait_until_said(RUN, Reason::StopAfter, "spec.stopAfter").await;
+    world.wait_until_held(RUN, Reason::StopAfter, "spec.stopAfter").await;
     let versions = world.kubelet_versions().await.unwrap();
     assert!(versions.contains(&(WORKER.to_owned(), "v1.36.3".to_owned())), "{versions:?}");
     assert!(world.pods().get_opt("db-1").await.unwrap().is_none());

@@ -59,20 +59,20 @@ async fn no_message_starts_a_step_while_the_gate_is_closed_and_each_is_counted_u
     for message in closed.harmless() {
         closed.send(message).await;
     }
-    closed.world.wait_until_said(RUN, Reason::WaitingForPermit, "").await;
+    closed.world.wait_until_held(RUN, Reason::WaitingForPermit, "").await;
 
     // Alertmanager's own words for "the gates are clear", while they are not.
     closed.send(closed.gates("resolved", "ring")).await;
     closed.is_refused_by_the_start_check().await;
     closed.send(closed.gates("firing", "revoke")).await;
-    closed.world.wait_until_said(RUN, Reason::WaitingForPermit, "").await;
+    closed.world.wait_until_held(RUN, Reason::WaitingForPermit, "").await;
 
     // So much of gates that nobody reads it, which might be good news, revokes too and says why.
     closed.send(closed.gates("resolved", "ring")).await;
     closed.is_refused_by_the_start_check().await;
     closed.send(closed.too_large_of_gates()).await;
-    closed.world.wait_until_said(RUN, Reason::GatesTooLarge, "route").await;
-    closed.world.wait_until_said(RUN, Reason::WaitingForPermit, "").await;
+    closed.world.wait_until_held(RUN, Reason::GatesTooLarge, "route").await;
+    closed.world.wait_until_held(RUN, Reason::WaitingForPermit, "").await;
 
     // The right token, which anybody can read who may read the run.
     closed.send(closed.ready(&closed.waiting.token, "permit")).await;
@@ -98,7 +98,7 @@ async fn no_message_starts_a_step_while_the_gate_is_closed_and_each_is_counted_u
 /// gate alerts when it pleases, then talks to somebody else, so that every message is one of the test's own.
 async fn close(world: World) -> Closed {
     world.create_run(RUN, json!({"target": "v1.36.3", "stopAfter": "preflight"})).await.unwrap();
-    world.wait_until_said(RUN, Reason::StopAfter, "spec.stopAfter").await;
+    world.wait_until_held(RUN, Reason::StopAfter, "spec.stopAfter").await;
     let old_token = world.run_status(RUN).await.unwrap().unwrap().finished[0].token.clone();
     let gone = || async {
         let alerts = world.alertmanager.alerts().await?;
@@ -129,8 +129,8 @@ async fn close(world: World) -> Closed {
     world.alertmanager.set_config(&world.route_to(&elsewhere)).await.unwrap();
     world.patch_run(RUN, json!({"stopAfter": "snapshot"})).await.unwrap();
     world.wait_until_waiting(RUN, "snapshot", 30).await;
-    world.wait_until_said(RUN, Reason::GateFiring, SiteGate::All.alert()).await;
-    world.wait_until_said(RUN, Reason::WaitingForPermit, "").await;
+    world.wait_until_held(RUN, Reason::GateFiring, SiteGate::All.alert()).await;
+    world.wait_until_held(RUN, Reason::WaitingForPermit, "").await;
     closed.waiting = world.run_status(RUN).await.unwrap().unwrap().waiting.unwrap();
     closed
 }
@@ -225,8 +225,8 @@ impl Closed {
         };
         world.wait_for("the permit to be seen", 10, permitted).await;
         world.nothing_starts(RUN, 3, false).await;
-        world.wait_until_said(RUN, Reason::ReadyAbsent, &world.prometheus.url).await;
-        world.wait_until_said(RUN, Reason::GateFiring, SiteGate::All.alert()).await;
+        world.wait_until_held(RUN, Reason::ReadyAbsent, &world.prometheus.url).await;
+        world.wait_until_held(RUN, Reason::GateFiring, SiteGate::All.alert()).await;
         world.wait_for("the permit, which has lived all the while,", 10, permitted).await;
     }
 

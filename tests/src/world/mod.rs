@@ -4,9 +4,9 @@ mod audit;
 mod builder;
 mod cluster;
 mod control_plane;
+mod holds;
 mod objects;
 mod observe;
-mod said;
 
 use std::sync::Arc;
 

@@ -14,7 +14,7 @@ impl World {
     ///
     /// # Errors
     /// One of them does not say it: which one.
-    pub async fn says(&self, run: &str, reason: Reason, subject: &str) -> Result<()> {
+    pub async fn shows_hold(&self, run: &str, reason: Reason, subject: &str) -> Result<()> {
         let code = reason.code();
         let status = self.run_status(run).await?.context("no status")?;
         let mut holds = status.holds.iter();
@@ -54,9 +54,10 @@ impl World {
     ///
     /// # Panics
     /// They do not before the deadline.
-    pub async fn wait_until_said(&self, run: &str, reason: Reason, subject: &str) {
+    pub async fn wait_until_held(&self, run: &str, reason: Reason, subject: &str) {
         let what = format!("{run} to wait for {reason} {subject}, and every place to say so");
-        self.wait_for(&what, 60, || async move { self.says(run, reason, subject).await.map(Some) }).await;
+        self.wait_for(&what, 60, || async move { self.shows_hold(run, reason, subject).await.map(Some) })
+            .await;
     }
 
     /// Waits until this step waits.
