@@ -73,7 +73,7 @@ pub fn rules(interval_seconds: u64) -> String {
 #[derive(Debug, Default)]
 struct State {
     closed: BTreeSet<SiteGate>,
-    told: Vec<Value>,
+    notifications: Vec<Value>,
 }
 
 /// The site.
@@ -97,7 +97,7 @@ impl Site {
                 "/metrics" => text("text/plain; version=0.0.4", metrics(&lock(&own))),
                 "/people" => {
                     if let Ok(message) = serde_json::from_slice(request.body()) {
-                        lock(&own).told.push(message);
+                        lock(&own).notifications.push(message);
                     }
                     status(StatusCode::OK)
                 }
@@ -147,8 +147,8 @@ impl Site {
 
     /// Every message that people got, oldest first, as Alertmanager sent it.
     #[must_use]
-    pub fn told(&self) -> Vec<Value> {
-        lock(&self.state).told.clone()
+    pub fn notifications(&self) -> Vec<Value> {
+        lock(&self.state).notifications.clone()
     }
 }
 

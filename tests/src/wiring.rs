@@ -183,7 +183,7 @@ pub(crate) fn route_to(actuator: &str, token_file: &str, site: &Site, settings: 
         repeat_interval_seconds: REPEAT_SECONDS,
         ..options_to(actuator, token_file, site)
     };
-    told_at_once(&route::to_yaml(&options, settings))
+    notify_at_once(&route::to_yaml(&options, settings))
 }
 
 /// The same with the times that it ships with.
@@ -199,7 +199,7 @@ fn options_to(actuator: &str, token_file: &str, site: &Site) -> RouteOptions {
 
 /// People of a World are told each alert by itself and at once. Alertmanager would gather them for 30 s, and tell
 /// more of them only after 5 min: who looks whether somebody was told would look too early.
-fn told_at_once(yaml: &str) -> String {
+fn notify_at_once(yaml: &str) -> String {
     let root = "route:\n  receiver: humans\n";
     assert!(yaml.contains(root), "the generated route begins otherwise");
     let times = "  group_by: ['...']\n  group_wait: 0s\n  group_interval: 1s\n";

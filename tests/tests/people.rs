@@ -32,8 +32,8 @@ async fn world() -> World {
 }
 
 /// Every alert of ours that people were told of, as often as they were told.
-fn told(world: &World) -> Vec<Value> {
-    let messages = world.site.told();
+fn notifications(world: &World) -> Vec<Value> {
+    let messages = world.site.notifications();
     let alerts = messages.iter().flat_map(|message| message["alerts"].as_array().unwrap());
     let is_ours =
         |alert: &&Value| !alert["labels"]["alertname"].as_str().unwrap_or_default().starts_with("Site");
@@ -43,10 +43,10 @@ fn told(world: &World) -> Vec<Value> {
 /// The last word that people have on an alert with these labels: `firing`, `resolved`, or nothing yet.
 fn last_word(world: &World, labels: &[(&str, &str)]) -> Option<Value> {
     let fits = |alert: &Value| labels.iter().all(|(name, value)| alert["labels"][name] == *value);
-    told(world).into_iter().rev().find(fits)
+    notifications(world).into_iter().rev().find(fits)
 }
 
-async fn until_told(world: &World, status: &str, labels: &[(&str, &str)]) {
+async fn until_notified(world: &World, status: &str, labels: &[(&str, &str)]) {
     let what = format!("people to be told {status} of {labels:?}");
     let alert = world
         .wait_for(&what, 60, || async {
@@ -63,7 +63,7 @@ async fn until_told(world: &World, status: &str, labels: &[(&str, &str)]) {
 /// The alerts that people now believe to fire.
 fn believed(world: &World) -> Vec<String> {
     let mut last = std::collections::BTreeMap::new();
-    for alert in told(world) {
+    for alert in notifications(world) {
         last.insert(alert["labels"].to_string(), alert);
     }
     let firing = last.values().filter(|alert| alert["status"] == "firing");
@@ -113,29 +113,29 @@ async fn a_step_that_waits(world: &mut World) {
     // Without the control plane's node the run is at its first worker within seconds.
     world.create_run(RUN, json!({"target": "v1.36.3", "skip": ["cp-1"]})).await.unwrap();
     let holding = [("alertname", "K8sUpgradeHolding"), ("run", RUN)];
-    until_told(world, "firing", &holding).await;
+    until_notified(world, "firing", &holding).await;
     until_believed(world, &["K8sUpgradeHolding"]).await;
 
     let unready = [("alertname", "K8sUpgradeNodeUnready"), ("node", "worker-2")];
     world.kubelets.set_faults("worker-2", NodeFaults { not_ready: true, ..NodeFaults::default() });
-    until_told(world, "firing", &unready).await;
+    until_notified(world, "firing", &unready).await;
     world.kubelets.set_faults("worker-2", NodeFaults::default());
-    until_told(world, "resolved", &unready).await;
+    until_notified(world, "resolved", &unready).await;
 
     let silent = [("alertname", "K8sUpgradePipelineSilent")];
     let config = std::fs::read_to_string(world.folder.path().join("alertmanager.yml")).unwrap();
     let broken = config.replace("/alertmanager/v4/heartbeat", "/alertmanager/v4/nowhere");
     assert_ne!(broken, config);
     world.alertmanager.set_config(&broken).await.unwrap();
-    until_told(world, "firing", &silent).await;
+    until_notified(world, "firing", &silent).await;
     world.alertmanager.set_config(&config).await.unwrap();
-    until_told(world, "resolved", &silent).await;
+    until_notified(world, "resolved", &silent).await;
 
     let lost = [("alertname", "K8sUpgradeTelemetryLost"), ("source", "exporter")];
     world.exporter.kill();
-    until_told(world, "firing", &lost).await;
+    until_notified(world, "firing", &lost).await;
     world.exporter.start().await.unwrap();
-    until_told(world, "resolved", &lost).await;
+    until_notified(world, "resolved", &lost).await;
 }
 
 /// The gate is open, the ready alert fires, and there is no actuator.
@@ -144,8 +144,8 @@ async fn a_step_that_nobody_starts(world: &mut World) {
     world.site.open(SiteGate::All);
     let unanswered = [("alertname", "K8sUpgradeReadyUnanswered"), ("run", RUN), ("step", "preflight")];
     let down = [("alertname", "K8sUpgradeActuatorDown")];
-    until_told(world, "firing", &unanswered).await;
-    until_told(world, "firing", &down).await;
+    until_notified(world, "firing", &unanswered).await;
+    until_notified(world, "firing", &down).await;
     // The alert path is whole: nobody is told that it is not, only because there is nobody to hear it.
     assert!(!believed(world).contains(&"K8sUpgradePipelineSilent".to_owned()));
 
@@ -153,18 +153,18 @@ async fn a_step_that_nobody_starts(world: &mut World) {
     world.machine("worker-1").set_faults(&[hang]).unwrap();
     world.actuator.start().await.unwrap();
     for alert in [&unanswered[..], &down, &[("alertname", "K8sUpgradeHolding"), ("run", RUN)]] {
-        until_told(world, "resolved", alert).await;
+        until_notified(world, "resolved", alert).await;
     }
 }
 
 /// The unit on the node hangs: first that is told, then the run halts at the unit's deadline.
 async fn a_step_that_does_not_end(world: &World) {
     let stalled = [("alertname", "K8sUpgradeStalled"), ("run", RUN), ("step", "worker/worker-1")];
-    until_told(world, "firing", &stalled).await;
+    until_notified(world, "firing", &stalled).await;
     assert_eq!(world.run_status(RUN).await.unwrap().unwrap().phase, RunPhase::Running);
     until_believed(world, &["K8sUpgradeStalled"]).await;
-    until_told(world, "firing", &[("alertname", "K8sUpgradeHalted")]).await;
-    until_told(world, "resolved", &stalled).await;
+    until_notified(world, "firing", &[("alertname", "K8sUpgradeHalted")]).await;
+    until_notified(world, "resolved", &stalled).await;
     let status = world.run_status(RUN).await.unwrap().unwrap();
     let reason = status.halted.expect("people are told of what is so").finding.reason;
     assert!(["unit_deadline", "attempts_exhausted"].contains(&reason.as_str()), "{reason}");
@@ -179,8 +179,8 @@ async fn a_node_that_nobody_gives_back(world: &mut World) {
     world.runs().delete(RUN, &DeleteParams::default()).await.unwrap();
     world.actuator.start().await.unwrap();
     let left = [("alertname", "K8sUpgradeNodeLeftCordoned"), ("node", "worker-1")];
-    until_told(world, "firing", &left).await;
-    until_told(world, "resolved", &[("alertname", "K8sUpgradeHalted")]).await;
+    until_notified(world, "firing", &left).await;
+    until_notified(world, "resolved", &[("alertname", "K8sUpgradeHalted")]).await;
     let is_cordoned = |node: &Node| node.spec.as_ref().and_then(|spec| spec.unschedulable) == Some(true);
     let node = world.nodes().get("worker-1").await.unwrap();
     assert!(is_cordoned(&node), "nobody is told of what is not so");
@@ -189,6 +189,6 @@ async fn a_node_that_nobody_gives_back(world: &mut World) {
     world.cordon("worker-1", false).await.unwrap();
     let unmark = Patch::Merge(json!({"metadata": {"annotations": {CORDONED_BY_ANNOTATION: null}}}));
     world.nodes().patch("worker-1", &PatchParams::default(), &unmark).await.unwrap();
-    until_told(world, "resolved", &left).await;
+    until_notified(world, "resolved", &left).await;
     until_calm(world).await;
 }

@@ -118,7 +118,7 @@ fn nothing_else_was_written(world: &World) {
 }
 
 fn nobody_was_called(world: &World) {
-    assert!(world.site.told().is_empty(), "{:?}", world.site.told());
+    assert!(world.site.notifications().is_empty(), "{:?}", world.site.notifications());
 }
 
 async fn what_the_exporter_costs(world: &World) {
