@@ -231,10 +231,14 @@ fn names_are_unique_and_every_alert_says_what_it_means() {
     let names: BTreeSet<_> = rules.iter().map(|rule| rule.name).collect();
     assert_eq!(names.len(), rules.len());
     for rule in rules {
-        let says = |key| rule.annotations.get(key).map_or("", String::as_str);
-        assert!(says("summary").ends_with('.') && !says("summary").contains("{{"), "{}", rule.name);
-        assert!(says("description").ends_with('.'), "{}", rule.name);
-        assert_eq!(says("runbook_url"), format!("docs/runbooks.md#{}", rule.name.to_lowercase()));
+        let annotation = |key| rule.annotations.get(key).map_or("", String::as_str);
+        assert!(
+            annotation("summary").ends_with('.') && !annotation("summary").contains("{{"),
+            "{}",
+            rule.name
+        );
+        assert!(annotation("description").ends_with('.'), "{}", rule.name);
+        assert_eq!(annotation("runbook_url"), format!("docs/runbooks.md#{}", rule.name.to_lowercase()));
     }
 }
 

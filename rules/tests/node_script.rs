@@ -823,7 +823,7 @@ fn what_units_leave_is_bounded_and_the_ledger_is_never_cut() {
     assert_eq!(machine.calls("systemctl stop"), forgotten);
     assert_eq!(machine.ended(&order(UnitKind::Prepare, 1)).0, 0);
     assert_eq!(refused(machine.launch(&order(UnitKind::Prepare, 1))), Reason::TokenAlreadySeen);
-    asked_of_manifests(&machine, &machine.settings());
+    manifest_survey(&machine, &machine.settings());
 }
 
 #[test]
@@ -1522,7 +1522,7 @@ fn a_survey_asks_the_source_of_kubeadm_for_the_target_and_changes_none() {
             };
             let run = lockkeeper_rules::words::name::RunUid(RUN.to_owned());
             let output = machine.bash(&survey(&order, &node, &run, &machine.settings()).unwrap());
-            let answer = said(&String::from_utf8_lossy(&output.stdout)).unwrap();
+            let answer = parse_survey(&String::from_utf8_lossy(&output.stdout)).unwrap();
             assert!(answer.kubeadm.clone().unwrap().agrees, "{answer:?}");
             let fetched = machine.read("fetched");
             assert!(
@@ -1559,7 +1559,7 @@ fn a_survey_reads_the_machine_and_asks_the_targets_kubeadm_without_a_trace() {
         )
         .unwrap();
         let output = machine.bash(&script);
-        said(&String::from_utf8_lossy(&output.stdout))
+        parse_survey(&String::from_utf8_lossy(&output.stdout))
             .unwrap_or_else(|error| panic!("{error}\n{}", String::from_utf8_lossy(&output.stderr)))
     };
     let found = ask(RUN);
@@ -1603,7 +1603,7 @@ fn a_survey_asks_kubeadm_with_what_it_will_be_told() {
         };
         let run = lockkeeper_rules::words::name::RunUid(RUN.to_owned());
         let output = machine.bash(&survey(&order, &node, &run, &machine.site()).unwrap());
-        said(&String::from_utf8_lossy(&output.stdout)).unwrap()
+        parse_survey(&String::from_utf8_lossy(&output.stdout)).unwrap()
     };
     let found = ask(true);
     assert!(found.patches_missing && found.kubeadm.unwrap().agrees);
@@ -1628,7 +1628,7 @@ fn no_value_of_the_environment_is_an_argument_that_everybody_can_read() {
         "for of in $$ $PPID; do tr '\\0' ' ' </proc/$of/cmdline; echo; done >>\"$M/seen\"\n",
     );
     fs::create_dir_all(machine.path("etc/kubernetes/patches")).unwrap();
-    asked_of_manifests(&machine, &machine.site());
+    manifest_survey(&machine, &machine.site());
     machine.launch_with(&order(UnitKind::UpgradeNode, 1), &machine.site()).unwrap();
     let seen = machine.read("seen");
     assert!(seen.contains("timeout --kill-after") && seen.contains("kubeadm upgrade node"), "{seen}");
@@ -1683,7 +1683,7 @@ fn before_a_step_a_survey_tells_whether_apt_would_install_the_target() {
         };
         let run = lockkeeper_rules::words::name::RunUid(RUN.to_owned());
         let output = machine.bash(&survey(&order, &node, &run, &machine.settings()).unwrap());
-        let answer = said(&String::from_utf8_lossy(&output.stdout)).unwrap();
+        let answer = parse_survey(&String::from_utf8_lossy(&output.stdout)).unwrap();
         assert_eq!(answer.packages, Some(expected), "{known} {says}");
         let calls = machine.calls("apt-get");
         let only_asks = |call: &String| call.contains(" --simulate ") || call.contains(" --print-uris ");
@@ -1709,7 +1709,7 @@ fn a_manifest_that_was_changed_after_the_look_is_not_written_over() {
     };
     let all = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
     all.iter().for_each(|name| write(name, "v1.36.1", ""));
-    let files = asked_of_manifests(&machine, &machine.settings()).files;
+    let files = manifest_survey(&machine, &machine.settings()).files;
     assert_eq!(files.iter().map(|file| &*file.component).collect::<Vec<_>>(), all);
     assert!(files.iter().all(|file| file.tag == "v1.36.1"), "{files:?}");
     let manifests = LookedAt { version: Some("v1.36.1".parse().unwrap()), ..looked_at(&machine) };
@@ -1819,13 +1819,13 @@ fn patches_that_changed_after_the_look_are_refused() {
     }
 }
 
-fn said(text: &str) -> Result<NodeSurvey, String> {
+fn parse_survey(text: &str) -> Result<NodeSurvey, String> {
     survey_answer(text, jiff::Timestamp::UNIX_EPOCH, jiff::Timestamp::now())
 }
 
 /// What a survey that asks for nothing else says of the machine.
 fn surveyed(machine: &Machine) -> NodeSurvey {
-    said(&String::from_utf8_lossy(&machine.bash(&survey_script(machine)).stdout)).unwrap()
+    parse_survey(&String::from_utf8_lossy(&machine.bash(&survey_script(machine)).stdout)).unwrap()
 }
 
 fn survey_script(machine: &Machine) -> String {
@@ -1864,7 +1864,7 @@ fn what_an_upgrade_needs_and_the_machine_has_not_is_told() {
     let without = "command() { case $2 in dpkg-query|apt-get) return 1 ;; esac; builtin command \"$@\"; }\n";
     let machine = Machine::new();
     let script = survey_script(&machine);
-    let said = said(&String::from_utf8_lossy(&machine.bash(&format!("{without}{script}")).stdout));
+    let said = parse_survey(&String::from_utf8_lossy(&machine.bash(&format!("{without}{script}")).stdout));
     assert_eq!(said.unwrap().lacking, ["apt-get", "dpkg-query"]);
 }
 
@@ -1874,13 +1874,13 @@ fn looked_at(machine: &Machine) -> LookedAt {
 }
 
 fn looked_at_with(machine: &Machine, settings: &ScriptSettings) -> LookedAt {
-    let ManifestSurvey { files, inputs, .. } = asked_of_manifests(machine, settings);
+    let ManifestSurvey { files, inputs, .. } = manifest_survey(machine, settings);
     let files = files.into_iter().map(|file| (file.component, file.sha256));
     LookedAt { version: None, files: files.collect(), inputs }
 }
 
 /// What the installed kubeadm of this machine says of its manifests.
-fn asked_of_manifests(machine: &Machine, settings: &ScriptSettings) -> ManifestSurvey {
+fn manifest_survey(machine: &Machine, settings: &ScriptSettings) -> ManifestSurvey {
     let node = order(UnitKind::Prepare, 1).node;
     let target = "v1.36.3".parse().unwrap();
     let manifests_on = vec![node.name.clone()];
@@ -1896,13 +1896,13 @@ fn asked_of_manifests(machine: &Machine, settings: &ScriptSettings) -> ManifestS
     let stdout = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(fs::read_dir(machine.path("var/tmp")).unwrap().next().is_none(), "nothing is left behind");
-    said(&stdout).unwrap_or_else(|error| panic!("{error}\n{stdout}\n{errors}")).manifests.unwrap()
+    parse_survey(&stdout).unwrap_or_else(|error| panic!("{error}\n{stdout}\n{errors}")).manifests.unwrap()
 }
 
 #[test]
 fn the_installed_kubeadm_is_asked_for_the_version_that_it_is() {
     let machine = Machine::new();
-    let said = asked_of_manifests(&machine, &machine.settings());
+    let said = manifest_survey(&machine, &machine.settings());
     assert_eq!((said.installed.as_str(), said.written.as_str()), ("v1.36.1", "v1.36.1"));
     assert!(said.changes.unwrap().is_empty());
     assert_eq!(machine.calls("kubeadm upgrade"), ["kubeadm upgrade diff v1.36.1"]);
@@ -1911,13 +1911,13 @@ fn the_installed_kubeadm_is_asked_for_the_version_that_it_is() {
         "differences",
         "--- /etc/kubernetes/manifests/kube-apiserver.yaml\n+++ new manifest\n@@ -20 +19,0 @@\n-    - --profiling=false\n",
     );
-    let said = asked_of_manifests(&machine, &machine.settings());
+    let said = manifest_survey(&machine, &machine.settings());
     assert_eq!(said.changes.unwrap().shown(), ["kube-apiserver.yaml: - - --profiling=…"]);
     machine.write("on-kubeadm", "echo 'no admin.conf' >&2; exit 1\n");
-    let said = asked_of_manifests(&machine, &machine.settings());
+    let said = manifest_survey(&machine, &machine.settings());
     assert_eq!(said.changes, Err("kubeadm ended with 1: no admin.conf".to_owned()));
     fs::remove_file(machine.path("bin/kubeadm")).unwrap();
-    assert!(asked_of_manifests(&machine, &machine.settings()).changes.is_err());
+    assert!(manifest_survey(&machine, &machine.settings()).changes.is_err());
 }
 
 #[test]
@@ -1946,7 +1946,7 @@ fn what_patches_explain_is_no_change_by_hand() {
         }
         machine.write("generated-etcd", "spec:\n");
         machine.write("etc/kubernetes/manifests/etcd.yaml", "spec:");
-        let said = asked_of_manifests(&machine, &machine.site());
+        let said = manifest_survey(&machine, &machine.site());
         assert_eq!((said.installed.as_str(), said.written.as_str()), (v.as_str(), v.as_str()));
         assert!(said.changes.clone().unwrap().is_empty(), "{said:?}");
         let patches = format!("{}/etc/kubernetes/patches", machine.settings().root);
@@ -1956,15 +1956,15 @@ fn what_patches_explain_is_no_change_by_hand() {
         // What is changed by hand beside it is told.
         let by_hand = manifest("kube-scheduler", &v).replace("--x", "--x\n    - --by-hand");
         machine.write("etc/kubernetes/manifests/kube-scheduler.yaml", &by_hand);
-        let said = asked_of_manifests(&machine, &machine.site());
+        let said = manifest_survey(&machine, &machine.site());
         assert_eq!(said.changes.unwrap().shown(), ["kube-scheduler.yaml: - - --by-hand"]);
         // Another version in kubeadm-config is told, where it decides.
         machine.write("kubeadm-config", "v1.36.3");
-        let said = asked_of_manifests(&machine, &machine.site());
+        let said = manifest_survey(&machine, &machine.site());
         assert_eq!(said.written == v, prefix.is_empty(), "{said:?}");
         // A manifest that is not there is no answer.
         fs::remove_file(machine.path("etc/kubernetes/manifests/kube-scheduler.yaml")).unwrap();
-        assert!(asked_of_manifests(&machine, &machine.site()).changes.is_err());
+        assert!(manifest_survey(&machine, &machine.site()).changes.is_err());
     }
 }
 
@@ -1991,7 +1991,7 @@ fn machine_with_etcd() -> Machine {
 #[test]
 fn the_manifest_of_etcd_is_held_against_what_the_installed_kubeadm_would_write_for_this_node() {
     let machine = machine_with_etcd();
-    let said = asked_of_manifests(&machine, &machine.settings());
+    let said = manifest_survey(&machine, &machine.settings());
     assert!(
         said.changes.clone().unwrap().is_empty(),
         "the members it began with are nobody's change: {said:?}"
@@ -2009,7 +2009,7 @@ fn the_manifest_of_etcd_is_held_against_what_the_installed_kubeadm_would_write_f
         "differences",
         "--- /etc/kubernetes/manifests/kube-apiserver.yaml\n+++ new manifest\n@@ -20 +19,0 @@\n-    - --profiling=false",
     );
-    let shown = asked_of_manifests(&machine, &machine.settings()).changes.unwrap().shown();
+    let shown = manifest_survey(&machine, &machine.settings()).changes.unwrap().shown();
     assert_eq!(shown, ["etcd.yaml: - - --quota-backend-bytes=…", "kube-apiserver.yaml: - - --profiling=…"]);
 }
 
@@ -2023,7 +2023,7 @@ fn what_cannot_be_known_of_etcds_manifest_is_no_answer() {
     ] {
         let machine = machine_with_etcd();
         break_it(&machine);
-        let said = asked_of_manifests(&machine, &machine.settings());
+        let said = manifest_survey(&machine, &machine.settings());
         assert_eq!(said.changes.unwrap_err().split(':').next(), Some("kubeadm ended with 2"), "{claim}");
     }
 }

@@ -68,7 +68,7 @@ fn check(inventories: &Inventories) -> Check {
 }
 
 /// Waits until the check says just these reasons, findings first and then notes.
-async fn says(inventories: &Inventories, reasons: &[&str]) {
+async fn wait_for_reasons(inventories: &Inventories, reasons: &[&str]) {
     let what = format!("add-ons to say {reasons:?}");
     let seen = wait_for(&what, SEEN_WITHIN, || async {
         let check = check(inventories);
@@ -116,27 +116,27 @@ async fn addons_are_seen_as_they_are_and_a_rollout_at_work_is_unknown() {
     let mut tasks = JoinSet::new();
     let cluster = Cluster::connect(Some(&api.kubeconfig(User::Admin))).await.unwrap();
     inventories.open(&cluster, &mut tasks);
-    says(&inventories, &["addon_missing"]).await;
+    wait_for_reasons(&inventories, &["addon_missing"]).await;
 
     let daemon_sets: Api<DaemonSet> = Api::namespaced(client.clone(), "default");
     let net = serde_json::from_value(object("net-node", "10.96.0.1:5000/net/node:v1.0.0")).unwrap();
     daemon_sets.create(&PostParams::default(), &net).await.unwrap();
-    says(&inventories, &["addon_rolling_out"]).await;
+    wait_for_reasons(&inventories, &["addon_rolling_out"]).await;
     follow(&daemon_sets, 1).await;
-    says(&inventories, &["addon_upgrade_needed"]).await;
+    wait_for_reasons(&inventories, &["addon_upgrade_needed"]).await;
 
     let newer = json!({"spec": {"template": {"spec": {"containers": [{"name": "main", "image": "net/node:v1.1.0"}]}}}});
     daemon_sets.patch("net-node", &PatchParams::default(), &Patch::Merge(&newer)).await.unwrap();
-    says(&inventories, &["addon_rolling_out"]).await;
+    wait_for_reasons(&inventories, &["addon_rolling_out"]).await;
     follow(&daemon_sets, 2).await;
-    says(&inventories, &[]).await;
+    wait_for_reasons(&inventories, &[]).await;
 
     let others: Api<Deployment> = Api::namespaced(client, "kube-system");
     let other = serde_json::from_value(object("mystery", "mystery:v1")).unwrap();
     others.create(&PostParams::default(), &other).await.unwrap();
-    says(&inventories, &["addon_not_covered"]).await;
+    wait_for_reasons(&inventories, &["addon_not_covered"]).await;
     daemon_sets.delete("net-node", &DeleteParams::default()).await.unwrap();
-    says(&inventories, &["addon_missing", "addon_not_covered"]).await;
+    wait_for_reasons(&inventories, &["addon_missing", "addon_not_covered"]).await;
 }
 
 #[tokio::test]

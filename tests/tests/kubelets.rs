@@ -36,7 +36,7 @@ struct Cluster {
 
 /// What is told of flags, and the remedies for everything that is told.
 #[derive(Debug)]
-struct Said {
+struct FlagsCheck {
     status: String,
     findings: Vec<String>,
     remedies: Vec<String>,
@@ -107,7 +107,7 @@ fn configz(gates: &Value) -> String {
 
 impl Cluster {
     /// What the command says of flags, with the exporter's rights.
-    fn says(&self, target: &str) -> Said {
+    fn flags_check(&self, target: &str) -> FlagsCheck {
         let child = Command::new(parts::own("lockkeeper-exporter").unwrap())
             .args(["verdict", target, "--output=json", "--verbose"])
             .arg(format!("--kubeconfig={}", self.api.kubeconfig(User::Exporter).display()))
@@ -125,13 +125,13 @@ impl Cluster {
         let findings = check["findings"].as_array().unwrap().iter().map(finding).collect();
         let rows = document["verdicts"][0]["in_the_way"].as_array().unwrap();
         let remedies = rows.iter().map(|row| text(&row["remedy"])).collect();
-        Said { status: text(&check["status"]), findings, remedies }
+        FlagsCheck { status: text(&check["status"]), findings, remedies }
     }
 
     /// Holds what is said against a status and, in their order, the beginnings of the findings.
     #[track_caller]
-    fn expect(&self, target: &str, status: &str, findings: &[&str]) -> Said {
-        let said = self.says(target);
+    fn expect(&self, target: &str, status: &str, findings: &[&str]) -> FlagsCheck {
+        let said = self.flags_check(target);
         let fits = said.findings.len() == findings.len()
             && said.findings.iter().zip(findings).all(|(said, expected)| said.starts_with(expected));
         assert!(said.status == status && fits, "{target}: not {status} with {findings:?}: {said:#?}");

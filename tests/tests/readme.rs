@@ -40,7 +40,7 @@ fn pages() -> Vec<(PathBuf, String)> {
         .collect()
 }
 
-fn said(output: &Output) -> String {
+fn output_of(output: &Output) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     text(&output.stdout) + &text(&output.stderr)
 }
@@ -73,9 +73,14 @@ fn the_configuration_files_are_good_as_they_are_shown() {
         let flag = format!("--config.file={}", path("config.yaml").display());
         let checked =
             Command::new(parts::own(product).unwrap()).args([&flag, "--check-config"]).output().unwrap();
-        assert!(checked.status.success(), "{product}: {}", said(&checked));
+        assert!(checked.status.success(), "{product}: {}", output_of(&checked));
         let shown = "kubeadm ignores the preflight error SystemVerification: cgroup v1 until spring";
-        assert_eq!(said(&checked).contains(shown), product == "lockkeeper-actuator", "{}", said(&checked));
+        assert_eq!(
+            output_of(&checked).contains(shown),
+            product == "lockkeeper-actuator",
+            "{}",
+            output_of(&checked)
+        );
     }
 }
 
@@ -152,7 +157,7 @@ fn flags<'a>(lines: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
 }
 
 /// The flags in the table of a page's section.
-fn told(page: &str, section: &str) -> BTreeSet<String> {
+fn documented(page: &str, section: &str) -> BTreeSet<String> {
     let section = page.split("### ").find(|it| it.starts_with(section)).expect("the page has the section");
     flags(section.lines().filter(|line| line.starts_with("| `--")))
 }
@@ -164,7 +169,7 @@ fn listed(help: &str) -> BTreeSet<String> {
 
 #[test]
 fn every_flag_of_the_sandbox_is_told_and_no_other() {
-    assert_eq!(told(OPERATIONS, "Flags"), listed(&said(&sandbox("--help"))));
+    assert_eq!(documented(OPERATIONS, "Flags"), listed(&output_of(&sandbox("--help"))));
 }
 
 #[test]
@@ -175,7 +180,7 @@ fn every_flag_of_the_programs_is_told_and_no_other() {
         (VERDICT, "From the command line", "lockkeeper-exporter", &["verdict", "--help"]),
     ] {
         let help = Command::new(parts::own(product).unwrap()).args(args).output().unwrap();
-        assert_eq!(told(page, section), listed(&said(&help)), "{section}");
+        assert_eq!(documented(page, section), listed(&output_of(&help)), "{section}");
     }
 }
 
@@ -247,8 +252,8 @@ fn a_command_line_that_is_wrong_starts_nothing_and_says_what_to_do() {
         ("--fail postflight=fail", "choose another step"),
     ] {
         let output = sandbox(args);
-        assert_eq!(output.status.code(), Some(3), "{args}: {}", said(&output));
-        assert!(said(&output).contains(remedy), "{args}: {}", said(&output));
-        assert!(output.stdout.is_empty(), "{args}: {}", said(&output));
+        assert_eq!(output.status.code(), Some(3), "{args}: {}", output_of(&output));
+        assert!(output_of(&output).contains(remedy), "{args}: {}", output_of(&output));
+        assert!(output.stdout.is_empty(), "{args}: {}", output_of(&output));
     }
 }

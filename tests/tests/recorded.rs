@@ -42,7 +42,7 @@ fn differences(recorded: &Recorded, name: &str, answer: &str) -> Result<Vec<Stri
 }
 
 /// Asks a World for everything that is recorded of its minor.
-async fn answers(world: &World) -> Result<Vec<(String, String)>> {
+async fn collect(world: &World) -> Result<Vec<(String, String)>> {
     let raw = async |path: &str| {
         let request = http::Request::get(path).body(Vec::new())?;
         world.kube.request_text(request).await.with_context(|| path.to_owned())
@@ -95,7 +95,7 @@ async fn answers_as_recorded(from: Version) {
     let world = World::builder().workers(1).from(from.clone()).repository(repository).without_products();
     let world = world.start().await.unwrap_or_else(|error| panic!("{error:#}"));
     let recorded = Recorded::of(from.minor()).unwrap();
-    let answers = answers(&world).await.unwrap_or_else(|error| panic!("{error:#}"));
+    let answers = collect(&world).await.unwrap_or_else(|error| panic!("{error:#}"));
     let asked: BTreeSet<String> = answers.iter().map(|(name, _)| name.clone()).collect();
     let there: BTreeSet<String> = recorded.texts().unwrap().into_iter().map(|(name, _)| name).collect();
     assert_eq!(asked, there, "every recorded answer is asked for");

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 /// How long a change may take until it is told by who reads anew: Prometheus scrapes every 5 s.
-const TOLD_SECONDS: u64 = 60;
+const SHOWN_SECONDS: u64 = 60;
 const PATCH: &str = "v1.36.3";
 const MINOR: &str = "v1.37.0";
 /// What Helm would have stored of a chart with a class.
@@ -60,7 +60,7 @@ async fn others(world: &World) -> Vec<(Value, Value)> {
 }
 
 /// Waits until the check says so, with this in a finding if it is not empty; returns the check.
-async fn says(world: &World, target: &str, status: &str, finding: &str) -> Value {
+async fn expect(world: &World, target: &str, status: &str, finding: &str) -> Value {
     let looks_so = || async move {
         let check = checks(world, target).await?.into_iter().find(|check| check["id"] == "removed_apis");
         let check = check.context("no check of that name")?;
@@ -70,7 +70,7 @@ async fn says(world: &World, target: &str, status: &str, finding: &str) -> Value
         Ok(Some(check))
     };
     world
-        .wait_for(&format!("removed_apis to say {status} {finding} of {target}"), TOLD_SECONDS, looks_so)
+        .wait_for(&format!("removed_apis to say {status} {finding} of {target}"), SHOWN_SECONDS, looks_so)
         .await
 }
 
@@ -96,7 +96,7 @@ async fn wait_for_series(world: &World, query: &str, count: usize) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_of_what_goes_blocks_the_minor_and_an_api_server_that_forgets_it_hides_nothing() {
     let world = world().await;
-    let check = says(&world, MINOR, "pass", "").await;
+    let check = expect(&world, MINOR, "pass", "").await;
     let read: Vec<_> =
         check["evidence"].as_array().unwrap().iter().map(|it| it["source"].as_str().unwrap()).collect();
     assert_eq!(read, ["matrix", "api_servers", "api_requests", "nodes", "api_writes"], "{check:#}");
@@ -110,9 +110,9 @@ async fn a_call_of_what_goes_blocks_the_minor_and_an_api_server_that_forgets_it_
 
     classes(&world).list(&ListParams::default()).await.unwrap();
     let asked = "storage.k8s.io/v1beta1 volumeattributesclasses";
-    let check = says(&world, MINOR, "block", asked).await;
+    let check = expect(&world, MINOR, "block", asked).await;
     assert_eq!(check["findings"][0]["reason"], "api_requested", "{check:#}");
-    says(&world, PATCH, "pass", "").await;
+    expect(&world, PATCH, "pass", "").await;
 
     let gold: DynamicObject = serde_json::from_value(json!({
         "apiVersion": "storage.k8s.io/v1beta1", "kind": "VolumeAttributesClass", "metadata": {"name": "gold"},
@@ -121,29 +121,29 @@ async fn a_call_of_what_goes_blocks_the_minor_and_an_api_server_that_forgets_it_
     .unwrap();
     let params = PostParams { field_manager: Some("terraform".to_owned()), ..PostParams::default() };
     classes(&world).create(&params, &gold).await.unwrap();
-    says(&world, MINOR, "block", "terraform wrote 1 of them, gold last").await;
-    says(&world, PATCH, "pass", "").await;
+    expect(&world, MINOR, "block", "terraform wrote 1 of them, gold last").await;
+    expect(&world, PATCH, "pass", "").await;
 
     // It forgets what it was asked for before it was restarted; Prometheus does not.
     let version = world.from.clone();
     world.control_plane.lock().await.apiserver.restart(&version).await.unwrap();
     wait_for_series(&world, "apiserver_requested_deprecated_apis{resource=\"volumeattributesclasses\"}", 0)
         .await;
-    says(&world, MINOR, "block", "not since the API server started").await;
+    expect(&world, MINOR, "block", "not since the API server started").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_witness_that_is_taken_away_makes_this_check_unknown_and_no_other() {
     let mut world = world().await;
-    says(&world, PATCH, "pass", "").await;
+    expect(&world, PATCH, "pass", "").await;
     let before = others(&world).await;
     assert!(before.len() > 9 && before.iter().all(|(_, status)| status == "pass"), "{before:?}");
 
     world.prometheus.service.stop().await;
-    says(&world, PATCH, "unknown", "api_requests").await;
+    expect(&world, PATCH, "unknown", "api_requests").await;
     assert_eq!(others(&world).await, before);
     world.prometheus.start().await.unwrap();
-    says(&world, PATCH, "pass", "").await;
+    expect(&world, PATCH, "pass", "").await;
 
     let roles: Api<ClusterRole> = Api::all(world.kube.clone());
     let role = roles.get("lockkeeper-exporter").await.unwrap();
@@ -152,22 +152,22 @@ async fn each_witness_that_is_taken_away_makes_this_check_unknown_and_no_other()
         |groups: &Option<Vec<String>>| groups.iter().flatten().all(|group| group != "networking.k8s.io");
     less.rules.as_mut().unwrap().retain(|rule| is_other(&rule.api_groups));
     roles.replace("lockkeeper-exporter", &PostParams::default(), &less).await.unwrap();
-    says(&world, PATCH, "unknown", "cannot list resource \\\"ipaddresses\\\"").await;
+    expect(&world, PATCH, "unknown", "cannot list resource \\\"ipaddresses\\\"").await;
     assert_eq!(others(&world).await, before);
     let whole = Patch::Merge(json!({"rules": role.rules}));
     roles.patch("lockkeeper-exporter", &PatchParams::default(), &whole).await.unwrap();
-    says(&world, PATCH, "pass", "").await;
+    expect(&world, PATCH, "pass", "").await;
 
     ask_for_helm(&world);
-    says(&world, PATCH, "unknown", "cannot list resource \\\"secrets\\\"").await;
+    expect(&world, PATCH, "unknown", "cannot list resource \\\"secrets\\\"").await;
     assert_eq!(others(&world).await, before);
     give_the_right_to_helm(&world).await;
-    let check = says(&world, MINOR, "unknown", "helm_not_found").await;
+    let check = expect(&world, MINOR, "unknown", "helm_not_found").await;
     assert_eq!(notes(&check), ["api_proof_short"], "{check:#}");
     store_a_release(&world).await;
-    says(&world, MINOR, "block", "storage.k8s.io/v1beta1 VolumeAttributesClass from the chart csi 1.2.3")
+    expect(&world, MINOR, "block", "storage.k8s.io/v1beta1 VolumeAttributesClass from the chart csi 1.2.3")
         .await;
-    says(&world, PATCH, "pass", "").await;
+    expect(&world, PATCH, "pass", "").await;
 }
 
 /// The operator wants the releases of Helm to be looked at.

@@ -19,12 +19,12 @@ use serde_json::{Value, json};
 
 const TARGET: &str = "v1.36.3";
 /// How long a change may take until a verdict tells it: a window of a watch, a proof, and a pause.
-const TOLD_WITHIN_SECONDS: u64 = 45;
+const SHOWN_WITHIN_SECONDS: u64 = 45;
 /// What the exporter may do.
 const ROLE: &str = "lockkeeper-exporter";
 
 /// Waits until the running exporter's verdict begins with this and has all of these words.
-async fn tells(world: &World, begin: &str, words: &[&str]) {
+async fn expect(world: &World, begin: &str, words: &[&str]) {
     let what = format!("the verdict to be {begin} and to say {words:?}");
     let told = || async {
         let text = world.exporter.get(&format!("/verdict?target={TARGET}")).await?;
@@ -34,7 +34,7 @@ async fn tells(world: &World, begin: &str, words: &[&str]) {
         anyhow::ensure!(is_it, "{text}");
         Ok(Some(()))
     };
-    world.wait_for(&what, TOLD_WITHIN_SECONDS, told).await;
+    world.wait_for(&what, SHOWN_WITHIN_SECONDS, told).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,23 +42,27 @@ async fn a_budget_that_is_never_satisfied_blocks_until_it_is_gone() {
     let mut world =
         World::builder().without_products().start().await.unwrap_or_else(|error| panic!("{error:#}"));
     world.exporter.start().await.unwrap_or_else(|error| panic!("{error:#}"));
-    tells(&world, "v1.36.3: SAFE", &["disruption_budgets", "webhooks", "volume_plugins"]).await;
+    expect(&world, "v1.36.3: SAFE", &["disruption_budgets", "webhooks", "volume_plugins"]).await;
 
     world.deploy(&Workload::new("guarded", 2).min_available(2)).await.unwrap();
     let words = ["pdb_blocked (1)", "default/guarded: wants 2 of 2 pods healthy", "relax the budget"];
-    tells(&world, "v1.36.3: BLOCKED", &words).await;
+    expect(&world, "v1.36.3: BLOCKED", &words).await;
     let budgets: Api<PodDisruptionBudget> = Api::namespaced(world.kube.clone(), "default");
     let patch = |spec: Value| Patch::Merge(json!({"spec": spec}));
     budgets.patch("guarded", &PatchParams::default(), &patch(json!({"minAvailable": 1}))).await.unwrap();
-    tells(&world, "v1.36.3: SAFE", &[]).await;
+    expect(&world, "v1.36.3: SAFE", &[]).await;
 
     let twice = json!({"metadata": {"name": "again"},
         "spec": {"maxUnavailable": "50%", "selector": {"matchLabels": {"app": "guarded"}}}});
     budgets.create(&PostParams::default(), &serde_json::from_value(twice).unwrap()).await.unwrap();
-    tells(&world, "v1.36.3: BLOCKED", &["pdb_blocked (1)", "Deployment default/guarded: ", "again, guarded"])
-        .await;
+    expect(
+        &world,
+        "v1.36.3: BLOCKED",
+        &["pdb_blocked (1)", "Deployment default/guarded: ", "again, guarded"],
+    )
+    .await;
     budgets.delete("guarded", &DeleteParams::default()).await.unwrap();
-    tells(&world, "v1.36.3: SAFE", &[]).await;
+    expect(&world, "v1.36.3: SAFE", &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,7 +75,7 @@ async fn a_volume_of_a_plugin_that_is_gone_is_named() {
         "capacity": {"storage": "1Gi"}, "rbd": {"image": "i", "monitors": ["10.0.0.1"]}}});
     volumes.create(&PostParams::default(), &serde_json::from_value(old).unwrap()).await.unwrap();
     // The cluster runs a minor that does not have it: nothing is lost that is not lost already.
-    tells(
+    expect(
         &world,
         "v1.36.3: SAFE",
         &["volume_plugin_gone (1)", "PersistentVolume old: ", "is gone since 1.31"],
@@ -102,20 +106,20 @@ async fn a_version_that_is_stored_and_not_served_blocks_until_it_is_no_longer_st
         async move { definitions.patch("widgets.example.com", &apply, &Patch::Apply(definition)).await.unwrap() }
     };
     lay(widgets(false, true)).await;
-    tells(&world, "v1.36.3: SAFE", &["stored_versions"]).await;
+    expect(&world, "v1.36.3: SAFE", &["stored_versions"]).await;
     // The API server itself writes down that both are stored.
     lay(widgets(true, true)).await;
     let old = "widgets.example.com: objects may still be stored as v1beta1, the storage version is v1";
-    tells(&world, "v1.36.3: SAFE", &["note stored_versions: stored_version_old (1)", old]).await;
+    expect(&world, "v1.36.3: SAFE", &["note stored_versions: stored_version_old (1)", old]).await;
     lay(widgets(true, false)).await;
     let words = [
         "block stored_versions: stored_version_unserved (1)",
         "widgets.example.com: objects may be stored as v1beta1",
     ];
-    tells(&world, "v1.36.3: BLOCKED", &words).await;
+    expect(&world, "v1.36.3: BLOCKED", &words).await;
     let migrated = Patch::Merge(json!({"status": {"storedVersions": ["v1"]}}));
     definitions.patch_status("widgets.example.com", &PatchParams::default(), &migrated).await.unwrap();
-    tells(&world, "v1.36.3: SAFE", &[]).await;
+    expect(&world, "v1.36.3: SAFE", &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,23 +139,23 @@ async fn a_webhook_without_somebody_who_stays_blocks_and_each_lost_source_blinds
         "ValidatingWebhookConfiguration guard: ",
         "Service default/hook has no ready endpoint",
     ];
-    tells(&world, "v1.36.3: BLOCKED", &[&words[..], &["pods/eviction", "start its pods"]].concat()).await;
+    expect(&world, "v1.36.3: BLOCKED", &[&words[..], &["pods/eviction", "start its pods"]].concat()).await;
 
     world.deploy(&Workload::new("spare", 1)).await.unwrap();
     let deployments: Api<Deployment> = Api::namespaced(world.kube.clone(), "default");
     deployments.create(&PostParams::default(), &serde_json::from_value(hook()).unwrap()).await.unwrap();
     let words = ["webhook_on_one_node", "Deployment default/hook with 1 replica", "different nodes"];
-    tells(&world, "v1.36.3: BLOCKED", &words).await;
+    expect(&world, "v1.36.3: BLOCKED", &words).await;
     let two = Patch::Merge(json!({"spec": {"replicas": 2}}));
     deployments.patch("hook", &PatchParams::default(), &two).await.unwrap();
-    tells(&world, "v1.36.3: SAFE", &[]).await;
+    expect(&world, "v1.36.3: SAFE", &[]).await;
 
     each_lost_source_blinds_its_check_alone(&world).await;
     let one = Patch::Merge(json!({"spec": {"replicas": 0}}));
     deployments.patch("hook", &PatchParams::default(), &one).await.unwrap();
-    tells(&world, "v1.36.3: BLOCKED", &["webhook_dead"]).await;
+    expect(&world, "v1.36.3: BLOCKED", &["webhook_dead"]).await;
     configurations.delete("guard", &DeleteParams::default()).await.unwrap();
-    tells(&world, "v1.36.3: SAFE", &[]).await;
+    expect(&world, "v1.36.3: SAFE", &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -171,7 +175,7 @@ async fn a_webhook_blocks_unless_somebody_answers_where_it_is_asked() {
     deployments.create(&PostParams::default(), &serde_json::from_value(deployment).unwrap()).await.unwrap();
     let configurations: Api<ValidatingWebhookConfiguration> = Api::all(world.kube.clone());
     configurations.create(&PostParams::default(), &serde_json::from_value(webhook()).unwrap()).await.unwrap();
-    tells(&world, "v1.36.3: SAFE", &[]).await;
+    expect(&world, "v1.36.3: SAFE", &[]).await;
 
     let asked_at = async |client: Value| {
         let mut changed = webhook();
@@ -182,9 +186,9 @@ async fn a_webhook_blocks_unless_somebody_answers_where_it_is_asked() {
     let at_port = |port: u16| json!({"service": {"namespace": "default", "name": "hook", "port": port}});
     asked_at(at_port(8443)).await;
     let words = ["webhook_dead", "Service default/hook has no port 8443/TCP, only 443/TCP", "mend the port"];
-    tells(&world, "v1.36.3: BLOCKED", &words).await;
+    expect(&world, "v1.36.3: BLOCKED", &words).await;
     asked_at(at_port(443)).await;
-    tells(&world, "v1.36.3: SAFE", &[]).await;
+    expect(&world, "v1.36.3: SAFE", &[]).await;
 
     let leads_to = async |target: Value| {
         let ports = json!([{"port": 443, "protocol": "TCP", "targetPort": target}]);
@@ -193,12 +197,12 @@ async fn a_webhook_blocks_unless_somebody_answers_where_it_is_asked() {
     };
     leads_to(json!("https")).await;
     let words = ["webhook_dead", "leads to targetPort https, which none of its 2 ready endpoints has"];
-    tells(&world, "v1.36.3: BLOCKED", &words).await;
+    expect(&world, "v1.36.3: BLOCKED", &words).await;
     leads_to(json!(9444)).await;
     let words = ["webhook_unproven", "targetPort 9444, which no container of Deployment default/hook names"];
-    tells(&world, "v1.36.3: BLOCKED", &words).await;
+    expect(&world, "v1.36.3: BLOCKED", &words).await;
     leads_to(json!(9443)).await;
-    tells(&world, "v1.36.3: SAFE", &[]).await;
+    expect(&world, "v1.36.3: SAFE", &[]).await;
 
     asked_at(json!({"url": "https://hooks.example/"})).await;
     let words = [
@@ -207,9 +211,9 @@ async fn a_webhook_blocks_unless_somebody_answers_where_it_is_asked() {
         "it is asked at https://hooks.example/; it has answered no call within an hour",
         "pods/eviction in kube-system, default",
     ];
-    tells(&world, "v1.36.3: BLOCKED", &words).await;
+    expect(&world, "v1.36.3: BLOCKED", &words).await;
     configurations.delete("guard", &DeleteParams::default()).await.unwrap();
-    tells(&world, "v1.36.3: SAFE", &[]).await;
+    expect(&world, "v1.36.3: SAFE", &[]).await;
 }
 
 /// A webhook of every eviction, answered by `default/hook`: nothing that this test itself asks for.
@@ -356,7 +360,7 @@ type Loss<'a> = (&'a str, &'a str, &'a [&'a str]);
 /// Waits until a fresh read of the cluster makes just these checks unknown, which name the source and the right.
 async fn blind(world: &World, kubeconfig: &Path, config: &Path, lost: Option<Loss<'_>>) {
     let ask = || async {
-        let (verdict, checks) = asked(kubeconfig, config)?;
+        let (verdict, checks) = run_verdict(kubeconfig, config)?;
         let unknown = || checks.iter().filter(|(_, status, _)| status == "unknown");
         let ids: BTreeSet<&str> = unknown().map(|(id, _, _)| id.as_str()).collect();
         let expected: BTreeSet<&str> =
@@ -380,7 +384,7 @@ async fn blind(world: &World, kubeconfig: &Path, config: &Path, lost: Option<Los
 type Check = (String, String, String);
 
 /// The verdict of the command line with its checks.
-fn asked(kubeconfig: &Path, config: &Path) -> Result<(String, Vec<Check>)> {
+fn run_verdict(kubeconfig: &Path, config: &Path) -> Result<(String, Vec<Check>)> {
     let flag = |name: &str, path: &Path| format!("--{name}={}", path.display());
     let output = Command::new(parts::own("lockkeeper-exporter")?)
         .args([

@@ -164,7 +164,7 @@ fn known_at(now: Timestamp) -> Matrix {
 }
 
 /// Everything that is told of a thing by its name, in whatever class.
-fn told<'a>(verdict: &'a Verdict, name: &str) -> Vec<&'a str> {
+fn described<'a>(verdict: &'a Verdict, name: &str) -> Vec<&'a str> {
     let findings = verdict.checks.iter().flat_map(|check| check.findings.iter().chain(&check.notes));
     let findings = findings.map(|Finding { subject, detail, .. }| (subject, detail));
     let recognised = verdict.checks.iter().flat_map(|check| &check.recognised);
@@ -194,13 +194,13 @@ impl Case {
                 );
             }
             for (name, version) in &self.seen {
-                let told = told(&verdict, name);
+                let told = described(&verdict, name);
                 if !told.iter().any(|detail| detail.contains(version.as_str())) {
                     let _ = writeln!(differences, "  {name} {version} is not seen; of it is told {told:?}");
                 }
             }
-            for name in self.unseen.iter().filter(|name| !told(&verdict, name).is_empty()) {
-                let told = told(&verdict, name);
+            for name in self.unseen.iter().filter(|name| !described(&verdict, name).is_empty()) {
+                let told = described(&verdict, name);
                 let _ = writeln!(differences, "  {name} is not there; of it is told {told:?}");
             }
         }

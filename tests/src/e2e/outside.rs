@@ -37,7 +37,7 @@ const SETTINGS: [&str; 10] = [
 /// # Errors
 /// It cannot be started.
 pub(super) fn watch_over_the_host() -> Result<u8> {
-    let _alone = alone()?;
+    let _lock = lock()?;
     cgroup::sweep();
     // A module that is loaded meanwhile brings settings of its own.
     let settings = SETTINGS.map(|it| Path::new("/proc/sys").join(it));
@@ -73,7 +73,7 @@ pub(super) fn watch_over_the_host() -> Result<u8> {
 ///
 /// # Errors
 /// Another run is going on.
-fn alone() -> Result<File> {
+fn lock() -> Result<File> {
     let root = run_folder::root();
     std::fs::create_dir_all(&root)?;
     let lock = File::create(root.join("e2e.lock"))?;

@@ -56,7 +56,7 @@ pub(super) fn publish(world: &World) -> Result<Published> {
 }
 
 /// Tells the sandbox that runs.
-pub(super) async fn tell(gate: Gate) -> Result<()> {
+pub(super) async fn send(gate: Gate) -> Result<()> {
     let word = match gate {
         Gate::Close => "close",
         Gate::Open => "open",

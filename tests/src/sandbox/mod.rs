@@ -56,7 +56,7 @@ pub async fn main() -> Result<u8> {
         }
     };
     if let Some(gate) = args.gate {
-        return control::tell(gate).await.map(|()| 0);
+        return control::send(gate).await.map(|()| 0);
     }
     match Sandbox::new(&args) {
         Ok(sandbox) => sandbox.show().await,

@@ -20,7 +20,7 @@ const SIZE: &str = "etcd_mvcc_db_total_size_in_bytes";
 const QUOTA: &str = "etcd_server_quota_backend_bytes";
 
 /// The expressions, in the order of [`Questions::etcd`].
-fn asked(settings: &Settings) -> [String; 4] {
+fn expressions(settings: &Settings) -> [String; 4] {
     let order = CheckOrder {
         step: Step::Preflight,
         token: "0b9f3c6e-1111-4222-8333-444455556666.1.1.00ff00ff00ff00ff".parse().expect("a token"),
@@ -75,11 +75,11 @@ fn whole(expr: &str) -> String {
 
 #[test]
 fn what_etcd_says_is_asked_in_the_units_of_the_settings() {
-    let [fsync, commit, changes, quota] = asked(&Settings::default());
+    let [fsync, commit, changes, quota] = expressions(&Settings::default());
     let case = |name: &str| Case::new(name).every(SCRAPE_SECONDS);
     let mut well = scraped(scraped(case("two members"), "a"), "b");
     for (expr, value) in [(&fsync, 768.0), (&commit, 768.0), (&changes, 0.0), (&quota, 50.0)] {
-        well = well.says(1200, &whole(expr), &values(&[("a", value), ("b", value)])).says(
+        well = well.expects(1200, &whole(expr), &values(&[("a", value), ("b", value)])).expects(
             1200,
             &unknown(expr),
             &json!([]),
@@ -87,36 +87,37 @@ fn what_etcd_says_is_asked_in_the_units_of_the_settings() {
     }
     let mut nobody = case("etcd is not scraped").with("up{job=\"site\"}", "1+0x360");
     for expr in [&fsync, &commit, &changes, &quota] {
-        nobody = nobody.says(1200, expr, &json!([]));
+        nobody = nobody.expects(1200, expr, &json!([]));
     }
     let elections = "7+0x70 8 9 10 11 11+0x300";
     let leaders = case("elections, and a restart, which begins at 0 and sees one")
         .with(&series(CHANGES, "a", ""), elections)
         .with(&series(CHANGES, "b", ""), "7+0x70 1+0x300")
-        .says(1200, &whole(&changes), &values(&[("a", 4.0), ("b", 1.0)]))
-        .says(3600, &whole(&changes), &values(&[("a", 0.0), ("b", 0.0)]));
+        .expects(1200, &whole(&changes), &values(&[("a", 4.0), ("b", 1.0)]))
+        .expects(3600, &whole(&changes), &values(&[("a", 0.0), ("b", 0.0)]));
     let unlimited = scraped(case("a database without a quota"), "a")
         .with(&series(QUOTA, "a", ""), "-1+0x360")
-        .says(1200, &quota, &values(&[("a", -1e11)]));
+        .expects(1200, &quota, &values(&[("a", -1e11)]));
     check(&[], SCRAPE_SECONDS, &[well, nobody, leaders, unlimited]).unwrap_or_else(|said| panic!("{said}"));
 }
 
 #[test]
 fn a_member_that_was_scraped_is_missed_for_an_hour() {
-    let asked = asked(&Settings::default());
+    let expressions = expressions(&Settings::default());
     let gone = member_until(scraped(Case::new("gone").every(SCRAPE_SECONDS), "a"), "b", " stale");
     // A disk that hangs: the member answers, and no write of it comes to an end.
     let hung = member_until(scraped(Case::new("hung").every(SCRAPE_SECONDS), "a"), "b", " 8000+0x280");
     let gone = asked.iter().fold(gone, |case, expr| {
         let is_unknown = unknown(expr);
-        case.says(1200, &is_unknown, &json!([]))
+        case.expects(1200, &is_unknown, &json!([]))
             // Ranges look back over 15 minutes at most.
-            .says(2400, &is_unknown, &values(&[("b", 1.0)]))
-            .says(4700, &is_unknown, &values(&[("b", 1.0)]))
-            .says(4900, &is_unknown, &json!([]))
+            .expects(2400, &is_unknown, &values(&[("b", 1.0)]))
+            .expects(4700, &is_unknown, &values(&[("b", 1.0)]))
+            .expects(4900, &is_unknown, &json!([]))
     });
-    let hung =
-        asked[..2].iter().fold(hung, |case, expr| case.says(2400, &unknown(expr), &values(&[("b", 1.0)])));
+    let hung = expressions[..2]
+        .iter()
+        .fold(hung, |case, expr| case.expects(2400, &unknown(expr), &values(&[("b", 1.0)])));
     check(&[], SCRAPE_SECONDS, &[gone, hung]).unwrap_or_else(|said| panic!("{said}"));
 }
 
@@ -125,8 +126,8 @@ fn the_etcd_of_another_cluster_in_the_same_prometheus_is_not_asked() {
     let settings = Settings { selector: "cluster=\"a\"".parse().expect("a selector"), ..Settings::default() };
     let mut case = scraped(Case::new("another cluster").every(SCRAPE_SECONDS), "b")
         .map_series(|series| series.replace('{', "{cluster=\"b\","));
-    for expr in asked(&settings) {
-        case = case.says(1200, &expr, &json!([]));
+    for expr in expressions(&settings) {
+        case = case.expects(1200, &expr, &json!([]));
     }
     check(&[], SCRAPE_SECONDS, &[case]).unwrap_or_else(|said| panic!("{said}"));
 }

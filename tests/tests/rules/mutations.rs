@@ -46,7 +46,7 @@ fn no_guard_of_the_ready_rule_can_be_lost_unnoticed() {
     const CLASSES: &str = "unless on (gate_class)\n  label_replace(ALERTS{k8s_upgrade_gate=~\"start|mutating\"}, \
                            \"gate_class\", \"$1\", \"k8s_upgrade_gate\", \"(.+)\")";
     let due = format!("and on (instance, job, token) ({NOT_BEFORE} <= time())");
-    let rules = ready::alone();
+    let rules = ready::only_ready();
     let cases = ready::cases();
     for (part, instead, by) in [
         (PENDING, "k8s_upgrade_step_pending", "a class of gates that does not exist"),

@@ -93,11 +93,11 @@ impl Case {
 
     fn check(self, at_seconds: u64, alert: &str, expected: &Value) -> Self {
         let firing = format!("max by (alertname) (ALERTS{{alertname=\"{alert}\",alertstate=\"firing\"}})");
-        self.says(at_seconds, &firing, expected)
+        self.expects(at_seconds, &firing, expected)
     }
 
     /// Expects this answer to a question then.
-    pub(crate) fn says(mut self, at_seconds: u64, query: &str, samples: &Value) -> Self {
+    pub(crate) fn expects(mut self, at_seconds: u64, query: &str, samples: &Value) -> Self {
         self.checks.push(json!({
             "expr": query,
             "eval_time": format!("{at_seconds}s"),

@@ -15,7 +15,7 @@ const UP: &str = "up{instance=\"e:1\",job=\"k8s-upgrade-exporter\"}";
 const WATCHDOG: &str = "ALERTS{alertname=\"K8sUpgradeWatchdog\",alertstate=\"firing\",severity=\"none\"}";
 
 /// The ready rule and nothing else.
-pub(crate) fn alone() -> Vec<RuleGroup> {
+pub(crate) fn only_ready() -> Vec<RuleGroup> {
     let mut groups = default_groups();
     groups.truncate(1);
     groups[0].rules.retain(|rule| rule.name == READY_ALERT);
@@ -125,7 +125,7 @@ fn guards() -> Vec<Case> {
 
 #[test]
 fn the_ready_alert_fires_while_every_guard_holds_and_not_without_any_of_them() {
-    check(&alone(), SAMPLE_SECONDS, &cases()).unwrap_or_else(|said| panic!("{said}"));
+    check(&only_ready(), SAMPLE_SECONDS, &cases()).unwrap_or_else(|said| panic!("{said}"));
 }
 
 #[test]
@@ -141,5 +141,5 @@ fn the_ready_alert_says_which_step_and_which_token() {
         "runbook_url": "docs/runbooks.md#k8supgradestepready",
     });
     let case = may_start("exactly").fires_exactly(400, READY_ALERT, &labels, &annotations);
-    check(&alone(), SAMPLE_SECONDS, &[case]).unwrap_or_else(|said| panic!("{said}"));
+    check(&only_ready(), SAMPLE_SECONDS, &[case]).unwrap_or_else(|said| panic!("{said}"));
 }

@@ -32,12 +32,12 @@ fn server(name: &str, leases: &str) -> Case {
 }
 
 /// Whether it has answered within ten minutes and within an hour, and whether it has failed.
-fn told(mut case: Case, answered: [bool; 2], failed: [bool; 2]) -> Case {
+fn expecting(mut case: Case, answered: [bool; 2], failed: [bool; 2]) -> Case {
     let asked = queries(&Selector::default());
     let all = asked.answered.iter().zip(answered).chain(asked.failed.iter().zip(failed));
     for (query, is_told) in all {
         let sample = is_told.then(|| json!({"labels": format!("{{{WEBHOOK}}}"), "value": 1}));
-        case = case.says(MINUTES * 60, &format!("({query}) > bool 0"), &json!(sample.as_slice()));
+        case = case.expects(MINUTES * 60, &format!("({query}) > bool 0"), &json!(sample.as_slice()));
     }
     case
 }
@@ -48,31 +48,31 @@ fn calls_within_the_window_are_told_and_no_others() {
     let (of_the_hour, answer) = ([false, true], || called("200", "false"));
     let failure = || rejected("calling_webhook_error");
     let cases = [
-        told(server("all the while", ON).with(&answer(), "0+1x180"), yes, no),
-        told(server("half an hour ago", ON).with(&answer(), "5+0x150 6+0x30"), of_the_hour, no),
-        told(server("two hours ago", ON).with(&answer(), "5+0x50 6+0x130"), no, no),
-        told(server("the first ever", ON).with(&answer(), "_x150 1+0x30"), of_the_hour, no),
-        told(
+        expecting(server("all the while", ON).with(&answer(), "0+1x180"), yes, no),
+        expecting(server("half an hour ago", ON).with(&answer(), "5+0x150 6+0x30"), of_the_hour, no),
+        expecting(server("two hours ago", ON).with(&answer(), "5+0x50 6+0x130"), no, no),
+        expecting(server("the first ever", ON).with(&answer(), "_x150 1+0x30"), of_the_hour, no),
+        expecting(
             server("seen first with its API server", "_x150 1+0x30").with(&answer(), "_x150 1+0x30"),
             no,
             no,
         ),
-        told(
+        expecting(
             server("one since a restart", "0+10x150 0+10x30").with(&answer(), "9+0x150 _x5 1+0x24"),
             of_the_hour,
             no,
         ),
-        told(server("none since a restart", "0+10x150 0+10x30").with(&answer(), "9+0x150 _x30"), no, no),
-        told(server("refused", ON).with(&called("403", "true"), "0+1x180"), no, no),
-        told(server("failed open", ON).with(&called("503", "false"), "0+1x180"), no, no),
-        told(server("failed", ON).with(&failure(), "0+1x180"), no, yes),
-        told(server("failed first", ON).with(&failure(), "_x150 1+0x30"), no, of_the_hour),
-        told(
+        expecting(server("none since a restart", "0+10x150 0+10x30").with(&answer(), "9+0x150 _x30"), no, no),
+        expecting(server("refused", ON).with(&called("403", "true"), "0+1x180"), no, no),
+        expecting(server("failed open", ON).with(&called("503", "false"), "0+1x180"), no, no),
+        expecting(server("failed", ON).with(&failure(), "0+1x180"), no, yes),
+        expecting(server("failed first", ON).with(&failure(), "_x150 1+0x30"), no, of_the_hour),
+        expecting(
             server("failed before anybody watched", "_x150 1+0x30").with(&failure(), "_x150 1+0x30"),
             no,
             of_the_hour,
         ),
-        told(server("refused as it ought to", ON).with(&rejected("no_error"), "0+1x180"), no, no),
+        expecting(server("refused as it ought to", ON).with(&rejected("no_error"), "0+1x180"), no, no),
     ];
     for case in cases {
         let name = case.name().to_owned();
