@@ -438,7 +438,7 @@ mod tests {
     }
 
     /// A message as Alertmanager encodes it: without blanks, and with `&` written out.
-    fn count_of(alert: &str, count: usize) -> usize {
+    fn message_bytes(alert: &str, count: usize) -> usize {
         let alerts = vec![alert; count].join(",");
         let text = format!(
             r#"{{"receiver":"k8s-upgrade-gates","status":"firing","alerts":[{alerts}],"groupLabels":{{}},"commonLabels":{{}},"commonAnnotations":{{}},"externalURL":"http://alertmanager:9093","version":"4","groupKey":"{{}}:{{}}","truncatedAlerts":0}}"#
@@ -452,7 +452,7 @@ mod tests {
         const SMALL: &str = r#"{"status":"firing","labels":{"alertname":"SiteGate","instance":"10.0.0.1:9100","job":"node","k8s_upgrade_gate":"all","severity":"warning"},"annotations":{"summary":"a gate alert of the site"},"startsAt":"2026-11-21T10:00:00.123Z","endsAt":"0001-01-01T00:00:00Z","generatorURL":"http://prometheus:9090/graph?g0.expr=site_gate\u0026g0.tab=1","fingerprint":"0123456789abcdef"}"#;
         const LARGE: &str = r#"{"status":"firing","labels":{"alertname":"KubePodCrashLooping","container":"prometheus","endpoint":"https-main","job":"kube-state-metrics","k8s_upgrade_gate":"all","namespace":"monitoring","pod":"prometheus-k8s-0","prometheus":"monitoring/k8s","reason":"CrashLoopBackOff","service":"kube-state-metrics","severity":"warning","uid":"0b9f3c6e-1111-4222-8333-444455556666"},"annotations":{"description":"Pod monitoring/prometheus-k8s-0 (prometheus) is in waiting state (reason: \"CrashLoopBackOff\") on cluster .","runbook_url":"https://runbooks.prometheus-operator.dev/runbooks/kubernetes/kubepodcrashlooping","summary":"Pod is crash looping."},"startsAt":"2026-11-21T10:00:00.123Z","endsAt":"0001-01-01T00:00:00Z","generatorURL":"https://prometheus.example/graph?g0.expr=max_over_time%28kube_pod_container_status_waiting_reason%7Bjob%3D%22kube-state-metrics%22%2Cnamespace%3D~%22.%2A%22%2Creason%3D%22CrashLoopBackOff%22%7D%5B5m%5D%29+%3E%3D+1\u0026g0.tab=1","fingerprint":"0123456789abcdef"}"#;
         for (alert, about) in [(SMALL, 2_800), (LARGE, 1_000)] {
-            let fits = |count| count_of(alert, count) <= WEBHOOK_BYTES_MAX;
+            let fits = |count| message_bytes(alert, count) <= WEBHOOK_BYTES_MAX;
             let room =
                 (1..5_000).rev().find(|count| (alert.len() + 1) * count + 300 <= WEBHOOK_BYTES_MAX).unwrap();
             assert!(fits(room) && !fits(room + 2), "{room}");

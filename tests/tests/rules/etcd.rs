@@ -107,7 +107,7 @@ fn a_member_that_was_scraped_is_missed_for_an_hour() {
     let gone = member_until(scraped(Case::new("gone").every(SCRAPE_SECONDS), "a"), "b", " stale");
     // A disk that hangs: the member answers, and no write of it comes to an end.
     let hung = member_until(scraped(Case::new("hung").every(SCRAPE_SECONDS), "a"), "b", " 8000+0x280");
-    let gone = asked.iter().fold(gone, |case, expr| {
+    let gone = expressions.iter().fold(gone, |case, expr| {
         let is_unknown = unknown(expr);
         case.expects(1200, &is_unknown, &json!([]))
             // Ranges look back over 15 minutes at most.
