@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use lockkeeper_exporter::read::backend::BackendConfig;
+use lockkeeper_exporter::client::backend::BackendConfig;
+use lockkeeper_exporter::client::shown::shown_url;
 use lockkeeper_exporter::read::matrix::MatrixConfig;
 use lockkeeper_exporter::read::packages::{PackagesConfig, PackagesError, Repository};
-use lockkeeper_exporter::read::shown::shown_url;
-use lockkeeper_exporter::serve::web_config::Security;
+use lockkeeper_exporter::server::web_config::Security;
 use lockkeeper_exporter::telemetry::chain;
 use lockkeeper_rules::driver::kubeadm::{KubeadmSettings, KubeadmSettingsError};
 use lockkeeper_rules::driver::node_script::{EtcdAccess, is_directory_path};
@@ -282,7 +282,7 @@ packages: {url: 'http://127.0.0.1/v{minor}/Packages'}
 
     #[test]
     fn a_value_that_cannot_be_used_is_named_with_its_field() {
-        lockkeeper_exporter::kube_client::install_tls_provider();
+        lockkeeper_exporter::client::kubernetes::install_tls_provider();
         for (from, to, named) in [
             ("'http://127.0.0.1:9090'", "'prometheus:9090'", "prometheus.urls"),
             ("'http://127.0.0.1:9093'", "''", "alertmanager.urls"),

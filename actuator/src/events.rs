@@ -7,7 +7,7 @@ use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::PostParams;
 use kube::{Api, Client};
-use lockkeeper_exporter::kube_client::explain;
+use lockkeeper_exporter::client::kubernetes::explain;
 use lockkeeper_exporter::read::upgrade_run::KIND;
 use lockkeeper_rules::api::{GROUP, UpgradeRun, VERSION};
 use tokio::sync::mpsc;

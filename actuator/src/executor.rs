@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
-use lockkeeper_exporter::kube_client::Cluster;
+use lockkeeper_exporter::client::kubernetes::Cluster;
 use lockkeeper_rules::api::UpgradeRun;
 use lockkeeper_rules::cluster::snapshot::Snapshot;
 use lockkeeper_rules::gate::CheckOrder;

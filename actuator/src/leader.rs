@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::Client;
-use lockkeeper_exporter::kube_client::CallError;
+use lockkeeper_exporter::client::kubernetes::CallError;
 use lockkeeper_rules::gate::Held;
 use lockkeeper_rules::run::{LeaseFacts, LeaseMemory, LeaseMove, LeaseTimes, is_refusal};
 

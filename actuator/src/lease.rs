@@ -7,7 +7,7 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::PostParams;
 use kube::{Api, Client};
-use lockkeeper_exporter::kube_client::{CallError, call};
+use lockkeeper_exporter::client::kubernetes::{CallError, call};
 
 /// Where a Lease is, and how long one request for it may take.
 pub(crate) struct LeaseAt<'a> {

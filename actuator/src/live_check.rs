@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use lockkeeper_exporter::deadline::within;
-use lockkeeper_exporter::kube_client::Cluster;
+use lockkeeper_exporter::client::backend::CALL_DEADLINE;
+use lockkeeper_exporter::client::deadline::within;
+use lockkeeper_exporter::client::kubernetes::Cluster;
 use lockkeeper_exporter::read::alertmanager::{self, Alertmanager};
-use lockkeeper_exporter::read::backend::CALL_DEADLINE;
 use lockkeeper_exporter::read::now::snapshot_now;
 use lockkeeper_exporter::read::prometheus::{self, Prometheus};
 use lockkeeper_rules::api::SilenceRecord;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::Client;
-use lockkeeper_exporter::kube_client::CallError;
+use lockkeeper_exporter::client::kubernetes::CallError;
 use lockkeeper_exporter::read::now;
 use lockkeeper_rules::api::UpgradeRun;
 use lockkeeper_rules::cluster::snapshot::{Snapshot, Source};

@@ -7,7 +7,8 @@ use clap::Parser;
 use clap::builder::NonEmptyStringValueParser;
 use lockkeeper_actuator::config::Config;
 use lockkeeper_actuator::service::Service;
-use lockkeeper_exporter::{kube_client, telemetry};
+use lockkeeper_exporter::client::kubernetes;
+use lockkeeper_exporter::telemetry;
 use lockkeeper_rules::words::name::NodeName;
 
 /// Upgrades a Kubernetes cluster one step at a time, while the alerts are quiet.
@@ -42,7 +43,7 @@ async fn main() -> ExitCode {
             return if is_help { ExitCode::SUCCESS } else { ExitCode::from(EXIT_USAGE) };
         }
     };
-    kube_client::install_tls_provider();
+    kubernetes::install_tls_provider();
     telemetry::init();
     let config = match Config::load(&arguments.config_file) {
         Ok(config) => config,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lockkeeper_exporter::kube_client::Cluster;
+use lockkeeper_exporter::client::kubernetes::Cluster;
 use lockkeeper_exporter::read::now;
 use lockkeeper_exporter::read::packages::Repository;
 use lockkeeper_exporter::telemetry::chain;

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use jiff::Timestamp;
-use lockkeeper_exporter::serve::http::{Handler, read_body, reply, text};
+use lockkeeper_exporter::server::http::{Handler, read_body, reply, text};
 use lockkeeper_rules::gate::{Decision, Rejected, Route};
 use lockkeeper_rules::wire::alertmanager::{self, WEBHOOK_BYTES_MAX};
 use subtle::ConstantTimeEq;

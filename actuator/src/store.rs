@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
-use lockkeeper_exporter::kube_client::{CallError, call};
+use lockkeeper_exporter::client::kubernetes::{CallError, call};
 use lockkeeper_exporter::read::upgrade_run::{RawUpgradeRun, UpgradeRunObject};
 use lockkeeper_rules::api::{FINALIZER, UpgradeRun, UpgradeRunStatus};
 use serde_json::json;

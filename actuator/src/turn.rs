@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use kube::Client;
-use lockkeeper_exporter::kube_client::Cluster;
+use lockkeeper_exporter::client::kubernetes::Cluster;
 use lockkeeper_exporter::read::inventory::Inventories;
 use lockkeeper_exporter::read::now::{self, snapshot_now};
 use lockkeeper_rules::api::UpgradeRun;

@@ -22,16 +22,16 @@ use lockkeeper_rules::settings::Settings;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::client::kubernetes::{Cluster, install_tls_provider};
 use crate::config::{self, Config};
 use crate::exit::Exit;
-use crate::kube_client::{Cluster, install_tls_provider};
 use crate::read::cluster_reader::ClusterReader;
 use crate::read::matrix::MatrixFiles;
 use crate::read::packages::Repository;
 use crate::read::witness::WitnessConfig;
-use crate::serve::http::{Handler, Limits, ListenError, Listener};
 use crate::serve::routes::{Site, probe, route as answer};
 use crate::serve::view::{self, View};
+use crate::server::http::{Handler, Limits, ListenError, Listener};
 use crate::telemetry;
 
 /// Watches a cluster, and publishes its metrics and the verdict on newer versions. Changes nothing.
@@ -184,7 +184,7 @@ fn start(args: RunArgs) -> Result<(), Failure> {
     }
     let matrix = config.matrix.open().map_err(input)?;
     if args.check_config {
-        let security = crate::serve::web_config::Security::load(args.web_config.as_deref());
+        let security = crate::server::web_config::Security::load(args.web_config.as_deref());
         security.map_err(|error| unheard(LISTEN_FLAG, error.into()))?;
         println!("the configuration is good");
         return Ok(());

@@ -6,7 +6,7 @@ use lockkeeper_rules::settings::{Settings, validate_packages_interval};
 use lockkeeper_rules::words::yaml;
 use serde::Deserialize;
 
-use crate::read::backend::BackendConfig;
+use crate::client::backend::BackendConfig;
 use crate::read::matrix::MatrixConfig;
 use crate::read::packages::{PackagesConfig, Repository};
 use crate::read::prometheus::Prometheus;
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn bad_input_is_refused_with_its_field() {
-        crate::kube_client::install_tls_provider();
+        crate::client::kubernetes::install_tls_provider();
         let url = "packages: {url: 'https://packages.example/v{minor}/Packages'}\n";
         assert!(parse(url).is_ok());
         let prometheus = format!("{url}prometheus: {{urls: ['http://prometheus-0:9090']}}");

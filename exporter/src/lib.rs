@@ -8,18 +8,19 @@
 //!
 //! What must never be here: a write to the cluster, or anything decided outside `rules`. `compat` alone says what another
 //! check would, for those who compare; nothing is done upon it.
-//! The actuator uses `read`, `serve::http`, `kube_client`, `deadline` and `telemetry`; `cli` is the program itself.
+//! `client`, `server` and `telemetry` are for any program, and know of none. The actuator uses them, and `read`; `cli` is
+//! the exporter itself.
 
 // Tests may unwrap; what is shipped says why it cannot fail.
 #![warn(clippy::unwrap_used)]
 
 pub mod cli;
+pub mod client;
 pub mod compat;
 mod config;
-pub mod deadline;
 pub mod exit;
-pub mod kube_client;
 pub mod read;
 mod saved;
 pub mod serve;
+pub mod server;
 pub mod telemetry;

@@ -8,7 +8,7 @@ use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
-use lockkeeper_exporter::kube_client::Cluster;
+use lockkeeper_exporter::client::kubernetes::Cluster;
 use lockkeeper_exporter::read::inventory::{Inventories, inventory_now};
 use lockkeeper_exporter::read::witness::WitnessConfig;
 use lockkeeper_rules::cluster::inventory::Inventory;

@@ -10,7 +10,7 @@ use k8s_openapi::api::authorization::v1::SelfSubjectAccessReview;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod};
 use kube::Client;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
-use lockkeeper_exporter::kube_client::install_tls_provider;
+use lockkeeper_exporter::client::kubernetes::install_tls_provider;
 use lockkeeper_tests::certs::Certs;
 use lockkeeper_tests::kubelet::KubeletPorts;
 use lockkeeper_tests::part::{ApiServer, Etcd, User};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use lockkeeper_exporter::kube_client::install_tls_provider;
-use lockkeeper_exporter::serve::http::{Handler, Limits, Listener, read_body, text};
+use lockkeeper_exporter::client::kubernetes::install_tls_provider;
+use lockkeeper_exporter::server::http::{Handler, Limits, Listener, read_body, text};
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use reqwest::{Certificate, Client, ClientBuilder, Identity};
 use tempfile::TempDir;

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::Node;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
-use lockkeeper_exporter::kube_client::{CallError, call};
+use lockkeeper_exporter::client::kubernetes::{CallError, call};
 use lockkeeper_rules::api::CORDONED_BY_ANNOTATION;
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::{CordonOrder, UncordonOrder};

@@ -5,7 +5,7 @@ use k8s_openapi::api::policy::v1::Eviction;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{DeleteOptions, ObjectMeta, Preconditions};
 use kube::api::PostParams;
 use kube::{Api, Client};
-use lockkeeper_exporter::kube_client::{CallError, call};
+use lockkeeper_exporter::client::kubernetes::{CallError, call};
 use lockkeeper_rules::drain::{Refusal, eviction_finding, is_there};
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::EvictOrder;

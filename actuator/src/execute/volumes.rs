@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::PersistentVolume;
 use k8s_openapi::api::storage::v1::VolumeAttachment;
 use kube::api::ListParams;
 use kube::{Api, Client};
-use lockkeeper_exporter::kube_client::call;
+use lockkeeper_exporter::client::kubernetes::call;
 use lockkeeper_exporter::read::list::list_all;
 use lockkeeper_rules::drain::AttachedVolume;
 use lockkeeper_rules::reason::{Finding, Reason};

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lockkeeper_exporter::deadline::Late;
+use lockkeeper_exporter::client::deadline::Late;
 use lockkeeper_exporter::telemetry::chain;
 use lockkeeper_rules::driver::node_script::{ScriptSettings, connect_refusal};
 use lockkeeper_rules::driver::order::NodeTarget;

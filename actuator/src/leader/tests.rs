@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use lockkeeper_exporter::serve::http::{Handler, Limits, Listener, reply};
+use lockkeeper_exporter::server::http::{Handler, Limits, Listener, reply};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -77,7 +77,7 @@ fn json(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
 
 /// A leader, and the store that its Lease is in.
 async fn leader() -> (Leader, Arc<Store>) {
-    lockkeeper_exporter::kube_client::install_tls_provider();
+    lockkeeper_exporter::client::kubernetes::install_tls_provider();
     let store = Arc::new(Store::default());
     let listener = Listener::bind("127.0.0.1:0", None, Limits::default()).await.unwrap();
     let url = format!("http://{}", listener.local_addr()).parse().unwrap();

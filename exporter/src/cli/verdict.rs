@@ -19,11 +19,11 @@ use tokio::time::{Instant, timeout_at};
 
 use super::matrix::{MatrixInput, input_of};
 use super::{Failure, compat, input, print};
+use crate::client::backend::BackendConfig;
+use crate::client::deadline::within;
+use crate::client::kubernetes::{Cluster, ConnectError, listed_kubeconfigs};
 use crate::config;
-use crate::deadline::within;
 use crate::exit::Exit;
-use crate::kube_client::{Cluster, ConnectError, listed_kubeconfigs};
-use crate::read::backend::BackendConfig;
 use crate::read::inventory::inventory_now;
 use crate::read::kubelet::kubelets_now;
 use crate::read::now::snapshot_now;
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_asked_is_bad_input_with_a_remedy() {
-        crate::kube_client::install_tls_provider();
+        crate::client::kubernetes::install_tls_provider();
         let folder = tempfile::tempdir().unwrap();
         let seed = folder.path().join("seed.json");
         std::fs::write(&seed, r#"{"addons": []}"#).unwrap();

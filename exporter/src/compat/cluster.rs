@@ -11,7 +11,7 @@ use kube::{Api, Client};
 use serde_json::Value;
 
 use super::{Workload, workloads};
-use crate::kube_client::explain;
+use crate::client::kubernetes::explain;
 use crate::read::list::list_all;
 
 /// How long one read may take.

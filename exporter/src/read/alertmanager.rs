@@ -5,7 +5,7 @@ use lockkeeper_rules::gate::AlertmanagerAnswers;
 use lockkeeper_rules::wire::alertmanager;
 use lockkeeper_rules::wire::prometheus::ParseError;
 
-use super::backend::{Backend, BackendConfig, BackendError, CALL_DEADLINE, Reading};
+use crate::client::backend::{Backend, BackendConfig, BackendError, CALL_DEADLINE, Reading};
 
 /// Every alert, whatever its state. No filter is sent: a misspelt one answers with an empty list.
 const EVERY_STATE: [(&str, &str); 4] =

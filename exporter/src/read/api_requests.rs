@@ -52,9 +52,9 @@ mod tests {
     use lockkeeper_rules::cluster::inventory::Seen;
 
     use super::*;
-    use crate::kube_client::install_tls_provider;
-    use crate::read::backend::BackendConfig;
-    use crate::serve::http::{Limits, Listener, reply};
+    use crate::client::backend::BackendConfig;
+    use crate::client::kubernetes::install_tls_provider;
+    use crate::server::http::{Limits, Listener, reply};
 
     const EMPTY: &str = r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#;
     const ASKED: &str = r#"{"status":"success","data":{"resultType":"vector","result":[

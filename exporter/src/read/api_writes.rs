@@ -11,7 +11,7 @@ use lockkeeper_rules::facts::RemovedApis;
 
 use super::convert;
 use super::list::list_all_metadata;
-use crate::kube_client::explain;
+use crate::client::kubernetes::explain;
 
 /// Who has written objects of the kinds that go with the minor after the one that runs: no run goes further at once.
 /// What the API server does not list, such as a review, has left nothing that could be looked at.

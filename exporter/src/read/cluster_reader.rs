@@ -24,7 +24,7 @@ use super::upgrade_run::RawUpgradeRun;
 use super::watch::{Counts, Watch, Watched, keep, values};
 use super::witness::WitnessConfig;
 use super::{convert, now};
-use crate::kube_client::Cluster;
+use crate::client::kubernetes::Cluster;
 use crate::telemetry::chain;
 
 /// How often the API servers are asked for their version and readiness.

@@ -11,7 +11,7 @@ use kube::{Api, Client};
 use lockkeeper_rules::cluster::inventory::HelmRelease;
 use lockkeeper_rules::wire::helm::{RELEASE_BYTES_MAX, release};
 
-use crate::kube_client::explain;
+use crate::client::kubernetes::explain;
 
 /// What Helm marks the Secrets of releases with that it may still begin from: also one whose first install failed.
 const DEPLOYED: &str = "owner=helm,status notin (superseded,uninstalled,uninstalling)";

@@ -31,7 +31,7 @@ use super::watch::{Counts, Watch, Watched, keep, values};
 use super::webhook::{Backends, backends_now};
 use super::witness::{WitnessConfig, Witnesses};
 use super::{volume, webhook, workload};
-use crate::kube_client::Cluster;
+use crate::client::kubernetes::Cluster;
 
 /// Every kind that is watched, and the witnesses that are asked.
 #[derive(Debug)]

@@ -32,8 +32,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::convert::SYSTEM_NAMESPACE;
-use crate::deadline::within;
-use crate::kube_client::{call, explain};
+use crate::client::deadline::within;
+use crate::client::kubernetes::{call, explain};
 
 /// What kubeadm keeps the kubelets' configuration in, and under which key.
 const KUBELET_CONFIG: (&str, &str) = ("kubelet-config", "kubelet");
@@ -302,8 +302,8 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::kube_client::install_tls_provider;
-    use crate::serve::http::{Handler, Limits, Listener, reply};
+    use crate::client::kubernetes::install_tls_provider;
+    use crate::server::http::{Handler, Limits, Listener, reply};
 
     fn question(life: &str) -> Question {
         Question { life: life.to_owned(), with_cgroup: false }

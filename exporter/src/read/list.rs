@@ -7,7 +7,7 @@ use kube::Api;
 use kube::api::{DynamicObject, ListParams, ObjectList, PartialObjectMeta};
 use serde::de::DeserializeOwned;
 
-use crate::kube_client::explain;
+use crate::client::kubernetes::explain;
 
 /// How many objects a page holds.
 const PAGE_OBJECTS: u32 = 500;

@@ -17,7 +17,7 @@ use serde::de::{Error, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 use tokio::sync::watch;
 
-use crate::deadline::within;
+use crate::client::deadline::within;
 
 /// The pause between two looks. What has changed is in force after the second look that sees it.
 const LOOK_PAUSE: Duration = Duration::from_secs(2);

@@ -3,7 +3,6 @@
 pub mod alertmanager;
 pub mod api_requests;
 pub mod api_writes;
-pub mod backend;
 pub mod budget;
 pub mod cluster_reader;
 pub mod convert;
@@ -18,7 +17,6 @@ mod pod_images;
 mod polled;
 pub mod prometheus;
 mod service;
-pub mod shown;
 pub mod upgrade_run;
 mod volume;
 pub mod watch;

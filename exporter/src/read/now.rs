@@ -19,7 +19,7 @@ use lockkeeper_rules::cluster::snapshot::{
 use super::convert;
 use super::list::{ListError, Listed, list_all, list_all_metadata};
 use super::upgrade_run::{RawUpgradeRun, run_elsewhere};
-use crate::kube_client::{Cluster, explain};
+use crate::client::kubernetes::{Cluster, explain};
 
 /// The port of an API server at its node's address, as kubeadm sets it.
 pub const API_SERVER_PORT: u16 = 6443;

@@ -10,7 +10,7 @@ use lockkeeper_rules::words::version::{Minor, Version};
 use reqwest::StatusCode;
 use serde::Deserialize;
 
-use super::shown::shown_url;
+use crate::client::shown::shown_url;
 use crate::telemetry::chain;
 
 /// How long one index may take, redirects included.
@@ -239,7 +239,7 @@ mod tests {
 
     /// A server that answers each path with raw bytes; every other path is 404. What is asked for has secrets in it.
     async fn server(answers: Vec<(&'static str, Vec<u8>)>) -> Repository {
-        crate::kube_client::install_tls_provider();
+        crate::client::kubernetes::install_tls_provider();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
@@ -367,7 +367,7 @@ mod tests {
 
     #[test]
     fn a_url_that_cannot_work_is_refused_and_named() {
-        crate::kube_client::install_tls_provider();
+        crate::client::kubernetes::install_tls_provider();
         for url in ["", "https://packages.example/Packages", "file:///v{minor}", "packages.example/v{minor}"]
         {
             assert!(Repository::new(url).unwrap_err().to_string().starts_with("packages.url"), "{url}");

@@ -22,7 +22,7 @@ use super::list::list_all;
 use super::polled::Polled;
 use super::watch::{Watched, values};
 use super::workload::joined;
-use crate::deadline::within;
+use crate::client::deadline::within;
 
 /// How often the pods are asked for.
 const PAUSE: Duration = Duration::from_secs(60);

@@ -6,7 +6,7 @@ use futures::future::join_all;
 use lockkeeper_rules::gate::{Answer, PrometheusAnswers, Questions};
 use lockkeeper_rules::wire::prometheus::{self, Sample};
 
-use super::backend::{Backend, BackendConfig, BackendError, CALL_DEADLINE, Reading};
+use crate::client::backend::{Backend, BackendConfig, BackendError, CALL_DEADLINE, Reading};
 
 /// One Prometheus server.
 #[derive(Debug, Clone)]

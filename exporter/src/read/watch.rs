@@ -25,7 +25,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::list::list_all;
-use crate::kube_client::explain;
+use crate::client::kubernetes::explain;
 
 /// How long one watch request goes on. The API server sends a bookmark two seconds before its end, so that this is
 /// how often a quiet watch is proven. At least 5 s.

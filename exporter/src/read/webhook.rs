@@ -26,11 +26,11 @@ use super::budget::selector;
 use super::list::list_all;
 use super::polled::Polled;
 use super::service::leads_to;
-use super::shown::shown_url;
 use super::watch::{Watched, values};
 use super::workload::joined;
-use crate::deadline::within;
-use crate::kube_client::explain;
+use crate::client::deadline::within;
+use crate::client::kubernetes::explain;
+use crate::client::shown::shown_url;
 
 /// How often the Services are asked for.
 const PAUSE: Duration = Duration::from_secs(5);

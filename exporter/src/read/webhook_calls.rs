@@ -55,9 +55,9 @@ mod tests {
     use hyper::body::Incoming;
 
     use super::*;
-    use crate::kube_client::install_tls_provider;
-    use crate::read::backend::BackendConfig;
-    use crate::serve::http::{Limits, Listener, reply};
+    use crate::client::backend::BackendConfig;
+    use crate::client::kubernetes::install_tls_provider;
+    use crate::server::http::{Limits, Listener, reply};
 
     const NONE: &str = r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#;
     const SCRAPED: &str = r#"{"status":"success","data":{"resultType":"vector","result":[

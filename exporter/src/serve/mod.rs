@@ -1,6 +1,5 @@
-//! What is served: the HTTP plumbing that both programs use, and the exporter's own pages.
+//! What the exporter serves: metrics, verdicts and pages.
 
-pub mod http;
 pub mod judged;
 pub mod metrics;
 pub mod process;
@@ -8,5 +7,4 @@ pub mod routes;
 pub mod status;
 pub mod verdict;
 pub mod view;
-pub mod web_config;
 mod words;

@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use lockkeeper_rules::cluster::snapshot::Snapshot;
 use lockkeeper_rules::settings::Settings;
 
-use super::http::{reply, text};
 use super::verdict::{Detail, Report};
 use super::view::View;
 use super::words::html;
 use super::{metrics, status};
+use crate::server::http::{reply, text};
 
 /// What does not change while the program runs.
 #[derive(Debug, Clone)]

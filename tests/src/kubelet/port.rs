@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use anyhow::{Context, Result, bail};
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
-use lockkeeper_exporter::serve::http::{Handler, Limits, Listener, reply};
+use lockkeeper_exporter::server::http::{Handler, Limits, Listener, reply};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::task::JoinSet;

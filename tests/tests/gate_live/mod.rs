@@ -5,7 +5,7 @@ mod path;
 
 use std::time::Duration;
 
-use lockkeeper_exporter::read::backend::BackendConfig;
+use lockkeeper_exporter::client::backend::BackendConfig;
 use lockkeeper_rules::gate::{self, Form};
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::settings::Settings;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 
-use crate::deadline::{Late, within};
+use crate::client::deadline::{Late, within};
 
 /// How long the TCP and TLS connection to the API server may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -8,8 +8,8 @@ use hyper::body::Incoming;
 use lockkeeper_rules::wire::prometheus::{RuntimeInfo, error_text, runtime_info};
 
 use super::*;
-use crate::kube_client::install_tls_provider;
-use crate::serve::http::{Limits, Listener, reply, text};
+use crate::client::kubernetes::install_tls_provider;
+use crate::server::http::{Limits, Listener, reply, text};
 
 const GOOD: &str = r#"{"status":"success","data":{"reloadConfigSuccess":true}}"#;
 

@@ -45,13 +45,13 @@ pub enum BackendError {
 }
 
 /// How an answer is read: its value, and what an error says.
-pub(super) struct Reading<T> {
-    pub(super) parse: fn(&[u8]) -> Result<T, ParseError>,
-    pub(super) error_text: fn(&[u8]) -> String,
+pub(crate) struct Reading<T> {
+    pub(crate) parse: fn(&[u8]) -> Result<T, ParseError>,
+    pub(crate) error_text: fn(&[u8]) -> String,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Backend {
+pub(crate) struct Backend {
     http: Client,
     base: Url,
     token_file: Option<PathBuf>,
@@ -59,7 +59,7 @@ pub(super) struct Backend {
 
 impl Backend {
     /// Every server; a question to it takes at most `deadline`.
-    pub(super) fn all(config: &BackendConfig, deadline: Duration) -> Result<Vec<Self>, BackendError> {
+    pub(crate) fn all(config: &BackendConfig, deadline: Duration) -> Result<Vec<Self>, BackendError> {
         let http = Client::builder()
             .timeout(deadline)
             .redirect(reqwest::redirect::Policy::none())
@@ -76,11 +76,11 @@ impl Backend {
     }
 
     /// The URL as people may see it.
-    pub(super) fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         shown_url(self.base.as_str()).trim_end_matches('/').to_owned()
     }
 
-    pub(super) async fn ask<T>(&self, path: &str, query: &[(&str, &str)], reading: Reading<T>) -> Answer<T> {
+    pub(crate) async fn ask<T>(&self, path: &str, query: &[(&str, &str)], reading: Reading<T>) -> Answer<T> {
         let response = match self.send(path, query).await {
             Ok(response) => response,
             Err(error) => return Answer { result: Err(error), date: None, received_at: Timestamp::now() },
