@@ -1,10 +1,10 @@
-//! The executor: hear Alertmanager, ask again, and advance one step at a time.
+//! The actuator: receives webhooks of Alertmanager, makes the live check, and advances one step at a time.
 //!
 //! ```text
-//!   webhook ─▶ receive ─▶ permits ─┐ rings
-//!   cluster ─▶ snapshot ───────────┼─▶ turn ─▶ rules::run::decide ─▶ store (intent) ─▶ executor─┐
-//!   memory  ───────────────────────┘    ▲                                                       │
-//!                                       └───────── outcome ◀── live_check, kubeadm, execute ◀───┘
+//!   webhook ─▶ receive ─▶ permits ─┐ wakes
+//!   cluster ─▶ snapshot ───────────┼─▶ turn ─▶ rules::run::decide ─▶ store (intent) ─▶ executor ─┐
+//!   memory  ───────────────────────┘    ▲                                                        │
+//!                                       └────────── outcome ◀── live_check, kubeadm, execute ◀───┘
 //! ```
 //!
 //! What must never be here: anything decided outside `rules`. `turn` looks, stores and calls; `executor`

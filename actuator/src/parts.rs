@@ -20,7 +20,7 @@ pub(crate) struct Parts {
     pub(crate) matrix: JoinHandle<()>,
     /// Watches what else lives in the cluster; ends with the first watch that does.
     pub(crate) watches: JoinHandle<()>,
-    /// Hears Alertmanager.
+    /// Receives webhooks of Alertmanager.
     pub(crate) webhook: JoinHandle<()>,
     /// Shows our own metrics.
     pub(crate) metrics: JoinHandle<()>,

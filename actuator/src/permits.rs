@@ -9,7 +9,7 @@ use lockkeeper_rules::wire::alertmanager::Webhook;
 use lockkeeper_rules::words::name::Token;
 use tokio::sync::watch;
 
-/// How often something was inner: the turn loop waits for a change of it.
+/// How often permits were given and revoked: the turn loop waits for a change of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PermitCounts {
     /// A permit was given or renewed.
@@ -18,7 +18,7 @@ pub struct PermitCounts {
     pub revocations: u64,
 }
 
-/// The handle that the receiver rings and the turn loop listens at.
+/// The handle that the receiver writes to and the turn loop reads from.
 #[derive(Debug, Clone)]
 pub struct PermitStore {
     inner: Arc<Mutex<Inner>>,
@@ -37,7 +37,7 @@ struct Inner {
 }
 
 impl PermitStore {
-    /// A permit store that nobody has rung, of a replica that does not lead.
+    /// A store without a permit, of a replica that does not lead.
     #[must_use]
     pub fn new(settings: Arc<Settings>) -> Self {
         Self { inner: Arc::default(), counts: watch::Sender::default(), settings }
@@ -80,7 +80,7 @@ impl PermitStore {
         inner.permit = inner.permit.take().filter(|permit| permit.token != *token);
     }
 
-    /// Changes whenever the permit store rings or permits are revoked.
+    /// Changes whenever a permit is given or permits are revoked.
     #[must_use]
     pub fn counts(&self) -> watch::Receiver<PermitCounts> {
         self.counts.subscribe()
@@ -98,7 +98,7 @@ impl PermitStore {
         self.lock().too_large_at
     }
 
-    /// Hears an authenticated message that is too large to be read.
+    /// Accepts an authenticated message that is too large to be read.
     pub fn accept_too_large(&self, route: Route, now: Timestamp) -> Decision {
         let mut inner = self.lock();
         if !inner.leader {
@@ -111,7 +111,7 @@ impl PermitStore {
         self.apply(inner, decision, now)
     }
 
-    /// Hears an authenticated, well-formed message. Whether this replica leads is asked again under the lock, so
+    /// Accepts an authenticated, well-formed message. Whether this replica leads is asked again under the lock, so
     /// that a leadership lost meanwhile gives no permit.
     pub fn accept(&self, route: Route, webhook: &Webhook, now: Timestamp) -> Decision {
         let mut inner = self.lock();
@@ -210,7 +210,7 @@ mod tests {
         let mut counts = permits.counts();
         assert!(!has_permit(&permits, 1));
         assert_eq!(permits.accept(Route::Ready, &ready(), at(1)), Decision::Permit);
-        assert!(has_permit(&permits, 60) && !has_permit(&permits, 61), "60 s from the ring");
+        assert!(has_permit(&permits, 60) && !has_permit(&permits, 61), "60 s from the message");
         assert!(counts.has_changed().unwrap());
         assert_eq!(*counts.borrow_and_update(), PermitCounts { permits: 1, revocations: 0 });
         assert_eq!(permits.accept(Route::Ready, &ready(), at(2)), Decision::Duplicate);

@@ -166,7 +166,7 @@ impl Receiver {
 /// How much of a message is passed over, in bytes.
 const PASSED_OVER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Reads on what nobody keeps. Alertmanager hears no answer while it still sends, and sends a message that was not answered
+/// Reads on what nobody keeps. Alertmanager reads no answer while it still sends, and sends a message that was not answered
 /// again and again, also when all of its alerts have ended.
 async fn pass_over<B: Body<Data = Bytes> + Unpin>(mut body: B) {
     let mut rest = PASSED_OVER_BYTES_MAX;
@@ -177,7 +177,7 @@ async fn pass_over<B: Body<Data = Bytes> + Unpin>(mut body: B) {
     }
 }
 
-/// The status of the answer to a message that was heard.
+/// The status of the answer to a message that was accepted.
 fn status_of(decision: Decision) -> StatusCode {
     match decision {
         Decision::Rejected(Rejected::NotLeader) => StatusCode::SERVICE_UNAVAILABLE,

@@ -123,9 +123,9 @@ impl Actuator {
                 () = tokio::time::sleep(pause) => {}
                 changed = counts.changed() => if changed.is_err() { break },
             }
-            let heard = *counts.borrow_and_update();
-            if heard.revocations != revocations {
-                revocations = heard.revocations;
+            let now = *counts.borrow_and_update();
+            if now.revocations != revocations {
+                revocations = now.revocations;
                 // Somebody says that a gate fires: whatever was found before is worth nothing now.
                 self.memories.values_mut().for_each(Memory::forget_check);
             }

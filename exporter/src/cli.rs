@@ -260,7 +260,7 @@ async fn stop() {
             signal.recv().await;
         }
         Err(error) => {
-            tracing::warn!(%error, "cannot hear a signal");
+            tracing::warn!(%error, "cannot wait for a signal");
             pending::<()>().await;
         }
     };

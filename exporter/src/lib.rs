@@ -1,4 +1,4 @@
-//! The eyes: reads the cluster, the package index and Prometheus; publishes `/metrics` and `/verdict`.
+//! The exporter: reads the cluster, the package index and Prometheus; publishes `/metrics` and `/verdict`.
 //!
 //! ```text
 //!   API server ──watch──▶ read::watch ──▶ Snapshot ──▶ rules::{verdict, metric} ──▶ serve ──▶ people, Prometheus

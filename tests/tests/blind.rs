@@ -56,7 +56,7 @@ async fn nothing_starts_while_a_link_of_the_alert_path_is_missing_and_it_is_said
     is_blind(&world, &missing.map(|rule| (Reason::RuleMissing, rule))).await;
     wait_until_released(&world, Reason::AlertmanagerUnreachable).await;
 
-    // A route that leads elsewhere: the gate itself is clear, and nobody rings.
+    // A route that leads elsewhere: the gate itself is clear, and no webhook comes.
     let nowhere = world.prometheus.url.trim_start_matches("http://").to_owned();
     world.alertmanager.set_config(&world.route_to(&nowhere)).await.unwrap();
     world.prometheus.set_rule_files(vec![ours, sites]).await.unwrap();

@@ -92,9 +92,9 @@ async fn held_by_default_and_said_so(world: &World) {
     )
     .await;
 
-    // Three rings are three chances to start.
-    let rings = "sum(k8s_upgrade_webhook_requests_total{endpoint=\"ready\",decision=~\"permit|ring|duplicate\"}) >= 3";
-    measured(world, rings).await;
+    // Three webhooks are three chances to start.
+    let calls = "sum(k8s_upgrade_webhook_requests_total{endpoint=\"ready\",decision=~\"permit|ring|duplicate\"}) >= 3";
+    measured(world, calls).await;
     measured(world, "k8s_upgrade_permits_consumed_total == 0").await;
     assert!(status(world, RUN).await.unwrap().history.is_empty());
     assert_eq!(touched(world).len(), 0, "{:?}", touched(world));

@@ -194,8 +194,8 @@ async fn of_two_actuators_one_works_and_the_other_takes_over_with_a_higher_gener
     wait_for_upgrade(&world, CONTROL_PLANE, "apply").await;
     assert_eq!(decisions_of(&second).len(), 0, "the one that does not lead asks and does nothing");
     let page = second.get("/metrics").await.unwrap();
-    let rung = page.lines().filter(|line| line.contains("decision=\"rejected_not_leader\""));
-    assert!(rung.into_iter().any(|line| !line.ends_with(" 0")), "it was rung all the same:\n{page}");
+    let refused = page.lines().filter(|line| line.contains("decision=\"rejected_not_leader\""));
+    assert!(refused.into_iter().any(|line| !line.ends_with(" 0")), "it was called all the same:\n{page}");
     let first_generation = generation(&world).await;
     world.actuator.kill();
     leads(&world, &second).await;

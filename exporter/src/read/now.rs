@@ -1,4 +1,4 @@
-//! One fresh and consistent read of everything, with the same eyes as the watch: what the actuator does right
+//! One fresh and consistent read of everything, read as the watch reads it: what the actuator does right
 //! before it acts.
 
 use std::collections::BTreeSet;

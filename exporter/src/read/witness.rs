@@ -1,4 +1,4 @@
-//! The witnesses that the verdict hears, asked once a minute: who uses APIs that go, which risks are there, and which
+//! The witnesses that the verdict needs, asked once a minute: who uses APIs that go, which risks are there, and which
 //! webhooks answer.
 //!
 //! ```text

@@ -1,4 +1,4 @@
-//! What a webhook message is worth. A message rings; it never decides that a step may start.
+//! What a webhook message is worth. A message may give a permit to ask; it never decides that a step may start.
 
 use std::fmt;
 
@@ -56,9 +56,9 @@ impl Route {
 /// What is made of a request. Everything but the first five changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Decision {
-    /// The pending token has rung: it gets a permit, or a new one.
+    /// The ready alert of the pending token has come: it gets a permit, or a new one.
     Permit,
-    /// The gates are said to be clear: it rings for the pending token.
+    /// The gates are said to be clear: the pending token gets a permit too.
     Ring,
     /// A gate is said to fire: permits are revoked, and the check is asked at once.
     Revoke,
@@ -246,7 +246,7 @@ fn ready(message: &Message, context: AcceptContext<'_>) -> Decision {
     context.grant(pending, Decision::Permit)
 }
 
-/// Bad news is believed whatever else is wrong with the message; good news only rings.
+/// Bad news is believed whatever else is wrong with the message; good news only gives a permit to ask.
 fn gates(message: &Message, context: AcceptContext<'_>) -> Decision {
     let mut gates = message.alerts.iter().filter(|alert| alert.labels.contains_key(GATE_LABEL)).peekable();
     if gates.peek().is_none() {
@@ -280,7 +280,7 @@ fn named<'a>(message: &'a Message, name: &'a str) -> impl Iterator<Item = &'a Me
 }
 
 impl AcceptContext<'_> {
-    /// A ring for the pending token, or the same news twice.
+    /// A permit for the pending token, or the same news twice.
     fn grant(&self, pending: &Pending, decision: Decision) -> Decision {
         let young = |permit: &&Permit| {
             let age = self.now.duration_since(permit.granted_at).as_secs();

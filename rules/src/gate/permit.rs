@@ -1,4 +1,4 @@
-//! Permits: what a ring of the doorbell is worth, and for how long.
+//! Permits: what a message of a webhook is worth, and for how long.
 
 use jiff::Timestamp;
 

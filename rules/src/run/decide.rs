@@ -177,8 +177,8 @@ fn waiting(state: State, it: &Waiting, observed: &Observed<'_>, now: Timestamp) 
     ask_live_check(state, it, nodes, observed, now)
 }
 
-/// Asks the live check: every two seconds under a permit, else now and then, so that people can read what a
-/// waiting step waits for.
+/// Asks the live check: under a permit once the last answer is `checkPauseSeconds` old, else once it is
+/// `idleCheckPauseSeconds` old, so that people can read what a waiting step waits for.
 fn ask_live_check(
     state: State,
     it: &Waiting,

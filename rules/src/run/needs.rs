@@ -1,4 +1,4 @@
-//! What a turn needs: whether it is needed at all, what it must read, and which token may ring for it.
+//! What a turn needs: whether it is needed at all, what it must read, and which token a webhook may call for.
 
 use super::state::{Position, State, Work};
 use crate::gate::LockView;
@@ -41,7 +41,7 @@ pub fn is_done(state: &State, is_deleting: bool, lock: &LockView) -> bool {
     matches!(state.position, Position::Succeeded { .. }) && !is_deleting && *lock != LockView::Ours
 }
 
-/// The token that may be rung for, if one waits. Only the run that holds the cluster may be rung for: a lock that could
+/// The token that a webhook may call for, if one waits. Only that of the run that holds the cluster: a lock that could
 /// not be read is nobody's.
 #[must_use]
 pub fn pending_for(state: &State, lock: &LockView) -> Option<Pending> {

@@ -39,7 +39,7 @@ pub struct Observed<'a> {
     pub places: Option<&'a Source<Vec<Place>>>,
     /// Whose the cluster lock is.
     pub lock: &'a LockView,
-    /// The last ring of the doorbell.
+    /// The permit that a webhook has given last.
     pub permit: Option<&'a Permit>,
     /// What is wrong with the way from Prometheus through Alertmanager to us; empty while heartbeats arrive and every
     /// message can be read.
@@ -65,7 +65,7 @@ pub struct Turn {
     pub state: State,
     /// The one thing to do once the state is stored.
     pub command: Option<Command>,
-    /// How long to wait before the next turn if nothing rings; zero means at once.
+    /// How long to wait before the next turn if no webhook comes; zero means at once.
     pub pause: Duration,
 }
 

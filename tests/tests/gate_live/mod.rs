@@ -26,8 +26,8 @@ fn subjects(findings: &[Finding], reason: Reason) -> Vec<&str> {
         .collect()
 }
 
-/// Waits until the permit store has heard something.
-async fn heard(what: &str, mut look: impl FnMut() -> bool) {
+/// Waits until something has come.
+async fn until(what: &str, mut look: impl FnMut() -> bool) {
     let found = wait_for(what, Duration::from_secs(30), || {
         let found = look();
         async move { Ok(found.then_some(())) }
@@ -38,9 +38,11 @@ async fn heard(what: &str, mut look: impl FnMut() -> bool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_whole_path_opens_and_each_alert_of_the_site_closes_it_until_it_clears() {
     let path = AlertPath::open().await;
-    heard("the ready alert to ring", || path.permits.permit_for(&token(), jiff::Timestamp::now()).is_some())
-        .await;
-    heard("a heartbeat", || path.permits.heartbeat_at().is_some()).await;
+    until("a permit by the ready alert", || {
+        path.permits.permit_for(&token(), jiff::Timestamp::now()).is_some()
+    })
+    .await;
+    until("a heartbeat", || path.permits.heartbeat_at().is_some()).await;
     for (gate, reasons, going_on) in [
         (SiteGate::All, vec![Reason::GateFiring, Reason::ReadyAbsent], vec![Reason::GateFiring]),
         (SiteGate::Mutating, vec![Reason::GateFiring, Reason::ReadyAbsent], vec![Reason::GateFiring]),
@@ -59,7 +61,7 @@ async fn the_whole_path_opens_and_each_alert_of_the_site_closes_it_until_it_clea
         path.until(&[]).await;
     }
     assert!(path.count("gates", "revoke") > 0, "the gates route has told of them");
-    heard("the end of the gates to ring", || {
+    until("a permit by the end of the gates", || {
         path.count("gates", "ring") + path.count("gates", "duplicate") > 0
     })
     .await;
@@ -225,16 +227,16 @@ async fn each_missing_link_is_named_and_a_wrong_route_by_the_heartbeat_alone() {
     let swapped: Vec<_> = swapped.into_iter().map(|(reason, _)| reason).collect();
     assert_eq!(swapped, [Reason::PrometheusUnreachable, Reason::AlertmanagerUnreachable]);
 
-    // The webhooks go astray: the check is content, and nothing rings any more.
+    // The webhooks go astray: the check is content, and no webhook comes any more.
     let missing = || {
         let settings = Settings { heartbeat_seconds_max: 10, ..(*path.settings).clone() };
         gate::heartbeat(path.permits.heartbeat_at(), path.minted_at, jiff::Timestamp::now(), &settings)
     };
-    heard("a heartbeat", || path.permits.heartbeat_at().is_some() && missing().is_none()).await;
+    until("a heartbeat", || path.permits.heartbeat_at().is_some() && missing().is_none()).await;
     let secret = path.folder.path().join("webhook-token");
     let nowhere = route_to(&format!("{}/nowhere", path.webhook), &secret, &path.settings);
     path.alertmanager.set_config(&nowhere).await.expect("it reloads");
-    heard("the heartbeat to be missed", || missing().is_some()).await;
+    until("the heartbeat to be missed", || missing().is_some()).await;
     let finding = missing().expect("it is missed");
     assert_eq!((finding.reason, finding.subject.as_str()), (Reason::HeartbeatMissing, "route"));
     path.until(&[]).await;
@@ -262,20 +264,22 @@ async fn more_gate_alerts_than_a_message_has_room_for_revoke_and_are_heard_to_en
     };
     // One is told of before the many: of an end that nobody was told of Alertmanager says nothing.
     tell(1, None).await;
-    heard("the one to revoke", || path.count("gates", "revoke") > 0).await;
+    until("the one to revoke", || path.count("gates", "revoke") > 0).await;
     tell(MANY, None).await;
-    heard("the many to revoke", || path.count("gates", "revoke_too_large") > 0).await;
+    until("the many to revoke", || path.count("gates", "revoke_too_large") > 0).await;
     path.until(&[Reason::GateFiring]).await;
     tell(MANY, Some(jiff::Timestamp::now())).await;
     path.until(&[]).await;
     // A message that was not answered, or not taken, would come again with every look at its group.
     let beats = |from: u64| path.count("heartbeat", "heartbeat") >= from + 3;
     let told = path.count("heartbeat", "heartbeat");
-    heard("three heartbeats", || beats(told)).await;
+    until("three heartbeats", || beats(told)).await;
     let (count, told) = (path.count("gates", "revoke_too_large"), path.count("heartbeat", "heartbeat"));
-    heard("three more heartbeats", || beats(told)).await;
+    until("three more heartbeats", || beats(told)).await;
     assert_eq!(path.count("gates", "revoke_too_large"), count, "the end is told once");
-    heard("the ready alert to ring", || path.permits.permit_for(&token(), jiff::Timestamp::now()).is_some())
-        .await;
+    until("a permit by the ready alert", || {
+        path.permits.permit_for(&token(), jiff::Timestamp::now()).is_some()
+    })
+    .await;
     assert_eq!(path.permits.too_large_at(), None);
 }

@@ -44,7 +44,7 @@ pub(crate) fn token() -> Token {
     format!("{RUN}.7.1.00ff00ff00ff00ff").parse().expect("it is a token")
 }
 
-/// A stand-in for the exporter: what the exporter would show of a step that waits and that runs, both.
+/// A stand-in for the exporter: what it would show of a step that waits and that runs, both.
 pub(crate) struct FakeExporter {
     server: Server,
     nodes: Arc<Mutex<Vec<String>>>,

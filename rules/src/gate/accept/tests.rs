@@ -29,19 +29,19 @@ fn message(version: &str, truncated: u64, status: &str, alerts: &[String]) -> We
     webhook(text.as_bytes()).unwrap()
 }
 
-struct Door {
+struct Receiver {
     pending: Option<Pending>,
     permit: Option<Permit>,
 }
 
-impl Door {
-    /// A token minted at 10:00:00; nothing has rung.
+impl Receiver {
+    /// A token minted at 10:00:00; no message has come.
     fn waiting() -> Self {
         let pending = Pending { token: TOKEN.parse().unwrap(), minted_at: at("2026-11-21T10:00:00Z") };
         Self { pending: Some(pending), permit: None }
     }
 
-    fn hears(&self, route: Route, message: &Webhook) -> Decision {
+    fn accepts(&self, route: Route, message: &Webhook) -> Decision {
         let settings = Settings::default();
         let now = at("2026-11-21T10:00:30Z");
         let (pending, permit) = (self.pending.as_ref(), self.permit.as_ref());
@@ -99,7 +99,7 @@ fn the_ready_route_believes_only_the_pending_token() {
         ),
     ];
     for (message, decision) in rows {
-        assert_eq!(Door::waiting().hears(Route::Ready, &message), decision, "{message:?}");
+        assert_eq!(Receiver::waiting().accepts(Route::Ready, &message), decision, "{message:?}");
     }
 }
 
@@ -108,9 +108,9 @@ fn without_a_pending_token_nothing_rings() {
     let nobody = Door { pending: None, permit: None };
     let nothing = Decision::Ignored(Ignored::NothingPending);
     let ready = message("4", 0, "firing", &[ready_alert("firing", TOKEN, START)]);
-    assert_eq!(nobody.hears(Route::Ready, &ready), nothing);
+    assert_eq!(nobody.accepts(Route::Ready, &ready), nothing);
     let gate = alert("resolved", r#""alertname":"G","k8s_upgrade_gate":"all""#, START);
-    assert_eq!(nobody.hears(Route::Gates, &message("4", 0, "resolved", &[gate])), nothing);
+    assert_eq!(nobody.accepts(Route::Gates, &message("4", 0, "resolved", &[gate])), nothing);
 }
 
 #[test]
@@ -122,8 +122,8 @@ fn a_repeat_renews_the_permit_and_the_same_news_at_once_is_a_duplicate() {
         ("2026-11-21T10:00:20Z", Decision::Permit),
         ("2026-11-21T10:00:31Z", Decision::Permit),
     ] {
-        let door = Door::waiting().with_permit(granted_at);
-        assert_eq!(door.hears(Route::Ready, &ready), decision, "{granted_at}");
+        let door = Receiver::waiting().with_permit(granted_at);
+        assert_eq!(door.accepts(Route::Ready, &ready), decision, "{granted_at}");
     }
 }
 
@@ -143,7 +143,7 @@ fn the_gates_route_believes_bad_news_and_lets_good_news_ring() {
         (message("3", 0, "firing", &[gate("firing")]), Decision::Rejected(Rejected::Version)),
     ];
     for (message, decision) in rows {
-        assert_eq!(Door::waiting().hears(Route::Gates, &message), decision, "{message:?}");
+        assert_eq!(Receiver::waiting().accepts(Route::Gates, &message), decision, "{message:?}");
     }
 }
 
@@ -159,7 +159,7 @@ fn a_heartbeat_is_the_firing_watchdog_and_nothing_else() {
         ),
     ];
     for (message, decision) in rows {
-        assert_eq!(Door::waiting().hears(Route::Heartbeat, &message), decision, "{message:?}");
+        assert_eq!(Receiver::waiting().accepts(Route::Heartbeat, &message), decision, "{message:?}");
     }
 }
 

@@ -39,9 +39,9 @@ pub enum Kind {
 /// Who serves a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
-    /// The eyes.
+    /// It reads and publishes.
     Exporter,
-    /// The hands.
+    /// It acts.
     Actuator,
 }
 
