@@ -31,7 +31,7 @@ pub struct LiveCheck {
     pub cluster: Arc<Cluster>,
     /// The thresholds.
     pub settings: Arc<Settings>,
-    /// How often somebody has said that a gate fires.
+    /// How often permits were given and revoked.
     pub counts: watch::Receiver<PermitCounts>,
 }
 

@@ -105,7 +105,7 @@ fn the_ready_route_believes_only_the_pending_token() {
 
 #[test]
 fn without_a_pending_token_nothing_rings() {
-    let nobody = Door { pending: None, permit: None };
+    let nobody = Receiver { pending: None, permit: None };
     let nothing = Decision::Ignored(Ignored::NothingPending);
     let ready = message("4", 0, "firing", &[ready_alert("firing", TOKEN, START)]);
     assert_eq!(nobody.accepts(Route::Ready, &ready), nothing);
