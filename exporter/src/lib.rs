@@ -1,7 +1,7 @@
 //! The exporter: reads the cluster, the package index and Prometheus; publishes `/metrics` and `/verdict`.
 //!
 //! ```text
-//!   API server ──watch──▶ read::watch ──▶ Snapshot ──▶ rules::{verdict, metric} ──▶ serve ──▶ people, Prometheus
+//!   API server ──watch──▶ read::watch ──▶ Snapshot ──▶ rules::{verdict, publish} ──▶ serve ──▶ people, Prometheus
 //!   package index ──────▶ read::packages ──┘   ▲
 //!                         read::now ───────────┘ (the actuator, right before it acts)
 //! ```
