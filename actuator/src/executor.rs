@@ -9,13 +9,14 @@ use lockkeeper_rules::api::UpgradeRun;
 use lockkeeper_rules::cluster::snapshot::Snapshot;
 use lockkeeper_rules::gate::CheckOrder;
 use lockkeeper_rules::invariant::{self, Context};
+use lockkeeper_rules::notice::News;
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::Command;
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::words::name::{NodeName, RunUid};
 
+use crate::channel::Channels;
 use crate::decision_log::DecisionLog;
-use crate::events::{Events, Weight};
 use crate::execute::{Clearance, cordon, evict, uncordon, volumes_on};
 use crate::kubeadm::{self, Ssh};
 use crate::leader::Leader;
@@ -40,8 +41,8 @@ pub struct Executor {
     pub log: DecisionLog,
     /// Our own metrics.
     pub metrics: Arc<Metrics>,
-    /// Events for people.
-    pub events: Events,
+    /// Where people are told what happens.
+    pub channels: Channels,
     /// The thresholds.
     pub settings: Arc<Settings>,
     /// When this process began.
@@ -62,8 +63,7 @@ impl Executor {
     ) -> bool {
         if let Err(finding) = self.may(command, run, snapshot, generation, memory) {
             if self.log.end(command, std::slice::from_ref(&finding)) {
-                tracing::error!(run = run.name, %finding, "a command was refused");
-                self.events.tell(run, Weight::Warning, "run", "CommandRefused", &finding.to_string());
+                self.channels.tell(run, News::CommandRefused(finding.clone()));
             }
             remember(memory, command, std::slice::from_ref(&finding));
             return false;

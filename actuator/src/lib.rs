@@ -13,9 +13,9 @@
 // Tests may unwrap; what is shipped says why it cannot fail.
 #![warn(clippy::unwrap_used)]
 
+pub mod channel;
 pub mod config;
 pub mod decision_log;
-pub mod events;
 pub mod execute;
 pub mod executor;
 pub mod kubeadm;
@@ -31,5 +31,4 @@ pub mod permits;
 pub mod receive;
 pub mod service;
 pub mod store;
-pub mod tell;
 pub mod turn;

@@ -13,6 +13,7 @@ use lockkeeper_rules::reason::Finding;
 use lockkeeper_rules::run::{Acted, Command, Known, LedgerRead, Surveyed, VolumesRead};
 use lockkeeper_rules::words::name::NodeName;
 
+use crate::channel::Deliveries;
 use crate::live_check::TimedResult;
 
 /// The memory of one run.
@@ -38,6 +39,8 @@ pub struct Memory {
     announced_version: Option<String>,
     /// It could not be told once, and is told after the others.
     failed_to_announce: bool,
+    /// Which notices the channels have had.
+    pub deliveries: Deliveries,
 }
 
 impl Memory {

@@ -12,6 +12,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::channel::Channel;
+
 type Labels = [(&'static str, &'static str); 1];
 type TwoLabels = [(&'static str, &'static str); 2];
 type Seconds = Gauge<f64, AtomicU64>;
@@ -32,6 +34,7 @@ pub struct Metrics {
     turned_at: Seconds,
     leader: Gauge,
     paused: Family<Labels, Gauge>,
+    notices_dropped: Family<Labels, Counter>,
     reload_successful: Gauge,
     reloaded_at: Seconds,
 }
@@ -59,6 +62,7 @@ impl Metrics {
             turned_at: Seconds::default(),
             leader: Gauge::default(),
             paused: Family::default(),
+            notices_dropped: Family::default(),
             reload_successful: Gauge::default(),
             reloaded_at: Seconds::default(),
         };
@@ -80,6 +84,7 @@ impl Metrics {
         register(registry, "k8s_upgrade_turn_timestamp_seconds", self.turned_at.clone());
         register(registry, "k8s_upgrade_leader", self.leader.clone());
         register(registry, "k8s_upgrade_paused", self.paused.clone());
+        register(registry, "k8s_upgrade_notices_dropped_total", self.notices_dropped.clone());
         let successful = self.reload_successful.clone();
         register(registry, "k8s_upgrade_actuator_config_last_reload_successful", successful);
         let at = "k8s_upgrade_actuator_config_last_reload_success_timestamp_seconds";
@@ -103,6 +108,9 @@ impl Metrics {
         }
         for pause in Pause::ALL {
             drop(self.paused.get_or_create(&[("reason", pause.label())]));
+        }
+        for channel in Channel::NAMES {
+            drop(self.notices_dropped.get_or_create(&[("channel", channel)]));
         }
     }
 
@@ -144,6 +152,11 @@ impl Metrics {
     /// Counts a permit that started a step.
     pub fn permit_consumed(&self) {
         self.permits_consumed.inc();
+    }
+
+    /// Counts a notice that a channel did not deliver. Says whether it was the first one.
+    pub fn notice_dropped(&self, channel: &'static str) -> bool {
+        self.notices_dropped.get_or_create(&[("channel", channel)]).inc() == 0
     }
 
     /// Notes that every run was looked after.

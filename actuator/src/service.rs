@@ -26,10 +26,9 @@ use lockkeeper_rules::words::name::NodeName;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
+use crate::channel::{Bounds, Channel, Channels, Events};
 use crate::config::Config;
 use crate::decision_log::DecisionLog;
-use crate::events::Events;
-use crate::executor::Executor;
 use crate::kubeadm::Ssh;
 use crate::leader::{LEASE_NAMESPACE, Leader};
 use crate::live_check::LiveCheck;
@@ -209,13 +208,14 @@ fn executor(
     own_node: Option<NodeName>,
 ) -> anyhow::Result<Executor> {
     let cluster = Arc::clone(&live_check.cluster);
+    let events = Channel::Events(Events::new(cluster.client.clone(), identity));
     Ok(Executor {
         ssh: ssh(config),
         started: Instant::now(),
         leader: leader.clone(),
         log: DecisionLog::open(config.decision_log.as_deref()).context("decisionLog")?,
         metrics: Arc::clone(metrics),
-        events: Events::start(cluster.client.clone(), identity),
+        channels: Channels::start(vec![events], metrics, Bounds::default()),
         settings: Arc::clone(&live_check.settings),
         cluster,
         live_check,

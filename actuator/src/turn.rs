@@ -11,11 +11,12 @@ use kube::Client;
 use lockkeeper_exporter::client::kubernetes::Cluster;
 use lockkeeper_exporter::read::inventory::Inventories;
 use lockkeeper_exporter::read::now::{self, snapshot_now};
-use lockkeeper_rules::api::UpgradeRun;
+use lockkeeper_rules::api::{UpgradeRun, UpgradeRunStatus};
 use lockkeeper_rules::cluster::snapshot::{Packages, RunElsewhere, Snapshot, Source};
 use lockkeeper_rules::facts::reload::InForce;
 use lockkeeper_rules::gate::LockView;
 use lockkeeper_rules::gate::{self, Pending};
+use lockkeeper_rules::notice::{self, News, Notice, Notices};
 use lockkeeper_rules::run::{
     Needs, Observed, Position, Shown, State, Turn, decide, is_done, needs, outlook, pending_for, status,
     status_not_served,
@@ -32,7 +33,6 @@ use crate::memory::Memory;
 use crate::metrics::{Metrics, Pause};
 use crate::permits::PermitStore;
 use crate::store::{self, StoreError};
-use crate::tell;
 
 /// How long one read of the cluster may take.
 const READ_DEADLINE: Duration = Duration::from_secs(3);
@@ -80,6 +80,15 @@ struct RunView {
     lock: LockView,
     verdict: Verdict,
     generation: u64,
+}
+
+/// What was decided for a run.
+struct Decided {
+    turn: Turn,
+    /// Its state, as it is to be stored.
+    status: UpgradeRunStatus,
+    /// What is to be told when that is done.
+    once: Vec<Notice>,
 }
 
 /// What one turn of one run came to.
@@ -225,7 +234,7 @@ impl Actuator {
             Ok(state) => state,
             Err(finding) => {
                 if self.memories.entry(run.uid.clone()).or_default().is_news(&run.resource_version) {
-                    tell::unreadable(&self.executor.events, run, &finding);
+                    self.executor.channels.tell(run, News::StatusUnreadable(finding));
                 }
                 return Turned::nothing();
             }
@@ -236,10 +245,10 @@ impl Actuator {
         }
         let verdict = self.verdict(run, snapshot);
         let view = RunView { state, lock, verdict, generation };
-        let (turn, shown) = self.decide(run, &view, snapshot).await;
+        let Decided { turn, status, once } = self.decide(run, &view, snapshot).await;
         let before = view.state;
         let waiting = |state: &State| pending_for(state, &view.lock);
-        if let Err(error) = self.keep(run, &before, &turn.state, shown).await {
+        if let Err(error) = self.keep(run, &before, &turn.state, status).await {
             let is_kept = matches!(error, StoreError::Gone);
             return Turned { pause: self.not_kept(run, &error), waiting: waiting(&before), is_kept };
         }
@@ -247,6 +256,9 @@ impl Actuator {
         if view.lock == LockView::Ours && before.position != turn.state.position {
             self.permits.set_pending(waiting(&turn.state));
         }
+        let deliveries = &mut self.memories.entry(run.uid.clone()).or_default().deliveries;
+        self.executor.channels.deliver(&notice::unsent(run, &turn.state), deliveries);
+        once.into_iter().for_each(|notice| self.executor.channels.send(notice));
         let pause = match &turn.command {
             None => turn.pause,
             Some(command) => {
@@ -267,12 +279,7 @@ impl Actuator {
         verdict::verdict(&run.spec.target, &case).for_run(run, snapshot)
     }
 
-    async fn decide(
-        &self,
-        run: &UpgradeRun,
-        view: &RunView,
-        snapshot: &Snapshot,
-    ) -> (Turn, lockkeeper_rules::api::UpgradeRunStatus) {
+    async fn decide(&self, run: &UpgradeRun, view: &RunView, snapshot: &Snapshot) -> Decided {
         let client = &self.cluster.client;
         let (pods, budgets, places) = match needs(&view.state) {
             Needs::Nothing => (None, None, None),
@@ -311,7 +318,11 @@ impl Actuator {
             settings: &self.settings,
             kubeadm: &self.executor.ssh.scripts.kubeadm,
         };
-        let turn = decide(&view.state, &observed, now);
+        let mut turn = decide(&view.state, &observed, now);
+        let memory = self.memories.get(&run.uid);
+        let is_sent = |id: &str| memory.is_some_and(|memory| memory.deliveries.is_sent(id));
+        let Notices { once, unsent } = notice::notices(run, &view.state, &turn.state, is_sent, now);
+        turn.state.unsent = unsent;
         let (next, progress) = outlook(&turn.state, &observed, now);
         let shown = Shown {
             previous: run.status.as_ref(),
@@ -320,8 +331,8 @@ impl Actuator {
             progress: &progress,
             ending: run.deleting,
         };
-        let stored = status(&turn.state, &shown, now);
-        (turn, stored)
+        let status = status(&turn.state, &shown, now);
+        Decided { turn, status, once }
     }
 
     /// Stores what was decided, over the version that it was decided on.
@@ -330,7 +341,7 @@ impl Actuator {
         run: &UpgradeRun,
         before: &State,
         after: &State,
-        status: lockkeeper_rules::api::UpgradeRunStatus,
+        status: UpgradeRunStatus,
     ) -> Result<(), StoreError> {
         self.metrics.paused(Pause::Spec, run.spec.paused);
         if run.status.as_ref() == Some(&status) {
@@ -344,7 +355,6 @@ impl Actuator {
         if after.nodes_done > before.nodes_done {
             self.memories.entry(run.uid.clone()).or_default().node_finished();
         }
-        tell::changes(&self.executor.events, run, before, after);
         Ok(())
     }
 

@@ -22,6 +22,7 @@ pub mod driver;
 pub mod facts;
 pub mod gate;
 pub mod invariant;
+pub mod notice;
 pub mod publish;
 pub mod reason;
 pub mod run;

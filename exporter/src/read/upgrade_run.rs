@@ -196,6 +196,7 @@ fn unreadable(metadata: &ObjectMeta, stored_schema: Option<u64>, error: String) 
         halted: Some(Halt { step: String::new(), attempt: 0, at, finding }),
         summary: lockkeeper_rules::api::Summary::default(),
         history: Vec::new(),
+        unsent_notices: Vec::new(),
         conditions: Vec::new(),
         observed_generation: 0,
     }

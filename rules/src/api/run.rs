@@ -207,6 +207,10 @@ pub struct UpgradeRunStatus {
     /// What happened, newest last, bounded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<HistoryEntry>,
+    /// That the run has opened, halted or finished, until every channel has been told, bounded: it is told again after a
+    /// restart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unsent_notices: Vec<UnsentNotice>,
     /// Standard conditions: Accepted, Progressing, Succeeded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
@@ -517,6 +521,23 @@ pub struct HistoryEntry {
     pub step: String,
     /// What happened, a few words.
     pub event: String,
+}
+
+/// A notice that must not be lost and is not known to have been sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UnsentNotice {
+    /// opened, halted or finished.
+    pub kind: String,
+    /// status.sequence when it was decided: with the run's uid and the kind it says which notice this is, so that one
+    /// that comes twice can be told.
+    pub sequence: u64,
+    /// When it was decided.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// Of halted: where and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halted: Option<Halt>,
 }
 
 /// A standard Kubernetes condition.

@@ -35,10 +35,12 @@ pub fn needs(state: &State) -> Needs {
     }
 }
 
-/// Whether nothing is left to do for a run: it has succeeded, is not to be deleted, and does not hold the cluster.
+/// Whether nothing is left to do for a run: it has succeeded, everybody was told, it is not to be deleted, and does not
+/// hold the cluster.
 #[must_use]
 pub fn is_done(state: &State, is_deleting: bool, lock: &LockView) -> bool {
-    matches!(state.position, Position::Succeeded { .. }) && !is_deleting && *lock != LockView::Ours
+    let is_over = matches!(state.position, Position::Succeeded { .. }) && state.unsent.is_empty();
+    is_over && !is_deleting && *lock != LockView::Ours
 }
 
 /// The token that a webhook may call for, if one waits. Only that of the run that holds the cluster: a lock that could
@@ -60,7 +62,7 @@ pub fn pending_for(state: &State, lock: &LockView) -> Option<Pending> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::Waiting;
+    use crate::run::{Milestone, Unsent, Waiting};
     use jiff::Timestamp;
 
     const OTHERS: fn() -> [LockView; 3] = || {
@@ -80,6 +82,8 @@ mod tests {
             assert!(!is_done(&at(Position::Open), false, &lock), "{lock:?}");
         }
         assert!(!is_done(&over, false, &LockView::Ours), "the lock is still to be given back");
+        let told = Unsent { sequence: 7, at: Timestamp::UNIX_EPOCH, milestone: Milestone::Finished };
+        assert!(!is_done(&State { unsent: vec![told], ..over }, false, &LockView::Free), "nobody was told");
     }
 
     #[test]

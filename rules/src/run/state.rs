@@ -48,6 +48,8 @@ pub struct State {
     pub holds: Vec<(Finding, Timestamp)>,
     /// What happened, bounded.
     pub history: Vec<HistoryEntry>,
+    /// What must not be lost and is not known to have been sent; `decide` leaves it alone.
+    pub unsent: Vec<Unsent>,
 }
 
 /// What is at hand. One step at a time: a pool with a higher concurrency will make a list of it, which the stored
@@ -228,6 +230,40 @@ pub struct Finished {
     pub finished_at: Timestamp,
 }
 
+/// A notice that must not be lost, from its decision until every channel is through with it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unsent {
+    /// The last sequence number that had been given to a token by then.
+    pub sequence: u64,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// What it says.
+    pub milestone: Milestone,
+}
+
+/// What nobody who follows a run may miss.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Milestone {
+    /// The run has taken the cluster.
+    Opened,
+    /// A person must look.
+    Halted(Halted),
+    /// Every node is at the target.
+    Finished,
+}
+
+impl Milestone {
+    /// The name, as stored and sent.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Halted(_) => "halted",
+            Self::Finished => "finished",
+        }
+    }
+}
+
 impl State {
     /// A run that has not begun.
     #[must_use]
@@ -250,6 +286,7 @@ impl State {
             restoring_since: None,
             holds: Vec::new(),
             history: Vec::new(),
+            unsent: Vec::new(),
         }
     }
 

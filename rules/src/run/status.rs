@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::state::{
-    Action, Active, Attempted, Finished, Halted, Intended, Position, SCHEMA_VERSION, State, Waiting, Work,
+    Action, Active, Attempted, Finished, Halted, Intended, Milestone, Position, SCHEMA_VERSION, State,
+    Unsent, Waiting, Work,
 };
 use crate::api::{
     ActiveStep, AttemptedStep, Condition, FinishedStep, Halt, Hold, Intent, RunPhase, StoredFinding, Summary,
-    UpgradeRunStatus, WaitingStep,
+    UnsentNotice, UpgradeRunStatus, WaitingStep,
 };
 use crate::reason::{Finding, Reason};
 
@@ -63,6 +64,7 @@ pub fn status(state: &State, shown: &Shown<'_>, now: Timestamp) -> UpgradeRunSta
         holds: state.holds.iter().map(|(finding, since)| store_hold(finding, *since)).collect(),
         summary: summary(state, shown),
         history: state.history.clone(),
+        unsent_notices: state.unsent.iter().map(store_unsent).collect(),
         conditions: conditions(state, shown, now),
         observed_generation: shown.generation,
     }
@@ -132,6 +134,14 @@ fn store_intent(it: &Intended) -> Intent {
 
 fn store_halted(it: &Halted) -> Halt {
     Halt { step: it.step.to_string(), attempt: it.attempt, at: it.at, finding: (&it.finding).into() }
+}
+
+fn store_unsent(it: &Unsent) -> UnsentNotice {
+    let halted = match &it.milestone {
+        Milestone::Halted(it) => Some(store_halted(it)),
+        Milestone::Opened | Milestone::Finished => None,
+    };
+    UnsentNotice { kind: it.milestone.name().to_owned(), sequence: it.sequence, at: it.at, halted }
 }
 
 fn store_attempted(it: &Attempted) -> AttemptedStep {

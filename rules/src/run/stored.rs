@@ -1,12 +1,12 @@
 //! The stored status, read back into a state. What contradicts itself is no state.
 
 use super::state::{
-    Action, Active, Attempted, Finished, Halted, Intended, NodeWork, Position, SCHEMA_VERSION, State,
-    Waiting, Work,
+    Action, Active, Attempted, Finished, Halted, Intended, Milestone, NodeWork, Position, SCHEMA_VERSION,
+    State, Unsent, Waiting, Work,
 };
 use crate::api::{
-    ActiveStep, AttemptedStep, FinishedStep, Halt, Intent, ManifestRecord, StoredFinding, UpgradeRun,
-    UpgradeRunStatus, WaitingStep,
+    ActiveStep, AttemptedStep, FinishedStep, Halt, Intent, ManifestRecord, StoredFinding, UnsentNotice,
+    UpgradeRun, UpgradeRunStatus, WaitingStep,
 };
 use crate::cluster::snapshot::CONTROL_PLANE;
 use crate::driver::node_script::is_sha256;
@@ -49,6 +49,7 @@ impl State {
                 })
                 .collect::<Result<_, Finding>>()?,
             history: status.history.clone(),
+            unsent: status.unsent_notices.iter().filter_map(|it| unsent(it, status.sequence)).collect(),
         };
         are_of(uid, &state)?;
         one_node(&state)?;
@@ -211,6 +212,17 @@ fn halted(it: &Halt) -> Result<Halted, Finding> {
         at: it.at,
         finding: stored("status.halted.finding", &it.finding)?,
     })
+}
+
+/// What is to be told of a run never keeps it from going on: a notice that cannot be read is none.
+fn unsent(it: &UnsentNotice, sequence_max: u64) -> Option<Unsent> {
+    let milestone = match (it.kind.as_str(), &it.halted) {
+        ("opened", None) => Milestone::Opened,
+        ("halted", Some(it)) => Milestone::Halted(halted(it).ok()?),
+        ("finished", None) => Milestone::Finished,
+        _ => return None,
+    };
+    (it.sequence <= sequence_max).then_some(Unsent { sequence: it.sequence, at: it.at, milestone })
 }
 
 fn attempted(it: &AttemptedStep) -> Result<Attempted, Finding> {

@@ -312,6 +312,11 @@ pub(super) static LEADER: Metric =
     of_actuator(gauge("k8s_upgrade_leader", &[], "1 on the replica that leads."));
 pub(super) static PAUSED: Metric =
     of_actuator(gauge("k8s_upgrade_paused", &["reason"], "1 if a person has paused the run."));
+pub(super) static NOTICES_DROPPED: Metric = of_actuator(counter(
+    "k8s_upgrade_notices_dropped_total",
+    &["channel"],
+    "Notices about runs that were not delivered.",
+));
 
 /// Every metric of both programs.
 pub static TABLE: &[&Metric] = &[
@@ -388,6 +393,7 @@ pub static TABLE: &[&Metric] = &[
     &TURN,
     &LEADER,
     &PAUSED,
+    &NOTICES_DROPPED,
 ];
 
 #[cfg(test)]
