@@ -597,7 +597,7 @@ impl Simulated {
             return;
         }
         let state = self.state();
-        self.ring(&state);
+        self.send_webhook(&state);
         let turn = self.decide(&state);
         if self.chance(self.faults.conflict_percent) {
             return self.pass(Duration::from_millis(100));
@@ -622,7 +622,7 @@ impl Simulated {
     }
 
     /// Alertmanager, which repeats itself every half minute.
-    fn ring(&mut self, state: &State) {
+    fn send_webhook(&mut self, state: &State) {
         let Position::Waiting(it) = &state.position else { return };
         let is_new =
             |p: &Permit| p.token != it.token || self.now.duration_since(p.granted_at).as_secs() >= 30;
