@@ -103,9 +103,7 @@ impl Product {
     pub async fn ready(&self) -> Result<()> {
         let client = crate::part::client()?;
         let url = format!("{}/readyz", self.url);
-        self.service
-            .ready(Duration::from_secs(READY_SECONDS_MAX), || crate::part::answers(&client, &url))
-            .await
+        self.service.ready(Duration::from_secs(READY_SECONDS_MAX), || crate::part::probe(&client, &url)).await
     }
 
     /// Asks it to end and waits until it has.

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::network::CENTER;
-use crate::part::{Service, answers, client};
+use crate::part::{Service, client, probe};
 use crate::parts;
 use crate::process::Program;
 use crate::run_folder::RunFolder;
@@ -80,7 +80,7 @@ async fn start(run: &Arc<RunFolder>, program: Program, url: &str) -> Result<Serv
     let mut service = Service::new(run.clone(), program);
     service.start()?;
     let client = client()?;
-    service.ready(Duration::from_secs(READY_SECONDS_MAX), || answers(&client, url)).await?;
+    service.ready(Duration::from_secs(READY_SECONDS_MAX), || probe(&client, url)).await?;
     Ok(service)
 }
 

@@ -38,7 +38,7 @@ pub(super) async fn deploy(cluster: &Cluster) -> Result<Vec<(&'static str, Probe
     for (_, name, port) in WORKLOADS {
         // The way in leads through a machine that is never drained, or is one of several control planes.
         let url = &format!("http://{}:{port}/", cluster.hosts[0].address);
-        wait_for(name, Duration::from_secs(30), || crate::part::answers(client, url)).await?;
+        wait_for(name, Duration::from_secs(30), || crate::part::probe(client, url)).await?;
         probes.push((name, Probe::start(url.clone(), ANSWER)?));
     }
     Ok(probes)

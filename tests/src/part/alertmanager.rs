@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::service::{Service, answers, client};
+use super::service::{Service, client, probe};
 use crate::parts;
 use crate::run_folder::{RunFolder, free_port};
 
@@ -59,7 +59,7 @@ impl Alertmanager {
     pub async fn start(&mut self) -> Result<()> {
         self.service.start()?;
         let (client, url) = (client()?, format!("{}/-/ready", self.url));
-        self.service.ready(Duration::from_secs(READY_SECONDS_MAX), || answers(&client, &url)).await
+        self.service.ready(Duration::from_secs(READY_SECONDS_MAX), || probe(&client, &url)).await
     }
 
     /// Kills it and takes its data away, as a disk or a pod without a volume does.

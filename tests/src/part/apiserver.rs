@@ -11,7 +11,7 @@ use lockkeeper_rules::words::version::Version;
 
 use super::etcd::Etcd;
 use super::prometheus::{ScrapeAuth, ScrapeJob};
-use super::service::{Service, answers, client, install_crypto};
+use super::service::{Service, client, install_crypto, probe};
 use crate::certs::Certs;
 use crate::parts;
 use crate::process::Program;
@@ -166,7 +166,7 @@ impl ApiServer {
         self.version = version.clone();
         self.service.start()?;
         let (client, url) = (client()?, format!("{}/readyz", self.url));
-        self.service.ready(Duration::from_secs(READY_SECONDS_MAX), || answers(&client, &url)).await
+        self.service.ready(Duration::from_secs(READY_SECONDS_MAX), || probe(&client, &url)).await
     }
 
     /// Its command line, as a static pod has it.

@@ -8,7 +8,7 @@ use anyhow::Result;
 use lockkeeper_rules::words::version::Version;
 
 use super::apiserver::{User, kubeconfig_path};
-use super::service::{Service, answers, client};
+use super::service::{Service, client, probe};
 use crate::certs::Certs;
 use crate::parts;
 use crate::process::Program;
@@ -118,7 +118,7 @@ impl Controller {
     /// It does not become healthy.
     pub async fn ready(&self) -> Result<()> {
         let client = client()?;
-        self.service.ready(Duration::from_secs(READY_SECONDS_MAX), || answers(&client, &self.health)).await
+        self.service.ready(Duration::from_secs(READY_SECONDS_MAX), || probe(&client, &self.health)).await
     }
 
     /// Starts it again if it has ended: it ends itself when it loses its Lease, and a kubelet would start it again.

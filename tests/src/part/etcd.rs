@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use tokio::process::Command;
 
-use super::service::{Service, answers, client};
+use super::service::{Service, client, probe};
 use crate::certs::Certs;
 use crate::parts;
 use crate::process::Program;
@@ -77,7 +77,7 @@ impl Etcd {
         self.service.stop().await;
         self.service.start()?;
         let client = client()?;
-        self.service.ready(Duration::from_secs(READY_SECONDS_MAX), || answers(&client, &self.health)).await
+        self.service.ready(Duration::from_secs(READY_SECONDS_MAX), || probe(&client, &self.health)).await
     }
     /// Ends it and puts its data back to a snapshot, with revisions that no watch has seen: as its documentation asks of
     /// whoever restores the etcd of a Kubernetes.

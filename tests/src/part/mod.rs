@@ -14,4 +14,4 @@ pub use controllers::{Controller, ControllerKind};
 pub use etcd::Etcd;
 pub use prometheus::{Prometheus, ScrapeAuth, ScrapeJob};
 pub use service::Service;
-pub(crate) use service::{answers, client, install_crypto};
+pub(crate) use service::{client, install_crypto, probe};

@@ -72,7 +72,7 @@ impl Service {
         }
     }
 
-    /// Waits until it answers, or has ended, or the deadline is over.
+    /// Waits until it probe, or has ended, or the deadline is over.
     ///
     /// # Errors
     /// It does not answer; the message names its log and has the end of it.
@@ -117,6 +117,6 @@ pub(crate) fn install_crypto() {
 ///
 /// # Errors
 /// It cannot be asked.
-pub(crate) async fn answers(client: &reqwest::Client, url: &str) -> Result<Option<()>> {
+pub(crate) async fn probe(client: &reqwest::Client, url: &str) -> Result<Option<()>> {
     Ok(client.get(url).send().await?.status().is_success().then_some(()))
 }
