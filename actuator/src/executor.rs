@@ -101,6 +101,7 @@ impl Executor {
         let context = Context {
             run: &run.uid,
             target: &target,
+            workers_max: run.spec.workers.concurrency,
             skip: &run.spec.skip,
             snapshot,
             known: &known,

@@ -32,3 +32,4 @@ pub mod receive;
 pub mod service;
 pub mod store;
 pub mod turn;
+pub mod under_way;

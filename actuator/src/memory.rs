@@ -1,6 +1,7 @@
 //! What this process has learnt about a run since it began to lead. It is lost with the process, and with it nothing
 //! but time: whatever is not remembered is asked again.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -11,17 +12,96 @@ use lockkeeper_rules::driver::reading::LedgerReading;
 use lockkeeper_rules::driver::reading::NodeSurvey;
 use lockkeeper_rules::reason::Finding;
 use lockkeeper_rules::run::{Acted, Command, Known, LedgerRead, Surveyed, VolumesRead};
-use lockkeeper_rules::words::name::NodeName;
+use lockkeeper_rules::words::name::{NodeName, Token};
 
 use crate::channel::Deliveries;
 use crate::live_check::TimedResult;
 
 /// The memory of one run.
 #[derive(Debug, Default)]
+pub struct RunMemory {
+    /// The silences that the run is to keep, as of the last live check that could tell.
+    silences: Option<Vec<SilenceRecord>>,
+    /// When the last steps of nodes were over.
+    nodes_finished: Vec<Instant>,
+    /// The version of the run that people were told of: that it cannot be read, or is not served.
+    announced_version: Option<String>,
+    /// It could not be told once, and is told after the others.
+    failed_to_announce: bool,
+    /// Which notices the channels have had.
+    pub deliveries: Deliveries,
+    /// What was learnt for the run itself, and for each running step. It is with the command while one is under way.
+    learnt: BTreeMap<Option<Token>, Memory>,
+}
+
+/// How many ends of nodes' steps are remembered: more cannot soak at a time.
+const FINISHED_LENGTH_MAX: usize = 40;
+
+impl RunMemory {
+    /// Takes out what was learnt for a step or for the run itself, for a command that adds to it.
+    pub fn take(&mut self, step: Option<&Token>) -> Memory {
+        self.learnt.remove(&step.cloned()).unwrap_or_default()
+    }
+
+    /// Puts it back once the command has ended.
+    pub fn put(&mut self, step: Option<Token>, memory: Memory) {
+        self.silences = memory.silences.clone().or(self.silences.take());
+        self.learnt.insert(step, memory);
+    }
+
+    /// Forgets every live check: somebody said that a gate fires, so they are worth nothing.
+    pub fn forget_checks(&mut self) {
+        self.learnt.values_mut().for_each(Memory::forget_check);
+    }
+
+    /// Forgets the steps that run no more.
+    pub fn keep_only<'a>(&mut self, running: impl Iterator<Item = &'a Token>) {
+        let running: BTreeSet<&Token> = running.collect();
+        self.learnt.retain(|step, _| step.as_ref().is_none_or(|token| running.contains(token)));
+    }
+
+    /// Remembers that so many steps of nodes are over.
+    pub fn nodes_finished(&mut self, count: u32) {
+        self.nodes_finished.extend((0..count).map(|_| Instant::now()));
+        let excess = self.nodes_finished.len().saturating_sub(FINISHED_LENGTH_MAX);
+        self.nodes_finished.drain(..excess);
+    }
+
+    /// Whether nobody was told yet why nothing is done for the run as it is now.
+    pub fn is_news(&mut self, version: &str) -> bool {
+        self.announced_version.replace(version.to_owned()).as_deref() != Some(version)
+    }
+
+    /// People were not told after all.
+    pub fn announce_failed(&mut self) {
+        self.announced_version = None;
+        self.failed_to_announce = true;
+    }
+
+    /// Whether telling people has failed before.
+    #[must_use]
+    pub fn has_failed_to_announce(&self) -> bool {
+        self.failed_to_announce
+    }
+
+    /// Everything that is known of a step or of the run itself, with its age now.
+    #[must_use]
+    pub fn known(&self, step: Option<&Token>, now: Timestamp) -> Known {
+        let learnt = self.learnt.get(&step.cloned()).map(|memory| memory.known(now)).unwrap_or_default();
+        Known {
+            silences: self.silences.clone(),
+            nodes_finished_ago: self.nodes_finished.iter().map(Instant::elapsed).collect(),
+            ..learnt
+        }
+    }
+}
+
+/// What was learnt for one running step, or for the run itself.
+#[derive(Debug, Default)]
 pub struct Memory {
     /// The last live check.
     check: Option<TimedResult>,
-    /// The silences that the run is to keep, as of the last live check that could tell.
+    /// The silences that the last live check saw that could tell.
     silences: Option<Vec<SilenceRecord>>,
     /// The last reading of a ledger.
     ledger: Option<(LedgerOrder, Result<LedgerReading, Finding>, Instant)>,
@@ -33,14 +113,6 @@ pub struct Memory {
     act: Option<(Command, Vec<Finding>, Instant)>,
     /// The last command of any kind but a check, if it failed.
     failed: Option<(Command, Vec<Finding>, Instant)>,
-    /// When the last step of a node was over.
-    node_finished: Option<Instant>,
-    /// The version of the run that people were told of: that it cannot be read, or is not served.
-    announced_version: Option<String>,
-    /// It could not be told once, and is told after the others.
-    failed_to_announce: bool,
-    /// Which notices the channels have had.
-    pub deliveries: Deliveries,
 }
 
 impl Memory {
@@ -56,7 +128,7 @@ impl Memory {
         self.check.as_ref()
     }
 
-    /// Forgets the live check: somebody said that a gate fires, so it is worth nothing.
+    /// Forgets the live check.
     pub fn forget_check(&mut self) {
         self.check = None;
     }
@@ -96,28 +168,6 @@ impl Memory {
         self.failed = (!findings.is_empty()).then(|| (command.clone(), findings.to_vec(), Instant::now()));
     }
 
-    /// Remembers that a node's step is over.
-    pub fn node_finished(&mut self) {
-        self.node_finished = Some(Instant::now());
-    }
-
-    /// Whether nobody was told yet why nothing is done for the run as it is now.
-    pub fn is_news(&mut self, version: &str) -> bool {
-        self.announced_version.replace(version.to_owned()).as_deref() != Some(version)
-    }
-
-    /// People were not told after all.
-    pub fn announce_failed(&mut self) {
-        self.announced_version = None;
-        self.failed_to_announce = true;
-    }
-
-    /// Whether telling people has failed before.
-    #[must_use]
-    pub fn has_failed_to_announce(&self) -> bool {
-        self.failed_to_announce
-    }
-
     /// Everything, with its age now.
     #[must_use]
     pub fn known(&self, now: Timestamp) -> Known {
@@ -138,7 +188,7 @@ impl Memory {
             survey: self.survey.as_ref().map(|(survey, at)| Surveyed { age: at.elapsed(), ..survey.clone() }),
             act: self.act.as_ref().map(acted),
             failed: self.failed.as_ref().map(acted),
-            node_finished_ago: self.node_finished.map(|at| at.elapsed()),
+            nodes_finished_ago: Vec::new(),
         }
     }
 }

@@ -29,6 +29,7 @@ use tokio::task::JoinSet;
 use crate::channel::{Bounds, Channel, Channels, Events};
 use crate::config::Config;
 use crate::decision_log::DecisionLog;
+use crate::executor::Executor;
 use crate::kubeadm::Ssh;
 use crate::leader::{LEASE_NAMESPACE, Leader};
 use crate::live_check::LiveCheck;
@@ -37,6 +38,7 @@ use crate::parts::Parts;
 use crate::permits::PermitStore;
 use crate::receive::{Receiver, TokenFile};
 use crate::turn::Actuator;
+use crate::under_way::UnderWay;
 
 /// The parts, built and not started: nothing has been asked or written, but the ports are taken.
 #[derive(Debug)]
@@ -93,13 +95,14 @@ impl Service {
             settings,
             leader,
             permits: permits.clone(),
-            executor,
+            executor: Arc::new(executor),
             packages,
             inventories,
             facts: matrix.in_force(),
             metrics: Arc::clone(&metrics),
             leading_since: None,
             memories: BTreeMap::new(),
+            under_way: UnderWay::default(),
             looked_elsewhere: None,
         };
         let receiver = Receiver { permits, token, metrics };

@@ -18,8 +18,8 @@ use lockkeeper_rules::gate::LockView;
 use lockkeeper_rules::gate::{self, Pending};
 use lockkeeper_rules::notice::{self, News, Notice, Notices};
 use lockkeeper_rules::run::{
-    Needs, Observed, Position, Shown, State, Turn, decide, is_done, needs, outlook, pending_for, status,
-    status_not_served,
+    Active, Command, Decision, Needs, Observed, Order, Position, Shown, State, decide, is_done, needs,
+    outlook, pending_for, status, status_not_served,
 };
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::verdict::{self, Case, Verdict};
@@ -29,10 +29,11 @@ use crate::execute::{all_pods, budgets, places, pods_on};
 use crate::executor::Executor;
 use crate::leader::Leader;
 use crate::lock::Holder;
-use crate::memory::Memory;
+use crate::memory::RunMemory;
 use crate::metrics::{Metrics, Pause};
 use crate::permits::PermitStore;
 use crate::store::{self, StoreError};
+use crate::under_way::{Ended, UnderWay};
 
 /// How long one read of the cluster may take.
 const READ_DEADLINE: Duration = Duration::from_secs(3);
@@ -57,7 +58,7 @@ pub struct Actuator {
     /// What the webhooks have said.
     pub permits: PermitStore,
     /// What carries commands out.
-    pub executor: Executor,
+    pub executor: Arc<Executor>,
     /// What the package repository offers, read beside the turns.
     pub packages: watch::Receiver<Source<Packages>>,
     /// What lives in the cluster beside nodes and runs, watched beside the turns.
@@ -69,7 +70,9 @@ pub struct Actuator {
     /// Since when we lead without a break.
     pub leading_since: Option<Timestamp>,
     /// What is remembered of each run, by uid.
-    pub memories: BTreeMap<String, Memory>,
+    pub memories: BTreeMap<String, RunMemory>,
+    /// The commands that are under way, each in a task of its own.
+    pub under_way: UnderWay,
     /// When the runs that are not served were last looked at.
     pub looked_elsewhere: Option<Instant>,
 }
@@ -79,12 +82,13 @@ struct RunView {
     state: State,
     lock: LockView,
     verdict: Verdict,
+    verdict_for_next: Verdict,
     generation: u64,
 }
 
 /// What was decided for a run.
 struct Decided {
-    turn: Turn,
+    decision: Decision,
     /// Its state, as it is to be stored.
     status: UpgradeRunStatus,
     /// What is to be told when that is done.
@@ -130,16 +134,35 @@ impl Actuator {
             tokio::select! {
                 () = &mut stop => break,
                 () = tokio::time::sleep(pause) => {}
+                () = self.under_way.one_has_ended() => {}
                 changed = counts.changed() => if changed.is_err() { break },
             }
             let now = *counts.borrow_and_update();
             if now.revocations != revocations {
                 revocations = now.revocations;
                 // Somebody says that a gate fires: whatever was found before is worth nothing now.
-                self.memories.values_mut().for_each(Memory::forget_check);
+                self.memories.values_mut().for_each(RunMemory::forget_checks);
             }
+            self.take_back();
         }
         self.stand_by();
+        while self.under_way.is_any() {
+            self.under_way.one_has_ended().await;
+        }
+    }
+
+    /// Remembers what the commands have learnt that have ended. A check that began before somebody said that a gate fires is
+    /// worth nothing.
+    fn take_back(&mut self) {
+        for Ended { run, step, mut memory } in self.under_way.ended() {
+            if memory.check().is_some_and(|check| check.revocations != self.executor.live_check.revocations())
+            {
+                memory.forget_check();
+            }
+            if let Some(of_run) = self.memories.get_mut(&run) {
+                of_run.put(step, memory);
+            }
+        }
     }
 
     fn stand_by(&mut self) {
@@ -164,6 +187,7 @@ impl Actuator {
             }
         };
         snapshot.runs_elsewhere = self.runs_elsewhere(&holder, &runs).await;
+        let snapshot = Arc::new(snapshot);
         if let Some(elsewhere) = &snapshot.runs_elsewhere.value {
             let elsewhere = elsewhere.iter().map(|run| run.uid.as_str());
             let alive: BTreeSet<&str> = runs.iter().map(|run| run.uid.as_str()).chain(elsewhere).collect();
@@ -207,7 +231,7 @@ impl Actuator {
         let mut newest_first: Vec<_> = elsewhere.iter().collect();
         let memories = &mut self.memories;
         newest_first.sort_by_key(|run| {
-            (memories.get(&run.uid).is_some_and(Memory::has_failed_to_announce), Reverse(run.created_at))
+            (memories.get(&run.uid).is_some_and(RunMemory::has_failed_to_announce), Reverse(run.created_at))
         });
         let mut is_news = |run: &RunElsewhere| {
             memories.entry(run.uid.clone()).or_default().is_news(&run.generation.to_string())
@@ -226,7 +250,7 @@ impl Actuator {
     async fn turn(
         &mut self,
         run: &UpgradeRun,
-        snapshot: &Snapshot,
+        snapshot: &Arc<Snapshot>,
         holder: &Holder,
         generation: u64,
     ) -> Turned {
@@ -243,47 +267,67 @@ impl Actuator {
         if is_done(&state, run.deleting, &lock) {
             return Turned::nothing();
         }
-        let verdict = self.verdict(run, snapshot);
-        let view = RunView { state, lock, verdict, generation };
-        let Decided { turn, status, once } = self.decide(run, &view, snapshot).await;
+        let (verdict, verdict_for_next) = self.verdicts(run, snapshot);
+        let view = RunView { state, lock, verdict, verdict_for_next, generation };
+        let Decided { decision, status, once } = self.decide(run, &view, snapshot).await;
+        let after = decision.state;
         let before = view.state;
         let waiting = |state: &State| pending_for(state, &view.lock);
-        if let Err(error) = self.keep(run, &before, &turn.state, status).await {
+        if let Err(error) = self.keep(run, &before, &after, status).await {
             let is_kept = matches!(error, StoreError::Gone);
             return Turned { pause: self.not_kept(run, &error), waiting: waiting(&before), is_kept };
         }
         // The permit store learns of a token as soon as it is stored: a webhook may come within the second.
-        if view.lock == LockView::Ours && before.position != turn.state.position {
-            self.permits.set_pending(waiting(&turn.state));
+        if view.lock == LockView::Ours && before.position != after.position {
+            self.permits.set_pending(waiting(&after));
         }
-        let deliveries = &mut self.memories.entry(run.uid.clone()).or_default().deliveries;
-        self.executor.channels.deliver(&notice::unsent(run, &turn.state), deliveries);
+        let memory = self.memories.entry(run.uid.clone()).or_default();
+        memory.keep_only(after.active().map(|it| &it.token));
+        self.executor.channels.deliver(&notice::unsent(run, &after), &mut memory.deliveries);
         once.into_iter().for_each(|notice| self.executor.channels.send(notice));
-        let pause = match &turn.command {
-            None => turn.pause,
-            Some(command) => {
-                let memory = self.memories.entry(run.uid.clone()).or_default();
-                let done = self.executor.perform(command, run, snapshot, generation, memory).await;
-                if done { turn.pause } else { PAUSE }
-            }
-        };
-        Turned { pause, waiting: waiting(&turn.state), is_kept: true }
+        self.start(decision.orders, run, snapshot, generation);
+        Turned { pause: decision.pause, waiting: waiting(&after), is_kept: true }
     }
 
-    /// The verdict, of the checks that concern what is left of the run.
-    fn verdict(&self, run: &UpgradeRun, snapshot: &Snapshot) -> Verdict {
+    /// Starts every command in a task of its own, so that a slow one costs nobody else's time. A hand-over waits until none is
+    /// under way, and none is started before it.
+    fn start(&mut self, orders: Vec<Order>, run: &UpgradeRun, snapshot: &Arc<Snapshot>, generation: u64) {
+        let hands_over = orders.iter().any(|order| order.command == Command::HandOver);
+        if hands_over && self.under_way.is_any() {
+            return;
+        }
+        let memory = self.memories.entry(run.uid.clone()).or_default();
+        for Order { step, command } in orders {
+            if hands_over && command != Command::HandOver {
+                continue;
+            }
+            let mut learnt = memory.take(step.as_ref());
+            let (executor, run, snapshot) = (Arc::clone(&self.executor), run.clone(), Arc::clone(snapshot));
+            self.under_way.start(&run.uid.clone(), step.clone(), async move {
+                let done = executor.perform(&command, &run, &snapshot, generation, &mut learnt).await;
+                if !done {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Ended { run: run.uid, step, memory: learnt }
+            });
+        }
+    }
+
+    /// The verdict, of the checks that concern what is left of the run, and for a step that would begin beside others.
+    fn verdicts(&self, run: &UpgradeRun, snapshot: &Snapshot) -> (Verdict, Verdict) {
         let now = Timestamp::now();
         let inventory = self.inventories.inventory();
         let matrix = Arc::clone(&self.facts.borrow().matrix);
         let case = Case { snapshot, inventory: &inventory, matrix: &matrix, settings: &self.settings, now };
-        verdict::verdict(&run.spec.target, &case).for_run(run, snapshot)
+        let whole = verdict::verdict(&run.spec.target, &case);
+        (whole.for_run(run, snapshot), whole.for_next(run, snapshot))
     }
 
     async fn decide(&self, run: &UpgradeRun, view: &RunView, snapshot: &Snapshot) -> Decided {
         let client = &self.cluster.client;
-        let (pods, budgets, places) = match needs(&view.state) {
+        let (pods, budgets, places) = match needs(&view.state, run) {
             Needs::Nothing => (None, None, None),
-            Needs::PodsOn(node) => (Some(pods_on(client, &node).await), None, None),
+            Needs::PodsOn(nodes) => (Some(pods_on(client, &nodes).await), None, None),
             Needs::AllPods => (Some(all_pods(client).await), None, None),
             Needs::AllPodsBudgetsAndPlaces => {
                 let (pods, budgets, places) = tokio::join!(all_pods(client), budgets(client), places(client));
@@ -291,8 +335,15 @@ impl Actuator {
             }
         };
         let now = Timestamp::now();
-        let known = self.memories.get(&run.uid).map(|memory| memory.known(now)).unwrap_or_default();
-        let permit = view.state.token().and_then(|token| self.permits.permit_for(token, now));
+        let memory = self.memories.get(&run.uid);
+        let known = |step| memory.map(|memory| memory.known(step, now)).unwrap_or_default();
+        let steps = view.state.active().map(|it| (it.token.clone(), known(Some(&it.token)))).collect();
+        let known = known(None);
+        let under_way = self.under_way.of(&run.uid);
+        let permit = match &view.state.position {
+            Position::Waiting(it) => self.permits.permit_for(&it.token, now),
+            Position::Open | Position::Active(_) | Position::Halted(_) | Position::Succeeded { .. } => None,
+        };
         let since = self.leading_since.unwrap_or(now);
         let mut alert_path: Vec<_> =
             gate::heartbeat(self.permits.heartbeat_at(), since, now, &self.settings).into_iter().collect();
@@ -300,10 +351,12 @@ impl Actuator {
         let nonce = nonce();
         let matrix = Arc::clone(&self.facts.borrow().matrix);
         let standing = view.verdict.allows(now, &self.settings).err().unwrap_or_default();
+        let for_next = view.verdict_for_next.allows(now, &self.settings).err().unwrap_or_default();
         let observed = Observed {
             run,
             snapshot,
             verdict: &standing,
+            verdict_for_next: &for_next,
             accepts: &matrix.accept.value,
             pods: pods.as_ref(),
             budgets: budgets.as_ref(),
@@ -312,18 +365,19 @@ impl Actuator {
             permit: permit.as_ref(),
             alert_path: &alert_path,
             known: &known,
+            steps: &steps,
+            under_way: &under_way,
             generation: view.generation,
             nonce: &nonce,
             own_node: self.executor.own_node.as_ref(),
             settings: &self.settings,
             kubeadm: &self.executor.ssh.scripts.kubeadm,
         };
-        let mut turn = decide(&view.state, &observed, now);
-        let memory = self.memories.get(&run.uid);
+        let mut decision = decide(&view.state, &observed, now);
         let is_sent = |id: &str| memory.is_some_and(|memory| memory.deliveries.is_sent(id));
-        let Notices { once, unsent } = notice::notices(run, &view.state, &turn.state, is_sent, now);
-        turn.state.unsent = unsent;
-        let (next, progress) = outlook(&turn.state, &observed, now);
+        let Notices { once, unsent } = notice::notices(run, &view.state, &decision.state, is_sent, now);
+        decision.state.unsent = unsent;
+        let (next, progress) = outlook(&decision.state, &observed, now);
         let shown = Shown {
             previous: run.status.as_ref(),
             generation: run.generation,
@@ -331,8 +385,8 @@ impl Actuator {
             progress: &progress,
             ending: run.deleting,
         };
-        let status = status(&turn.state, &shown, now);
-        Decided { turn, status, once }
+        let status = status(&decision.state, &shown, now);
+        Decided { decision, status, once }
     }
 
     /// Stores what was decided, over the version that it was decided on.
@@ -348,13 +402,13 @@ impl Actuator {
             return Ok(());
         }
         store::keep(&self.cluster.client, run, &status).await?;
-        if let (Position::Waiting(waiting), Position::Active(_)) = (&before.position, &after.position) {
-            self.permits.consume(&waiting.token);
+        let is_new = |it: &&Active| before.active().all(|was| was.token != it.token);
+        for it in after.active().filter(is_new) {
+            self.permits.consume(&it.token);
             self.metrics.permit_consumed();
         }
-        if after.nodes_done > before.nodes_done {
-            self.memories.entry(run.uid.clone()).or_default().node_finished();
-        }
+        let finished = after.nodes_done.saturating_sub(before.nodes_done);
+        self.memories.entry(run.uid.clone()).or_default().nodes_finished(finished);
         Ok(())
     }
 

@@ -14,12 +14,14 @@ use crate::words::version::Version;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
     /// More nodes of one role are held cordoned than may be.
-    #[error("{count} {role} nodes are out of service, at most 1 may be: {names}")]
+    #[error("{count} {role} nodes are out of service, at most {most} may be: {names}")]
     TooManyOut {
         /// control-plane or worker.
         role: &'static str,
         /// How many.
         count: usize,
+        /// How many may be.
+        most: usize,
         /// Which.
         names: String,
     },
@@ -79,6 +81,8 @@ pub struct Context<'a> {
     pub run: &'a str,
     /// The run's target.
     pub target: &'a Version,
+    /// How many workers may be out of service at a time.
+    pub workers_max: u32,
     /// Nodes that people asked to leave.
     pub skip: &'a [String],
     /// The cluster.
@@ -100,7 +104,7 @@ pub fn check(context: &Context<'_>, command: &Command, now: Timestamp) -> Vec<Vi
     match command {
         Command::Cordon(order) => {
             found.extend(proof("cordon", &order.proof, &order.token, context, now));
-            found.extend(out_of_service(nodes, context.run, &order.node));
+            found.extend(out_of_service(nodes, context, &order.node));
             found.extend(order_of_roles(nodes, &order.node, context));
             if context.own_node == Some(&order.node) {
                 found.push(Violation::OwnNode(order.node.clone()));
@@ -108,7 +112,7 @@ pub fn check(context: &Context<'_>, command: &Command, now: Timestamp) -> Vec<Vi
         }
         Command::Evict(order) => {
             found.extend(proof("evict", &order.proof, &order.proof.token, context, now));
-            found.extend(out_of_service(nodes, context.run, &order.node));
+            found.extend(out_of_service(nodes, context, &order.node));
         }
         Command::StartUnit(order) => {
             found.extend(proof("unit", &order.proof, &order.token, context, now));
@@ -165,11 +169,14 @@ fn proof(
     })
 }
 
-fn out_of_service(nodes: &[Node], run: &str, about: &NodeName) -> Vec<Violation> {
-    let prefix = format!("{run}.");
+fn out_of_service(nodes: &[Node], context: &Context<'_>, about: &NodeName) -> Vec<Violation> {
+    let prefix = format!("{}.", context.run);
+    let workers_max = usize::try_from(context.workers_max).unwrap_or(1);
     let role_of = |name: &NodeName| nodes.iter().find(|node| node.name == *name).map(|node| node.role);
     let mut found = Vec::new();
-    for (role, text) in [(Role::ControlPlane, "control-plane"), (Role::Worker, "worker")] {
+    for (role, text, most) in
+        [(Role::ControlPlane, "control-plane", 1), (Role::Worker, "worker", workers_max)]
+    {
         let mut names: Vec<&str> = nodes
             .iter()
             .filter(|node| {
@@ -180,8 +187,13 @@ fn out_of_service(nodes: &[Node], run: &str, about: &NodeName) -> Vec<Violation>
         if role_of(about) == Some(role) && !names.contains(&about.0.as_str()) {
             names.push(&about.0);
         }
-        if names.len() > 1 {
-            found.push(Violation::TooManyOut { role: text, count: names.len(), names: names.join(", ") });
+        if names.len() > most {
+            found.push(Violation::TooManyOut {
+                role: text,
+                count: names.len(),
+                most,
+                names: names.join(", "),
+            });
         }
     }
     found
@@ -279,6 +291,7 @@ mod tests {
             let context = Context {
                 run: "u",
                 target: &target,
+                workers_max: 1,
                 skip: &[],
                 snapshot: &snapshot,
                 known: &known,
@@ -349,6 +362,7 @@ mod tests {
             let context = Context {
                 run: "u",
                 target: &target,
+                workers_max: 1,
                 skip: &[],
                 snapshot: &snapshot,
                 known: &known,

@@ -71,6 +71,8 @@ pub enum News {
         /// Why the attempt ended.
         because: Vec<Finding>,
     },
+    /// A worker's step has failed, and the run goes on.
+    StepFailed(Halted),
     /// The run waits for something else than before.
     Holding {
         /// The step at hand, if there is one.
@@ -165,37 +167,50 @@ fn milestones(before: &State, after: &State) -> Vec<Milestone> {
     opened.into_iter().chain(reached.filter(|_| before.position != after.position)).collect()
 }
 
-/// How the step at hand has gone on.
-fn moved(before: &State, after: &State) -> Option<News> {
-    let was_active = match &before.position {
-        Position::Active(it) => Some(it),
-        Position::Open | Position::Waiting(_) | Position::Halted(_) | Position::Succeeded { .. } => None,
-    };
-    match &after.position {
-        Position::Open => was_active.map(|it| ended(it, before, after)),
-        Position::Active(it) => match was_active {
-            None => Some(News::StepStarted(it.step.clone())),
-            Some(was) => stage(it)
-                .filter(|stage| self::stage(was) != Some(*stage))
-                .map(|stage| News::StageStarted(it.step.clone(), stage)),
-        },
-        Position::Waiting(it) if was_active.is_some() => {
-            Some(News::StepRetried { step: it.step.clone(), because: it.because.clone() })
-        }
-        Position::Waiting(it) if matches!(before.position, Position::Halted(_)) => {
+/// How the steps at hand have gone on, oldest first.
+fn moved(before: &State, after: &State) -> Vec<News> {
+    let in_after = |it: &Active| after.active().find(|now| now.token == it.token);
+    let in_before = |it: &Active| before.active().find(|was| was.token == it.token);
+    let over = before.active().filter(|it| in_after(it).is_none());
+    let over = over.filter_map(|it| ended(it, before, after));
+    let going = after.active().filter_map(|it| match in_before(it) {
+        None => Some(News::StepStarted(it.step.clone())),
+        Some(was) => stage(it)
+            .filter(|stage| self::stage(was) != Some(*stage))
+            .map(|stage| News::StageStarted(it.step.clone(), stage)),
+    });
+    let resumed = match (&before.position, &after.position) {
+        (Position::Halted(_), Position::Waiting(it)) => {
             Some(News::Resumed { step: it.step.clone(), attempt: it.token.attempt })
         }
-        Position::Waiting(_) | Position::Halted(_) | Position::Succeeded { .. } => None,
-    }
+        _ => None,
+    };
+    over.chain(going).chain(resumed).collect()
 }
 
-/// What has become of a step that runs no more, and that nothing follows yet.
-fn ended(it: &Active, before: &State, after: &State) -> News {
-    let is_recorded = after.finished(&it.step).is_some_and(|finished| finished.token == it.token);
-    if is_recorded || after.nodes_done > before.nodes_done {
-        return News::StepFinished(it.step.clone());
+/// What has become of a step that runs no more; nothing if it has halted the run, which is news of its own.
+fn ended(it: &Active, before: &State, after: &State) -> Option<News> {
+    let step = || it.step.clone();
+    match &after.position {
+        Position::Halted(halted) if halted.step == it.step => return None,
+        Position::Waiting(again) if again.step == it.step => {
+            return Some(News::StepRetried { step: step(), because: again.because.clone() });
+        }
+        Position::Open
+        | Position::Waiting(_)
+        | Position::Active(_)
+        | Position::Halted(_)
+        | Position::Succeeded { .. } => {}
     }
-    News::StepNotBegun(it.step.clone())
+    if let Some(failed) = after.failed.iter().find(|failed| failed.step == it.step) {
+        return Some(News::StepFailed(failed.clone()));
+    }
+    let is_recorded = after.finished(&it.step).is_some_and(|finished| finished.token == it.token);
+    let is_tried = after.attempted(&it.step).is_some();
+    if is_recorded || after.nodes_done > before.nodes_done && !is_tried {
+        return Some(News::StepFinished(step()));
+    }
+    Some(News::StepNotBegun(step()))
 }
 
 fn stage(it: &Active) -> Option<Stage> {
@@ -217,12 +232,17 @@ fn left_switched(before: &State, after: &State) -> Vec<News> {
     findings.filter(is_given_up).cloned().map(News::SourceNotRestored).collect()
 }
 
+/// What the run and its steps wait for.
+fn all_holds(state: &State) -> impl Iterator<Item = &(Finding, Timestamp)> {
+    state.holds.iter().chain(state.running.iter().flat_map(|it| &it.holds))
+}
+
 /// What is waited for, if that is something else than before. Details count up and down by themselves, and are no news.
 fn holding(before: &State, after: &State) -> Option<News> {
     let holds = |state: &State| -> Vec<(Reason, String)> {
-        state.holds.iter().map(|(finding, _)| (finding.reason, finding.subject.clone())).collect()
+        all_holds(state).map(|(finding, _)| (finding.reason, finding.subject.clone())).collect()
     };
-    let findings = || after.holds.iter().map(|(finding, _)| finding.clone()).collect();
+    let findings = || all_holds(after).map(|(finding, _)| finding.clone()).collect();
     (holds(before) != holds(after))
         .then(|| News::Holding { step: after.step().cloned(), findings: findings() })
 }

@@ -103,6 +103,7 @@ fn words(news: &News) -> Option<Words> {
             of_step(NORMAL, step, "StepNotBegun", format!("{step} waits: what comes before it is done again"))
         }
         News::StepRetried { step, because } => of_step(WARNING, step, "StepWillBeTriedAgain", list(because)),
+        News::StepFailed(it) => of_step(WARNING, &it.step, "StepFailed", it.finding.to_string()),
         News::Holding { findings, .. } if findings.is_empty() => None,
         News::Holding { step: Some(step), findings } => of_step(NORMAL, step, "Holding", list(findings)),
         News::Holding { step: None, findings } => of_run(NORMAL, "Holding", list(findings)),

@@ -24,6 +24,10 @@ pub(super) fn write(notice: &Notice) {
                 tracing::info!(run, step, why = list(findings), "holding");
             }
         }
+        News::StepFailed(it) => {
+            let (step, finding) = (&it.step, &it.finding);
+            tracing::error!(run, %step, reason = finding.reason.code(), %finding, "step failed");
+        }
         News::Halted(it) => {
             let (step, finding) = (&it.step, &it.finding);
             tracing::error!(run, %step, reason = finding.reason.code(), %finding, "halted");

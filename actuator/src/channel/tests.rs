@@ -8,7 +8,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use kube::Client;
-use lockkeeper_exporter::serve::http::{Handler, Limits, Listener, reply};
+use lockkeeper_exporter::server::http::{Handler, Limits, Listener, reply};
 use lockkeeper_rules::api::UpgradeRunSpec;
 use lockkeeper_rules::notice;
 use lockkeeper_rules::reason::{Finding, Reason};

@@ -1,5 +1,7 @@
 //! Pods and budgets, read for one turn.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -17,21 +19,29 @@ use super::places::placement;
 /// The annotation by which the kubelet marks the mirror of a static pod.
 const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
 
-/// The pods that are bound to one node.
-pub async fn pods_on(client: &Client, node: &NodeName) -> Source<Vec<Pod>> {
-    read_pods(client, &ListParams::default().fields(&format!("spec.nodeName={node}"))).await
+/// The pods that are bound to these nodes: one that cannot be asked for leaves all of them unread.
+pub async fn pods_on(client: &Client, nodes: &BTreeSet<NodeName>) -> Source<Vec<Pod>> {
+    let on = |node: &NodeName| ListParams::default().fields(&format!("spec.nodeName={node}"));
+    read_pods(client, nodes.iter().map(on).collect()).await
 }
 
 /// Every pod of the cluster.
 pub async fn all_pods(client: &Client) -> Source<Vec<Pod>> {
-    read_pods(client, &ListParams::default()).await
+    read_pods(client, vec![ListParams::default()]).await
 }
 
-async fn read_pods(client: &Client, params: &ListParams) -> Source<Vec<Pod>> {
+async fn read_pods(client: &Client, params: Vec<ListParams>) -> Source<Vec<Pod>> {
     // Proven when it was asked for, not when it came.
     let asked_at = Timestamp::now();
     let pods: Api<core::Pod> = Api::all(client.clone());
-    source(list_all(&pods, params, REQUEST_DEADLINE).await, asked_at, pod)
+    let mut all = Vec::new();
+    for params in params {
+        match list_all(&pods, &params, REQUEST_DEADLINE).await {
+            Ok(listed) => all.extend(listed.items.into_iter().map(pod)),
+            Err(error) => return Source::failed(error.to_string()),
+        }
+    }
+    Source::read(all, asked_at)
 }
 
 /// Every `PodDisruptionBudget` of the cluster.

@@ -186,7 +186,11 @@ fn unreadable(metadata: &ObjectMeta, stored_schema: Option<u64>, error: String) 
         silences: Vec::new(),
         switched: Vec::new(),
         restoring_since: None,
+        failed: Vec::new(),
+        workers_done: 0,
+        soaking: Vec::new(),
         holds: vec![Hold {
+            step: None,
             reason: finding.reason.clone(),
             subject: finding.subject.clone(),
             detail: finding.detail.clone(),

@@ -4,7 +4,6 @@ use jiff::Timestamp;
 use lockkeeper_rules::api::{Hold, RunPhase, UpgradeRun};
 use lockkeeper_rules::cluster::inventory::Inventory;
 use lockkeeper_rules::cluster::snapshot::{Reading, RunElsewhere, Snapshot};
-use lockkeeper_rules::publish::metric::is_open;
 use lockkeeper_rules::reason::Finding;
 use lockkeeper_rules::run::{not_served, unreadable};
 use serde::Serialize;
@@ -60,7 +59,7 @@ const NOT_SERVED_SHOWN_MAX: usize = 20;
 /// Every run that is open, and some of those that nothing is done for.
 #[must_use]
 pub fn runs(snapshot: &Snapshot) -> Vec<RunStatus> {
-    let served = snapshot.runs.value.iter().flatten().filter(|run| is_open(run));
+    let served = snapshot.runs.value.iter().flatten().filter(|run| run.is_open());
     let elsewhere = snapshot.runs_elsewhere.value.iter().flatten();
     let elsewhere = elsewhere.filter(|run| run.phase != Some(RunPhase::Succeeded)).take(NOT_SERVED_SHOWN_MAX);
     served.map(run_status).chain(elsewhere.map(run_not_served)).collect()
@@ -70,6 +69,7 @@ pub fn runs(snapshot: &Snapshot) -> Vec<RunStatus> {
 fn run_not_served(run: &RunElsewhere) -> RunStatus {
     let Finding { reason, subject, detail } = not_served(&run.namespace);
     let hold = Hold {
+        step: None,
         reason: reason.code().to_owned(),
         subject,
         detail,

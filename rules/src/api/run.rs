@@ -34,6 +34,14 @@ pub struct UpgradeRun {
     pub status: Option<UpgradeRunStatus>,
 }
 
+impl UpgradeRun {
+    /// Whether it may still do something.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.status.as_ref().is_none_or(|status| status.phase != RunPhase::Succeeded)
+    }
+}
+
 /// What a person asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -49,9 +57,9 @@ pub struct UpgradeRunSpec {
     /// Nodes that are left as they are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skip: Vec<String>,
-    /// Lets a halted step be tried again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry: Option<Retry>,
+    /// Lets halted and failed steps be tried again, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retry: Vec<Retry>,
     /// Reason codes of preflight that a person has looked at and accepts, such as pdb_blocked; or a single finding of such
     /// a code, by its subject: pdb_blocked@default/web. A budget that an operator may move can only be accepted in this
     /// form: pdb_may_move@ and its namespace/name. A change by hand in a manifest is accepted by the digest of its lines,
@@ -65,6 +73,9 @@ pub struct UpgradeRunSpec {
     /// How nodes are drained.
     #[serde(default)]
     pub drain: DrainPolicy,
+    /// How many workers are upgraded at a time.
+    #[serde(default)]
+    pub workers: WorkersPolicy,
 }
 
 fn is_false(value: &bool) -> bool {
@@ -90,6 +101,23 @@ pub enum CordonedNodes {
     Hold,
     /// Upgrade it and leave it cordoned.
     Upgrade,
+}
+
+/// How many workers are upgraded at a time. The control plane goes node by node, whatever this says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WorkersPolicy {
+    /// How many workers may be out of service at a time. The first worker of a run always goes alone.
+    pub concurrency: u32,
+    /// How many workers may fail before the run halts. A failed worker stays out of service until a person has looked, and
+    /// counts among those that are.
+    pub max_failures: u32,
+}
+
+impl Default for WorkersPolicy {
+    fn default() -> Self {
+        Self { concurrency: 1, max_failures: 1 }
+    }
 }
 
 /// How nodes are drained.
@@ -133,7 +161,7 @@ pub enum RunPhase {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UpgradeRunStatus {
-    /// The shape of this status; this is 1.
+    /// The shape of this status: 1, or 2 where more than one step is at hand.
     pub schema_version: u32,
     /// Where the run stands.
     pub phase: RunPhase,
@@ -167,9 +195,19 @@ pub struct UpgradeRunStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub progressed_at: Option<Timestamp>,
+    /// The workers that have failed while the run went on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<Halt>,
     /// How many node steps are over.
     #[serde(default)]
     pub nodes_done: u32,
+    /// How many of them were of workers.
+    #[serde(default)]
+    pub workers_done: u32,
+    /// Until when each worker soaks that was upgraded beside others: it keeps its place among those out of service.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
+    pub soaking: Vec<Timestamp>,
     /// No step starts earlier: the soak of the last node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
@@ -314,6 +352,9 @@ pub struct NodeBefore {
     pub name: NodeName,
     /// The uid of its Node object.
     pub uid: String,
+    /// Something runs on it that others must not be drained beside: a part of the alert path, or an actuator.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub alone: bool,
     /// The id of its machine, if it was known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine_id: Option<String>,
@@ -479,6 +520,9 @@ pub struct Hold {
     pub detail: String,
     /// What would clear it.
     pub remedy: String,
+    /// The running step that it holds; nothing if it holds the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
     /// Since when.
     #[schemars(with = "String")]
     pub since: Timestamp,

@@ -105,6 +105,7 @@ fn short(notice: &Notice) -> String {
                 many(findings)
             )
         }
+        News::StepFailed(it) => format!("failed {}: {}", it.step, it.finding),
         News::Halted(it) => format!("halted {} {}: {}", it.step, it.attempt, it.finding),
         News::Resumed { step, attempt } => format!("resumed {step} {attempt}"),
         News::Finished => "run finished".to_owned(),

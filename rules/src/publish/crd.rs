@@ -93,6 +93,9 @@ const NAMED_MAX: u64 = 1_000;
 /// larger could not be read.
 const ATTEMPT_MAX: u64 = 1_000_000;
 
+/// How many nodes may be out of service or have failed at a time: what is known of each of them is kept in the status.
+const AT_A_TIME_MAX: u32 = 40;
+
 /// A version by its shape. Whether it may be gone to, a pre-release for one, is for the verdict to say.
 const VERSION_PATTERN: &str = r"^v?[0-9]+[.][0-9]+[.][0-9]+(-[0-9A-Za-z.-]+)?([+][0-9A-Za-z.-]+)?$";
 const STEP_PATTERN: &str =
@@ -116,9 +119,19 @@ fn guard_spec(properties: &mut Value) {
     ]);
     properties["stopAfter"]["maxLength"] = json!(STEP_LENGTH_MAX);
     properties["stopAfter"]["x-kubernetes-validations"] = step.clone();
-    properties["retry"]["properties"]["step"]["maxLength"] = json!(STEP_LENGTH_MAX);
-    properties["retry"]["properties"]["attempt"]["minimum"] = json!(1);
-    properties["retry"]["properties"]["attempt"]["maximum"] = json!(ATTEMPT_MAX);
+    properties["retry"]["maxItems"] = json!(AT_A_TIME_MAX);
+    let retry = &mut properties["retry"]["items"]["properties"];
+    retry["step"]["maxLength"] = json!(STEP_LENGTH_MAX);
+    retry["attempt"]["minimum"] = json!(1);
+    retry["attempt"]["maximum"] = json!(ATTEMPT_MAX);
+    for number in ["concurrency", "maxFailures"] {
+        properties["workers"]["properties"][number]["minimum"] = json!(1);
+        properties["workers"]["properties"][number]["maximum"] = json!(AT_A_TIME_MAX);
+    }
+    properties["workers"]["x-kubernetes-validations"] = json!([{
+        "rule": format!("self.concurrency + self.maxFailures <= {AT_A_TIME_MAX}"),
+        "message": format!("concurrency and maxFailures together are at most {AT_A_TIME_MAX}"),
+    }]);
     for (names, length_max) in [("skip", NODE_NAME_LENGTH_MAX), ("acceptRisks", RISK_LENGTH_MAX)] {
         properties[names]["maxItems"] = json!(NAMED_MAX);
         properties[names]["items"]["maxLength"] = json!(length_max);

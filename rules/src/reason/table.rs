@@ -569,6 +569,26 @@ pub enum Reason {
     /// the step may not start yet: soak or quiet time
     #[strum(message = "wait")]
     NotBefore,
+    /// as many nodes are out of service as may be
+    #[strum(message = "wait; spec.workers.concurrency says how many workers may be")]
+    NodesInHand,
+    /// this is done while no other node is out of service
+    #[strum(message = "wait until the others are back")]
+    GoesAlone,
+    /// a PodDisruptionBudget protects pods here and pods of a node that is out of service
+    #[strum(message = "wait until that node is back")]
+    BudgetShared,
+    /// a pod that has left a node of this run has no node yet
+    #[strum(message = "wait until it is scheduled; look at its events if that takes long")]
+    EvictedPodPending,
+    /// two drains wait for each other, and the later one makes room
+    #[strum(
+        message = "nothing; its step begins again once the other node is back, without using up an attempt"
+    )]
+    DrainsBlockEachOther,
+    /// the run halts: a step has failed, and what was not begun is put back
+    #[strum(message = "look at the step that has failed")]
+    RunHalting,
     /// a stored time lay in the future; the wait was cut to the longest that there is
     #[strum(message = "wait; run a time service where the actuator runs")]
     ClockSetBack,

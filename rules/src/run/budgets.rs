@@ -1,7 +1,7 @@
 //! Whether budgets have a say in what a run does next: only where that takes another node out of service.
 
 use super::in_hand::is_in_hand;
-use super::state::{Position, State, Work};
+use super::state::{State, Work};
 use crate::api::UpgradeRun;
 use crate::cluster::snapshot::{Node, Snapshot};
 use crate::words::name::{NodeName, Token};
@@ -17,10 +17,7 @@ use crate::words::version::Version;
 #[must_use]
 pub fn heeds_budgets(run: &UpgradeRun, state: &State, snapshot: &Snapshot) -> bool {
     let Some(nodes) = snapshot.nodes.value.as_deref() else { return true };
-    if let Position::Active(it) = &state.position
-        && let Work::OneNode(work) = &it.work
-        && work.stage >= Stage::Drain
-    {
+    if state.active().any(|it| matches!(&it.work, Work::OneNode(work) if work.stage >= Stage::Drain)) {
         return false;
     }
     match state.step().and_then(|step| step.node()) {

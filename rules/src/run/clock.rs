@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::moves::{mint, remember};
 use super::observed::Observed;
-use super::state::{Position, State, Waiting};
+use super::state::{Position, Running, State, Waiting};
 use crate::reason::{Finding, Reason};
 
 /// Brings back what a clock that was set back left in the future: a wait to the longest that there is, and the
@@ -15,6 +15,9 @@ pub(super) fn set_right(mut state: State, observed: &Observed<'_>, now: Timestam
     let mut cuts = Cuts { now, slack_seconds: settings.clock_skew_seconds_max, farthest: None };
     if let Some(until) = &mut state.soak_until {
         cuts.cut("soakUntil", until, settings.soak_seconds);
+    }
+    for until in &mut state.soaking {
+        cuts.cut("soaking", until, settings.soak_seconds);
     }
     if let Some(at) = &mut state.progressed_at {
         cuts.cut("progressedAt", at, 0);
@@ -34,17 +37,20 @@ pub(super) fn set_right(mut state: State, observed: &Observed<'_>, now: Timestam
             let longest = settings.soak_seconds.max(settings.attempt_pause_seconds_max);
             cuts.cut("waiting.notBefore", &mut it.not_before, longest);
         }
-        Position::Active(it) => {
-            cuts.cut("active.startedAt", &mut it.started_at, 0);
-            cuts.cut("active.stageSince", &mut it.stage_since, 0);
-            if let Some(since) = &mut it.held_since {
-                cuts.cut("active.heldSince", since, 0);
-            }
-            if let Some(intent) = &mut it.intent {
-                cuts.cut("active.intent.at", &mut intent.at, 0);
-            }
+        Position::Open | Position::Active(_) | Position::Halted(_) | Position::Succeeded { .. } => {}
+    }
+    for Running { active: it, holds } in &mut state.running {
+        cuts.cut("active.startedAt", &mut it.started_at, 0);
+        cuts.cut("active.stageSince", &mut it.stage_since, 0);
+        if let Some(since) = &mut it.held_since {
+            cuts.cut("active.heldSince", since, 0);
         }
-        Position::Open | Position::Halted(_) | Position::Succeeded { .. } => {}
+        if let Some(intent) = &mut it.intent {
+            cuts.cut("active.intent.at", &mut intent.at, 0);
+        }
+        for (_, since) in holds {
+            cuts.cut("holds.since", since, 0);
+        }
     }
     match cuts.farthest {
         Some((field, was)) => note_set_back(state, field, was, observed, now),
@@ -95,8 +101,12 @@ fn note_set_back(
     mint(state, step, token.attempt, not_before, because, observed, now)
 }
 
-/// Whether the last node still soaks by a clock that nobody can set: the wall clock may have been set forward.
-pub(super) fn soaks(observed: &Observed<'_>) -> bool {
+/// Whether the last node still soaks by a clock that nobody can set: the wall clock may have been set forward. Where several
+/// nodes go at a time, only the first worker makes the others wait; a later one keeps its place instead.
+pub(super) fn soaks(state: &State, observed: &Observed<'_>) -> bool {
+    if observed.concurrency() > 1 && state.workers_done > 1 {
+        return false;
+    }
     let soak = std::time::Duration::from_secs(observed.settings.soak_seconds);
-    observed.known.node_finished_ago.is_some_and(|ago| ago < soak)
+    observed.known.nodes_finished_ago.iter().min().is_some_and(|ago| *ago < soak)
 }

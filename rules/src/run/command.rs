@@ -104,8 +104,25 @@ pub struct Known {
     pub act: Option<Acted>,
     /// The last command of any kind but a check, if it failed.
     pub failed: Option<Acted>,
-    /// How long ago, by a clock that nobody can set, the last step of a node was over.
-    pub node_finished_ago: Option<Duration>,
+    /// How long ago, by a clock that nobody can set, the last steps of nodes were over.
+    pub nodes_finished_ago: Vec<Duration>,
+}
+
+impl Known {
+    /// Nothing at all.
+    #[must_use]
+    pub const fn nothing() -> Self {
+        Self {
+            check: None,
+            silences: None,
+            ledger: None,
+            volumes: None,
+            survey: None,
+            act: None,
+            failed: None,
+            nodes_finished_ago: Vec::new(),
+        }
+    }
 }
 
 /// A live check with its age, by the larger of monotonic and wall time since its first request.

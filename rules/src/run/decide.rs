@@ -5,17 +5,20 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::active::active;
-use super::clock::{set_right, soaks};
+use super::beside::{is_alone, is_full};
+use super::clock::set_right;
 use super::command::Command;
-use super::ending::ending;
-use super::gated::exempt;
+use super::ending::{ending, finish_node};
+use super::gated::{exempt, put_back};
 use super::in_hand::is_in_hand;
+use super::may_begin::{Effect, may_begin, not_before};
 use super::moves::{IDLE_SECONDS, STARTED, hold, mint, remember, remember_once};
-use super::next::{behind_workers, cordoned_by_others, next_step, stopped};
+use super::next::{Beginning, next_step};
 use super::node_step::uncordon_order;
-use super::observed::{Observed, Turn};
+use super::observed::{Decision, Observed, Order, Turn};
 use super::restore::restore;
-use super::state::{Active, Halted, NodeWork, Position, State, Waiting, Work};
+use super::side_by_side::{can_return, each_running, one_makes_room};
+use super::state::{Active, Halted, NodeWork, Position, Running, State, Waiting, Work};
 use crate::api::{NodeBefore, SilenceRecord};
 use crate::cluster::snapshot::Node;
 use crate::gate::CheckOrder;
@@ -27,9 +30,45 @@ use crate::words::step::{Stage, Step};
 /// What comes next. The state is to be stored before the command is run; the outcome of the command is part of
 /// the next observation.
 #[must_use]
-pub fn decide(state: &State, observed: &Observed<'_>, now: Timestamp) -> Turn {
+pub fn decide(state: &State, observed: &Observed<'_>, now: Timestamp) -> Decision {
     let state = State { silences: silences(state, observed), ..state.clone() };
-    paced(chosen(set_right(state, observed, now), observed, now), observed, now)
+    let mut state = set_right(state, observed, now);
+    state.failed.retain(|failed| !is_wished(failed, observed));
+    let is_full = is_full(&state, observed);
+    let is_ending = observed.run.deleting;
+    let is_halting = matches!(state.position, Position::Halted(_));
+    let mut decision = each_running(state, observed, now, |state, it, observed, now| {
+        let turn = if is_halting && !is_ending && can_return(&state, it) {
+            let finding = Finding::new(Reason::RunHalting, it.step.to_string(), "");
+            Some(put_back(state, it, finding, observed, now))
+        } else if is_ending {
+            finish_node(&state, it, observed, now)
+        } else {
+            Some(active(state, it.clone(), observed, now))
+        };
+        turn.map(|turn| paced(turn, observed, now))
+    });
+    one_makes_room(&mut decision, observed, now);
+    let is_decided = !decision.orders.is_empty() || decision.pause < Duration::MAX;
+    let goes_on = is_decided || observed.under_way.iter().any(Option::is_some);
+    let is_for_steps = if is_ending { goes_on } else { is_full };
+    if is_for_steps || observed.is_under_way(None) {
+        if is_for_steps {
+            // Nothing is looked at that would hold the run itself.
+            decision.state.holds.clear();
+            let is_lowered = decision.state.running.len() >= observed.concurrency();
+            if is_lowered && matches!(decision.state.position, Position::Waiting(_)) {
+                decision.state.position = Position::Open;
+            }
+        }
+        return decision;
+    }
+    let turn = paced(chosen(decision.state, observed, now), observed, now);
+    if turn.command.is_none() {
+        decision.pause = decision.pause.min(turn.pause);
+    }
+    decision.orders.extend(turn.command.map(|command| Order { step: None, command }));
+    Decision { state: turn.state, ..decision }
 }
 
 /// What the last live check has made of the silences; before there was one, what is stored.
@@ -96,11 +135,15 @@ fn open(mut state: State, observed: &Observed<'_>, now: Timestamp) -> Turn {
     if let Some(turn) = locked(&state, observed, now) {
         return turn;
     }
-    if observed.run.spec.paused {
-        return hold(state, vec![Finding::new(Reason::Paused, "spec.paused", "")], now);
+    let next = next_step(&state, observed, nodes, &target, now);
+    if next.is_none() && !state.running.is_empty() {
+        return Turn::wait(state, IDLE_SECONDS);
     }
-    if let Some(finding) = stopped(&state, observed, nodes, &target) {
-        return hold(state, vec![finding], now);
+    let step = next.as_ref().unwrap_or(&Step::Postflight);
+    let beginning = Beginning { step, state: &state, observed, nodes, target: &target, now };
+    let against = may_begin(&beginning, Effect::Withdraws);
+    if !against.is_empty() {
+        return hold(state, against, now);
     }
     // A node that people no longer want touched, and that this run still holds, is given back first.
     if let Some(node) = nodes.iter().find(|node| observed.is_skipped(&node.name) && observed.is_ours(node)) {
@@ -111,7 +154,12 @@ fn open(mut state: State, observed: &Observed<'_>, now: Timestamp) -> Turn {
         state.started_at = Some(now);
         state.from = nodes.iter().filter_map(|node| node.kubelet_version.clone().ok()).min();
     }
-    match next_step(&state, observed, nodes, &target, now) {
+    // What has failed is looked at before the run is called over.
+    if matches!(next, None | Some(Step::Postflight)) && !state.failed.is_empty() {
+        let halted = state.failed.remove(0);
+        return Turn::again(State { position: Position::Halted(halted), ..state });
+    }
+    match next {
         Some(step) => {
             // A step that was tried before goes on counting, and waiting: people pause and go on as often as they like.
             let tried = state.attempted(&step);
@@ -150,10 +198,9 @@ fn waiting(state: State, it: &Waiting, observed: &Observed<'_>, now: Timestamp) 
         (Err(finding), _) | (_, Err(finding)) => return hold(state, vec![finding], now),
     };
     // Whoever pauses, stops, or changes the nodes takes the token back: no alert asks for a step that may not be.
-    let is_wanted = !observed.run.spec.paused
-        && stopped(&state, observed, nodes, &target).is_none()
-        && next_step(&state, observed, nodes, &target, now).as_ref() == Some(&it.step);
-    if !is_wanted {
+    let beginning = Beginning { step: &it.step, state: &state, observed, nodes, target: &target, now };
+    let is_wanted = next_step(&state, observed, nodes, &target, now).as_ref() == Some(&it.step);
+    if !is_wanted || !may_begin(&beginning, Effect::Withdraws).is_empty() {
         return Turn::again(State { position: Position::Open, ..state });
     }
     if let Some(turn) = locked(&state, observed, now) {
@@ -164,13 +211,8 @@ fn waiting(state: State, it: &Waiting, observed: &Observed<'_>, now: Timestamp) 
         let turn = hold(state, vec![Finding::new(Reason::NoHomeForActuator, own.0.clone(), detail)], now);
         return Turn::run(turn.state, Command::HandOver);
     }
-    let mut findings = observed.verdict.to_vec();
-    findings.extend(cordoned_by_others(&it.step, observed, nodes, &target));
-    findings.extend(behind_workers(&it.step, observed, nodes, &target));
-    if now < it.not_before || soaks(observed) {
-        findings.push(Finding::new(Reason::NotBefore, it.not_before.to_string(), ""));
-        findings.extend(it.because.iter().cloned());
-    }
+    let mut findings = may_begin(&beginning, Effect::Holds);
+    findings.extend(not_before(it, &state, observed, now));
     if !findings.is_empty() {
         return hold(state, findings, now);
     }
@@ -198,7 +240,7 @@ fn ask_live_check(
         token: it.token.clone(),
         form: Form::Start,
         minted_at: it.minted_at,
-        exempt: exempt(at_work, observed),
+        exempt: exempt(at_work, &state, observed),
     });
     // What was found before stands, with its times, until there is another answer.
     let Some(check) = check else { return Turn::run(state, ask) };
@@ -236,7 +278,7 @@ fn start(mut state: State, it: &Waiting, nodes: &[Node], observed: &Observed<'_>
             })
         }
     };
-    state.position = Position::active(Active {
+    let active = Active {
         step: it.step.clone(),
         token: it.token.clone(),
         started_at: now,
@@ -244,7 +286,9 @@ fn start(mut state: State, it: &Waiting, nodes: &[Node], observed: &Observed<'_>
         work,
         intent: None,
         held_since: None,
-    });
+    };
+    state.running.push(Running { active, holds: Vec::new() });
+    state.position = Position::Open;
     state.holds.clear();
     remember(&mut state, now, &it.step.to_string(), STARTED);
     if it.step == Step::Preflight || it.step.node().is_some() {
@@ -263,12 +307,22 @@ fn before(node: &Node, observed: &Observed<'_>) -> NodeBefore {
         machine_id: Some(node.machine_id.clone()).filter(|id| !id.is_empty()),
         kubelet_version: node.kubelet_version.as_ref().map_or_else(Clone::clone, ToString::to_string),
         unschedulable: observed.is_cordoned_by_others(node),
+        alone: is_alone(&node.name, node.role, observed),
     }
 }
 
+/// Whether a person asks for another attempt of a step that has halted or failed.
+fn is_wished(it: &Halted, observed: &Observed<'_>) -> bool {
+    observed
+        .run
+        .spec
+        .retry
+        .iter()
+        .any(|retry| retry.step == it.step.to_string() && retry.attempt == it.attempt)
+}
+
 fn halted(state: State, it: &Halted, observed: &Observed<'_>, now: Timestamp) -> Turn {
-    let wished = observed.run.spec.retry.as_ref();
-    if wished.is_some_and(|retry| retry.step == it.step.to_string() && retry.attempt == it.attempt) {
+    if is_wished(it, observed) && state.running.is_empty() {
         return Turn::again(mint(state, it.step.clone(), it.attempt + 1, now, Vec::new(), observed, now));
     }
     Turn::wait(state, IDLE_SECONDS)

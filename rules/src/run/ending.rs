@@ -16,12 +16,8 @@ use crate::gate::LockView;
 use crate::reason::{Finding, Reason};
 use crate::words::step::Stage;
 
+/// What is done once no running step holds a node any more that must be finished or put back.
 pub(super) fn ending(state: State, observed: &Observed<'_>, now: Timestamp) -> Turn {
-    if let Position::Active(it) = &state.position
-        && let Some(turn) = finish_node(&state, it, observed, now)
-    {
-        return turn;
-    }
     let nodes = match observed.nodes(now) {
         Ok(nodes) => nodes,
         Err(finding) => return hold(state, vec![finding], now),
@@ -66,6 +62,7 @@ fn stay(mut state: State, node: &Node, now: Timestamp) -> Turn {
         && !matches!(state.position, Position::Halted(_))
     {
         remember(&mut state, now, &attempted.step.to_string(), &format!("halted: {}", finding.reason));
+        state.running.clear();
         let Attempted { step, attempt, .. } = attempted;
         state.position = Position::Halted(Halted { step, attempt, at: now, finding: finding.clone() });
     }
@@ -73,7 +70,12 @@ fn stay(mut state: State, node: &Node, now: Timestamp) -> Turn {
 }
 
 /// What is still to be done for the node at work; nothing if it can be let go.
-fn finish_node(state: &State, it: &Active, observed: &Observed<'_>, now: Timestamp) -> Option<Turn> {
+pub(super) fn finish_node(
+    state: &State,
+    it: &Active,
+    observed: &Observed<'_>,
+    now: Timestamp,
+) -> Option<Turn> {
     let Work::OneNode(work) = &it.work else {
         // A unit that only fetches or saves may end by itself.
         return None;

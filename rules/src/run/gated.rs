@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::command::{Checked, Command};
 use super::in_hand::is_in_hand;
+use super::may_begin::may_continue;
 use super::moves::{bounded, fail, holds, linger};
 use super::observed::{Observed, Turn};
 use super::state::{Action, Active, Intended, NodeWork, Position, State, Work};
@@ -14,7 +15,7 @@ use crate::gate::Form;
 use crate::gate::{CheckOrder, Proof};
 use crate::reason::{Finding, Reason};
 use crate::words::name::NodeName;
-use crate::words::step::{Stage, Step};
+use crate::words::step::Stage;
 
 /// Intent, check, act: writes down what is about to be changed, asks the live check after that, and acts only on
 /// an answer that is younger than both the intent and the last thing that was done.
@@ -36,12 +37,9 @@ pub(super) fn gated(
         state.position = Position::active(Active { intent, ..it.clone() });
         return Turn::again(state);
     };
-    if observed.run.spec.paused {
-        return held(state, it, vec![Finding::new(Reason::Paused, "spec.paused", "")], observed, now);
-    }
-    let standing = standing(&state, it, observed, now);
-    if !standing.is_empty() {
-        return held(state, it, standing, observed, now);
+    let against = may_continue(&state, it, observed, now);
+    if !against.is_empty() {
+        return held(state, it, against, observed, now);
     }
     let last_act = observed.known.act.as_ref().map(|acted| acted.age);
     let failure = failed_act(it, observed);
@@ -77,24 +75,15 @@ pub(super) fn gated(
             let is_due = check.age >= Duration::from_secs(observed.settings.check_pause_seconds);
             let goes_on = matches!(&turn.state.position, Position::Active(next) if next.intent == it.intent);
             if is_due && goes_on {
-                turn.command = Some(continue_check(it, observed));
+                turn.command = Some(continue_check(&turn.state, it, observed));
             }
             turn
         }
-        None => Turn::run(state, continue_check(it, observed)),
+        None => {
+            let check = continue_check(&state, it, observed);
+            Turn::run(state, check)
+        }
     }
-}
-
-/// What stands against the next change of a step: the verdict and, for a control-plane node, any member of etcd that is not
-/// well, because the change takes one more away. A node that is half done may have broken its own, and must be mended.
-fn standing(state: &State, it: &Active, observed: &Observed<'_>, now: Timestamp) -> Vec<Finding> {
-    let mut findings = observed.verdict.to_vec();
-    if let (Step::ControlPlane(node), Work::OneNode(work)) = (&it.step, &it.work) {
-        let has_begun = state.begun_on(node, &work.before.uid).is_some();
-        let etcd = observed.etcd_findings(now).into_iter();
-        findings.extend(etcd.filter(|finding| !(has_begun && finding.subject == node.0)));
-    }
-    findings
 }
 
 /// What a check that does not allow found: its findings, or that it came too late to act on.
@@ -129,7 +118,7 @@ fn failed_act<'a>(it: &Active, observed: &Observed<'a>) -> Option<(&'a [Finding]
 }
 
 /// A node that is in service yet must be well itself, however long ago it was when its step started.
-fn continue_check(it: &Active, observed: &Observed<'_>) -> Command {
+fn continue_check(state: &State, it: &Active, observed: &Observed<'_>) -> Command {
     let at_work = it.step.node().filter(|name| match &it.work {
         Work::OneNode(work) if work.stage == Stage::Cordon => {
             let nodes = observed.snapshot.nodes.value.as_deref().unwrap_or_default();
@@ -142,7 +131,7 @@ fn continue_check(it: &Active, observed: &Observed<'_>) -> Command {
         token: it.token.clone(),
         form: Form::Continue,
         minted_at: it.started_at,
-        exempt: exempt(at_work, observed),
+        exempt: exempt(at_work, state, observed),
     })
 }
 
@@ -172,10 +161,13 @@ pub(super) fn held_too_long(state: &State, it: &Active) -> Finding {
     Finding::new(Reason::HoldDeadline, it.step.to_string(), first)
 }
 
-/// The nodes that need not be Ready for a step to go on: the one that is at work, and what people asked to leave.
-pub(super) fn exempt(at_work: Option<&NodeName>, observed: &Observed<'_>) -> Vec<NodeName> {
+/// The nodes that need not be Ready for a step to go on: the one that is at work, those that other steps are at work on or
+/// have failed on, and what people asked to leave.
+pub(super) fn exempt(at_work: Option<&NodeName>, state: &State, observed: &Observed<'_>) -> Vec<NodeName> {
+    let others = state.active().filter_map(|it| it.step.node()).cloned();
     let skipped = observed.run.spec.skip.iter().map(|name| NodeName(name.clone()));
-    at_work.cloned().into_iter().chain(skipped).collect()
+    let failed = state.failed.iter().filter_map(|it| it.step.node()).cloned();
+    at_work.cloned().into_iter().chain(others).chain(failed).chain(skipped).collect()
 }
 
 /// Puts a node back as it was, as long as its mutation cannot have begun; else goes on waiting for what the node

@@ -11,6 +11,7 @@
 //! made of the `moves`.
 
 mod active;
+mod beside;
 mod budgets;
 mod clock;
 mod command;
@@ -22,6 +23,7 @@ mod judge;
 mod lease;
 mod look;
 mod manifests;
+mod may_begin;
 mod moves;
 mod needs;
 mod next;
@@ -29,6 +31,7 @@ mod node_step;
 mod observed;
 mod restore;
 mod served;
+mod side_by_side;
 mod state;
 mod status;
 mod stored;
@@ -42,7 +45,7 @@ pub use judge::is_accepted;
 pub use lease::*;
 pub(crate) use moves::NOT_BEGUN;
 pub use needs::{Needs, is_done, needs, pending_for};
-pub use observed::{Observed, Turn};
+pub use observed::{Decision, Observed, Order, Turn};
 pub use served::{not_served, status_not_served};
 pub use state::*;
 pub use status::{Shown, phase, status};

@@ -46,11 +46,15 @@ pub(super) fn finish(mut state: State, it: &Active, observed: &Observed<'_>, now
     if let Some(node) = it.step.node() {
         state.switched.retain(|name| name != node);
         state.nodes_done += 1;
-        state.soak_until = now
-            .checked_add(jiff::SignedDuration::from_secs(
-                i64::try_from(observed.settings.soak_seconds).unwrap_or(i64::MAX),
-            ))
-            .ok();
+        let is_worker = matches!(it.step, Step::Worker(_));
+        let until = after(observed.settings.soak_seconds, now);
+        if is_worker && observed.concurrency() > 1 && state.workers_done > 0 {
+            state.soaking.retain(|until| *until > now);
+            state.soaking.push(until);
+        } else {
+            state.soak_until = Some(until);
+        }
+        state.workers_done += u32::from(is_worker);
         return Turn::again(state);
     }
     state.finished.retain(|finished| finished.step != it.step);
@@ -74,7 +78,7 @@ pub(super) fn fail(
 ) -> Turn {
     // A wish counts from the attempt that it names, which must have been made.
     let is_fulfilled = |retry: &&Retry| retry.step == it.step.to_string() && retry.attempt < it.token.attempt;
-    let wished = observed.run.spec.retry.as_ref().filter(is_fulfilled);
+    let wished = observed.run.spec.retry.iter().filter(is_fulfilled).max_by_key(|retry| retry.attempt);
     let attempts_max = wished.map_or(0, |retry| retry.attempt).saturating_add(observed.settings.attempts_max);
     let is_left_out = it.step.node().is_some_and(|node| observed.is_skipped(node));
     if it.token.attempt >= attempts_max && !is_left_out {
@@ -149,8 +153,30 @@ fn attempted(state: &mut State, it: &Active, not_before: Timestamp) {
         uid,
         begun,
     });
-    let excess = state.attempted.len().saturating_sub(ATTEMPTED_LENGTH_MAX);
-    state.attempted.drain(..excess);
+    keep_to_length(state);
+}
+
+/// Forgets the oldest steps that were tried, but none whose change has begun.
+fn keep_to_length(state: &mut State) {
+    while state.attempted.len() > ATTEMPTED_LENGTH_MAX
+        && let Some(oldest) = state.attempted.iter().position(|attempted| !attempted.begun)
+    {
+        state.attempted.remove(oldest);
+    }
+}
+
+/// Writes down that a step that does not wait any more, because another one does, may not begin before its time.
+pub(super) fn rest(state: &mut State, it: &Waiting) {
+    let before = state.attempted.iter_mut().find(|attempted| attempted.step == it.step);
+    let Some(attempted) = before else {
+        let Waiting { step, token, not_before, .. } = it;
+        let attempt = token.attempt.saturating_sub(1);
+        let none =
+            Attempted { step: step.clone(), attempt, not_before: *not_before, uid: None, begun: false };
+        state.attempted.push(none);
+        return keep_to_length(state);
+    };
+    attempted.not_before = attempted.not_before.max(it.not_before);
 }
 
 /// Whether an attempt may have begun to change its node. One that is certain not to have begun is on its way back.

@@ -1,35 +1,52 @@
 //! What a turn needs: whether it is needed at all, what it must read, and which token a webhook may call for.
 
-use super::state::{Position, State, Work};
+use std::collections::BTreeSet;
+
+use super::beside::asks_for_pods;
+use super::state::{Active, Position, State, Work};
+use crate::api::UpgradeRun;
 use crate::gate::LockView;
 use crate::gate::Pending;
 use crate::words::name::NodeName;
 use crate::words::step::{Stage, Step};
 
-/// Which pods a turn needs.
+/// Which pods the next turns need; each holds what those before it do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Needs {
     /// None.
     Nothing,
-    /// Those on one node.
-    PodsOn(NodeName),
+    /// Those on these nodes.
+    PodsOn(BTreeSet<NodeName>),
     /// All of them.
     AllPods,
     /// All of them, the budgets, and where pods may go.
     AllPodsBudgetsAndPlaces,
 }
 
-/// What the next turn must read.
+/// What the next turns must read.
 #[must_use]
-pub fn needs(state: &State) -> Needs {
-    let Position::Active(it) = &state.position else { return Needs::Nothing };
+pub fn needs(state: &State, run: &UpgradeRun) -> Needs {
+    if asks_for_pods(state, run.spec.workers.concurrency) {
+        return Needs::AllPodsBudgetsAndPlaces;
+    }
+    state.active().map(needs_of).fold(Needs::Nothing, |all, it| match (all, it) {
+        (Needs::AllPodsBudgetsAndPlaces, _) | (_, Needs::AllPodsBudgetsAndPlaces) => {
+            Needs::AllPodsBudgetsAndPlaces
+        }
+        (Needs::AllPods, _) | (_, Needs::AllPods) => Needs::AllPods,
+        (Needs::PodsOn(some), Needs::PodsOn(others)) => Needs::PodsOn(&some | &others),
+        (some @ Needs::PodsOn(_), Needs::Nothing) | (Needs::Nothing, some) => some,
+    })
+}
+
+fn needs_of(it: &Active) -> Needs {
     match (&it.step, &it.work) {
         (Step::Preflight, _) => Needs::AllPodsBudgetsAndPlaces,
         (Step::Postflight, _) => Needs::AllPods,
         (Step::ControlPlane(_) | Step::Worker(_), Work::OneNode(work))
             if work.stage == Stage::Drain || work.stage == Stage::Mutate && it.sent().is_none() =>
         {
-            Needs::PodsOn(work.before.name.clone())
+            Needs::PodsOn(BTreeSet::from([work.before.name.clone()]))
         }
         (Step::ControlPlane(_) | Step::Worker(_) | Step::Snapshot | Step::Prepare, _) => Needs::Nothing,
     }

@@ -11,6 +11,17 @@ use crate::words::name::NodeName;
 use crate::words::step::Step;
 use crate::words::version::Version;
 
+/// A step that is to begin.
+#[derive(Clone, Copy)]
+pub(super) struct Beginning<'a> {
+    pub step: &'a Step,
+    pub state: &'a State,
+    pub observed: &'a Observed<'a>,
+    pub nodes: &'a [Node],
+    pub target: &'a Version,
+    pub now: Timestamp,
+}
+
 /// The step that comes next, or nothing if all is done.
 pub(super) fn next_step(
     state: &State,
@@ -33,8 +44,11 @@ pub(super) fn next_step(
     if state.finished(&Step::Prepare).is_none() {
         return Some(Step::Prepare);
     }
-    if let Some(step) = remaining(observed, nodes, target).into_iter().next() {
+    if let Some(step) = remaining(state, observed, nodes, target, now).into_iter().next() {
         return Some(step);
+    }
+    if !state.running.is_empty() {
+        return None;
     }
     state.finished(&Step::Postflight).is_none().then_some(Step::Postflight)
 }
@@ -49,16 +63,28 @@ fn is_young(since: Timestamp, observed: &Observed<'_>, now: Timestamp) -> bool {
     }
 }
 
-/// The node steps that remain, in order: control plane before workers, a node that this run holds cordoned before
-/// others, the actuator's own node last, else by name.
-pub(super) fn remaining(observed: &Observed<'_>, nodes: &[Node], target: &Version) -> Vec<Step> {
+/// The node steps that remain and do not run, in order: control plane before workers, a node that this run holds cordoned
+/// before others, the actuator's own node last, else by name. Where several may run, one that waits for its next attempt
+/// keeps none of the others waiting.
+pub(super) fn remaining(
+    state: &State,
+    observed: &Observed<'_>,
+    nodes: &[Node],
+    target: &Version,
+    now: Timestamp,
+) -> Vec<Step> {
     let mut left: Vec<&Node> = nodes
         .iter()
         .filter(|node| observed.takes(node))
         .filter(|node| !observed.is_at_target(node, target) || observed.is_ours(node))
+        .filter(|node| state.active().all(|it| it.step.node() != Some(&node.name)))
+        .filter(|node| state.failed.iter().all(|it| it.step.node() != Some(&node.name)))
         .collect();
     left.sort_by_key(|node| {
-        (node.role, !observed.is_ours(node), observed.own_node == Some(&node.name), node.name.clone())
+        let step = step_of(node.role, node.name.clone());
+        let rests =
+            observed.concurrency() > 1 && state.attempted(&step).is_some_and(|it| it.not_before > now);
+        (node.role, rests, !observed.is_ours(node), observed.own_node == Some(&node.name), node.name.clone())
     });
     left.into_iter().map(|node| step_of(node.role, node.name.clone())).collect()
 }
@@ -166,7 +192,7 @@ pub(super) fn after(
             .map(|step| step.to_string())
             .unwrap_or_default();
     };
-    let nodes_left = remaining(observed, nodes, target);
+    let nodes_left = remaining(state, observed, nodes, target, now);
     let first = || {
         nodes_left.iter().find(|step| *step != current).map_or("postflight".to_owned(), ToString::to_string)
     };

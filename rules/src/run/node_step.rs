@@ -283,13 +283,15 @@ fn emptied(
         Command::Evict(order) if order.node == node.name => order.pods.last(),
         _ => None,
     });
+    // Those of other nodes that are drained at the same time are theirs.
+    let pods: Vec<_> = pods.iter().filter(|pod| pod.node.as_ref() == Some(&node.name)).cloned().collect();
     let since = work.drain_since.unwrap_or(it.started_at);
-    let plan = drain::plan(pods, observed.run.spec.drain, after, since);
+    let plan = drain::plan(&pods, observed.run.spec.drain, after, since);
     if !plan.blocked.is_empty() {
         return held(state, it, plan.blocked, observed, now);
     }
     if plan.is_done() {
-        return detached(state, it, node, Placed { pods, since }, observed, now, go_on);
+        return detached(state, it, node, Placed { pods: &pods, since }, observed, now, go_on);
     }
     if plan.evict.is_empty() {
         return linger(state, plan.waiting, now);
@@ -499,6 +501,10 @@ fn uncordon(
         return give_back(state, it, node, annotation, now);
     }
     match &work.returning {
+        // It made room for others, and nothing has gone wrong with it.
+        Some(finding) if [Reason::DrainsBlockEachOther, Reason::RunHalting].contains(&finding.reason) => {
+            put_off(state, it, vec![finding.clone()], observed, now)
+        }
         Some(finding) => fail(state, it, finding.clone(), observed, now),
         None => finish(state, it, observed, now),
     }

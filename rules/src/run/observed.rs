@@ -1,5 +1,6 @@
 //! What a turn sees, and what it yields.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -29,6 +30,8 @@ pub struct Observed<'a> {
     /// What stands in the way by the verdict as far as it concerns this run now
     /// ([`for_run`](crate::verdict::Verdict::for_run)); empty means safe.
     pub verdict: &'a [Finding],
+    /// The same for a step that would begin beside those that run.
+    pub verdict_for_next: &'a [Finding],
     /// What the files of facts accept.
     pub accepts: &'a Accepts,
     /// The pods that [`super::needs`] asked for.
@@ -44,8 +47,12 @@ pub struct Observed<'a> {
     /// What is wrong with the way from Prometheus through Alertmanager to us; empty while heartbeats arrive and every
     /// message can be read.
     pub alert_path: &'a [Finding],
-    /// What this process has learnt since it began to lead.
+    /// What this process has learnt since it began to lead: of a step while that is decided, else of the run.
     pub known: &'a Known,
+    /// What it has learnt of each step that runs.
+    pub steps: &'a BTreeMap<Token, Known>,
+    /// For whom a command is under way: steps that run, or the run itself. Nothing is decided for them.
+    pub under_way: &'a [Option<Token>],
     /// The generation of our leadership.
     pub generation: u64,
     /// Random, 16 hexadecimal digits, for a token that may be minted.
@@ -56,6 +63,26 @@ pub struct Observed<'a> {
     pub settings: &'a Settings,
     /// What kubeadm is told.
     pub kubeadm: &'a KubeadmSettings,
+}
+
+/// What all turns of one moment yield: persist the state, then run the commands, then look again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// The state that follows.
+    pub state: State,
+    /// What to do once the state is stored, at most one for each running step and one for the run.
+    pub orders: Vec<Order>,
+    /// How long to wait before the next look if nothing is heard and no command ends; zero means at once.
+    pub pause: Duration,
+}
+
+/// A command, and for whom.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Order {
+    /// The running step, by its token; nothing for the run itself.
+    pub step: Option<Token>,
+    /// What is to be done.
+    pub command: Command,
 }
 
 /// What a turn yields: persist the state, then run the command, then look again.
@@ -86,7 +113,25 @@ impl Turn {
     }
 }
 
+/// Of a step of which nothing has been learnt yet.
+const NOTHING: &Known = &Known::nothing();
+
 impl<'a> Observed<'a> {
+    /// How many workers may be out of service at a time.
+    pub(super) fn concurrency(&self) -> usize {
+        usize::try_from(self.run.spec.workers.concurrency).unwrap_or(1).max(1)
+    }
+
+    /// The same for one of the steps that run.
+    pub(super) fn of_step(&self, token: &Token) -> Self {
+        Self { known: self.steps.get(token).unwrap_or(NOTHING), ..*self }
+    }
+
+    /// Whether a command is under way for this step, or for the run itself.
+    pub(super) fn is_under_way(&self, step: Option<&Token>) -> bool {
+        self.under_way.iter().any(|it| it.as_ref() == step)
+    }
+
     /// The target, if it can be read.
     pub(super) fn target(&self) -> Result<Version, Finding> {
         self.run.spec.target.parse().map_err(|error: crate::words::version::VersionError| {

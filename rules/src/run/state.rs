@@ -8,8 +8,9 @@ use crate::words::name::{NodeName, Token};
 use crate::words::step::{Stage, Step};
 use crate::words::version::Version;
 
-/// The shape of the stored status that this version reads and writes.
-pub const SCHEMA_VERSION: u32 = 1;
+/// The newest shape of the stored status that this version reads and writes: several steps may be at hand. What fits into
+/// the one before, with one step at a time, is written in that one.
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// One run. Equal states are stored as equal texts.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,16 +21,24 @@ pub struct State {
     pub started_at: Option<Timestamp>,
     /// The last sequence number that was given to a token.
     pub sequence: u64,
-    /// What is at hand.
+    /// What is at hand beside the steps that run.
     pub position: Position,
+    /// The steps that run, oldest first.
+    pub running: Vec<Running>,
     /// The steps without a node that are over.
     pub finished: Vec<Finished>,
     /// The steps that were tried without success and are not over.
     pub attempted: Vec<Attempted>,
+    /// The workers' steps that have failed while the run went on, for a person to look at.
+    pub failed: Vec<Halted>,
     /// When a step was last over that never was before.
     pub progressed_at: Option<Timestamp>,
     /// How many node steps are over.
     pub nodes_done: u32,
+    /// How many of them were of workers.
+    pub workers_done: u32,
+    /// Until when each worker soaks that was upgraded beside others.
+    pub soaking: Vec<Timestamp>,
     /// No step starts earlier.
     pub soak_until: Option<Timestamp>,
     /// The etcd snapshot of this run.
@@ -44,7 +53,8 @@ pub struct State {
     pub switched: Vec<NodeName>,
     /// The run is over, and since when the first of them is to get its source back.
     pub restoring_since: Option<Timestamp>,
-    /// What is being waited for, every reason, sorted, each with the time since when.
+    /// What is being waited for, every reason, sorted, each with the time since when. What a running step waits for is
+    /// kept with it.
     pub holds: Vec<(Finding, Timestamp)>,
     /// What happened, bounded.
     pub history: Vec<HistoryEntry>,
@@ -52,15 +62,14 @@ pub struct State {
     pub unsent: Vec<Unsent>,
 }
 
-/// What is at hand. One step at a time: a pool with a higher concurrency will make a list of it, which the stored
-/// form already is.
+/// What is at hand beside the steps that run. At most one step waits; how many run is a number.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Position {
     /// Nothing: the next step is to be chosen.
     Open,
     /// A step waits for its permit.
     Waiting(Waiting),
-    /// A step runs.
+    /// This step runs. Only as that step sees the run while it is decided ([`State::seen_by`]), and never at rest.
     Active(Box<Active>),
     /// A person must look.
     Halted(Halted),
@@ -92,6 +101,15 @@ pub struct Waiting {
     pub not_before: Timestamp,
     /// Why the attempt before this one ended.
     pub because: Vec<Finding>,
+}
+
+/// A step that runs, with what it waits for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Running {
+    /// The step.
+    pub active: Active,
+    /// What it waits for, as [`State::holds`].
+    pub holds: Vec<(Finding, Timestamp)>,
 }
 
 /// A step that runs.
@@ -273,10 +291,14 @@ impl State {
             started_at: None,
             sequence: 0,
             position: Position::Open,
+            running: Vec::new(),
             finished: Vec::new(),
             attempted: Vec::new(),
+            failed: Vec::new(),
             progressed_at: None,
             nodes_done: 0,
+            workers_done: 0,
+            soaking: Vec::new(),
             soak_until: None,
             snapshot: None,
             manifests: Vec::new(),
@@ -290,25 +312,40 @@ impl State {
         }
     }
 
-    /// The token at hand, waiting or running.
+    /// The token at hand: of the step that waits, else of the oldest that runs.
     #[must_use]
     pub fn token(&self) -> Option<&Token> {
         match &self.position {
             Position::Waiting(waiting) => Some(&waiting.token),
             Position::Active(active) => Some(&active.token),
-            Position::Open | Position::Halted(_) | Position::Succeeded { .. } => None,
+            Position::Open | Position::Halted(_) | Position::Succeeded { .. } => {
+                self.active().next().map(|active| &active.token)
+            }
         }
     }
 
-    /// The step at hand, waiting, running or halted.
+    /// The step at hand: the one that waits or has halted, else the oldest that runs.
     #[must_use]
     pub fn step(&self) -> Option<&Step> {
         match &self.position {
             Position::Waiting(waiting) => Some(&waiting.step),
             Position::Active(active) => Some(&active.step),
             Position::Halted(halted) => Some(&halted.step),
-            Position::Open | Position::Succeeded { .. } => None,
+            Position::Open | Position::Succeeded { .. } => self.active().next().map(|active| &active.step),
         }
+    }
+
+    /// The shape in which the state is stored.
+    #[must_use]
+    pub(super) fn schema_version(&self) -> u32 {
+        let is_at_rest = matches!(self.position, Position::Open);
+        let is_one = self.running.is_empty() || self.running.len() == 1 && is_at_rest;
+        if is_one && self.failed.is_empty() { 1 } else { SCHEMA_VERSION }
+    }
+
+    /// The steps that run, oldest first.
+    pub fn active(&self) -> impl Iterator<Item = &Active> {
+        self.running.iter().map(|running| &running.active)
     }
 
     /// The record of a step that was tried without success.

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::state::{
-    Action, Active, Attempted, Finished, Halted, Intended, Milestone, Position, SCHEMA_VERSION, State,
-    Unsent, Waiting, Work,
+    Action, Active, Attempted, Finished, Halted, Intended, Milestone, Position, State, Unsent, Waiting, Work,
 };
 use crate::api::{
     ActiveStep, AttemptedStep, Condition, FinishedStep, Halt, Hold, Intent, RunPhase, StoredFinding, Summary,
     UnsentNotice, UpgradeRunStatus, WaitingStep,
 };
 use crate::reason::{Finding, Reason};
+use crate::words::step::Step;
 
 /// What the stored form shows beside the state itself.
 #[derive(Debug, Clone, Copy)]
@@ -32,27 +32,29 @@ pub struct Shown<'a> {
 /// Writes a state down. `State::parse` reads the same state back.
 #[must_use]
 pub fn status(state: &State, shown: &Shown<'_>, now: Timestamp) -> UpgradeRunStatus {
-    let (mut waiting, mut active, mut halted, mut finished_at) = (None, Vec::new(), None, None);
+    let (mut waiting, mut halted, mut finished_at) = (None, None, None);
     match &state.position {
-        Position::Open => {}
+        Position::Open | Position::Active(_) => {}
         Position::Waiting(it) => waiting = Some(store_waiting(it)),
-        Position::Active(it) => active.push(store_active(it)),
         Position::Halted(it) => halted = Some(store_halted(it)),
         Position::Succeeded { at } => finished_at = Some(*at),
     }
     UpgradeRunStatus {
-        schema_version: SCHEMA_VERSION,
+        schema_version: state.schema_version(),
         phase: phase(state, shown.ending),
         from: state.from.as_ref().map(ToString::to_string),
         started_at: state.started_at,
         finished_at,
         sequence: state.sequence,
         waiting,
-        active,
+        active: state.active().map(store_active).collect(),
         finished: state.finished.iter().map(store_finished).collect(),
         attempted: state.attempted.iter().map(store_attempted).collect(),
         progressed_at: state.progressed_at,
         nodes_done: state.nodes_done,
+        failed: state.failed.iter().map(store_halted).collect(),
+        workers_done: state.workers_done,
+        soaking: state.soaking.clone(),
         soak_until: state.soak_until,
         snapshot: state.snapshot.clone(),
         manifests: state.manifests.clone(),
@@ -61,7 +63,7 @@ pub fn status(state: &State, shown: &Shown<'_>, now: Timestamp) -> UpgradeRunSta
         switched: state.switched.clone(),
         restoring_since: state.restoring_since,
         halted,
-        holds: state.holds.iter().map(|(finding, since)| store_hold(finding, *since)).collect(),
+        holds: all_holds(state).map(|(step, finding, since)| store_hold(step, finding, since)).collect(),
         summary: summary(state, shown),
         history: state.history.clone(),
         unsent_notices: state.unsent.iter().map(store_unsent).collect(),
@@ -77,6 +79,7 @@ pub fn phase(state: &State, ending: bool) -> RunPhase {
         return RunPhase::Ending;
     }
     match &state.position {
+        Position::Open | Position::Waiting(_) if !state.running.is_empty() => RunPhase::Running,
         Position::Open if state.holds.iter().any(|(f, _)| f.reason == Reason::QueuedBehindRun) => {
             RunPhase::Queued
         }
@@ -163,8 +166,19 @@ fn store_finished(it: &Finished) -> FinishedStep {
     }
 }
 
-fn store_hold(finding: &Finding, since: Timestamp) -> Hold {
+/// What the run waits for, then what its running steps wait for.
+fn all_holds(state: &State) -> impl Iterator<Item = (Option<&Step>, &Finding, Timestamp)> {
+    let of_run = state.holds.iter().map(|(finding, since)| (None, finding, *since));
+    let of_steps = state
+        .running
+        .iter()
+        .flat_map(|it| it.holds.iter().map(|(finding, since)| (Some(&it.active.step), finding, *since)));
+    of_run.chain(of_steps)
+}
+
+fn store_hold(step: Option<&Step>, finding: &Finding, since: Timestamp) -> Hold {
     Hold {
+        step: step.map(ToString::to_string),
         reason: finding.reason.code().to_owned(),
         subject: finding.subject.clone(),
         detail: finding.detail.clone(),
@@ -177,7 +191,10 @@ fn summary(state: &State, shown: &Shown<'_>) -> Summary {
     let step = state.step().map(ToString::to_string).unwrap_or_default();
     let node = state.step().and_then(|step| step.node()).map(ToString::to_string).unwrap_or_default();
     let since = match &state.position {
-        Position::Open => state.holds.iter().map(|(_, since)| *since).min(),
+        Position::Open => match state.active().next() {
+            Some(it) => Some(it.stage_since),
+            None => state.holds.iter().map(|(_, since)| *since).min(),
+        },
         Position::Waiting(it) => Some(it.minted_at),
         Position::Active(it) => Some(it.stage_since),
         Position::Halted(it) => Some(it.at),
@@ -187,7 +204,7 @@ fn summary(state: &State, shown: &Shown<'_>) -> Summary {
         Position::Halted(it) => it.finding.reason.code(),
         Position::Succeeded { .. } => "",
         Position::Open | Position::Waiting(_) | Position::Active(_) => {
-            state.holds.first().map_or("", |(finding, _)| finding.reason.code())
+            all_holds(state).next().map_or("", |(_, finding, _)| finding.reason.code())
         }
     };
     Summary {
@@ -212,7 +229,7 @@ const NOT_ACCEPTED: [Reason; 6] = [
 
 fn conditions(state: &State, shown: &Shown<'_>, now: Timestamp) -> Vec<Condition> {
     let first =
-        |wanted: &dyn Fn(Reason) -> bool| state.holds.iter().map(|(f, _)| f).find(|f| wanted(f.reason));
+        |wanted: &dyn Fn(Reason) -> bool| all_holds(state).map(|(_, f, _)| f).find(|f| wanted(f.reason));
     let accepted = match first(&|reason| NOT_ACCEPTED.contains(&reason)) {
         Some(finding) => ("False", camel(finding.reason), sentence(finding)),
         None => ("True", "TargetAccepted".to_owned(), "The target can be judged.".to_owned()),
@@ -220,8 +237,8 @@ fn conditions(state: &State, shown: &Shown<'_>, now: Timestamp) -> Vec<Condition
     let progressing = match &state.position {
         Position::Halted(it) => ("False", camel(it.finding.reason), sentence(&it.finding)),
         Position::Succeeded { .. } => ("False", "Succeeded".to_owned(), "Nothing is left to do.".to_owned()),
-        Position::Open | Position::Waiting(_) | Position::Active(_) => match state.holds.first() {
-            Some((finding, _)) => ("False", camel(finding.reason), all_sentences(state)),
+        Position::Open | Position::Waiting(_) | Position::Active(_) => match all_holds(state).next() {
+            Some((_, finding, _)) => ("False", camel(finding.reason), all_sentences(state)),
             None => ("True", "StepRunning".to_owned(), "A step runs.".to_owned()),
         },
     };
@@ -272,7 +289,7 @@ fn sentence(finding: &Finding) -> String {
 }
 
 fn all_sentences(state: &State) -> String {
-    sentences(state.holds.iter().map(|(finding, _)| finding))
+    sentences(all_holds(state).map(|(_, finding, _)| finding))
 }
 
 /// One sentence for each reason with all that it is about, so that one reason with many subjects leaves room for

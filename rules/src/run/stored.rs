@@ -1,8 +1,8 @@
 //! The stored status, read back into a state. What contradicts itself is no state.
 
 use super::state::{
-    Action, Active, Attempted, Finished, Halted, Intended, Milestone, NodeWork, Position, SCHEMA_VERSION,
-    State, Unsent, Waiting, Work,
+    Action, Active, Attempted, Finished, Halted, Intended, Milestone, NodeWork, Position, Running,
+    SCHEMA_VERSION, State, Unsent, Waiting, Work,
 };
 use crate::api::{
     ActiveStep, AttemptedStep, FinishedStep, Halt, Intent, ManifestRecord, StoredFinding, UnsentNotice,
@@ -13,6 +13,7 @@ use crate::driver::node_script::is_sha256;
 use crate::reason::{Finding, Reason};
 use crate::words::name::NodeName;
 use crate::words::step::{Stage, Step};
+use jiff::Timestamp;
 
 impl State {
     /// Reads what is stored.
@@ -22,7 +23,7 @@ impl State {
     /// the finding names the field.
     pub fn parse(status: Option<&UpgradeRunStatus>, uid: &str) -> Result<Self, Finding> {
         let Some(status) = status else { return Ok(Self::new()) };
-        if status.schema_version != SCHEMA_VERSION {
+        if !(1..=SCHEMA_VERSION).contains(&status.schema_version) {
             return Err(other_schema(status));
         }
         let state = Self {
@@ -30,10 +31,14 @@ impl State {
             started_at: status.started_at,
             sequence: status.sequence,
             position: position(status)?,
+            running: status.active.iter().map(|it| running(it, status)).collect::<Result<_, _>>()?,
             finished: status.finished.iter().map(finished).collect::<Result<_, _>>()?,
             attempted: status.attempted.iter().map(attempted).collect::<Result<_, _>>()?,
             progressed_at: status.progressed_at,
             nodes_done: status.nodes_done,
+            failed: status.failed.iter().map(halted).collect::<Result<_, _>>()?,
+            workers_done: status.workers_done,
+            soaking: status.soaking.clone(),
             soak_until: status.soak_until,
             snapshot: status.snapshot.clone(),
             prepare_again: status.prepare_again.clone(),
@@ -41,18 +46,13 @@ impl State {
             switched: status.switched.clone(),
             restoring_since: status.restoring_since,
             manifests: status.manifests.iter().map(manifests).collect::<Result<_, _>>()?,
-            holds: status
-                .holds
-                .iter()
-                .map(|hold| {
-                    Ok((finding("status.holds", &hold.reason, &hold.subject, &hold.detail)?, hold.since))
-                })
-                .collect::<Result<_, Finding>>()?,
+            holds: holds_of(None, status)?,
             history: status.history.clone(),
             unsent: status.unsent_notices.iter().filter_map(|it| unsent(it, status.sequence)).collect(),
         };
         are_of(uid, &state)?;
-        one_node(&state)?;
+        apart(&state)?;
+        state.active().try_for_each(one_node)?;
         Ok(state)
     }
 }
@@ -75,7 +75,8 @@ fn manifests(record: &ManifestRecord) -> Result<ManifestRecord, Finding> {
 
 /// Every token is one that this run has given out. One of another run would be a step that this run never started.
 fn are_of(uid: &str, state: &State) -> Result<(), Finding> {
-    let tokens = state.finished.iter().map(|it| &it.token).chain(state.token());
+    let running = state.active().map(|it| &it.token);
+    let tokens = state.finished.iter().map(|it| &it.token).chain(state.token()).chain(running);
     for token in tokens {
         if token.run.0 != uid {
             return Err(malformed("status", format!("{token} is a token of another run")));
@@ -87,9 +88,27 @@ fn are_of(uid: &str, state: &State) -> Result<(), Finding> {
     Ok(())
 }
 
+/// No step runs twice, and none that waits runs; a step without a node runs alone. What runs under one token is one step.
+fn apart(state: &State) -> Result<(), Finding> {
+    let running: Vec<_> = state.active().collect();
+    let waiting = match &state.position {
+        Position::Waiting(it) => Some((&it.step, &it.token)),
+        Position::Open | Position::Active(_) | Position::Halted(_) | Position::Succeeded { .. } => None,
+    };
+    let all: Vec<_> = running.iter().map(|it| (&it.step, &it.token)).chain(waiting).collect();
+    for (index, (step, token)) in all.iter().enumerate() {
+        let mut others = all.iter().skip(index + 1);
+        if let Some((other, _)) = others.find(|(other, its)| {
+            other == step || its == token || step.node().is_none() || other.node().is_none()
+        }) {
+            return Err(malformed("status.active", format!("{step} and {other} at a time")));
+        }
+    }
+    Ok(())
+}
+
 /// What runs on a node is about the node that its step names: else one would be judged and another one changed.
-fn one_node(state: &State) -> Result<(), Finding> {
-    let Position::Active(it) = &state.position else { return Ok(()) };
+fn one_node(it: &Active) -> Result<(), Finding> {
     let Work::OneNode(work) = &it.work else { return Ok(()) };
     let is_it = |name: &NodeName| it.step.node() == Some(name);
     if !is_it(&work.before.name) {
@@ -123,7 +142,7 @@ fn other_schema(status: &UpgradeRunStatus) -> Finding {
     }
     let version = status.schema_version;
     let reason = if version > SCHEMA_VERSION { Reason::StatusNewer } else { Reason::StatusMalformed };
-    let detail = format!("it is {version}, this version reads {SCHEMA_VERSION}");
+    let detail = format!("it is {version}, this version reads 1 to {SCHEMA_VERSION}");
     Finding::new(reason, "status.schemaVersion", detail)
 }
 
@@ -146,15 +165,25 @@ fn stored(field: &str, stored: &StoredFinding) -> Result<Finding, Finding> {
 }
 
 fn position(status: &UpgradeRunStatus) -> Result<Position, Finding> {
-    match (&status.waiting, status.active.as_slice(), &status.halted, status.finished_at) {
-        (None, [], None, None) => Ok(Position::Open),
-        (Some(it), [], None, None) => Ok(Position::Waiting(waiting(it)?)),
-        (None, [it], None, None) => Ok(Position::active(active(it)?)),
-        (None, [], Some(it), None) => Ok(Position::Halted(halted(it)?)),
-        (None, [], None, Some(at)) => Ok(Position::Succeeded { at }),
-        (_, [_, _, ..], _, _) => Err(malformed("status.active", "more than one step runs")),
-        _ => Err(malformed("status", "more than one of waiting, active, halted and finishedAt is set")),
+    match (&status.waiting, &status.halted, status.finished_at) {
+        (None, None, None) => Ok(Position::Open),
+        (Some(it), None, None) => Ok(Position::Waiting(waiting(it)?)),
+        (None, Some(it), None) => Ok(Position::Halted(halted(it)?)),
+        (None, None, Some(at)) if status.active.is_empty() => Ok(Position::Succeeded { at }),
+        (None, None, Some(_)) => Err(malformed("status.finishedAt", "it is set, and a step runs")),
+        _ => Err(malformed("status", "more than one of waiting, halted and finishedAt is set")),
     }
+}
+
+fn running(it: &ActiveStep, status: &UpgradeRunStatus) -> Result<Running, Finding> {
+    Ok(Running { active: active(it)?, holds: holds_of(Some(&it.step), status)? })
+}
+
+/// What holds this running step, or the run.
+fn holds_of(step: Option<&str>, status: &UpgradeRunStatus) -> Result<Vec<(Finding, Timestamp)>, Finding> {
+    let its = status.holds.iter().filter(|hold| hold.step.as_deref() == step);
+    its.map(|hold| Ok((finding("status.holds", &hold.reason, &hold.subject, &hold.detail)?, hold.since)))
+        .collect()
 }
 
 fn waiting(it: &WaitingStep) -> Result<Waiting, Finding> {

@@ -266,11 +266,23 @@ impl Verdict {
     /// run whose status cannot be read, nothing is known to lie behind it.
     #[must_use]
     pub fn for_run(&self, run: &UpgradeRun, snapshot: &Snapshot) -> Self {
+        self.of_run(run, snapshot, false)
+    }
+
+    /// The same for a step that would begin beside others: what budgets lack while those hold nodes is no reason to take one
+    /// more out of service.
+    #[must_use]
+    pub fn for_next(&self, run: &UpgradeRun, snapshot: &Snapshot) -> Self {
+        self.of_run(run, snapshot, true)
+    }
+
+    fn of_run(&self, run: &UpgradeRun, snapshot: &Snapshot, is_for_next: bool) -> Self {
         let begun =
             self.target.parse().is_ok_and(|target: Version| snapshot.control_plane_has_begun(&target));
         let (step, budgets_count) = match State::parse(run.status.as_ref(), &run.uid) {
             Ok(state) => {
-                let budgets_count = heeds_budgets(run, &state, snapshot);
+                let is_beside = is_for_next && !state.running.is_empty();
+                let budgets_count = is_beside || heeds_budgets(run, &state, snapshot);
                 (state.step().cloned().unwrap_or(Step::Postflight), budgets_count)
             }
             Err(_unreadable) => (Step::Preflight, true),

@@ -31,7 +31,7 @@ fn reopened_until_it_halts(take_back: impl Fn(&mut Simulated, bool)) -> Simulate
             }
             cluster.turns(10);
             take_back(&mut cluster, false);
-            while !matches!(cluster.state().position, Position::Waiting(_) | Position::Active(_)) {
+            while cluster.state().token().is_none() {
                 cluster.turn();
             }
             // What was minted anew is left alone until it has been tried.
@@ -108,7 +108,7 @@ fn a_retry_that_was_wished_for_gives_the_step_its_attempts_anew() {
 fn a_wish_for_an_attempt_that_was_not_made_gives_none() {
     let mut cluster = Simulated::new(1, 1, 20, Faults::default());
     cluster.failing_node = Some("w-1".to_owned());
-    cluster.run.spec.retry = Some(Retry { step: "worker/w-1".to_owned(), attempt: u32::MAX });
+    cluster.run.spec.retry = vec![Retry { step: "worker/w-1".to_owned(), attempt: u32::MAX }];
     cluster.turns(20_000);
     assert_eq!(cluster.halted(), Some("attempts_exhausted".to_owned()));
     assert_eq!(cluster.started.iter().filter(|step| *step == "worker/w-1").count(), 3);

@@ -44,7 +44,7 @@ fn until(cluster: &mut Simulated, what: &str, is_so: impl Fn(&Simulated) -> bool
         }
         cluster.turn();
     }
-    panic!("{what}: {:?} holds {:?}", cluster.state().position, cluster.state().holds);
+    panic!("{what}: {:?} holds {:?}", cluster.state().position, cluster.held());
 }
 
 fn is_at(cluster: &Simulated, step: &str, stage: &str) -> bool {

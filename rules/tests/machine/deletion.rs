@@ -1,6 +1,6 @@
 //! A run that is deleted, and a node that it has begun to change.
 
-use lockkeeper_rules::run::{Action, Position};
+use lockkeeper_rules::run::Action;
 
 use crate::simulated::{Faults, Simulated};
 
@@ -28,9 +28,8 @@ fn a_deleted_run_finishes_the_node_whose_mutation_began() {
 fn a_deleted_run_starts_no_mutation_that_it_has_only_written_down() {
     for crashes in [false, true] {
         let mut cluster = Simulated::new(1, 1, 30, Faults::default());
-        let is_written = |cluster: &Simulated| match cluster.state().position {
-            Position::Active(it) => it.intent.is_some_and(|intent| intent.action == Action::Unit),
-            _ => false,
+        let is_written = |cluster: &Simulated| {
+            cluster.running().is_some_and(|it| it.intent.is_some_and(|intent| intent.action == Action::Unit))
         };
         while !(cluster.stage() == Some("mutate") && is_written(&cluster)) {
             cluster.turn();

@@ -27,7 +27,7 @@ fn until(cluster: &mut Simulated, stage: &str) {
 }
 
 fn held(cluster: &Simulated) -> Vec<Finding> {
-    cluster.state().holds.into_iter().map(|(finding, _)| finding).collect()
+    cluster.held().into_iter().map(|(finding, _)| finding).collect()
 }
 
 #[test]
@@ -41,10 +41,10 @@ fn a_pod_that_a_finalizer_keeps_is_named_while_it_is_waited_for_and_at_the_deadl
         assert_eq!(cluster.stage(), Some("drain"), "{:?}", held(&cluster));
         cluster.turn();
     }
-    let since = cluster.state().holds[0].1;
+    let since = cluster.held()[0].1;
     for _ in 0..100 {
         cluster.turn();
-        assert_eq!((held(&cluster), cluster.state().holds[0].1), (expected.to_vec(), since));
+        assert_eq!((held(&cluster), cluster.held()[0].1), (expected.to_vec(), since));
     }
     while cluster.stage() == Some("drain") {
         cluster.turn();
@@ -160,9 +160,8 @@ fn a_node_that_is_deleted_while_the_gate_holds_its_unit_back_ends_its_step() {
 
 #[test]
 fn a_node_that_is_deleted_after_its_unit_may_have_been_sent_halts_the_run() {
-    let is_intended = |cluster: &Simulated| match cluster.state().position {
-        Position::Active(it) => it.intent.is_some_and(|intent| intent.action == Action::Unit),
-        _ => false,
+    let is_intended = |cluster: &Simulated| {
+        cluster.running().is_some_and(|it| it.intent.is_some_and(|intent| intent.action == Action::Unit))
     };
     // In an attempt of now that another process has sent, and in one before.
     let mut sent = at("mutate", 67);
@@ -218,7 +217,7 @@ fn one_worker(seed: u64) -> Simulated {
     cluster
 }
 
-fn budget(least: i32, pods: i32) -> Budget {
+pub(crate) fn budget(least: i32, pods: i32) -> Budget {
     Budget {
         namespace: "default".to_owned(),
         name: "web".to_owned(),

@@ -10,8 +10,7 @@ use crate::simulated::{Faults, MakeOdd, Simulated};
 /// Runs until this step waits for what stands in its way.
 fn until_held(cluster: &mut Simulated, reason: &str, node: &str) {
     for _ in 0..3_000 {
-        let state = cluster.state();
-        if state.holds.iter().any(|(hold, _)| hold.reason.code() == reason && hold.subject == node) {
+        if cluster.held().iter().any(|(hold, _)| hold.reason.code() == reason && hold.subject == node) {
             return;
         }
         cluster.turn();

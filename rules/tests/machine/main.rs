@@ -9,6 +9,7 @@ mod drain;
 mod look;
 mod manifests;
 mod mid_step;
+mod several;
 mod simulated;
 mod sources;
 
@@ -284,11 +285,11 @@ fn a_check_that_is_forgotten_leaves_what_is_waited_for_until_another_has_been_as
     let mut cluster = Simulated::new(1, 1, 6, Faults::default());
     cluster.close_gate_when = Some("verify");
     cluster.turns(3_000);
-    let before = cluster.state().holds;
+    let before = cluster.held();
     assert!(before.len() > 1, "the gate and the permit are waited for: {before:?}");
     cluster.forget_check();
     cluster.turn();
-    assert_eq!(cluster.state().holds, before, "not even since when has changed");
+    assert_eq!(cluster.held(), before, "not even since when has changed");
 }
 
 #[test]
@@ -307,7 +308,7 @@ fn a_node_whose_address_is_none_is_named_and_never_reached() {
     cluster.set_address("w-1", "-oProxyCommand=reboot");
     cluster.turns(200);
     let names_it = |cluster: &Simulated| {
-        let holds = cluster.state().holds;
+        let holds = cluster.held();
         holds.iter().any(|(it, _)| it.reason == Reason::NodeAddressMissing && it.subject == "w-1")
     };
     assert!(names_it(&cluster) && cluster.state().finished.is_empty(), "{:?}", cluster.holds());

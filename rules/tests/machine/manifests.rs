@@ -16,8 +16,7 @@ fn word(changes: Vec<Change>) -> String {
 }
 
 fn why(cluster: &Simulated) -> String {
-    let state = cluster.state();
-    state.holds.iter().map(|(finding, _)| finding.to_string()).collect::<Vec<_>>().join("\n")
+    cluster.held().iter().map(|(finding, _)| finding.to_string()).collect::<Vec<_>>().join("\n")
 }
 
 fn started(cluster: &Simulated, step: &str) -> bool {

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use lockkeeper_rules::api::CordonedNodes;
-use lockkeeper_rules::run::Position;
 
 use crate::simulated::{Faults, Simulated};
 
@@ -238,10 +237,7 @@ fn a_unit_that_went_nowhere_is_sent_by_another_leader_to_an_empty_node_only() {
     for pods in 0..2 {
         let mut cluster = at("w-1", "mutate", 156);
         cluster.units_never_start = true;
-        let is_sent = |cluster: &Simulated| match cluster.state().position {
-            Position::Active(it) => it.sent().is_some(),
-            _ => false,
-        };
+        let is_sent = |cluster: &Simulated| cluster.running().is_some_and(|it| it.sent().is_some());
         while !is_sent(&cluster) {
             cluster.turn();
         }
@@ -269,10 +265,8 @@ fn a_unit_that_was_never_sent_is_not_sent_hours_after_the_drain() {
     // It was written down as sent, and went nowhere.
     let mut cluster = at("w-1", "mutate", 153);
     cluster.units_never_start = true;
-    let is_to_be_sent = |cluster: &Simulated| match cluster.state().position {
-        Position::Active(it) => it.intent.is_none_or(|intent| intent.unsent),
-        _ => true,
-    };
+    let is_to_be_sent =
+        |cluster: &Simulated| cluster.running().is_none_or(|it| it.intent.is_none_or(|intent| intent.unsent));
     while is_to_be_sent(&cluster) {
         cluster.turn();
     }

@@ -99,12 +99,12 @@ fn a_node_that_was_put_back_before_its_change_gets_its_source_back() {
 fn a_prepare_that_is_under_way_ends_first() {
     for units_take in [Duration::ZERO, Duration::from_secs(4)] {
         let mut cluster = cluster(66, Faults::default());
-        let is_second = |cluster: &Simulated| match cluster.state().position {
-            Position::Active(it) if it.step == Step::Prepare => {
-                matches!(it.work, Work::EveryNode { cursor: Some(_) })
+        let is_second = |cluster: &Simulated| {
+            cluster.running().is_some_and(|it| {
+                it.step == Step::Prepare
+                    && matches!(it.work, Work::EveryNode { cursor: Some(_) })
                     && it.intent.is_some_and(|intent| !intent.unsent)
-            }
-            _ => false,
+            })
         };
         while !is_second(&cluster) {
             cluster.units_take = units_take;

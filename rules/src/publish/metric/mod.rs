@@ -23,7 +23,7 @@ mod table;
 pub use goal::targets;
 pub use matrix::matrix_samples;
 pub use memory::Memory;
-pub use run::{current_run, is_open};
+pub use run::current_run;
 pub use samples::samples;
 pub use table::*;
 

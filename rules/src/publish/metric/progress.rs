@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::run::{is_halted, is_open};
+use super::run::is_halted;
 use crate::api::{ActiveStep, RunPhase, UpgradeRun, UpgradeRunStatus};
 use crate::run::{NOT_BEGUN, unreadable};
 use crate::words::name::Token;
@@ -14,7 +14,7 @@ pub(super) fn progressed_at(run: &UpgradeRun, runs: &[UpgradeRun]) -> Option<Tim
     let Some(status) = &run.status else { return run.created_at };
     let is_behind_another = status.phase == RunPhase::Queued
         && runs.iter().any(|other| {
-            other.uid != run.uid && is_open(other) && phase(other).is_some_and(|it| it != RunPhase::Queued)
+            other.uid != run.uid && other.is_open() && phase(other).is_some_and(|it| it != RunPhase::Queued)
         });
     let is_told_otherwise = is_halted(run) || unreadable(run).is_some();
     if is_told_otherwise || is_behind_another || status.active.iter().any(|active| is_new(active, status)) {

@@ -13,12 +13,6 @@ use crate::words::name::Token;
 use crate::words::step::Step;
 use crate::words::version::Version;
 
-/// Whether a run may still do something.
-#[must_use]
-pub fn is_open(run: &UpgradeRun) -> bool {
-    phase(run) != Some(RunPhase::Succeeded)
-}
-
 /// Whether a run stands still until a person has looked. One that cannot be read is told of by that.
 pub(super) fn is_halted(run: &UpgradeRun) -> bool {
     let is_halt = |status: &UpgradeRunStatus| status.phase == RunPhase::Halted || status.halted.is_some();
@@ -39,7 +33,7 @@ pub fn current_run(runs: &[UpgradeRun]) -> Option<&UpgradeRun> {
         Some(RunPhase::Succeeded) => 6,
     };
     runs.iter()
-        .filter(|run| is_open(run))
+        .filter(|run| run.is_open())
         .min_by_key(|run| (rank(run), run.created_at, &run.namespace, &run.name))
 }
 
@@ -57,7 +51,7 @@ impl Samples {
         let run = current_run(runs);
         let status = run.and_then(|run| run.status.as_ref());
         self.flag(&IN_FLIGHT, [], run.is_some());
-        self.flag(&HALTED, [], runs.iter().filter(|run| is_open(run)).any(is_halted));
+        self.flag(&HALTED, [], runs.iter().filter(|run| run.is_open()).any(is_halted));
         let now = run.map_or("idle", run_phase);
         let ends = ["idle", "queued", "ending", "halted"];
         for phase in ends.into_iter().chain(Step::PHASES) {
@@ -86,7 +80,7 @@ impl Samples {
         let mut shown = BTreeMap::new();
         for run in runs {
             let is_unreadable = unreadable(run).is_some();
-            if is_unreadable || is_open(run) {
+            if is_unreadable || run.is_open() {
                 *shown.entry(run.name.as_str()).or_insert(false) |= is_unreadable;
             }
         }

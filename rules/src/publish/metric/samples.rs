@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::goal::is_next_read;
 use super::memory::Memory;
-use super::run::{current_run, is_open, node_state};
+use super::run::{current_run, node_state};
 use super::table::*;
 use super::{Metric, Sample};
 use crate::api::UpgradeRun;
@@ -39,7 +39,7 @@ pub fn samples(case: &Case<'_>, verdicts: &[Verdict], memory: &Memory) -> Vec<Sa
     if let Some(runs) = runs {
         out.run(runs);
         out.unreadable(runs);
-        runs.iter().filter(|run| is_open(run)).for_each(|run| out.steps(run, runs));
+        runs.iter().filter(|run| run.is_open()).for_each(|run| out.steps(run, runs));
     }
     out.0
 }

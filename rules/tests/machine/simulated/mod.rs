@@ -24,8 +24,8 @@ use lockkeeper_rules::gate::{CheckResult, Permit};
 use lockkeeper_rules::invariant::{self, Context};
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::{
-    Acted, Checked, Command, Known, LedgerRead, Needs, Observed, Position, Shown, State, Surveyed, Turn,
-    VolumesRead, Work, decide, needs, outlook, status,
+    Acted, Active, Checked, Command, Decision, Known, LedgerRead, Needs, Observed, Order, Position, Shown,
+    State, Surveyed, VolumesRead, Work, decide, needs, outlook, status,
 };
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::verdict::{self, Conclusion, Verdict};
@@ -55,15 +55,21 @@ struct Unit {
 /// What one process knows, with the moments instead of ages.
 #[derive(Default)]
 struct Memory {
-    check: Option<CheckResult>,
     silences: Option<Vec<SilenceRecord>>,
+    permit: Option<Permit>,
+    nodes_finished: Vec<Timestamp>,
+    /// What was learnt for each running step, and for the run itself.
+    learnt: BTreeMap<Option<Token>, Learnt>,
+}
+
+#[derive(Default)]
+struct Learnt {
+    check: Option<CheckResult>,
     ledger: Option<(LedgerRead, Timestamp)>,
     volumes: Option<(VolumesRead, Timestamp)>,
     survey: Option<(Surveyed, Timestamp)>,
     act: Option<(Acted, Timestamp)>,
     failed: Option<(Acted, Timestamp)>,
-    permit: Option<Permit>,
-    node_finished: Option<Timestamp>,
 }
 
 /// What becomes of the nodes' sources of packages.
@@ -166,6 +172,8 @@ pub struct Simulated {
     pods: Vec<(Pod, Option<Timestamp>)>,
     units: Vec<Unit>,
     memory: Memory,
+    /// For whom the command is that is carried out.
+    at_work: Option<Token>,
     pub gate_is_shut: bool,
     cordons_before: BTreeSet<String>,
     settings: Settings,
@@ -239,6 +247,7 @@ impl Simulated {
             pods,
             units: Vec::new(),
             memory: Memory::default(),
+            at_work: None,
             gate_is_shut: false,
             cordons_before: BTreeSet::new(),
             settings: Settings { soak_seconds: 5, quiet_seconds: 0, ..Settings::default() },
@@ -267,18 +276,29 @@ impl Simulated {
         }
     }
 
+    /// What the run and its running steps wait for, each with the time since when.
+    pub fn held(&self) -> Vec<(Finding, Timestamp)> {
+        let state = self.state();
+        state.holds.into_iter().chain(state.running.into_iter().flat_map(|it| it.holds)).collect()
+    }
+
+    /// The oldest of the steps that run.
+    pub fn running(&self) -> Option<Active> {
+        self.state().running.into_iter().next().map(|it| it.active)
+    }
+
     pub fn holds(&self) -> Vec<String> {
-        self.state().holds.iter().map(|(finding, _)| finding.reason.code().to_owned()).collect()
+        self.held().iter().map(|(finding, _)| finding.reason.code().to_owned()).collect()
     }
 
     /// As the actuator does when a message says that a gate fires.
     pub fn forget_check(&mut self) {
-        self.memory.check = None;
+        self.memory.learnt.values_mut().for_each(|learnt| learnt.check = None);
     }
 
     pub fn retry_what_halted(&mut self) {
         let Position::Halted(it) = self.state().position else { panic!("not halted") };
-        self.run.spec.retry = Some(Retry { step: it.step.to_string(), attempt: it.attempt });
+        self.run.spec.retry = vec![Retry { step: it.step.to_string(), attempt: it.attempt }];
     }
 
     /// Sets every clock. What is measured without one is as old as before; what was asked and granted is forgotten, as
@@ -292,12 +312,15 @@ impl Simulated {
         }
         self.pods.iter_mut().filter_map(|(_, gone_at)| gone_at.as_mut()).for_each(|at| *at += by);
         let memory = &mut self.memory;
-        (memory.check, memory.permit) = (None, None);
-        memory.ledger.iter_mut().for_each(|(_, at)| *at += by);
-        memory.survey.iter_mut().for_each(|(_, asked)| *asked += by);
-        memory.volumes.iter_mut().for_each(|(_, at)| *at += by);
-        memory.act.iter_mut().chain(&mut memory.failed).for_each(|(_, at)| *at += by);
-        memory.node_finished.iter_mut().for_each(|at| *at += by);
+        memory.permit = None;
+        for learnt in memory.learnt.values_mut() {
+            learnt.check = None;
+            learnt.ledger.iter_mut().for_each(|(_, at)| *at += by);
+            learnt.survey.iter_mut().for_each(|(_, asked)| *asked += by);
+            learnt.volumes.iter_mut().for_each(|(_, at)| *at += by);
+            learnt.act.iter_mut().chain(&mut learnt.failed).for_each(|(_, at)| *at += by);
+        }
+        memory.nodes_finished.iter_mut().for_each(|at| *at += by);
         self.pass(Duration::ZERO);
     }
 
@@ -307,6 +330,34 @@ impl Simulated {
 
     pub fn soak_for(&mut self, seconds: u64) {
         self.settings.soak_seconds = seconds;
+    }
+
+    pub fn give_up_after(&mut self, attempts: u32) {
+        self.settings.attempts_max = attempts;
+    }
+
+    /// The nodes that no pod may come to.
+    pub fn out_of_service(&self) -> Vec<&str> {
+        self.nodes.values().filter(|node| node.unschedulable).map(|node| node.name.0.as_str()).collect()
+    }
+
+    /// A pod that takes the place of one that had to leave, and finds no node.
+    pub fn leave_a_pod_pending(&mut self) {
+        let pod = Pod {
+            node: None,
+            phase: PodPhase::Pending,
+            ready: false,
+            created_at: Some(self.now),
+            ..pod("w-9", 9)
+        };
+        self.pods.push((pod, None));
+    }
+
+    /// It finds one after all.
+    pub fn schedule_what_is_pending(&mut self, name: &str) {
+        for pod in self.pods_mut().filter(|pod| pod.node.is_none()) {
+            (pod.node, pod.phase, pod.ready) = (Some(name.into()), PodPhase::Running, true);
+        }
     }
 
     pub fn crash_now(&mut self) {
@@ -419,13 +470,7 @@ impl Simulated {
     }
 
     pub fn stage(&self) -> Option<&'static str> {
-        match self.state().position {
-            Position::Active(active) => match active.work {
-                Work::OneNode(work) => Some(work.stage.name()),
-                Work::Whole | Work::EveryNode { .. } => None,
-            },
-            _ => None,
-        }
+        stage_of(&self.running()?)
     }
 
     pub fn cordons_tried(&self) -> usize {
@@ -489,7 +534,7 @@ impl Simulated {
             }
             self.turn();
         }
-        panic!("no end after 40000 turns: {:?} holds {:?}", self.state().position, self.state().holds);
+        panic!("no end after 40000 turns: {:?} holds {:?}", self.state().position, self.held());
     }
 
     pub fn turns(&mut self, count: usize) {
@@ -577,18 +622,22 @@ impl Simulated {
         }
     }
 
-    fn known(&self) -> Known {
+    fn known(&self, step: Option<&Token>) -> Known {
         let age = |at: Timestamp| Duration::try_from(self.now.duration_since(at)).unwrap_or_default();
-        let memory = &self.memory;
+        let known = Known {
+            silences: self.memory.silences.clone(),
+            nodes_finished_ago: self.memory.nodes_finished.iter().copied().map(age).collect(),
+            ..Known::default()
+        };
+        let Some(learnt) = self.memory.learnt.get(&step.cloned()) else { return known };
         Known {
-            check: memory.check.clone().map(|result| Checked { age: age(result.started_at), result }),
-            silences: memory.silences.clone(),
-            ledger: memory.ledger.clone().map(|(read, at)| LedgerRead { age: age(at), ..read }),
-            volumes: memory.volumes.clone().map(|(read, at)| VolumesRead { age: age(at), ..read }),
-            survey: memory.survey.clone().map(|(survey, at)| Surveyed { age: age(at), ..survey }),
-            act: memory.act.clone().map(|(acted, at)| Acted { age: age(at), ..acted }),
-            failed: memory.failed.clone().map(|(acted, at)| Acted { age: age(at), ..acted }),
-            node_finished_ago: memory.node_finished.map(age),
+            check: learnt.check.clone().map(|result| Checked { age: age(result.started_at), result }),
+            ledger: learnt.ledger.clone().map(|(read, at)| LedgerRead { age: age(at), ..read }),
+            volumes: learnt.volumes.clone().map(|(read, at)| VolumesRead { age: age(at), ..read }),
+            survey: learnt.survey.clone().map(|(survey, at)| Surveyed { age: age(at), ..survey }),
+            act: learnt.act.clone().map(|(acted, at)| Acted { age: age(at), ..acted }),
+            failed: learnt.failed.clone().map(|(acted, at)| Acted { age: age(at), ..acted }),
+            ..known
         }
     }
 
@@ -602,7 +651,10 @@ impl Simulated {
         if self.chance(self.faults.conflict_percent) {
             return self.pass(Duration::from_millis(100));
         }
-        if let Some(Command::Cordon(_) | Command::Evict(_) | Command::StartUnit(_)) = &turn.0.command {
+        let changes = |order: &Order| {
+            matches!(order.command, Command::Cordon(_) | Command::Evict(_) | Command::StartUnit(_))
+        };
+        if turn.0.orders.iter().any(changes) {
             // Only a status that differs is stored, over the version of the run that was read for this turn.
             assert_ne!(
                 self.run.status.as_ref(),
@@ -615,9 +667,14 @@ impl Simulated {
         if self.crash() {
             return;
         }
-        match turn.0.command {
-            Some(command) => self.perform(command),
-            None => self.pass(turn.0.pause.max(Duration::from_millis(10))),
+        if turn.0.orders.is_empty() {
+            self.pass(turn.0.pause.max(Duration::from_millis(10)));
+        }
+        let running = self.state().active().map(|it| Some(it.token.clone())).collect::<Vec<_>>();
+        self.memory.learnt.retain(|step, _| step.is_none() || running.contains(step));
+        for Order { step, command } in turn.0.orders {
+            self.at_work = step;
+            self.perform(command);
         }
     }
 
@@ -631,19 +688,22 @@ impl Simulated {
         }
     }
 
-    fn decide(&self, state: &State) -> (Turn, UpgradeRunStatus) {
-        let (snapshot, known) = (self.snapshot(), self.known());
+    fn decide(&self, state: &State) -> (Decision, UpgradeRunStatus) {
+        let (snapshot, known) = (self.snapshot(), self.known(None));
+        let steps = state.active().map(|it| (it.token.clone(), self.known(Some(&it.token)))).collect();
         let mut pods: Vec<Pod> = self.pods.iter().map(|(pod, _)| pod.clone()).collect();
-        if let Needs::PodsOn(node) = needs(state) {
-            pods.retain(|pod| pod.node.as_ref() == Some(&node));
+        if let Needs::PodsOn(nodes) = needs(state, &self.run) {
+            pods.retain(|pod| pod.node.as_ref().is_some_and(|node| nodes.contains(node)));
         }
         let (pods, budgets) = (Source::read(pods, self.now), Source::read(self.budgets.clone(), self.now));
         let places = Source::read(self.nodes.values().map(|node| self.place(node)).collect(), self.now);
-        let standing = self.standing(&snapshot);
+        let standing = self.standing(&snapshot, Verdict::for_run);
+        let for_next = self.standing(&snapshot, Verdict::for_next);
         let observed = Observed {
             run: &self.run,
             snapshot: &snapshot,
             verdict: &standing,
+            verdict_for_next: &for_next,
             accepts: &self.accepts,
             pods: Some(&pods),
             budgets: Some(&budgets),
@@ -652,6 +712,8 @@ impl Simulated {
             permit: self.memory.permit.as_ref(),
             alert_path: &[],
             known: &known,
+            steps: &steps,
+            under_way: &[],
             generation: 1,
             nonce: &format!("{:016x}", self.random),
             own_node: self.own_node.as_ref(),
@@ -673,14 +735,18 @@ impl Simulated {
             Ok(&turn.state),
             "what is stored is what is read"
         );
-        if let Some(command) = &turn.command {
-            self.ask_the_checker(command, &snapshot, &known);
+        for Order { step, command } in &turn.orders {
+            self.ask_the_checker(command, &snapshot, &self.known(step.as_ref()));
         }
         (turn, stored)
     }
 
     /// What stands against what is left of the run, as the actuator asks it.
-    fn standing(&self, snapshot: &Snapshot) -> Vec<Finding> {
+    fn standing(
+        &self,
+        snapshot: &Snapshot,
+        of: fn(&Verdict, &UpgradeRun, &Snapshot) -> Verdict,
+    ) -> Vec<Finding> {
         let mut findings = self.verdict.clone();
         if self.storage_is_locked_while_a_node_is_out && self.nodes.values().any(|node| node.unschedulable) {
             findings.push(Finding::new(Reason::PdbMayMove, "rook-ceph/rook-ceph-osd-host-other", ""));
@@ -714,13 +780,14 @@ impl Simulated {
             computed_at: self.now,
             checks: vec![check, driver],
         };
-        whole.for_run(&self.run, snapshot).allows(self.now, &self.settings).err().unwrap_or_default()
+        of(&whole, &self.run, snapshot).allows(self.now, &self.settings).err().unwrap_or_default()
     }
 
     fn ask_the_checker(&self, command: &Command, snapshot: &Snapshot, known: &Known) {
         let context = Context {
             run: &self.run.uid,
             target: &self.run.spec.target.parse().unwrap(),
+            workers_max: self.run.spec.workers.concurrency,
             skip: &self.run.spec.skip,
             snapshot,
             known,
@@ -731,22 +798,18 @@ impl Simulated {
     }
 
     fn note(&mut self, before: &State, after: &State) {
-        if let (Position::Waiting(waiting), Position::Active(active)) = (&before.position, &after.position) {
+        let is_new = |it: &&Active| before.active().all(|was| was.token != it.token);
+        for active in after.active().filter(is_new) {
+            let Position::Waiting(waiting) = &before.position else { panic!("{} did not wait", active.step) };
             assert_eq!(waiting.token, active.token);
             self.permits_consumed += 1;
             self.memory.permit = None;
             self.started.push(active.step.to_string());
         }
         if after.nodes_done > before.nodes_done {
-            self.memory.node_finished = Some(self.now);
+            self.memory.nodes_finished.push(self.now);
         }
-        let stage = match &after.position {
-            Position::Active(active) => match &active.work {
-                Work::OneNode(work) => Some(work.stage.name()),
-                Work::Whole | Work::EveryNode { .. } => None,
-            },
-            _ => None,
-        };
+        let stage = after.active().next().and_then(stage_of);
         if stage.is_some() && stage == self.close_gate_when {
             self.gate_is_shut = true;
         } else if self.close_gate_when == Some("drain") && matches!(after.position, Position::Waiting(_)) {
@@ -758,15 +821,21 @@ impl Simulated {
         }
     }
 
+    /// What is known for whom the command is that is carried out.
+    fn learnt(&mut self) -> &mut Learnt {
+        self.memory.learnt.entry(self.at_work.clone()).or_default()
+    }
+
     fn perform(&mut self, command: Command) {
         self.pass(Duration::from_millis(300));
         let started_at = self.now;
         self.pass(Duration::from_millis(200));
-        self.memory.failed = None;
+        self.learnt().failed = None;
         if self.refused.is_some_and(|name| format!("{command:?}").starts_with(name)) {
             self.refused_count += 1;
             let findings = vec![Finding::new(Reason::ApiUnreachable, "", "denied by a webhook")];
-            self.memory.failed = Some((Acted { command, age: Duration::ZERO, findings }, self.now));
+            let now = self.now;
+            self.learnt().failed = Some((Acted { command, age: Duration::ZERO, findings }, now));
             return;
         }
         let mut refused = Vec::new();
@@ -786,13 +855,14 @@ impl Simulated {
                 let attached = self.attached.get(&node.0).cloned().unwrap_or_default();
                 let result = if self.volumes_are_unreadable { Err(unknown()) } else { Ok(attached) };
                 let read = VolumesRead { node: node.clone(), age: Duration::ZERO, result };
-                self.memory.volumes = Some((read, started_at));
+                self.learnt().volumes = Some((read, started_at));
             }
             Command::Cordon(order) if self.cordons_are_refused => {
                 self.cordons_tried += 1;
                 let findings =
                     vec![Finding::new(Reason::NodeChanged, order.node.0.clone(), "denied by a webhook")];
-                self.memory.act = Some((Acted { command, age: Duration::ZERO, findings }, self.now));
+                let now = self.now;
+                self.learnt().act = Some((Acted { command, age: Duration::ZERO, findings }, now));
                 return;
             }
             Command::Cordon(order) => {
@@ -825,7 +895,8 @@ impl Simulated {
             }
         }
         if is_mutation(&command) {
-            self.memory.act = Some((Acted { command, age: Duration::ZERO, findings: refused }, self.now));
+            let now = self.now;
+            self.learnt().act = Some((Acted { command, age: Duration::ZERO, findings: refused }, now));
         }
     }
 
@@ -874,7 +945,8 @@ impl Simulated {
             age: Duration::ZERO,
             result,
         };
-        self.memory.ledger = Some((read, self.now));
+        let now = self.now;
+        self.learnt().ledger = Some((read, now));
     }
 
     fn check(&mut self, order: &CheckOrder, started_at: Timestamp) {
@@ -886,7 +958,7 @@ impl Simulated {
         let unready = self.nodes.values().filter(|node| !node.ready && !order.exempt.contains(&node.name));
         findings.extend(unready.map(|node| Finding::new(Reason::NodeNotReady, node.name.0.clone(), "")));
         self.memory.silences = self.silences.clone().or(self.memory.silences.take());
-        self.memory.check =
+        self.learnt().check =
             Some(CheckResult { token: order.token.clone(), form: order.form, started_at, findings });
     }
 
@@ -927,7 +999,7 @@ impl Simulated {
             Ok(said)
         };
         let nodes = order.nodes.iter().map(|node| (node.name.clone(), answer(node))).collect();
-        self.memory.survey = Some((Surveyed { at, age: Duration::ZERO, nodes }, at));
+        self.learnt().survey = Some((Surveyed { at, age: Duration::ZERO, nodes }, at));
         for name in &order.manifests_on {
             *self.manifests_asked.entry(name.0.clone()).or_default() += 1;
         }
@@ -1109,5 +1181,13 @@ fn pod(node: &str, number: usize) -> Pod {
         controller: Some(Controller { kind: "ReplicaSet".to_owned(), name: "web".to_owned() }),
         ready: true,
         ..Pod::silent("default", &format!("pod-{number}-{node}"))
+    }
+}
+
+/// The part of a node's step that is at work.
+fn stage_of(it: &Active) -> Option<&'static str> {
+    match &it.work {
+        Work::OneNode(work) => Some(work.stage.name()),
+        Work::Whole | Work::EveryNode { .. } => None,
     }
 }

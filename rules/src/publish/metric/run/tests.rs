@@ -134,7 +134,7 @@ fn a_run_whose_status_cannot_be_read_is_said_and_nothing_of_it_is_pending_or_run
     for (broken, reason) in [
         (run(RunPhase::Waiting, unknown_hold), "status_malformed"),
         (run(RunPhase::Running, waits_and_runs), "status_malformed"),
-        (run(RunPhase::Ending, |status| status.schema_version = 2), "status_newer"),
+        (run(RunPhase::Ending, |status| status.schema_version = 3), "status_newer"),
     ] {
         let shown = shown(vec![broken]);
         assert!(has(&shown, "run_unreadable{run=patch} 1"), "{shown:#?}");
@@ -199,6 +199,7 @@ fn a_step_on_every_node_runs_since_its_node_and_a_step_of_one_node_since_it_bega
     let later = at() + jiff::SignedDuration::from_secs(60);
     let since = |step: &str, node: Option<&str>| {
         let node = node.map(|name| NodeBefore {
+            alone: false,
             name: name.into(),
             uid: String::new(),
             machine_id: None,

@@ -33,7 +33,6 @@ use super::{Facts, Outcome, Recognised};
 use crate::cluster::inventory::Workload;
 use crate::cluster::snapshot::Node;
 use crate::facts::{Addon, AddonPods, Addons, Beyond, IfAbsent, NotCovered, Policy};
-use crate::publish::metric::is_open;
 use crate::reason::{Finding, Reason};
 use crate::words::version::{Minor, Version};
 
@@ -162,7 +161,7 @@ fn beyond(facts: &Facts<'_>, target: &Version, running: Minor, policy: &Policy) 
         return Ok(policy.patch_beyond_ceiling);
     }
     let (runs, _read) = facts.state("runs", &facts.case.snapshot.runs)?;
-    let is_recorded = runs.iter().any(|run| is_open(run) && run.spec.target.parse().as_ref() == Ok(target));
+    let is_recorded = runs.iter().any(|run| run.is_open() && run.spec.target.parse().as_ref() == Ok(target));
     Ok(if is_recorded { policy.resume_beyond_ceiling } else { Beyond::Judge })
 }
 

@@ -47,7 +47,6 @@ use self::stuck::stuck;
 use super::{Facts, NOTES_MAX, Outcome};
 use crate::cluster::inventory::{Backend, Definition, WebhookConfiguration};
 use crate::cluster::snapshot::{Node, Role, Snapshot};
-use crate::publish::metric::is_open;
 use crate::reason::{Finding, Reason};
 use crate::verdict::Recognised;
 use crate::words::name::NodeName;
@@ -166,7 +165,7 @@ fn leaving<'a>(
     snapshot: &Snapshot,
     target: &Version,
 ) -> Vec<&'a NodeName> {
-    let active = runs.iter().filter(|run| is_open(run)).filter_map(|run| run.status.as_ref());
+    let active = runs.iter().filter(|run| run.is_open()).filter_map(|run| run.status.as_ref());
     let steps: Vec<Step> =
         active.flat_map(|status| &status.active).filter_map(|it| it.step.parse().ok()).collect();
     let is_in_hand = |node: &&Node| {

@@ -1,0 +1,161 @@
+//! Which step may begin beside those that run: how many nodes may be out of service, and which go alone.
+
+use std::collections::BTreeSet;
+
+use super::next::Beginning;
+use super::observed::Observed;
+use super::state::{Active, Position, State, Work};
+use crate::cluster::snapshot::Role;
+use crate::drain::{self, Pod};
+use crate::reason::{Finding, Reason};
+use crate::words::name::NodeName;
+use crate::words::step::{Stage, Step};
+
+/// Whether nothing more may begin, whatever it is: then nothing needs to be read for it.
+pub(super) fn is_full(state: &State, observed: &Observed<'_>) -> bool {
+    state.running.len() >= observed.concurrency()
+        || state.active().any(goes_alone)
+        || matches!(state.position, Position::Halted(_)) && !state.running.is_empty()
+}
+
+/// Whether the pods of all nodes are to be read, to tell which step may begin.
+pub(super) fn asks_for_pods(state: &State, concurrency: u32) -> bool {
+    let is_of_worker = |step: &Step| matches!(step, Step::Worker(_));
+    let waits = matches!(&state.position, Position::Waiting(it) if is_of_worker(&it.step));
+    concurrency > 1 && (waits || state.active().any(|it| is_of_worker(&it.step)))
+}
+
+/// A running step that nothing begins beside.
+fn goes_alone(it: &Active) -> bool {
+    match (&it.step, &it.work) {
+        // Until its cordon is answered nobody knows how many nodes are out of service.
+        (Step::Worker(_), Work::OneNode(work)) => work.before.alone || work.stage == Stage::Cordon,
+        (
+            Step::Preflight
+            | Step::Snapshot
+            | Step::Prepare
+            | Step::ControlPlane(_)
+            | Step::Worker(_)
+            | Step::Postflight,
+            _,
+        ) => true,
+    }
+}
+
+/// What stands against beginning this step beside what runs.
+pub(super) fn findings(it: &Beginning<'_>) -> Vec<Finding> {
+    if it.observed.concurrency() == 1 && it.state.running.is_empty() {
+        return Vec::new();
+    }
+    let Step::Worker(name) = it.step else { return alone(it, &it.step.to_string()) };
+    let mut findings = room(it, name);
+    if findings.is_empty() && !it.state.running.is_empty() {
+        findings = with_pods(it, name);
+    }
+    findings
+}
+
+/// That other nodes are out of service, for what is done while none is.
+fn alone(it: &Beginning<'_>, subject: &str) -> Vec<Finding> {
+    let others: Vec<&str> =
+        it.state.active().filter_map(|it| it.step.node()).map(|name| name.0.as_str()).collect();
+    if it.state.running.is_empty() {
+        return Vec::new();
+    }
+    vec![Finding::new(Reason::GoesAlone, subject, format!("out of service: {}", others.join(", ")))]
+}
+
+/// Whether one more worker may be out of service. A node is out that a step of this run is at work on, or that carries
+/// anybody's annotation of ours; one that soaks keeps its place.
+fn room(it: &Beginning<'_>, name: &NodeName) -> Vec<Finding> {
+    let Beginning { state, observed, now, .. } = *it;
+    let failed = state.failed.iter().filter_map(|it| it.step.node());
+    let at_work = state.active().filter_map(|it| it.step.node()).chain(failed);
+    let annotated =
+        it.nodes.iter().filter(|node| node.cordoned_by.is_some() && !observed.is_skipped(&node.name));
+    let out: BTreeSet<&NodeName> =
+        at_work.chain(annotated.map(|node| &node.name)).filter(|out| *out != name).collect();
+    let soak = std::time::Duration::from_secs(observed.settings.soak_seconds);
+    let soaking = state.soaking.iter().filter(|until| **until > now).count();
+    let soaking = soaking.max(
+        observed.known.nodes_finished_ago.iter().filter(|ago| **ago < soak).count().min(state.soaking.len()),
+    );
+    // The first worker shows what the change does; until it has soaked no other goes.
+    let most = if state.workers_done == 0 { 1 } else { observed.concurrency() };
+    if out.len() + soaking < most {
+        return Vec::new();
+    }
+    let names = out.iter().map(|name| name.0.as_str()).collect::<Vec<_>>().join(", ");
+    let detail =
+        format!("{} out of service, {soaking} in their soak time, at most {most} at a time", out.len());
+    vec![Finding::new(Reason::NodesInHand, names, detail)]
+}
+
+/// What the pods and their budgets say against it. What cannot be read is no room.
+fn with_pods(it: &Beginning<'_>, name: &NodeName) -> Vec<Finding> {
+    let Beginning { state, observed, now, .. } = *it;
+    let unread = |what: &str, why: String| vec![Finding::new(Reason::ApiUnreachable, what, why)];
+    let age_max = observed.settings.check_seconds_max;
+    let (Some(pods), Some(budgets)) = (observed.pods, observed.budgets) else {
+        return unread("pods", "not read".to_owned());
+    };
+    let (pods, budgets) = match (pods.fresh(now, age_max), budgets.fresh(now, age_max)) {
+        (Ok(pods), Ok(budgets)) => (pods, budgets),
+        (Err(error), _) => return unread("pods", error.to_string()),
+        (_, Err(error)) => return unread("budgets", error.to_string()),
+    };
+    let is_on = |pod: &Pod, node: &NodeName| pod.node.as_ref() == Some(node);
+    if pods.iter().any(|pod| is_on(pod, name) && keeps_alone(pod)) {
+        return alone(it, &name.0);
+    }
+    let in_hand: Vec<&NodeName> = state.active().filter_map(|it| it.step.node()).collect();
+    let mut findings = Vec::new();
+    for budget in budgets {
+        let covered = |node: &NodeName| {
+            pods.iter().any(|pod| is_on(pod, node) && pod.would_leave() && budget.protects(pod))
+        };
+        if covered(name)
+            && let Some(other) = in_hand.iter().find(|other| covered(other))
+        {
+            findings.push(Finding::new(
+                Reason::BudgetShared,
+                budget.title(),
+                format!("pods on {name} and on {other}"),
+            ));
+        }
+    }
+    let since = state.active().filter_map(drained_since).min();
+    let is_left_over = |pod: &&Pod| {
+        pod.node.is_none()
+            && !pod.deleting
+            && !pod.is_finished()
+            && pod.created_at.is_none_or(|at| Some(at) >= since)
+    };
+    findings.extend(
+        pods.iter().filter(is_left_over).map(|pod| Finding::new(Reason::EvictedPodPending, pod.title(), "")),
+    );
+    findings
+}
+
+fn drained_since(it: &Active) -> Option<jiff::Timestamp> {
+    match &it.work {
+        Work::OneNode(work) => work.drain_since,
+        Work::Whole | Work::EveryNode { .. } => None,
+    }
+}
+
+/// A pod whose node goes alone: one of those that the gate is asked of, or of ours.
+fn keeps_alone(pod: &Pod) -> bool {
+    !pod.is_finished() && (drain::is_alert_path(pod) || drain::is_actuator(pod))
+}
+
+/// Whether the node of a step that begins goes alone. Where that cannot be told, it does.
+pub(super) fn is_alone(node: &NodeName, role: Role, observed: &Observed<'_>) -> bool {
+    match (role, observed.concurrency(), observed.pods.and_then(|pods| pods.value.as_deref())) {
+        (Role::ControlPlane, _, _) | (Role::Worker, 1, _) => false,
+        (Role::Worker, _, None) => true,
+        (Role::Worker, _, Some(pods)) => {
+            pods.iter().any(|pod| pod.node.as_ref() == Some(node) && keeps_alone(pod))
+        }
+    }
+}
