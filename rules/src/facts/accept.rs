@@ -1,13 +1,13 @@
 //! What a person accepts although it stands in the way: by name, with a reason, until a day.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use jiff::civil::Date;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
-use super::hand::Hand;
+use super::Section;
 use super::older::Replaced;
-use super::{Section, date, schema};
+use super::text::{As, Filled, Lack, Row, Rows, Text};
 use crate::reason::{Finding, Reason};
 
 /// How many findings may be accepted; whoever accepts more does not look any more.
@@ -55,25 +55,34 @@ pub fn is_acceptable(check: &str, reason: Reason) -> bool {
 }
 
 /// One finding that a person accepts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct Accept {
     /// The check that finds it.
+    #[serde(with = "As::<Check>")]
     pub check: String,
-    /// What it is about, exactly.
+    /// What the finding is about, exactly as it is told.
+    #[serde(with = "As::<Filled>")]
+    #[schemars(example = &"calico")]
     pub subject: String,
-    /// Its code; nothing for whatever the check finds about the subject.
+    /// The finding's code; all of them about the subject if nothing is said.
+    #[serde(default, with = "As::<Code>")]
     pub reason: Option<Reason>,
     /// Why it is accepted.
+    #[serde(with = "As::<Filled>")]
+    #[schemars(example = &"tested on the staging cluster")]
     pub why: String,
     /// Who accepts it.
+    #[serde(with = "As::<Filled>")]
+    #[schemars(example = &"ops")]
     pub by: String,
-    /// Until which day, that day included.
+    /// Until which day, that day included; afterwards it blocks until it is taken out.
+    #[serde(with = "As::<Date>")]
     pub until: Date,
 }
 
-/// Everything that is accepted.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Accepts(pub Vec<Accept>);
+/// Findings that stand in the way and that a person accepts for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+pub struct Accepts(#[serde(with = "Rows::<Accept>")] pub Vec<Accept>);
 
 impl Accept {
     /// Whether a finding of a check is meant.
@@ -109,24 +118,6 @@ impl Accept {
 impl Section for Accepts {
     const KEY: &'static str = "accept";
 
-    fn read(hand: &Hand<'_>) -> Option<Self> {
-        let rows = hand.list()?;
-        if rows.len() > ACCEPTS_MAX {
-            hand.wrong(format!("at most {ACCEPTS_MAX} of them"));
-            return None;
-        }
-        let mut seen = BTreeSet::new();
-        let mut read = |hand: &Hand<'_>| {
-            let accept = accept(hand)?;
-            let is_new = seen.insert((accept.check.clone(), accept.subject.clone(), accept.reason));
-            if !is_new {
-                hand.wrong(format!("one of {} {} {}", accept.check, accept.subject, accept.code()));
-            }
-            is_new.then_some(accept)
-        };
-        rows.iter().map(&mut read).collect::<Vec<_>>().into_iter().collect::<Option<_>>().map(Self)
-    }
-
     const IS_JOINED: bool = true;
 
     /// Wishes do not age.
@@ -146,49 +137,36 @@ impl Section for Accepts {
         accepts.extend(later.0);
         Self(accepts)
     }
+}
 
-    fn schema() -> serde_json::Value {
-        use schema::{day, filled, list, object, optional, required, words};
-        let row = [
-            required("check", words("The check that finds it.", &ACCEPTABLE.map(|(check, _)| (check, ())))),
-            required("subject", filled("What the finding is about, exactly as it is told.", "calico")),
-            optional(
-                "reason",
-                schema::code("The finding's code; all of them about the subject if nothing is said."),
-            ),
-            required("why", filled("Why it is accepted.", "tested on the staging cluster")),
-            required("by", filled("Who accepts it.", "ops")),
-            required(
-                "until",
-                day("Until which day, that day included; afterwards it blocks until it is taken out."),
-            ),
-        ];
-        list(
-            "Findings that stand in the way and that a person accepts for a while.",
-            object("One finding.", row),
-        )
+impl Row for Accept {
+    const MAX: usize = ACCEPTS_MAX;
+
+    fn once(&self) -> Option<String> {
+        Some(format!("one of {} {} {}", self.check, self.subject, self.code()))
+    }
+
+    fn lacks(&self) -> Option<Lack> {
+        let may_be = self.reason.is_none_or(|reason| is_acceptable(&self.check, reason));
+        (!may_be).then(|| (Some("reason"), Code::EXPECTED.to_owned()))
     }
 }
 
-fn accept(hand: &Hand<'_>) -> Option<Accept> {
-    let fields = hand.fields()?;
-    let check =
-        fields.required("check").and_then(|hand| hand.one_of(&ACCEPTABLE.map(|(check, _)| (check, check))));
-    let filled = |name: &str| fields.required(name).and_then(|hand| hand.filled());
-    let subject = filled("subject");
-    let reason = match fields.optional("reason") {
-        Some(hand) => {
-            let may_be = |reason: &Reason| check.is_some_and(|check| is_acceptable(check, *reason));
-            let code = |text: &str| Reason::from_code(text).filter(may_be);
-            hand.parsed("the code of a finding of its check that may be accepted", code).map(Some)
-        }
-        None => Some(None),
-    };
-    let (why, by) = (filled("why"), filled("by"));
-    let until = fields.required("until").and_then(|hand| date(&hand));
-    fields.finish();
-    let check = check?.to_owned();
-    Some(Accept { check, subject: subject?, reason: reason?, why: why?, by: by?, until: until? })
+struct Check;
+struct Code;
+
+impl Text for Check {
+    type Is = String;
+    const READ: fn(&str) -> Option<String> = |text| (Self::WORDS)().contains(&text).then(|| text.to_owned());
+    const WORDS: fn() -> Vec<&'static str> = || ACCEPTABLE.map(|(check, _)| check).to_vec();
+}
+
+impl Text for Code {
+    type Is = Reason;
+    const EXPECTED: &'static str = "the code of a finding of its check that may be accepted";
+    const PATTERN: &'static str = "^[a-z_]+$";
+    const EXAMPLE: &'static str = "addon_pinned";
+    const READ: fn(&str) -> Option<Reason> = |text| Reason::from_code(text);
 }
 
 #[cfg(test)]

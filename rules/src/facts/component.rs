@@ -2,72 +2,98 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::hand::Hand;
-use super::{Section, minor, schema, source};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::Section;
+use super::text::{As, List, Row, Rows, Source, Table, Text};
 use crate::words::version::Minor;
 
-/// What is known of feature gates, flags and admission plugins.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// What minors take away from how the components are configured.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 pub struct Components {
-    /// What each minor changes in feature gates. They are the same for every component.
+    /// Feature gates, by minor. They are the same for every component.
+    #[serde(with = "Rows::<GateChanges>")]
     pub gates: Vec<GateChanges>,
     /// The gates that none of these minors removes or locks.
+    #[serde(with = "List::<Gate>")]
     pub other_gates: BTreeSet<String>,
     /// Flags that are gone.
+    #[serde(with = "Rows::<RemovedFlags>")]
     pub flags: Vec<RemovedFlags>,
     /// Admission plugins that are gone.
+    #[serde(with = "Rows::<RemovedName>")]
     pub admission_plugins: Vec<RemovedName>,
-    /// kubeadm's own feature gates that are gone.
-    pub kubeadm_gates: Vec<RemovedName>,
-    /// Versions of its configuration that kubeadm reads, or has read.
-    pub kubeadm_formats: Vec<Format>,
+    /// What kubeadm no longer knows.
+    pub kubeadm: Kubeadm,
+}
+
+/// What is known of kubeadm.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+pub struct Kubeadm {
+    /// Its own feature gates that are gone.
+    #[serde(with = "Rows::<RemovedName>")]
+    pub gates: Vec<RemovedName>,
+    /// Versions of its configuration that it reads, or has read. Of one that is not here nothing is known.
+    #[serde(with = "Rows::<Format>")]
+    pub formats: Vec<Format>,
 }
 
 /// What one minor changes in feature gates.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct GateChanges {
     /// The minor.
     pub minor: Minor,
     /// The gates that it no longer knows.
+    #[serde(with = "List::<Gate>")]
     pub removed: BTreeSet<String>,
-    /// The gates that can only have this value from here on.
+    /// The gates that it locks, with the one value that is left.
+    #[serde(with = "Table::<Gate, bool>")]
     pub locked: BTreeMap<String, bool>,
-    /// Where that is said.
+    /// The page that says so.
+    #[serde(with = "As::<Source>")]
     pub source: String,
 }
 
 /// Flags of one component that go together.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct RemovedFlags {
-    /// The component, such as `kubelet`.
+    /// The component.
+    #[schemars(example = &"kubelet")]
     pub component: String,
     /// The first minor that does not start with them.
     pub removed: Minor,
     /// Their names, without dashes before them.
+    #[serde(with = "List::<Flag>")]
     pub flags: BTreeSet<String>,
-    /// Where that is said.
+    /// The page that says so.
+    #[serde(with = "As::<Source>")]
     pub source: String,
 }
 
 /// A version of kubeadm's configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct Format {
     /// Its name.
+    #[schemars(example = &"v1beta3")]
     pub name: String,
     /// The first minor that does not read it; nothing where all do that are known.
     pub removed: Option<Minor>,
-    /// Where that is said.
+    /// The page that says so.
+    #[serde(with = "As::<Source>")]
     pub source: String,
 }
 
 /// One thing that is gone: an admission plugin of kube-apiserver or a feature gate of kubeadm.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct RemovedName {
     /// Its name.
+    #[schemars(example = &"PublicKeysECDSA")]
     pub name: String,
     /// The first minor that does not know it.
     pub removed: Minor,
-    /// Where that is said.
+    /// The page that says so.
+    #[serde(with = "As::<Source>")]
     pub source: String,
 }
 
@@ -108,7 +134,7 @@ impl Hop {
 impl Components {
     /// Everything that is known of, in a word each.
     fn names(&self) -> BTreeSet<String> {
-        let Self { gates, other_gates, flags, admission_plugins, kubeadm_gates, kubeadm_formats } = self;
+        let Self { gates, other_gates, flags, admission_plugins, kubeadm } = self;
         let minors = gates.iter().map(|row| format!("the gates of {}", row.minor));
         let changed = gates.iter().flat_map(|row| row.removed.iter().chain(row.locked.keys()));
         let known = changed.chain(other_gates).map(|gate| format!("the gate {gate}"));
@@ -116,8 +142,8 @@ impl Components {
             .iter()
             .flat_map(|row| row.flags.iter().map(|flag| format!("--{flag} of {}", row.component)));
         let plugins = admission_plugins.iter().map(|row| format!("the plugin {}", row.name));
-        let of_kubeadm = kubeadm_gates.iter().map(|row| &row.name);
-        let of_kubeadm = of_kubeadm.chain(kubeadm_formats.iter().map(|row| &row.name));
+        let of_kubeadm = kubeadm.gates.iter().map(|row| &row.name);
+        let of_kubeadm = of_kubeadm.chain(kubeadm.formats.iter().map(|row| &row.name));
         let of_kubeadm = of_kubeadm.map(|name| format!("{name} of kubeadm"));
         minors.chain(known).chain(flags).chain(plugins).chain(of_kubeadm).collect()
     }
@@ -168,155 +194,32 @@ impl Components {
 impl Section for Components {
     const KEY: &'static str = "components";
 
-    fn read(hand: &Hand<'_>) -> Option<Self> {
-        let fields = hand.fields()?;
-        let gates = rows(fields.required("gates"), gate_changes);
-        let other_gates = rows(fields.required("other_gates"), text);
-        let flags = rows(fields.required("flags"), removed_flags);
-        let plugins = rows(fields.required("admission_plugins"), removed_name);
-        let (mut kubeadm_gates, mut kubeadm_formats) = (None, None);
-        if let Some(kubeadm) = fields.required("kubeadm").and_then(|hand| hand.fields()) {
-            kubeadm_gates = rows(kubeadm.required("gates"), removed_name);
-            kubeadm_formats = rows(kubeadm.required("formats"), format);
-            kubeadm.finish();
-        }
-        fields.finish();
-        Some(Self {
-            gates: gates?,
-            other_gates: other_gates?.into_iter().collect(),
-            flags: flags?,
-            admission_plugins: plugins?,
-            kubeadm_gates: kubeadm_gates?,
-            kubeadm_formats: kubeadm_formats?,
-        })
-    }
-
     fn forgotten(&self, later: &Self) -> Vec<String> {
         self.names().difference(&later.names()).cloned().collect()
     }
-
-    fn schema() -> serde_json::Value {
-        use schema::{entries, list, minor, object, optional, required, source, text, truth};
-        let gate = || text("A feature gate.", "SidecarContainers");
-        let gates = [
-            required("minor", minor("The minor.")),
-            required("removed", list("The gates that it no longer knows.", gate())),
-            required(
-                "locked",
-                entries("The gates that it locks.", "^[A-Za-z0-9]+$", truth("The one value that is left.")),
-            ),
-            required("source", source("Upstream's list of that minor.")),
-        ];
-        let flags = [
-            required("component", text("The component.", "kubelet")),
-            required("removed", minor("The first minor that does not start with them.")),
-            required(
-                "flags",
-                list("Their names.", text("A flag without its dashes.", "register-schedulable")),
-            ),
-            required("source", source("The page that says so.")),
-        ];
-        let gone = |example: &str| {
-            [
-                required("name", text("Its name.", example)),
-                required("removed", minor("The first minor that does not have it.")),
-                required("source", source("The page that says so.")),
-            ]
-        };
-        let formats = [
-            required("name", text("Its name.", "v1beta3")),
-            optional("removed", minor("The first minor that does not read it, if one does not.")),
-            required("source", source("The page that says so.")),
-        ];
-        let kubeadm = [
-            required(
-                "gates",
-                list("Its own feature gates that are gone.", object("One of them.", gone("PublicKeysECDSA"))),
-            ),
-            required(
-                "formats",
-                list(
-                    "Versions of its configuration. Of one that is not here nothing is known.",
-                    object("One of them.", formats),
-                ),
-            ),
-        ];
-        object(
-            "What minors take away from how the components are configured.",
-            [
-                required("gates", list("Feature gates, by minor.", object("One minor.", gates))),
-                required(
-                    "other_gates",
-                    list("The gates that none of these minors removes or locks.", gate()),
-                ),
-                required("flags", list("Flags that are gone.", object("Flags that went together.", flags))),
-                required(
-                    "admission_plugins",
-                    list(
-                        "Admission plugins that are gone.",
-                        object("One of them.", gone("PodGroupWorkloadExists")),
-                    ),
-                ),
-                required("kubeadm", object("What kubeadm no longer knows.", kubeadm)),
-            ],
-        )
-    }
 }
 
-fn rows<T>(list: Option<Hand<'_>>, read: impl Fn(&Hand<'_>) -> Option<T>) -> Option<Vec<T>> {
-    let rows: Vec<Option<T>> = list?.list()?.iter().map(read).collect();
-    rows.into_iter().collect()
+impl Row for GateChanges {}
+impl Row for RemovedFlags {}
+impl Row for RemovedName {}
+impl Row for Format {}
+
+struct Gate;
+struct Flag;
+
+impl Text for Gate {
+    type Is = String;
+    const WHAT: &'static str = "A feature gate.";
+    const PATTERN: &'static str = "^[A-Za-z0-9]+$";
+    const EXAMPLE: &'static str = "SidecarContainers";
+    const READ: fn(&str) -> Option<String> = |text| Some(text.to_owned());
 }
 
-fn text(hand: &Hand<'_>) -> Option<String> {
-    hand.text().map(str::to_owned)
-}
-
-fn gate_changes(hand: &Hand<'_>) -> Option<GateChanges> {
-    let fields = hand.fields()?;
-    let minor = fields.required("minor").and_then(|hand| minor(&hand));
-    let removed = rows(fields.required("removed"), text);
-    let locked = fields.required("locked").and_then(|hand| hand.entries()).unwrap_or_default();
-    let locked: Vec<Option<(String, bool)>> =
-        locked.iter().map(|(name, to)| Some(((*name).to_owned(), to.bool()?))).collect();
-    let source = fields.required("source").and_then(|hand| source(&hand));
-    fields.finish();
-    let locked: Option<BTreeMap<String, bool>> = locked.into_iter().collect();
-    Some(GateChanges {
-        minor: minor?,
-        removed: removed?.into_iter().collect(),
-        locked: locked?,
-        source: source?,
-    })
-}
-
-fn removed_flags(hand: &Hand<'_>) -> Option<RemovedFlags> {
-    let fields = hand.fields()?;
-    let component = fields.required("component").and_then(|hand| text(&hand));
-    let removed = fields.required("removed").and_then(|hand| minor(&hand));
-    let flags = rows(fields.required("flags"), text);
-    let source = fields.required("source").and_then(|hand| source(&hand));
-    fields.finish();
-    let flags = flags?.into_iter().collect();
-    Some(RemovedFlags { component: component?, removed: removed?, flags, source: source? })
-}
-
-fn format(hand: &Hand<'_>) -> Option<Format> {
-    let fields = hand.fields()?;
-    let name = fields.required("name").and_then(|hand| text(&hand));
-    let removed = fields.optional_as("removed", minor);
-    let source = fields.required("source").and_then(|hand| source(&hand));
-    fields.finish();
-    Some(Format { name: name?, removed: removed?, source: source? })
-}
-
-fn removed_name(hand: &Hand<'_>) -> Option<RemovedName> {
-    let fields = hand.fields()?;
-    let name = fields.required("name").and_then(|hand| text(&hand));
-    let removed = fields.required("removed").and_then(|hand| minor(&hand));
-    let source = fields.required("source").and_then(|hand| source(&hand));
-    fields.finish();
-    Some(RemovedName { name: name?, removed: removed?, source: source? })
+impl Text for Flag {
+    type Is = String;
+    const WHAT: &'static str = "A flag without its dashes.";
+    const EXAMPLE: &'static str = "register-schedulable";
+    const READ: fn(&str) -> Option<String> = |text| Some(text.to_owned());
 }
 
 #[cfg(test)]

@@ -1,10 +1,9 @@
-//! Hands on a data file: they note every mistake instead of stopping at the first.
-//!
-//! A hand's question answers `None` where the mistake has been noted: whoever asks goes on with the next field, and
-//! the file is refused as a whole in the end.
+//! Hands on a data file: they note every mistake instead of stopping at the first. `reader` reads types through them.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeSet;
 
+use super::schema;
 use super::tree::{Kind, Value};
 
 /// How many mistakes are told; whoever has more mends these first.
@@ -35,31 +34,33 @@ pub struct Mistake {
     pub expected: String,
 }
 
+/// A value, as it stands in memory, and which group of its fields is meant.
+type Mark = (*const Value, &'static str);
+
 /// The mistakes of one file so far.
 #[derive(Debug)]
-pub struct Notes {
+pub(crate) struct Notes {
     file: String,
     mistakes: RefCell<Vec<Mistake>>,
-    /// Every field that was asked for, and whether it must be there: what a reader knows.
-    #[cfg(test)]
-    pub(super) asked: RefCell<std::collections::BTreeMap<String, bool>>,
+    /// What cannot be read. Its mistakes are in the list, so nobody looks at it again.
+    refused: RefCell<BTreeSet<Mark>>,
+    /// The values of the fields that somebody knows.
+    asked: RefCell<BTreeSet<*const Value>>,
+    /// Asked where a field is missing, and only there.
+    schema: OnceCell<serde_json::Value>,
 }
 
 impl Notes {
     /// None yet.
     #[must_use]
-    pub fn new(file: &str) -> Self {
-        Self {
-            file: file.to_owned(),
-            mistakes: RefCell::default(),
-            #[cfg(test)]
-            asked: RefCell::default(),
-        }
+    pub(super) fn new(file: &str) -> Self {
+        let (mistakes, refused, asked, schema) = Default::default();
+        Self { file: file.to_owned(), mistakes, refused, asked, schema }
     }
 
     /// Every mistake, in the order of the file, not more than people can mend at once.
     #[must_use]
-    pub fn into_mistakes(self) -> Vec<Mistake> {
+    pub(super) fn into_mistakes(self) -> Vec<Mistake> {
         let mut mistakes = self.mistakes.into_inner();
         mistakes.sort_by_key(|mistake| mistake.place);
         let more = mistakes.len().saturating_sub(MISTAKES_MAX);
@@ -74,19 +75,21 @@ impl Notes {
 
 /// A hand on one value.
 #[derive(Debug, Clone)]
-pub struct Hand<'a> {
+pub(crate) struct Hand<'a> {
     notes: &'a Notes,
-    value: &'a Value,
+    pub(super) value: &'a Value,
     path: String,
+    /// The group of fields that is read, where somebody else reads the other fields of the same mapping; else empty.
+    pub(super) part: &'static str,
 }
 
 impl<'a> Hand<'a> {
     pub(super) fn new(notes: &'a Notes, value: &'a Value) -> Self {
-        Self { notes, value, path: String::new() }
+        Self { notes, value, path: String::new(), part: "" }
     }
 
     /// Notes that this value is not what it should be.
-    pub fn wrong(&self, expected: impl Into<String>) {
+    pub(super) fn wrong(&self, expected: impl Into<String>) {
         self.note(self.value.kind.to_string(), expected.into());
     }
 
@@ -97,150 +100,68 @@ impl<'a> Hand<'a> {
         self.notes.mistakes.borrow_mut().push(mistake);
     }
 
-    fn or_wrong<T>(&self, value: Option<T>, expected: &str) -> Option<T> {
-        if value.is_none() {
-            self.wrong(expected);
-        }
-        value
-    }
-
-    /// A text. A number is none: `1.30` would be 1.3.
-    #[must_use]
-    pub fn text(&self) -> Option<&'a str> {
-        match &self.value.kind {
-            Kind::Text(text) => Some(text),
-            Kind::Number(_) => self.or_wrong(None, "a text in quotation marks"),
-            Kind::Null | Kind::Bool(_) | Kind::List(_) | Kind::Map(_) => self.or_wrong(None, "a text"),
+    /// Notes which fields that must be there are not: `first`, and what the schema says.
+    pub(super) fn note_missing<'f>(&self, fields: impl Iterator<Item = &'f str>, first: &str) {
+        let must = schema::required(self.notes.schema.get_or_init(schema::schema), &self.path);
+        let is_missing = |name: &&str| (*name == first || must.contains(name)) && self.get(name).is_none();
+        for name in fields.filter(is_missing) {
+            self.note(format!("no {name}"), format!("the field {name}"));
         }
     }
 
-    /// A text that is read further.
-    #[must_use]
-    pub fn parsed<T>(&self, expected: &str, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
-        let text = self.text()?;
-        self.or_wrong(read(text), expected)
+    /// Notes every field that nobody has asked for.
+    pub(super) fn finish(&self) {
+        for (key, hand) in self.entries().unwrap_or_default() {
+            if self.notes.asked.borrow_mut().insert(hand.value) {
+                hand.note(format!("the field {key}"), "no field of that name".to_owned());
+            }
+        }
     }
 
-    /// A text that says something.
-    #[must_use]
-    pub fn filled(&self) -> Option<String> {
-        self.parsed("a text that is not empty", |text| (!text.trim().is_empty()).then(|| text.to_owned()))
+    /// That this cannot be read, and that its mistakes have been noted.
+    pub(super) fn refuse(&self) {
+        self.notes.refused.borrow_mut().insert((self.value, self.part));
     }
 
-    /// One of a few words.
-    #[must_use]
-    pub fn one_of<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
-        let text = self.text()?;
-        let found = words.iter().find(|(word, _)| *word == text).map(|(_, meant)| *meant);
-        let list: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        self.or_wrong(found, &format!("one of {}", list.join(", ")))
+    pub(super) fn is_refused(&self) -> bool {
+        self.notes.refused.borrow().contains(&(std::ptr::from_ref(self.value), self.part))
     }
 
-    /// True or false; the text "false" is neither.
-    #[must_use]
-    pub fn bool(&self) -> Option<bool> {
-        let found = match self.value.kind {
-            Kind::Bool(value) => Some(value),
-            _ => None,
-        };
-        self.or_wrong(found, "true or false, without quotation marks")
-    }
-
-    /// A whole number from 0 up.
-    #[must_use]
-    pub fn count(&self) -> Option<u32> {
-        let found = match &self.value.kind {
-            Kind::Number(text) => text.parse().ok(),
-            _ => None,
-        };
-        self.or_wrong(found, "a whole number from 0 up")
+    /// A group of the fields of this mapping.
+    pub(super) fn part(&self, part: &'static str) -> Self {
+        Self { part, ..self.clone() }
     }
 
     /// The hands on the parts of a list.
-    #[must_use]
-    pub fn list(&self) -> Option<Vec<Hand<'a>>> {
-        let Kind::List(values) = &self.value.kind else { return self.or_wrong(None, "a list") };
+    pub(super) fn list(&self) -> Option<Vec<Hand<'a>>> {
+        let Kind::List(values) = &self.value.kind else { return None };
         let hand =
-            |(index, value)| Hand { notes: self.notes, value, path: format!("{}[{index}]", self.path) };
+            |(index, value)| Hand { value, path: format!("{}[{index}]", self.path), part: "", ..*self };
         Some(values.iter().enumerate().map(hand).collect())
     }
 
-    /// The keys with the hands on their values, where the keys are data.
-    #[must_use]
-    pub fn entries(&self) -> Option<Vec<(&'a str, Hand<'a>)>> {
-        let Kind::Map(entries) = &self.value.kind else { return self.or_wrong(None, "a mapping") };
+    /// The keys with the hands on their values.
+    pub(super) fn entries(&self) -> Option<Vec<(&'a str, Hand<'a>)>> {
+        let Kind::Map(entries) = &self.value.kind else { return None };
         Some(entries.iter().map(|(key, value)| (key.as_str(), self.child(key, value))).collect())
     }
 
-    /// The fields, where the keys are names that we know.
-    #[must_use]
-    pub fn fields(&self) -> Option<Fields<'a>> {
-        let entries = self.entries()?;
-        let entries = entries.into_iter().map(|(key, hand)| (key, hand, Cell::new(false))).collect();
-        Some(Fields { hand: self.clone(), entries })
+    /// Whether it has fields at all.
+    pub(super) fn is_mapping(&self) -> bool {
+        matches!(self.value.kind, Kind::Map(_))
+    }
+
+    /// A field of a mapping. One without a value counts as left out.
+    pub(super) fn get(&self, name: &str) -> Option<Hand<'a>> {
+        let Kind::Map(entries) = &self.value.kind else { return None };
+        let (key, value) = entries.iter().find(|(key, _)| key == name)?;
+        self.notes.asked.borrow_mut().insert(value);
+        (!matches!(value.kind, Kind::Null)).then(|| self.child(key, value))
     }
 
     fn child(&self, key: &str, value: &'a Value) -> Self {
         let path = if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) };
-        Self { notes: self.notes, value, path }
-    }
-}
-
-/// The fields of a mapping. What nobody has asked for in the end is a mistake.
-#[derive(Debug)]
-pub struct Fields<'a> {
-    hand: Hand<'a>,
-    entries: Vec<(&'a str, Hand<'a>, Cell<bool>)>,
-}
-
-impl<'a> Fields<'a> {
-    /// The hand on the mapping itself.
-    #[must_use]
-    pub fn hand(&self) -> &Hand<'a> {
-        &self.hand
-    }
-
-    /// A field that may be left out. One without a value counts as left out.
-    #[must_use]
-    pub fn optional(&self, name: &str) -> Option<Hand<'a>> {
-        #[cfg(test)]
-        self.asks(name, false);
-        let (_, hand, asked) = self.entries.iter().find(|(key, _, _)| *key == name)?;
-        asked.set(true);
-        (!matches!(hand.value.kind, Kind::Null)).then(|| hand.clone())
-    }
-
-    /// A field that may be left out: nothing inside if it is, and nothing at all if it is there and cannot be read.
-    pub fn optional_as<T>(&self, name: &str, read: impl FnOnce(&Hand<'a>) -> Option<T>) -> Option<Option<T>> {
-        self.optional(name).map_or(Some(None), |hand| read(&hand).map(Some))
-    }
-
-    /// A field that must be there.
-    #[must_use]
-    pub fn required(&self, name: &str) -> Option<Hand<'a>> {
-        let hand = self.optional(name);
-        #[cfg(test)]
-        self.asks(name, true);
-        if hand.is_none() {
-            self.hand.note(format!("no {name}"), format!("the field {name}"));
-        }
-        hand
-    }
-
-    #[cfg(test)]
-    fn asks(&self, name: &str, must_be_there: bool) {
-        let path =
-            if self.hand.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.hand.path) };
-        *self.hand.notes.asked.borrow_mut().entry(path).or_default() |= must_be_there;
-    }
-
-    /// Notes every field that nobody has asked for.
-    pub fn finish(self) {
-        for (key, hand, asked) in &self.entries {
-            if !asked.get() {
-                hand.note(format!("the field {key}"), "no field of that name".to_owned());
-            }
-        }
+        Self { value, path, part: "", ..*self }
     }
 }
 
@@ -249,45 +170,50 @@ mod tests {
     use super::*;
     use crate::facts::tree::Tree;
 
-    fn mistakes(text: &str, read: impl Fn(&Fields<'_>)) -> Vec<String> {
+    #[derive(serde::Deserialize)]
+    struct Inner {
+        #[serde(rename = "e")]
+        _e: String,
+    }
+
+    fn mistakes<T: for<'de> serde::Deserialize<'de>>(text: &str) -> Vec<String> {
         let notes = Notes::new("f.yaml");
-        let trees = match Tree::documents("f.yaml", text) {
-            Ok(trees) => trees,
+        match Tree::documents("f.yaml", text) {
+            Ok(trees) => trees.iter().for_each(|tree| assert!(tree.hand(&notes).read::<T>().is_none())),
             Err(mistake) => return vec![mistake.to_string()],
-        };
-        for tree in &trees {
-            if let Some(fields) = tree.hand(&notes).fields() {
-                read(&fields);
-                fields.finish();
-            }
         }
         notes.into_mistakes().iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn every_mistake_is_told_with_its_place() {
-        let text = "a: 1.30\nb: yes\nc: [x, 2]\nd: {e: null}\nz: 1\n";
-        let found = mistakes(text, |fields| {
-            let _texts =
-                ["a", "b"].map(|name| fields.required(name).and_then(|hand| hand.text().map(str::to_owned)));
-            let _truth = fields.optional("b").and_then(|hand| hand.bool());
-            for part in fields.required("c").and_then(|hand| hand.list()).unwrap_or_default() {
-                let _text = part.text();
-            }
-            let inner = fields.required("d").and_then(|hand| hand.fields()).expect("a mapping");
-            assert!(inner.required("e").is_none());
-            inner.finish();
-            assert!(fields.required("missing").is_none());
-        });
+        #[derive(serde::Deserialize)]
+        struct All {
+            #[serde(rename = "missing")]
+            _missing: String,
+            #[serde(rename = "a")]
+            _a: String,
+            #[serde(rename = "b")]
+            _b: bool,
+            #[serde(rename = "c", with = "crate::facts::text::List::<crate::facts::text::Filled>")]
+            _c: Vec<String>,
+            #[serde(rename = "d")]
+            _d: Inner,
+            #[serde(rename = "y")]
+            _y: Option<u32>,
+        }
+        let text = "a: 1.30\nb: yes\nc: [x, 2, ' ']\nd: {e: null}\ny: -1\nz: 1\n";
         assert_eq!(
-            found,
+            mistakes::<All>(text),
             [
                 "f.yaml:1:1: the file: found no missing, expected the field missing",
                 "f.yaml:1:4: a: found the number 1.3, expected a text in quotation marks",
                 "f.yaml:2:4: b: found the text \"yes\", expected true or false, without quotation marks",
                 "f.yaml:3:8: c[1]: found the number 2, expected a text in quotation marks",
+                "f.yaml:3:11: c[2]: found the text \" \", expected a text that is not empty",
                 "f.yaml:4:4: d: found no e, expected the field e",
-                "f.yaml:5:4: z: found the field z, expected no field of that name",
+                "f.yaml:5:4: y: found the number -1, expected a whole number from 0 up",
+                "f.yaml:6:4: z: found the field z, expected no field of that name",
             ]
         );
     }
@@ -302,10 +228,10 @@ mod tests {
             ("---\n# nothing\n---\n", "f.yaml:1:1: the file: "),
             ("a: 1\n---\nb: 1\nb: 2\n", "f.yaml:4:1: the file: "),
         ] {
-            let found = mistakes(text, |_| {});
+            let found = mistakes::<Inner>(text);
             assert!(found.len() == 1 && found[0].starts_with(told), "{text:?}: {found:?}");
         }
-        let many = mistakes(&"---\na: 1\n".repeat(33), |_| {});
+        let many = mistakes::<Inner>(&"---\na: 1\n".repeat(33));
         assert_eq!(many, ["f.yaml:1:1: the file: found 33 documents, expected at most 32"]);
     }
 }

@@ -20,22 +20,26 @@ pub mod hand;
 mod node;
 mod older;
 mod policy;
+mod reader;
 mod release;
 pub mod reload;
 mod removed_api;
 mod risk;
 mod schema;
-pub mod tree;
+mod text;
+mod tree;
 mod volume_plugin;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use schemars::JsonSchema;
+use serde::de::{Deserialize, Deserializer, Error as _};
 
-use self::hand::{Fields, Hand, Mistake, Notes};
+use self::hand::{Hand, Mistake, Notes};
 use self::older::Replaced;
+use self::text::As;
 use self::tree::Tree;
 use crate::reason::{Finding, Reason};
-use crate::words::version::Minor;
 
 pub use accept::{ACCEPTABLE, Accept, Accepts, Of, is_acceptable};
 pub use addon::{
@@ -45,9 +49,9 @@ pub use addon::{
 };
 pub(crate) use addon::{NO_NAMES, chart_name, last_part, version_of_tag};
 pub use bundle::bundle;
-pub use component::{Components, Format, GateChanges, GateFate, Hop, RemovedFlags, RemovedName};
+pub use component::{Components, Format, GateChanges, GateFate, Hop, Kubeadm, RemovedFlags, RemovedName};
 pub use digest::Digest;
-pub use node::{CgroupV1, EtcdFloors, Floor, Kernels, Recommended, Runtimes};
+pub use node::{CgroupV1, Containerd, CriO, Docker, EtcdFloors, Floor, Kernels, Recommended, Runtimes};
 pub use older::Older;
 pub use policy::{
     AddonPods, Beyond, Ghosts, HelmManifests, NewerAddon, NewerKubernetes, NotCovered, OutsideTested, Policy,
@@ -133,15 +137,14 @@ pub struct Age {
 }
 
 /// A kind of facts: a key of a file.
-pub(crate) trait Section: Sized + Default + PartialEq {
+pub(crate) trait Section: for<'de> Deserialize<'de> + JsonSchema + Default + PartialEq {
     /// The key.
     const KEY: &'static str;
 
     /// Reads it; what is wrong has been noted where nothing comes back.
-    fn read(hand: &Hand<'_>) -> Option<Self>;
-
-    /// What an editor is told of it.
-    fn schema() -> serde_json::Value;
+    fn read(hand: &Hand<'_>) -> Option<Self> {
+        hand.read()
+    }
 
     /// What holds if a later file has the section too: that file's.
     fn join(self, later: Self) -> Self {
@@ -241,32 +244,25 @@ impl Matrix {
     }
 
     fn read(&mut self, file: &str, hand: &Hand<'_>) {
-        let Some(fields) = hand.fields() else { return };
-        let schema = fields.required("schema").and_then(|hand| Some((hand.count()?, hand)));
-        if let Some((schema, hand)) = schema
-            && schema != 2
-        {
-            hand.wrong("2, the only schema of this version");
+        let head = hand.part("head").read();
+        if !hand.is_mapping() {
+            return;
         }
-        let head = Head {
-            file,
-            as_of: fields.required("as_of").and_then(|hand| date(&hand)),
-            max_age_days: fields.optional("max_age_days").map_or(Some(MAX_AGE_DAYS), |hand| hand.count()),
-        };
+        let head = Reading { file, head: head.unwrap_or_default() };
         let older = &mut self.older;
-        head.section(&fields, &mut self.releases, older);
-        head.section(&fields, &mut self.removed_apis, older);
-        head.section(&fields, &mut self.volume_plugins, older);
-        head.section(&fields, &mut self.risks, older);
-        head.section(&fields, &mut self.addons, older);
-        head.section(&fields, &mut self.policy, older);
-        head.section(&fields, &mut self.accept, older);
-        head.section(&fields, &mut self.runtimes, older);
-        head.section(&fields, &mut self.kernels, older);
-        head.section(&fields, &mut self.cgroup_v1, older);
-        head.section(&fields, &mut self.etcd, older);
-        head.section(&fields, &mut self.components, older);
-        fields.finish();
+        head.section(hand, &mut self.releases, older);
+        head.section(hand, &mut self.removed_apis, older);
+        head.section(hand, &mut self.volume_plugins, older);
+        head.section(hand, &mut self.risks, older);
+        head.section(hand, &mut self.addons, older);
+        head.section(hand, &mut self.policy, older);
+        head.section(hand, &mut self.accept, older);
+        head.section(hand, &mut self.runtimes, older);
+        head.section(hand, &mut self.kernels, older);
+        head.section(hand, &mut self.cgroup_v1, older);
+        head.section(hand, &mut self.etcd, older);
+        head.section(hand, &mut self.components, older);
+        hand.finish();
     }
 }
 
@@ -274,8 +270,7 @@ impl Matrix {
 #[must_use]
 pub fn has_schema(text: &str) -> bool {
     let notes = Notes::new("");
-    let has_it =
-        |tree: &Tree| tree.hand(&notes).fields().is_some_and(|fields| fields.optional("schema").is_some());
+    let has_it = |tree: &Tree| tree.hand(&notes).get("schema").is_some();
     match Tree::documents("", text) {
         Ok(trees) => trees.iter().any(has_it),
         Err(_mistake) => text.lines().any(|line| {
@@ -285,16 +280,42 @@ pub fn has_schema(text: &str) -> bool {
     }
 }
 
-/// What the head of a file says of all its sections.
-struct Head<'a> {
-    file: &'a str,
+/// Facts about versions, laid over the built-in ones.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+struct Head {
+    /// Which kind of file this is: 2, the only schema of this version.
+    #[serde(rename = "schema", deserialize_with = "only_schema")]
+    #[schemars(extend("const" = 2))]
+    _schema: u32,
+    /// The day of the facts in this file. They say nothing once they are older than max_age_days.
+    #[serde(with = "As::<Date>")]
     as_of: Option<Date>,
-    max_age_days: Option<u32>,
+    /// How many days old the facts may be; 180 if nothing is said. Of rows that are joined with those of other files the
+    /// shortest counts.
+    #[serde(default = "max_age_days")]
+    max_age_days: u32,
 }
 
-impl Head<'_> {
-    fn section<T: Section>(&self, fields: &Fields<'_>, part: &mut Part<T>, older: &mut Vec<Older>) {
-        let Some(hand) = fields.optional(T::KEY) else { return };
+fn max_age_days() -> u32 {
+    MAX_AGE_DAYS
+}
+
+fn only_schema<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    match u32::deserialize(from)? {
+        2 => Ok(2),
+        _ => Err(D::Error::custom("2, the only schema of this version")),
+    }
+}
+
+/// A file that is read, and what its head says of all its sections.
+struct Reading<'a> {
+    file: &'a str,
+    head: Head,
+}
+
+impl Reading<'_> {
+    fn section<T: Section>(&self, hand: &Hand<'_>, part: &mut Part<T>, older: &mut Vec<Older>) {
+        let Some(hand) = hand.get(T::KEY) else { return };
         let Some(later) = T::read(&hand) else { return };
         let forgotten = part.value.forgotten(&later);
         if let Some(first) = forgotten.first() {
@@ -308,14 +329,14 @@ impl Head<'_> {
         if !is_first {
             older.extend(self.older(part, &later));
         }
-        part.value = std::mem::take(&mut part.value).join(later.date(self.as_of));
+        part.value = std::mem::take(&mut part.value).join(later.date(self.head.as_of));
         part.as_of = match (is_first, T::ROWS_ARE_DATED, T::IS_JOINED) {
-            (false, true, _) => part.as_of.max(self.as_of),
-            (false, false, true) => part.as_of.min(self.as_of),
-            (true, _, _) | (false, false, false) => self.as_of,
+            (false, true, _) => part.as_of.max(self.head.as_of),
+            (false, false, true) => part.as_of.min(self.head.as_of),
+            (true, _, _) | (false, false, false) => self.head.as_of,
         };
         let stays = T::ROWS_ARE_DATED || T::IS_JOINED;
-        let max_age_days = self.max_age_days.unwrap_or_default();
+        let max_age_days = self.head.max_age_days;
         // Rows of several files: no file makes those of another one young.
         part.max_age_days =
             if is_first || !stays { max_age_days } else { part.max_age_days.min(max_age_days) };
@@ -326,7 +347,7 @@ impl Head<'_> {
     /// What takes the place of something newer.
     fn older<T: Section>(&self, part: &Part<T>, later: &T) -> Vec<Older> {
         let older = |Replaced { row, was, is }| {
-            let (newer_as_of, as_of) = (was.or(part.as_of)?, is.or(self.as_of)?);
+            let (newer_as_of, as_of) = (was.or(part.as_of)?, is.or(self.head.as_of)?);
             (as_of < newer_as_of).then(|| Older {
                 file: self.file.to_owned(),
                 as_of,
@@ -396,23 +417,6 @@ pub(crate) fn age_seconds(as_of: Date, now: Timestamp) -> u64 {
     as_of
         .to_zoned(jiff::tz::TimeZone::UTC)
         .map_or(u64::MAX, |began| u64::try_from(now.duration_since(began.timestamp()).as_secs()).unwrap_or(0))
-}
-
-/// A day such as `2026-08-11`.
-pub(crate) fn date(hand: &Hand<'_>) -> Option<Date> {
-    hand.parsed("a day such as \"2026-08-11\"", |text| text.parse().ok())
-}
-
-/// A minor such as `1.36`.
-pub(crate) fn minor(hand: &Hand<'_>) -> Option<Minor> {
-    hand.parsed("a minor such as \"1.36\"", Minor::parse)
-}
-
-/// Where a fact comes from.
-pub(crate) fn source(hand: &Hand<'_>) -> Option<String> {
-    hand.parsed("the address of a page, such as \"https://…\"", |text| {
-        (text.starts_with("https://") && text.len() > 12).then(|| text.to_owned())
-    })
 }
 
 #[cfg(test)]

@@ -2,49 +2,62 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
+use serde::de::{Deserializer, Error};
+use serde::{Deserialize, Serialize};
+
+use super::Section;
 use super::addon::{AddonVersion, Claim, Coverage, Support};
-use super::hand::{Fields, Hand};
+use super::hand::Hand;
 use super::older::Replaced;
-use super::{Section, minor, schema};
+use super::text::{List, Rows, Text};
 use crate::words::version::Minor;
 
-/// The choices. What a file leaves out is as it is by default.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What an operator wants where the facts leave a choice. What a file leaves out is as it is by default.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
 pub struct Policy {
-    /// Which claims of a vendor may let an add-on pass.
+    /// The claims of a vendor that may let an add-on pass on the way to another minor.
+    #[serde(deserialize_with = "Rows::<Claim>::deserialize")]
     pub accept_claims: Vec<Claim>,
-    /// An add-on that is newer than every row.
+    /// An add-on that is newer than every row, on the way to another minor.
     pub newer_addon_than_matrix: NewerAddon,
     /// A target that is newer than a row's ceiling.
     pub newer_k8s_than_row: NewerKubernetes,
-    /// A target outside the range that a release of an add-on was tested with.
+    /// A target outside the range that a release of an add-on was tested with; hold if nothing is said.
     pub outside_tested: OutsideTested,
     /// What looks like an add-on and has no row.
     pub not_covered: NotCovered,
-    /// A patch of the minor that runs, which an add-on is not known to fit.
+    /// A patch of the minor that runs, which an add-on is not known to fit: its ceiling, its rows or its claim.
     pub patch_beyond_ceiling: Beyond,
-    /// A run that goes on after its control plane has reached a minor that an add-on is not known to fit.
+    /// A run whose control plane is at a minor already that an add-on is not known to fit.
     pub resume_beyond_ceiling: Beyond,
-    /// For how many days nobody may have asked for an API that goes: a month sees what runs monthly.
+    /// For how many days nobody may have asked for an API that goes; 30 if nothing is said: a month sees what runs monthly.
+    #[serde(deserialize_with = "days")]
+    #[schemars(range(min = 1, max = WINDOW_DAYS_MAX))]
     pub deprecated_api_window_days: u32,
-    /// Where Prometheus has samples of less than that.
+    /// Fewer days of samples; hold is a hold below 7 and a note above.
     pub deprecated_api_short_proof: ShortProof,
     /// An API that was asked for, but not lately.
     pub deprecated_api_ghosts: Ghosts,
     /// Up to which minor a person has looked at the flags that kubelets are started with.
     pub kubelet_flags_checked: Option<Minor>,
     /// More managers whose writes follow the control plane.
+    #[serde(deserialize_with = "List::<Manager>::deserialize")]
+    #[schemars(with = "List::<Manager>")]
     pub ignored_api_writers: Vec<String>,
-    /// What Helm has stored, which nobody reads without the right to list every Secret.
+    /// What Helm has stored; required needs the right to list Secrets.
     pub helm_manifests: HelmManifests,
-    /// What the pods of add-ons run, which nobody reads without the right to list every pod.
+    /// What the pods of add-ons run; required needs the right to list pods.
     pub addon_pods: AddonPods,
     /// What a file says of these; the rest is as it is by default.
+    #[serde(skip)]
     given: BTreeSet<String>,
 }
 
 /// Whether the pods of add-ons are looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum AddonPods {
     /// They are, and where they cannot be read nobody knows.
     Required,
@@ -53,7 +66,8 @@ pub enum AddonPods {
 }
 
 /// Whether the manifests that Helm has stored are looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum HelmManifests {
     /// They are, and where they cannot be read nobody knows.
     Required,
@@ -62,7 +76,8 @@ pub enum HelmManifests {
 }
 
 /// What a proof is that does not reach over the whole window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum ShortProof {
     /// A note from a week on: what runs daily or weekly was seen, and what runs monthly may not have been. A hold below, until
     /// more is proved or a person accepts it.
@@ -74,7 +89,8 @@ pub enum ShortProof {
 }
 
 /// What an API is that was asked for, but not lately.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Ghosts {
     /// In the way: some callers come once a week.
     Block,
@@ -83,7 +99,8 @@ pub enum Ghosts {
 }
 
 /// What an add-on that is newer than every row is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum NewerAddon {
     /// Unknown.
     Unknown,
@@ -92,7 +109,8 @@ pub enum NewerAddon {
 }
 
 /// What a target beyond a ceiling is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum NewerKubernetes {
     /// In the way.
     Block,
@@ -102,7 +120,8 @@ pub enum NewerKubernetes {
 
 /// What becomes of a target outside the range that a release of an add-on was tested with, where its vendor rules nothing
 /// out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum OutsideTested {
     /// Held until somebody accepts it, or until a release or a newer page covers it.
     Hold,
@@ -113,7 +132,8 @@ pub enum OutsideTested {
 }
 
 /// What becomes of an add-on without a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum NotCovered {
     /// It is noted.
     Warn,
@@ -123,7 +143,8 @@ pub enum NotCovered {
 
 /// What becomes of an add-on that is not known to fit the minor that runs already, which the step at hand does not change:
 /// beyond its ceiling, newer or older than every row, or without a claim that is accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Beyond {
     /// It is noted.
     Note,
@@ -174,84 +195,12 @@ impl Policy {
 
 /// The longest window for requests of APIs that go.
 const WINDOW_DAYS_MAX: u32 = 365;
-const NEWER_ADDON: [(&str, NewerAddon); 2] =
-    [("unknown", NewerAddon::Unknown), ("assume-highest", NewerAddon::AssumeHighest)];
-const NEWER_KUBERNETES: [(&str, NewerKubernetes); 2] =
-    [("block", NewerKubernetes::Block), ("unknown", NewerKubernetes::Unknown)];
-const OUTSIDE_TESTED: [(&str, OutsideTested); 3] =
-    [("hold", OutsideTested::Hold), ("note", OutsideTested::Note), ("block", OutsideTested::Block)];
-const NOT_COVERED: [(&str, NotCovered); 2] = [("warn", NotCovered::Warn), ("unknown", NotCovered::Unknown)];
-const GHOSTS: [(&str, Ghosts); 2] = [("block", Ghosts::Block), ("note", Ghosts::Note)];
-const SHORT_PROOF: [(&str, ShortProof); 3] =
-    [("hold", ShortProof::Hold), ("unknown", ShortProof::Unknown), ("note", ShortProof::Note)];
-const HELM_MANIFESTS: [(&str, HelmManifests); 2] =
-    [("required", HelmManifests::Required), ("note", HelmManifests::Note)];
-const ADDON_PODS: [(&str, AddonPods); 2] = [("required", AddonPods::Required), ("note", AddonPods::Note)];
-const BEYOND: [(&str, Beyond); 2] = [("note", Beyond::Note), ("judge", Beyond::Judge)];
-
 impl Section for Policy {
     const KEY: &'static str = "policy";
 
     fn read(hand: &Hand<'_>) -> Option<Self> {
-        let fields = hand.fields()?;
-        let given = hand.entries().unwrap_or_default();
-        let usual = Self::default();
-        let accept_claims =
-            fields.optional("accept_claims").map_or(Some(usual.accept_claims.clone()), |hand| {
-                let claim = |hand: &Hand<'_>| hand.one_of(&Claim::WORDS);
-                hand.list()?.iter().map(claim).collect::<Vec<_>>().into_iter().collect()
-            });
-        let newer_addon_than_matrix = fields
-            .optional("newer_addon_than_matrix")
-            .map_or(Some(usual.newer_addon_than_matrix), |hand| hand.one_of(&NEWER_ADDON));
-        let newer_k8s_than_row = fields
-            .optional("newer_k8s_than_row")
-            .map_or(Some(usual.newer_k8s_than_row), |hand| hand.one_of(&NEWER_KUBERNETES));
-        let outside_tested = fields
-            .optional("outside_tested")
-            .map_or(Some(usual.outside_tested), |hand| hand.one_of(&OUTSIDE_TESTED));
-        let not_covered =
-            fields.optional("not_covered").map_or(Some(usual.not_covered), |hand| hand.one_of(&NOT_COVERED));
-        let beyond =
-            |name: &str, usual| fields.optional(name).map_or(Some(usual), |hand| hand.one_of(&BEYOND));
-        let patch_beyond_ceiling = beyond("patch_beyond_ceiling", usual.patch_beyond_ceiling);
-        let resume_beyond_ceiling = beyond("resume_beyond_ceiling", usual.resume_beyond_ceiling);
-        let apis = deprecated_apis(&fields, &usual);
-        let ghosts = fields
-            .optional("deprecated_api_ghosts")
-            .map_or(Some(usual.deprecated_api_ghosts), |hand| hand.one_of(&GHOSTS));
-        let writers = fields.optional("ignored_api_writers").map_or(Some(Vec::new()), |hand| {
-            hand.list()?.iter().map(|hand| hand.text().map(str::to_owned)).collect()
-        });
-        let flags_checked = fields.optional("kubelet_flags_checked").map(|hand| minor(&hand));
-        let helm_manifests = fields
-            .optional("helm_manifests")
-            .map_or(Some(usual.helm_manifests), |hand| hand.one_of(&HELM_MANIFESTS));
-        let addon_pods =
-            fields.optional("addon_pods").map_or(Some(usual.addon_pods), |hand| hand.one_of(&ADDON_PODS));
-        fields.finish();
-        let kubelet_flags_checked = match flags_checked {
-            None => None,
-            Some(checked) => Some(checked?),
-        };
-        let (deprecated_api_window_days, deprecated_api_short_proof) = apis?;
-        Some(Self {
-            accept_claims: accept_claims?,
-            newer_addon_than_matrix: newer_addon_than_matrix?,
-            newer_k8s_than_row: newer_k8s_than_row?,
-            outside_tested: outside_tested?,
-            not_covered: not_covered?,
-            patch_beyond_ceiling: patch_beyond_ceiling?,
-            resume_beyond_ceiling: resume_beyond_ceiling?,
-            deprecated_api_window_days,
-            deprecated_api_short_proof,
-            deprecated_api_ghosts: ghosts?,
-            kubelet_flags_checked,
-            ignored_api_writers: writers?,
-            helm_manifests: helm_manifests?,
-            addon_pods: addon_pods?,
-            given: given.into_iter().map(|(name, _)| name.to_owned()).collect(),
-        })
+        let given = hand.entries().unwrap_or_default().into_iter().map(|(name, _)| name.to_owned());
+        Some(Self { given: given.collect(), ..hand.read()? })
     }
 
     const IS_JOINED: bool = true;
@@ -263,137 +212,35 @@ impl Section for Policy {
 
     /// A later file changes what it says, and leaves the other choices of an earlier one as they are.
     fn join(self, later: Self) -> Self {
-        /// The later choice where it was made.
-        macro_rules! joined {
-            ($($choice:ident),+ $(,)?) => {
-                Self {
-                    $($choice: if later.given.contains(stringify!($choice)) { later.$choice } else { self.$choice },)+
-                    given: &self.given | &later.given,
-                }
-            };
+        let [mut choices, others] = [&self, &later].map(|policy| serde_json::json!(policy));
+        for name in &later.given {
+            choices[name] = others[name].clone();
         }
-        joined!(
-            accept_claims,
-            newer_addon_than_matrix,
-            newer_k8s_than_row,
-            outside_tested,
-            not_covered,
-            patch_beyond_ceiling,
-            resume_beyond_ceiling,
-            deprecated_api_window_days,
-            deprecated_api_short_proof,
-            deprecated_api_ghosts,
-            kubelet_flags_checked,
-            ignored_api_writers,
-            helm_manifests,
-            addon_pods,
-        )
-    }
-
-    fn schema() -> serde_json::Value {
-        use schema::{list, object, optional, words};
-        let claims = words("A claim of a vendor.", &Claim::WORDS);
-        object(
-            "What an operator wants where the facts leave a choice.",
-            [
-                optional(
-                    "accept_claims",
-                    list("The claims that may let an add-on pass on the way to another minor.", claims),
-                ),
-                optional(
-                    "newer_addon_than_matrix",
-                    words(
-                        "An add-on that is newer than every row, on the way to another minor.",
-                        &NEWER_ADDON,
-                    ),
-                ),
-                optional(
-                    "newer_k8s_than_row",
-                    words("A target that is newer than a row's ceiling.", &NEWER_KUBERNETES),
-                ),
-                optional(
-                    "kubelet_flags_checked",
-                    schema::minor("Up to which minor a person has looked at the flags of every kubelet."),
-                ),
-                optional(
-                    "outside_tested",
-                    words(
-                        "A target outside the range that a release of an add-on was tested with; hold if nothing is said.",
-                        &OUTSIDE_TESTED,
-                    ),
-                ),
-                optional("not_covered", words("What looks like an add-on and has no row.", &NOT_COVERED)),
-                optional(
-                    "patch_beyond_ceiling",
-                    words(
-                        "A patch of the minor that runs, which an add-on is not known to fit: its ceiling, its rows or its claim.",
-                        &BEYOND,
-                    ),
-                ),
-                optional(
-                    "resume_beyond_ceiling",
-                    words(
-                        "A run whose control plane is at a minor already that an add-on is not known to fit.",
-                        &BEYOND,
-                    ),
-                ),
-            ]
-            .into_iter()
-            .chain(proof_schema()),
-        )
+        let joined: Self = serde_json::from_value(choices).expect("each choice has been read before");
+        Self { given: &self.given | &later.given, ..joined }
     }
 }
 
-/// The choices about APIs that go, and about what proves that something is as it looks.
-fn proof_schema() -> Vec<schema::Field> {
-    use schema::{list, optional, text, words};
-    let writer = text("The name of a field manager.", "velero-server");
-    vec![
-        optional("deprecated_api_window_days", window_schema()),
-        optional(
-            "deprecated_api_short_proof",
-            words("Fewer days of samples; hold is a hold below 7 and a note above.", &SHORT_PROOF),
-        ),
-        optional("deprecated_api_ghosts", words("An API that was asked for, but not lately.", &GHOSTS)),
-        optional("ignored_api_writers", list("More managers whose writes follow the control plane.", writer)),
-        optional(
-            "helm_manifests",
-            words("What Helm has stored; required needs the right to list Secrets.", &HELM_MANIFESTS),
-        ),
-        optional(
-            "addon_pods",
-            words("What the pods of add-ons run; required needs the right to list pods.", &ADDON_PODS),
-        ),
-    ]
+/// No day at all would prove nothing, and years are in no Prometheus.
+fn days<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    let days = u32::deserialize(from)?;
+    let is_good = (1..=WINDOW_DAYS_MAX).contains(&days);
+    is_good.then_some(days).ok_or_else(|| D::Error::custom("a number of days from 1 to 365"))
 }
 
-fn window_schema() -> serde_json::Value {
-    let what = "For how many days nobody may have asked for an API that goes; 30 if nothing is said.";
-    let mut days = schema::count(what, 1);
-    days["maximum"] = WINDOW_DAYS_MAX.into();
-    days
-}
+struct Manager;
 
-/// The window, and what a shorter proof is. No day at all would prove nothing, and years are in no Prometheus.
-fn deprecated_apis(fields: &Fields<'_>, usual: &Policy) -> Option<(u32, ShortProof)> {
-    let usual_days = usual.deprecated_api_window_days;
-    let days = fields.optional("deprecated_api_window_days").map_or(Some(usual_days), |hand| {
-        let days = hand.count()?;
-        if !(1..=WINDOW_DAYS_MAX).contains(&days) {
-            hand.wrong("a number of days from 1 to 365");
-        }
-        Some(days)
-    });
-    let short = fields
-        .optional("deprecated_api_short_proof")
-        .map_or(Some(usual.deprecated_api_short_proof), |hand| hand.one_of(&SHORT_PROOF));
-    days.zip(short)
+impl Text for Manager {
+    type Is = String;
+    const WHAT: &'static str = "The name of a field manager.";
+    const EXAMPLE: &'static str = "velero-server";
+    const READ: fn(&str) -> Option<String> = |text| Some(text.to_owned());
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::Matrix;
+    use crate::facts::{Matrix, schema};
 
     fn load(policy: &str) -> Result<Policy, String> {
         let text = format!("schema: 2\nas_of: \"2026-08-22\"\npolicy: {policy}\n");
@@ -446,7 +293,7 @@ mod tests {
         let found = (policy.helm_manifests, policy.not_covered, policy.addon_pods);
         assert_eq!(found, (HelmManifests::Required, NotCovered::Warn, AddonPods::Required));
         // Every choice can be made by a later file: none is forgotten where they are joined.
-        for (name, value) in Policy::schema()["properties"].as_object().unwrap() {
+        for (name, value) in schema::of::<Policy>()["properties"].as_object().unwrap() {
             let other = match value["type"].as_str().unwrap() {
                 "integer" => "7".to_owned(),
                 "array" if name == "accept_claims" => "[tested]".to_owned(),

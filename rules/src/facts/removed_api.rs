@@ -2,43 +2,61 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::Section;
 use super::hand::Hand;
-use super::{Section, minor, schema, source};
+use super::text::{As, List, Row, Rows, Source, Text};
 use crate::cluster::inventory::ApiKind;
 use crate::words::version::Minor;
 
 /// Kinds of one group and version that go together.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct RemovedApi {
     /// The group; empty for the core group.
+    #[schemars(example = &"policy")]
     pub group: String,
     /// The version.
+    #[schemars(example = &"v1beta1")]
     pub version: String,
     /// The kinds.
+    #[serde(with = "List::<Kind>")]
     pub kinds: Vec<String>,
-    /// The first minor whose API server does not serve them.
-    pub removed: Minor,
-    /// The first minor that does not serve them by what their types declare; an API server marks an API by it.
+    /// The first minor that does not serve them, as their types declare it; an API server marks an API by it.
+    #[serde(rename = "removed")]
     pub declared: Minor,
-    /// Where that is said.
+    /// The first minor without the types, where that is earlier.
+    // Once it is read: the first minor whose API server does not serve them, by either.
+    #[serde(rename = "gone", default = "never")]
+    pub removed: Minor,
+    /// The page that says so, where it is not the section's.
+    #[serde(default, with = "As::<Source>")]
     pub source: String,
 }
 
-/// Every kind that is known to go.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// Kinds that an API server stops to serve.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 pub struct RemovedApis {
-    /// The kinds.
+    /// The page that says so of every row without one of its own.
+    #[serde(with = "As::<Source>")]
+    source: String,
+    /// The kinds, by group and version.
+    #[serde(with = "Rows::<RemovedApi>")]
     pub kinds: Vec<RemovedApi>,
     /// Managers whose writes follow the control plane: they are upgraded with it.
+    #[serde(default, with = "Rows::<IgnoredWriter>")]
     pub ignored_writers: Vec<IgnoredWriter>,
 }
 
-/// A manager whose writes follow the control plane.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A part of the control plane.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct IgnoredWriter {
-    /// Its name in `managedFields`.
+    /// The name of a field manager, as in `managedFields`.
+    #[schemars(example = &"kube-controller-manager")]
     pub manager: String,
-    /// Where it is said to be a part of the control plane.
+    /// The page that says what it is a part of.
+    #[serde(with = "As::<Source>")]
     pub source: String,
 }
 
@@ -85,83 +103,36 @@ impl Section for RemovedApis {
     const KEY: &'static str = "removed_apis";
 
     fn read(hand: &Hand<'_>) -> Option<Self> {
-        let fields = hand.fields()?;
-        let source = fields.required("source").and_then(|hand| source(&hand));
-        let rows = fields.required("kinds").and_then(|hand| hand.list()).unwrap_or_default();
-        let rows: Vec<Option<RemovedApi>> =
-            rows.iter().map(|row| removed_api(row, source.as_deref())).collect();
-        let writers = fields.optional("ignored_writers").and_then(|hand| hand.list()).unwrap_or_default();
-        let writers: Vec<Option<IgnoredWriter>> = writers.iter().map(ignored_writer).collect();
-        fields.finish();
-        Some(Self {
-            kinds: rows.into_iter().collect::<Option<_>>()?,
-            ignored_writers: writers.into_iter().collect::<Option<_>>()?,
-        })
+        let mut read: Self = hand.read()?;
+        for row in &mut read.kinds {
+            row.removed = row.removed.min(row.declared);
+            if row.source.is_empty() {
+                row.source.clone_from(&read.source);
+            }
+        }
+        Some(read)
     }
 
     fn forgotten(&self, later: &Self) -> Vec<String> {
         let kinds = |all: &Self| all.kinds.iter().flat_map(RemovedApi::each).collect::<BTreeSet<_>>();
         kinds(self).difference(&kinds(later)).map(ToString::to_string).collect()
     }
-
-    fn schema() -> serde_json::Value {
-        use schema::{list, minor, object, optional, required, source, text};
-        let row = [
-            required("group", text("The group; empty for the core group.", "policy")),
-            required("version", text("The version.", "v1beta1")),
-            required("kinds", list("The kinds.", text("A kind.", "PodDisruptionBudget"))),
-            required(
-                "removed",
-                minor("The first minor that does not serve them, as their types declare it."),
-            ),
-            optional("gone", minor("The first minor without the types, where that is earlier.")),
-            optional("source", source("The page that says so, where it is not the section's.")),
-        ];
-        let kinds = list("The kinds, by group and version.", object("Kinds of one version.", row));
-        let writer = [
-            required("manager", text("The name of a field manager.", "kube-controller-manager")),
-            required("source", source("The page that says what it is a part of.")),
-        ];
-        let writer = object("A part of the control plane.", writer);
-        object(
-            "Kinds that an API server stops to serve.",
-            [
-                required("source", source("The page that says so of every row without one of its own.")),
-                required("kinds", kinds),
-                optional(
-                    "ignored_writers",
-                    list("Writers that are upgraded with the control plane.", writer),
-                ),
-            ],
-        )
-    }
 }
 
-fn ignored_writer(hand: &Hand<'_>) -> Option<IgnoredWriter> {
-    let fields = hand.fields()?;
-    let manager = fields.required("manager").and_then(|hand| hand.text().map(str::to_owned));
-    let source = fields.required("source").and_then(|hand| source(&hand));
-    fields.finish();
-    Some(IgnoredWriter { manager: manager?, source: source? })
+impl Row for RemovedApi {}
+impl Row for IgnoredWriter {}
+
+fn never() -> Minor {
+    Minor { major: u64::MAX, minor: u64::MAX }
 }
 
-fn removed_api(hand: &Hand<'_>, all_from: Option<&str>) -> Option<RemovedApi> {
-    let fields = hand.fields()?;
-    let text = |name: &str| fields.required(name).and_then(|hand| hand.text().map(str::to_owned));
-    let (group, version) = (text("group"), text("version"));
-    let kinds = fields.required("kinds").and_then(|hand| hand.list()).unwrap_or_default();
-    let kinds: Option<Vec<String>> = kinds.iter().map(|hand| hand.text().map(str::to_owned)).collect();
-    let declared = fields.required("removed").and_then(|hand| minor(&hand));
-    let gone = fields.optional("gone").map(|hand| minor(&hand));
-    let own = fields.optional("source").map(|hand| source(&hand));
-    fields.finish();
-    let declared = declared?;
-    let removed = match gone {
-        Some(gone) => declared.min(gone?),
-        None => declared,
-    };
-    let source = own.unwrap_or_else(|| all_from.map(str::to_owned))?;
-    Some(RemovedApi { group: group?, version: version?, kinds: kinds?, removed, declared, source })
+struct Kind;
+
+impl Text for Kind {
+    type Is = String;
+    const WHAT: &'static str = "A kind.";
+    const EXAMPLE: &'static str = "PodDisruptionBudget";
+    const READ: fn(&str) -> Option<String> = |text| Some(text.to_owned());
 }
 
 #[cfg(test)]

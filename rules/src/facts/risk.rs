@@ -2,37 +2,49 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::Section;
 use super::addon::{AddonVersion, VersionRange};
-use super::hand::Hand;
 use super::older::Replaced;
-use super::{Section, schema, source};
+use super::text::{As, Filled, Row, Rows, Source};
 use crate::words::version::Version;
 
 /// How many risks there may be: the expression of each is asked once a minute.
 const RISKS_MAX: usize = 50;
 
 /// A danger on the way between two versions.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct Risk {
     /// Its name, by which a person may accept it.
+    #[serde(with = "As::<Filled>")]
+    #[schemars(example = &"SELinuxMountGA")]
     pub name: String,
     /// What happens.
+    #[serde(with = "As::<Filled>")]
+    #[schemars(example = &"volumes are mounted with one label for all pods")]
     pub why: String,
-    /// The running versions that are in danger; every one if nothing is said.
+    /// The running versions in danger; all of them without it.
+    #[serde(default, with = "As::<VersionRange>")]
     pub from: Option<VersionRange>,
-    /// The targets that bring it.
+    /// The targets that bring the danger.
+    #[serde(with = "As::<VersionRange>")]
     pub to: VersionRange,
     /// What it does to a verdict.
     pub severity: Severity,
-    /// What Prometheus is asked: one sample, 1 where the danger is and 0 where it is not. The danger is everywhere
-    /// if nothing is said.
+    /// What Prometheus is asked. One sample: 1 where the danger is, 0 where it is not. Without it the danger is everywhere.
+    #[serde(default, with = "As::<Filled>")]
+    #[schemars(example = &"max(etcd_below_3_5_26) or 0 * max(etcd_server_version)")]
     pub promql: Option<String>,
-    /// Where it is described.
+    /// The page that describes it.
+    #[serde(with = "As::<Source>")]
     pub source: String,
 }
 
 /// What a risk does to a verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Severity {
     /// It is in the way.
     Block,
@@ -40,13 +52,9 @@ pub enum Severity {
     Note,
 }
 
-impl Severity {
-    const WORDS: [(&str, Self); 2] = [("block", Self::Block), ("note", Self::Note)];
-}
-
-/// Every known risk.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Risks(pub Vec<Risk>);
+/// Dangers on the way between two versions.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+pub struct Risks(#[serde(with = "Rows::<Risk>")] pub Vec<Risk>);
 
 impl Risk {
     /// Whether the way from one version to another is in danger.
@@ -73,24 +81,6 @@ impl Risks {
 impl Section for Risks {
     const KEY: &'static str = "risks";
 
-    fn read(hand: &Hand<'_>) -> Option<Self> {
-        let rows = hand.list()?;
-        if rows.len() > RISKS_MAX {
-            hand.wrong(format!("at most {RISKS_MAX} of them"));
-            return None;
-        }
-        let mut seen = BTreeSet::new();
-        let mut read = |hand: &Hand<'_>| {
-            let risk = risk(hand)?;
-            let is_new = seen.insert(risk.name.clone());
-            if !is_new {
-                hand.wrong(format!("one of {}", risk.name));
-            }
-            is_new.then_some(risk)
-        };
-        rows.iter().map(&mut read).collect::<Vec<_>>().into_iter().collect::<Option<_>>().map(Self)
-    }
-
     const IS_JOINED: bool = true;
 
     fn replaced(&self, later: &Self) -> Vec<Replaced> {
@@ -106,51 +96,14 @@ impl Section for Risks {
         risks.extend(later.0);
         Self(risks)
     }
+}
 
-    fn schema() -> serde_json::Value {
-        use schema::{filled, list, object, optional, required, source, text, words};
-        let row = [
-            required("name", filled("Its name, by which it may be accepted.", "SELinuxMountGA")),
-            required("why", filled("What happens.", "volumes are mounted with one label for all pods")),
-            optional("from", text("The running versions in danger; all of them without it.", "<1.37")),
-            required("to", text("The targets that bring the danger.", ">=1.37 <1.37.4")),
-            required("severity", words("What it does to a verdict.", &Severity::WORDS)),
-            optional(
-                "promql",
-                filled(
-                    "One sample: 1 where the danger is, 0 where it is not. Without it the danger is everywhere.",
-                    "max(etcd_below_3_5_26) or 0 * max(etcd_server_version)",
-                ),
-            ),
-            required("source", source("The page that describes it.")),
-        ];
-        list("Dangers on the way between two versions.", object("One danger.", row))
+impl Row for Risk {
+    const MAX: usize = RISKS_MAX;
+
+    fn once(&self) -> Option<String> {
+        Some(format!("one of {}", self.name))
     }
-}
-
-fn risk(hand: &Hand<'_>) -> Option<Risk> {
-    let fields = hand.fields()?;
-    let filled = |name: &str| fields.required(name).and_then(|hand| hand.filled());
-    let (name, why) = (filled("name"), filled("why"));
-    let from = fields.optional_as("from", range);
-    let to = fields.required("to").and_then(|hand| range(&hand));
-    let severity = fields.required("severity").and_then(|hand| hand.one_of(&Severity::WORDS));
-    let promql = fields.optional_as("promql", Hand::filled);
-    let source = fields.required("source").and_then(|hand| source(&hand));
-    fields.finish();
-    Some(Risk {
-        name: name?,
-        why: why?,
-        from: from?,
-        to: to?,
-        severity: severity?,
-        promql: promql?,
-        source: source?,
-    })
-}
-
-fn range(hand: &Hand<'_>) -> Option<VersionRange> {
-    hand.parsed("bounds such as \">=1.36.4 <1.37\"", |text| text.parse().ok())
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! The JSON Schema of a file of facts: what an editor needs to complete and to underline while somebody writes.
 //!
-//! It stands beside the readers, and a test asks these which fields they know: neither can have one that the other
-//! lacks. It is no second judge. What it cannot say (rows that are named twice, windows that are upside down) the
-//! loader says.
+//! It is derived from the types that are read. It is no second judge. What it cannot say (rows that are named twice,
+//! windows that are upside down) the loader says.
 
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
 use super::{
-    Accepts, Addons, CgroupV1, Components, EtcdFloors, Kernels, Policy, Releases, RemovedApis, Risks,
+    Accepts, Addons, CgroupV1, Components, EtcdFloors, Head, Kernels, Policy, Releases, RemovedApis, Risks,
     Runtimes, Section, VolumePlugins,
 };
 
@@ -19,23 +20,14 @@ pub fn json_schema() -> String {
     text
 }
 
-fn schema() -> Value {
-    let head = [
-        required(
-            "schema",
-            json!({"const": 2, "description": "Which kind of file this is: 2, the only schema of this version."}),
-        ),
-        required(
-            "as_of",
-            day("The day of the facts in this file. They say nothing once they are older than max_age_days."),
-        ),
-        optional(
-            "max_age_days",
-            count(
-                "How many days old the facts may be; 180 if nothing is said. Of rows that are joined with those of other files the shortest counts.",
-                0,
-            ),
-        ),
+pub(super) fn schema() -> Value {
+    let mut root = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Lockkeeper's facts about versions",
+    });
+    for (key, value) in of::<Head>().as_object_mut().into_iter().flatten() {
+        root[key] = value.take();
+    }
+    let sections = [
         section::<Releases>(),
         section::<Runtimes>(),
         section::<Kernels>(),
@@ -49,117 +41,84 @@ fn schema() -> Value {
         section::<Policy>(),
         section::<Accepts>(),
     ];
-    let mut root = json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Lockkeeper's facts about versions",
-    });
-    let told = object("Facts about versions, laid over the built-in ones.", head);
-    for (key, value) in told.as_object().into_iter().flatten() {
-        root[key] = value.clone();
+    for (key, section) in sections {
+        root["properties"][key] = section;
     }
     root
 }
 
-/// One field of a mapping.
-pub(super) struct Field {
-    name: &'static str,
-    is_required: bool,
-    schema: Value,
+fn section<T: Section>() -> (&'static str, Value) {
+    (T::KEY, of::<T>())
 }
 
-pub(super) fn required(name: &'static str, schema: Value) -> Field {
-    Field { name, is_required: true, schema }
+/// The fields that the mapping at a path such as `addons[3].pin` must have.
+pub(super) fn required<'s>(schema: &'s Value, path: &str) -> Vec<&'s str> {
+    let keys = path.split(['.', '[']).filter(|key| !key.is_empty());
+    let at =
+        keys.fold(schema, |at, key| if key.ends_with(']') { &at["items"] } else { &at["properties"][key] });
+    at["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
-pub(super) fn optional(name: &'static str, schema: Value) -> Field {
-    Field { name, is_required: false, schema }
+pub(super) fn of<T: JsonSchema>() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    });
+    let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
+    plain(&mut schema);
+    schema
 }
 
-fn section<T: Section>() -> Field {
-    optional(T::KEY, T::schema())
-}
-
-/// A mapping with these fields and no others.
-pub(super) fn object(description: &str, fields: impl IntoIterator<Item = Field>) -> Value {
-    let mut properties = serde_json::Map::new();
-    let mut needed = Vec::new();
-    for Field { name, is_required, schema } in fields {
-        properties.insert(name.to_owned(), schema);
-        if is_required {
-            needed.push(name);
+/// Says the same in fewer words: no alternatives, and no null, which is as if nothing were there.
+fn plain(schema: &mut Value) {
+    let Value::Object(fields) = schema else { return };
+    for key in ["title", "default"] {
+        fields.remove(key);
+    }
+    if let Some(Value::Array(mut arms)) = fields.remove("oneOf").or_else(|| fields.remove("anyOf")) {
+        arms.retain(|arm| arm["type"] != "null");
+        let words: Vec<Value> = arms.iter_mut().flat_map(words).collect();
+        if words.is_empty() {
+            let arm = arms.pop().and_then(|arm| arm.as_object().cloned()).unwrap_or_default();
+            for (key, value) in arm {
+                fields.entry(key).or_insert(value);
+            }
+        } else {
+            fields.insert("type".to_owned(), json!("string"));
+            fields.insert("enum".to_owned(), json!(words));
         }
     }
-    json!({
-        "description": description, "type": "object", "properties": properties, "required": needed,
-        "additionalProperties": false,
-    })
+    if let Some(Value::Array(types)) = fields.get("type") {
+        fields.insert("type".to_owned(), types[0].clone());
+    }
+    if fields.remove("format").is_some_and(|format| format == "uint32") {
+        fields.entry("maximum").or_insert(u32::MAX.into());
+    }
+    if let Some(Value::String(description)) = fields.get_mut("description") {
+        *description = description.split_whitespace().collect::<Vec<_>>().join(" ");
+    }
+    if let Some(Value::Object(properties)) = fields.get_mut("properties") {
+        properties.values_mut().for_each(plain);
+        fields.entry("required").or_insert(json!([]));
+        fields.insert("additionalProperties".to_owned(), json!(false));
+    }
+    for key in ["items", "additionalProperties"] {
+        fields.get_mut(key).into_iter().for_each(plain);
+    }
 }
 
-/// A mapping whose keys are data.
-pub(super) fn entries(description: &str, key: &str, value: Value) -> Value {
-    json!({
-        "description": description, "type": "object", "propertyNames": {"pattern": key}, "additionalProperties": value,
-    })
-}
-
-pub(super) fn list(description: &str, item: Value) -> Value {
-    json!({"description": description, "type": "array", "items": item})
-}
-
-pub(super) fn text(description: &str, example: &str) -> Value {
-    json!({"description": description, "type": "string", "examples": [example]})
-}
-
-pub(super) fn patterned(description: &str, pattern: &str, example: &str) -> Value {
-    json!({"description": description, "type": "string", "pattern": pattern, "examples": [example]})
-}
-
-pub(super) fn filled(description: &str, example: &str) -> Value {
-    patterned(description, r"\S", example)
-}
-
-pub(super) fn code(description: &str) -> Value {
-    patterned(description, "^[a-z_]+$", "addon_pinned")
-}
-
-pub(super) fn words<T>(description: &str, words: &[(&str, T)]) -> Value {
-    let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-    json!({"description": description, "type": "string", "enum": words})
-}
-
-pub(super) fn truth(description: &str) -> Value {
-    json!({"description": description, "type": "boolean"})
-}
-
-pub(super) fn count(description: &str, least: u32) -> Value {
-    json!({"description": description, "type": "integer", "minimum": least, "maximum": u32::MAX})
-}
-
-pub(super) fn day(description: &str) -> Value {
-    patterned(description, r"^\d{4}-\d{2}-\d{2}$", "2026-08-11")
-}
-
-/// A minor. A text: the number 1.30 would be 1.3.
-pub(super) fn minor(description: &str) -> Value {
-    patterned(description, r"^\d+\.\d+$", "1.36")
-}
-
-pub(super) fn kernels(description: &str) -> Value {
-    patterned(description, r"^>=\d+\.\d+$", ">=5.10")
-}
-
-pub(super) fn release(description: &str) -> Value {
-    patterned(description, r"^v?\d+\.\d+\.\d+", "2.1.3")
-}
-
-/// The key of a table by releases of an add-on, and such a release.
-pub(super) const ADDON_RELEASE: &str = r"^v?\d+\.\d+(\.\d+)?$";
-
-pub(super) fn addon_release(description: &str) -> Value {
-    patterned(description, ADDON_RELEASE, "3.30.1")
-}
-
-pub(super) fn source(description: &str) -> Value {
-    patterned(description, "^https://.{5,}$", "https://kubernetes.io/releases/")
+/// The words of one alternative.
+fn words(arm: &mut Value) -> Vec<Value> {
+    let all = arm.get("oneOf").and_then(Value::as_array).cloned().unwrap_or_else(|| vec![arm.clone()]);
+    all.iter()
+        .flat_map(|arm| match (arm.get("const"), arm.get("enum")) {
+            (Some(word), _) => vec![word.clone()],
+            (None, Some(Value::Array(words))) => {
+                words.iter().filter(|word| !word.is_null()).cloned().collect()
+            }
+            (None, _) => Vec::new(),
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ fn what_is_built_in_can_be_read_and_has_every_section() {
     assert!(!components.value.gates.is_empty() && components.as_of.is_some());
     assert!(!addons.value.0.is_empty() && addons.as_of.is_some());
     assert!(!releases.value.0.is_empty() && releases.as_of.is_some());
-    assert!(!runtimes.value.containerd_recommended.is_empty() && runtimes.as_of.is_some());
+    assert!(!runtimes.value.containerd.recommended.is_empty() && runtimes.as_of.is_some());
     assert!(!kernels.value.branches.is_empty() && !etcd.value.0.is_empty());
     assert!(!removed_apis.value.kinds.is_empty() && removed_apis.as_of.is_some());
     assert!(!volume_plugins.value.0.is_empty() && volume_plugins.as_of.is_some());

@@ -15,7 +15,7 @@ const SHOWN_CHARS_MAX: usize = 60;
 
 /// A whole document.
 #[derive(Debug)]
-pub struct Tree {
+pub(super) struct Tree {
     root: Value,
 }
 
@@ -41,7 +41,7 @@ impl Tree {
     ///
     /// # Errors
     /// The text is no YAML, has a key twice, says nothing, or is too long.
-    pub fn documents(file: &str, text: &str) -> Result<Vec<Self>, Mistake> {
+    pub(super) fn documents(file: &str, text: &str) -> Result<Vec<Self>, Mistake> {
         let mistake = |place, found: String, expected: &str| Mistake {
             file: file.to_owned(),
             place,
@@ -75,7 +75,7 @@ impl Tree {
 
     /// A hand on the whole document.
     #[must_use]
-    pub fn hand<'a>(&'a self, notes: &'a Notes) -> Hand<'a> {
+    pub(super) fn hand<'a>(&'a self, notes: &'a Notes) -> Hand<'a> {
         Hand::new(notes, &self.root)
     }
 }

@@ -2,93 +2,55 @@
 
 use std::collections::BTreeSet;
 
-use super::hand::Hand;
-use super::{Section, minor, schema, source};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::Section;
+use super::text::{As, Lack, Row, Rows, Source};
 use crate::words::version::Minor;
 
 /// A volume plugin that goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct VolumePlugin {
-    /// Its field in the source of a volume, such as `gitRepo`.
+    /// Its field in the source of a volume.
+    #[schemars(example = &"gitRepo")]
     pub plugin: String,
     /// The provisioner of StorageClasses that make such volumes.
+    #[schemars(example = &"kubernetes.io/rbd")]
     pub provisioner: Option<String>,
     /// The driver that its volumes are handed over to.
+    #[schemars(example = &"pxd.portworx.com")]
     pub csi_driver: Option<String>,
     /// The first minor where it is off unless a feature gate brings it back.
+    #[serde(rename = "off_by_default")]
     pub off: Option<Minor>,
     /// The first minor that does not have it, if there is one.
     pub removed: Option<Minor>,
     /// The first minor whose kubeadm does not mount its drivers into kube-controller-manager.
     pub unmounted: Option<Minor>,
-    /// Where that is said.
+    /// The page that says so.
+    #[serde(with = "As::<Source>")]
     pub source: String,
 }
 
-/// Every volume plugin that is known to go.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct VolumePlugins(pub Vec<VolumePlugin>);
+/// Volume plugins that a minor no longer has.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+pub struct VolumePlugins(#[serde(with = "Rows::<VolumePlugin>")] pub Vec<VolumePlugin>);
 
 impl Section for VolumePlugins {
     const KEY: &'static str = "volume_plugins";
-
-    fn read(hand: &Hand<'_>) -> Option<Self> {
-        let rows: Vec<Option<VolumePlugin>> = hand.list()?.iter().map(volume_plugin).collect();
-        rows.into_iter().collect::<Option<_>>().map(Self)
-    }
 
     fn forgotten(&self, later: &Self) -> Vec<String> {
         let names = |all: &Self| all.0.iter().map(|it| it.plugin.clone()).collect::<BTreeSet<_>>();
         names(self).difference(&names(later)).cloned().collect()
     }
-
-    fn schema() -> serde_json::Value {
-        use schema::{list, minor, object, optional, required, source, text};
-        let row = [
-            required("plugin", text("Its field in the source of a volume.", "gitRepo")),
-            optional("provisioner", text("That of StorageClasses which make them.", "kubernetes.io/rbd")),
-            optional("csi_driver", text("The driver that has its volumes.", "pxd.portworx.com")),
-            optional("off_by_default", minor("The first minor where a feature gate must bring it back.")),
-            optional("removed", minor("The first minor that does not have it.")),
-            optional(
-                "unmounted",
-                minor(
-                    "The first minor whose kubeadm does not mount its drivers into kube-controller-manager.",
-                ),
-            ),
-            required("source", source("The page that says so.")),
-        ];
-        list("Volume plugins that a minor no longer has.", object("One of them.", row))
-    }
 }
 
-fn volume_plugin(hand: &Hand<'_>) -> Option<VolumePlugin> {
-    let fields = hand.fields()?;
-    let text = |hand: &Hand<'_>| hand.text().map(str::to_owned);
-    let plugin = fields.required("plugin").and_then(|hand| text(&hand));
-    let provisioner = fields.optional_as("provisioner", text);
-    let csi_driver = fields.optional_as("csi_driver", text);
-    let off = fields.optional_as("off_by_default", minor);
-    let removed = fields.optional_as("removed", minor);
-    let unmounted = fields.optional_as("unmounted", minor);
-    let source = fields.required("source").and_then(|hand| source(&hand));
-    let says_nothing = removed == Some(None) && unmounted == Some(None);
-    if says_nothing {
-        fields.hand().wrong("the field removed, or unmounted");
+impl Row for VolumePlugin {
+    fn lacks(&self) -> Option<Lack> {
+        let says_something = self.removed.is_some() || self.unmounted.is_some();
+        (!says_something).then(|| (None, "the field removed, or unmounted".to_owned()))
     }
-    fields.finish();
-    if says_nothing {
-        return None;
-    }
-    Some(VolumePlugin {
-        plugin: plugin?,
-        provisioner: provisioner?,
-        csi_driver: csi_driver?,
-        off: off?,
-        removed: removed?,
-        unmounted: unmounted?,
-        source: source?,
-    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use regex::bytes::{Captures, Regex, RegexBuilder};
 
 use super::AddonVersion;
+use crate::facts::text::Text;
 
 /// How large a compiled pattern may become: eight times what the largest of the built-in ones needs.
 const PATTERN_BYTES_MAX: usize = 16 << 10;
@@ -29,6 +30,20 @@ pub struct ImagePattern {
     /// What every repository that is meant ends with, where the pattern says it plainly. Most repositories are not
     /// meant, and this is told without the pattern.
     tail: Option<String>,
+}
+
+/// Compiled as it is read: one that cannot be used must not become one that never matches.
+impl Text for ImagePattern {
+    /// Nothing where images do not tell the version.
+    type Is = Option<Self>;
+    const EXAMPLE: &'static str = r"calico/node:v(\d+\.\d+(?:\.\d+)?)";
+    const READ: fn(&str) -> Option<Option<Self>> =
+        |text| if text.is_empty() { Some(None) } else { Self::new(text).ok().map(Some) };
+
+    fn expected(text: &str) -> String {
+        let why = Self::new(text).err().unwrap_or_default();
+        format!("a pattern with a group for the version: {why}")
+    }
 }
 
 impl PartialEq for ImagePattern {

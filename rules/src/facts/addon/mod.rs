@@ -2,7 +2,6 @@
 
 mod image;
 mod read;
-mod schema;
 mod support;
 #[cfg(test)]
 mod tests;
@@ -12,8 +11,12 @@ mod witnesses;
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
+use self::read::{Digest, KernelPart, Kind, OldestKernel, Pinned, Reading, Stage, UpgradedBy, Verified};
 use crate::cluster::inventory::WorkloadKind;
+use crate::facts::text::{As, Filled, List, Rows, Source, Table, Via};
 use crate::reason::Reason;
 use crate::words::version::Minor;
 
@@ -24,69 +27,102 @@ pub use version::{AddonVersion, NotAnAddonVersion, VersionRange};
 pub use witnesses::Witnesses;
 pub(crate) use witnesses::{NO_NAMES, chart_name};
 
-/// The add-ons that are known. A later file's row takes the place of an earlier one of the same name.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Addons(pub Vec<Addon>);
+/// Which releases of add-ons fit which minors of Kubernetes, and how they are recognised. A later file's row takes the place
+/// of an earlier one of the same name.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+pub struct Addons(#[serde(with = "Rows::<Addon>")] pub Vec<Addon>);
 
 /// One add-on.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 pub struct Addon {
-    /// Its name.
+    /// Its name; a row of this name takes the place of the built-in one.
+    #[serde(with = "As::<Filled>")]
+    #[schemars(example = &"calico")]
     pub name: String,
     /// How it is found, and its version read.
+    #[serde(rename = "..detection", with = "Via::<Detection>")]
+    #[schemars(flatten)]
     pub detection: Detection,
     /// Which minors its releases fit.
+    #[serde(rename = "..support", with = "Via::<Support>")]
+    #[schemars(flatten)]
     pub support: Support,
     /// What else it asks of a cluster.
+    #[serde(default)]
     pub requires: Requires,
-    /// What raises its ceiling.
+    /// What raises its newest minor: a release, or its documentation alone.
+    #[serde(default)]
     pub ceiling_raised_by: CeilingRaisedBy,
     /// Whether it still gets releases.
+    #[serde(default, with = "Via::<Stage>")]
     pub lifecycle: Lifecycle,
     /// Somebody wants it to stay as it is.
+    #[serde(rename = "..pin", with = "Via::<Pinned>")]
+    #[schemars(flatten)]
     pub pin: Option<Pin>,
-    /// Where its windows are stated.
+    /// The page that states the windows.
+    #[serde(with = "As::<Source>")]
     pub source: String,
-    /// The date of its facts: its own, or the file's.
+    /// The day somebody looked at that page; the file's if nothing is said.
+    #[serde(default, with = "As::<Date>")]
     pub as_of: Option<Date>,
 }
 
 /// How an add-on is found, and its version read.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 pub struct Detection {
-    /// What it usually is.
+    /// What it usually is: a Deployment, a DaemonSet or a StatefulSet.
+    #[serde(with = "Kind")]
     pub kind: WorkloadKind,
     /// Where it usually is.
+    #[serde(with = "As::<Filled>")]
+    #[schemars(example = &"calico-system")]
     pub namespace: String,
     /// What it is usually called.
+    #[serde(with = "As::<Filled>")]
+    #[schemars(example = &"calico-node")]
     pub resource: String,
-    /// Whether kubeadm upgrades it with the control plane. Then only its usual place is its own, and only the minor that
-    /// is asked for counts, not the one that runs.
+    /// Who upgrades it; people if nothing is said. What kubeadm upgrades with the control plane is only what is in its usual
+    /// place, and has to fit only the minor that is asked for, not the one that runs.
+    #[serde(rename = "upgraded_by", default, with = "Via::<UpgradedBy>")]
     pub of_kubeadm: bool,
-    /// Reads the version from an image; nothing where images do not tell it.
+    /// Reads the version from `repository:tag`, in its first group; empty where images do not tell it.
+    #[serde(rename = "image_re", with = "As::<ImagePattern>")]
     pub image: Option<ImagePattern>,
-    /// The container to read; nothing for every one whose image is meant.
+    /// The container to read; every one with such an image if nothing is said.
+    #[serde(default, with = "As::<Filled>")]
+    #[schemars(example = &"calico-node")]
     pub container: Option<String>,
-    /// By what else it is recognised.
+    /// By what else it is recognised: names that its own project or a well-known repackager publishes, and nobody else. One
+    /// that a workload bears is enough to find it; one in the cluster without any workload is what it left behind.
+    #[serde(default)]
     pub witnesses: Witnesses,
-    /// Whether init containers are read too.
+    /// Whether init containers are read too; false if nothing is said.
+    #[serde(default)]
     pub init_containers: bool,
-    /// What absence means.
+    /// What it means that it is not there; unknown if nothing is said.
+    #[serde(default)]
     pub if_absent: IfAbsent,
-    /// The labels of the workload that tell the version too.
+    /// What else tells its version.
+    #[serde(default, with = "Rows::<Reading>")]
     pub also_read: Vec<String>,
-    /// Whether all readings must say the same.
+    /// Whether one reading is enough, or all must say the same; any if nothing is said.
+    #[serde(default)]
     pub agree: Agree,
-    /// The versions behind digests, for images without a tag.
+    /// The releases behind digests, for images without a tag.
+    #[serde(default, with = "Table::<Digest, AddonVersion>")]
     pub digests: BTreeMap<String, AddonVersion>,
-    /// Where its publisher's own manifest or chart confirms this; nothing if nobody has looked.
+    /// Whether name, kind and image were compared with what its project publishes, and where that is.
+    #[serde(rename = "detection", default, with = "Via::<Verified>")]
     pub verified: Option<String>,
 }
 
 /// What it means that an add-on is not there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum IfAbsent {
     /// It should be there: something is hidden.
+    #[default]
     Unknown,
     /// It need not be there.
     NotApplicable,
@@ -95,33 +131,42 @@ pub enum IfAbsent {
 }
 
 /// How several readings are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Agree {
     /// The first that says something holds.
+    #[default]
     Any,
     /// Each must say something, and all the same.
     All,
 }
 
 /// What else an add-on asks of a cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 pub struct Requires {
     /// The kernels that it works on.
+    #[serde(rename = "..kernel")]
+    #[schemars(flatten)]
     pub kernel: Kernel,
-    /// The window holds for some operating systems only. Not checked: people are told.
+    /// That the windows hold for some operating systems only. Not checked: people are told.
+    #[serde(default)]
     pub os_table: bool,
 }
 
 /// The kernels that releases of an add-on work on.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 pub struct Kernel {
-    /// The oldest branch, such as 5.10.
+    /// Kernels that it works on, by the oldest branch.
+    #[serde(rename = "kernel", default, with = "As::<OldestKernel>")]
     pub oldest: Option<Minor>,
-    /// The first release that asks for it; nothing where all do.
+    /// The first release that asks for that; all do if nothing is said.
+    #[serde(rename = "kernel_since", default, with = "As::<AddonVersion>")]
     pub since: Option<AddonVersion>,
-    /// What builds of distributions have in their names that are as good whatever their number, such as `.el8_10`.
+    /// What builds of distributions have in their names that are as good whatever their number.
+    #[serde(rename = "kernel_like", default, with = "List::<KernelPart>")]
     pub like: Vec<String>,
-    /// The page that says so; nothing where that of its window does.
+    /// The page that says so, if that of the window does not.
+    #[serde(rename = "kernel_source", default, with = "As::<Source>")]
     pub source: Option<String>,
 }
 
@@ -134,18 +179,21 @@ impl Kernel {
 }
 
 /// What raises the ceiling of an add-on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum CeilingRaisedBy {
     /// A release.
+    #[default]
     Release,
     /// A change of its documentation, sometimes long after the release.
     Docs,
 }
 
 /// Whether an add-on still gets releases.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Lifecycle {
     /// It does.
+    #[default]
     Active,
     /// It does not, and never will.
     Retired {
@@ -154,14 +202,19 @@ pub enum Lifecycle {
     },
 }
 
-/// Somebody wants an add-on to stay as it is for a while.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Somebody wants it to stay as it is for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct Pin {
     /// Why.
+    #[serde(with = "As::<Filled>")]
+    #[schemars(example = &"the next release loses our settings")]
     pub reason: String,
     /// Who.
+    #[serde(with = "As::<Filled>")]
+    #[schemars(example = &"ops")]
     pub by: String,
     /// Until which day, that day included.
+    #[serde(with = "As::<Date>")]
     pub until: Date,
 }
 

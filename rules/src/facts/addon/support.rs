@@ -1,8 +1,15 @@
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::version::RELEASES_MAX;
 use super::{AddonVersion, VersionRange};
+use crate::facts::text::{As, Lack, Remark, Row, Rows, Table};
 use crate::words::version::Minor;
 
-/// What a vendor says by a table of versions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A claim of a vendor: what it says by a table of versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema, strum::IntoStaticStr)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Claim {
     /// It mends mistakes there.
     Supported,
@@ -19,16 +26,6 @@ pub enum Claim {
 }
 
 impl Claim {
-    /// Every claim with its word.
-    pub const WORDS: [(&str, Self); 6] = [
-        ("supported", Self::Supported),
-        ("tested", Self::Tested),
-        ("expected", Self::Expected),
-        ("min-only", Self::MinOnly),
-        ("client-go", Self::ClientGo),
-        ("none", Self::None),
-    ];
-
     /// Whether it rules out what is outside its range. A range that was only tested, believed in or built for says nothing
     /// of what lies beyond it; one that states nothing is taken at its word where somebody has written a bound all the same.
     #[must_use]
@@ -42,7 +39,7 @@ impl Claim {
     /// The word, as in files.
     #[must_use]
     pub fn word(self) -> &'static str {
-        Self::WORDS.iter().find(|(_, claim)| *claim == self).map_or("", |(word, _)| word)
+        self.into()
     }
 }
 
@@ -78,31 +75,49 @@ impl Floors {
     }
 }
 
-/// What holds for some releases whatever the floors say.
-#[derive(Debug, Clone, PartialEq, Eq)]
+impl FromIterator<(AddonVersion, Minor)> for Floors {
+    fn from_iter<I: IntoIterator<Item = (AddonVersion, Minor)>>(floors: I) -> Self {
+        Self::new(floors.into_iter().collect())
+    }
+}
+
+/// The minors that some releases fit, where the tables are too coarse.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct Window {
-    /// Which releases.
+    /// The releases, by bounds.
+    #[serde(rename = "version", with = "As::<VersionRange>")]
     pub versions: VersionRange,
-    /// Their oldest minor.
+    /// The oldest minor that they fit.
+    #[serde(rename = "min_k8s")]
     pub min: Option<Minor>,
-    /// Their newest minor.
+    /// The newest minor that they fit.
+    #[serde(rename = "max_k8s")]
     pub max: Option<Minor>,
     /// What the vendor says by it, where that differs.
     pub claim: Option<Claim>,
+    /// Why.
+    #[serde(rename = "note", default, with = "As::<Remark>")]
+    #[schemars(example = &"a patch raised the floor")]
+    _note: Remark,
 }
 
 /// Which minors the releases of an add-on fit.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct Support {
-    /// The oldest minor from a release on.
+    /// The oldest minor that each release fits, from the one that is named on.
+    #[serde(rename = "min_k8s", default, with = "Table::<AddonVersion, Minor>")]
     pub min: Floors,
-    /// The newest minor from a release on.
+    /// The newest minor that each release fits, from the one that is named on.
+    #[serde(rename = "max_k8s", default, with = "Table::<AddonVersion, Minor>")]
     pub max: Floors,
-    /// Whether the vendor declares newest minors. One that declares none may still rule some releases out, by windows.
+    /// That nobody states a newest minor of new releases; needed where there is no max_k8s. Windows may still state those of
+    /// old ones.
+    #[serde(rename = "no_declared_ceiling", default = "yes", deserialize_with = "not")]
     pub has_ceiling: bool,
-    /// Exceptions; the first that matches holds.
+    /// Exceptions from the two tables; the first that matches holds.
+    #[serde(default, with = "Rows::<Window>")]
     pub windows: Vec<Window>,
-    /// What the vendor says by all that.
+    /// What the vendor says by these tables.
     pub claim: Claim,
 }
 
@@ -196,4 +211,62 @@ impl Support {
         };
         self.known().into_iter().filter(fits)
     }
+}
+
+impl Row for Claim {}
+
+impl Row for Window {
+    const MAX: usize = RELEASES_MAX;
+
+    fn lacks(&self) -> Option<Lack> {
+        let is_bounded = self.min.is_some() || self.max.is_some();
+        (!is_bounded).then(|| (None, "a min_k8s, a max_k8s, or both".to_owned()))
+    }
+
+    /// No release has two windows that say different things: the order of the file must not decide.
+    fn all_lack(windows: &[Self]) -> Option<String> {
+        let mut sorted: Vec<_> = windows.iter().map(|window| (window.versions.lowest(), window)).collect();
+        sorted.sort_unstable_by_key(|(lowest, _)| *lowest);
+        for (index, (_, one)) in sorted.iter().enumerate() {
+            let later = sorted[index + 1..].iter().take_while(|(lowest, _)| one.versions.contains(*lowest));
+            for (lowest, other) in later {
+                let is_same = (one.min, one.max, one.claim) == (other.min, other.max, other.claim);
+                if other.versions.contains(*lowest) && !is_same {
+                    return Some(format!("no other bounds for {lowest} in a second window"));
+                }
+            }
+        }
+        None
+    }
+}
+
+impl Row for Support {
+    /// Every known release has a window that is not empty.
+    fn lacks(&self) -> Option<Lack> {
+        let wrong = |expected: &str| Some((None, expected.to_owned()));
+        let is_stated = !self.max.is_empty() || self.windows.iter().any(|window| window.max.is_some());
+        let is_contradicted = !self.has_ceiling && !self.max.is_empty();
+        if is_contradicted || self.has_ceiling && !is_stated {
+            return wrong("either max_k8s or no_declared_ceiling: true");
+        }
+        let known = self.known();
+        if known.is_empty() {
+            return wrong("a version in min_k8s, max_k8s or windows");
+        }
+        let upside_down = known.into_iter().find(|version| match self.of(*version) {
+            Coverage::Known(fit) => fit.min.zip(fit.max).is_some_and(|(min, max)| max < min),
+            Coverage::Older | Coverage::Newer => false,
+        });
+        let expected =
+            |version| format!("a newest minor that is not older than the oldest one, for {version}");
+        upside_down.map(|version| (None, expected(version)))
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn not<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    bool::deserialize(from).map(|is_so| !is_so)
 }

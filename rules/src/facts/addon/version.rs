@@ -1,10 +1,15 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use semver::{Op, VersionReq};
+use serde::Deserialize;
+
+use crate::facts::text::{As, Text};
 
 /// A release of an add-on, such as `3.30.1`; `3.30` is `3.30.0`. Pre-releases are none: nobody states what they fit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, JsonSchema)]
+#[serde(from = "As<Self>")]
 pub struct AddonVersion {
     /// The major number.
     pub major: u64,
@@ -125,6 +130,31 @@ impl FromStr for VersionRange {
         }
         Ok(Self(range))
     }
+}
+
+/// How many versions a row may name: far more than any project has lines of releases.
+pub(super) const RELEASES_MAX: usize = 500;
+
+impl Text for AddonVersion {
+    type Is = Self;
+    const EXPECTED: &'static str = "a version such as \"3.30\" or \"3.30.1\"";
+    const PATTERN: &'static str = r"^v?\d+\.\d+(\.\d+)?$";
+    const EXAMPLE: &'static str = "3.30.1";
+    const MAX: usize = RELEASES_MAX;
+    const READ: fn(&str) -> Option<Self> = |text| text.parse().ok();
+}
+
+impl From<As<Self>> for AddonVersion {
+    fn from(As(version): As<Self>) -> Self {
+        version
+    }
+}
+
+impl Text for VersionRange {
+    type Is = Self;
+    const EXPECTED: &'static str = "bounds such as \">=3.28.4 <3.29\"";
+    const EXAMPLE: &'static str = ">=3.28.4 <3.29";
+    const READ: fn(&str) -> Option<Self> = |text| text.parse().ok();
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::{Against, Facts, Outcome};
 use crate::cluster::snapshot::Node;
-use crate::facts::{Floor, Recommended, Runtimes};
+use crate::facts::{CriO, Docker, Floor, Recommended, Runtimes};
 use crate::reason::{Finding, Reason};
 use crate::words::version::{Minor, Version};
 
@@ -28,18 +28,18 @@ fn against(node: &Node, target: Minor, runtimes: &Runtimes) -> Against {
             Some(running) => cri_o(running.minor(), node, target, runtimes, about),
             None => unread(),
         },
-        "docker" => match (&runtimes.docker_removed, &node.kubelet_version) {
+        "docker" => match (&runtimes.docker, &node.kubelet_version) {
             (None, _) | (_, Err(_)) => unread(),
-            (Some((removed, _)), _) if target < *removed => Against::Nothing,
+            (Some(Docker { removed, .. }), _) if target < *removed => Against::Nothing,
             // That kubelet has no part for Docker any more: it runs with cri-dockerd, which says that it is docker too.
-            (Some((removed, source)), Ok(kubelet)) if kubelet.minor() >= *removed => {
+            (Some(Docker { removed, source }), Ok(kubelet)) if kubelet.minor() >= *removed => {
                 let detail = format!(
                     "{runtime}, which kubelets from {removed} on reach by cri-dockerd alone: nothing is known here of \
                      it and {target} ({source})"
                 );
                 Against::Blocks(about(Reason::RuntimeNotRecommended, detail))
             }
-            (Some((removed, source)), Ok(_)) => {
+            (Some(Docker { removed, source }), Ok(_)) => {
                 let detail = format!("{runtime}; kubelets from {removed} on cannot use Docker ({source})");
                 Against::Blocks(about(Reason::RuntimeTooOld, detail))
             }
@@ -107,7 +107,7 @@ fn cri_o(
     runtimes: &Runtimes,
     about: impl Fn(Reason, String) -> Finding,
 ) -> Against {
-    let Some((behind_max, source)) = &runtimes.cri_o_behind_max else {
+    let Some(CriO { behind_max, source }) = &runtimes.cri_o else {
         return Against::Unknown(about(Reason::RuntimeUnknown, "nothing is known of CRI-O".to_owned()));
     };
     let ahead = target.ahead_of(running);

@@ -22,14 +22,14 @@ pub(super) fn judge(facts: &Facts<'_>, table: &Components, target: Minor, found:
     let Some(config) = config else { return };
     let name = &config.api_version;
     let about = |detail| Finding::new(Reason::KubeadmConfigUnreadable, KUBEADM_CONFIG_MAP, detail);
-    match table.kubeadm_formats.iter().find(|row| row.name == *name) {
+    match table.kubeadm.formats.iter().find(|row| row.name == *name) {
         None => found.unknown(about(format!("nothing is known of its format {name}"))),
         Some(Format { removed: Some(removed), source, .. }) if *removed <= target => {
             found.blockers.push(about(format!("its format {name} is gone in {removed} ({source})")));
         }
         Some(_) => {}
     }
-    let gone = table.kubeadm_gates.iter().filter(|row| row.removed <= target);
+    let gone = table.kubeadm.gates.iter().filter(|row| row.removed <= target);
     for row in gone.filter(|row| config.feature_gates.contains_key(&row.name)) {
         let detail = format!("{} is set; the gate is gone in {} ({})", row.name, row.removed, row.source);
         found.notes.push(Finding::new(Reason::KubeadmGateUnknown, KUBEADM_CONFIG_MAP, detail));
