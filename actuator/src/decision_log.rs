@@ -172,12 +172,13 @@ fn bounded(value: Value) -> Value {
 /// Whether a command changes nothing: those are repeated every few seconds while something is waited for.
 fn is_look(command: &Command) -> bool {
     match command {
-        Command::Check(_) | Command::Survey(_) | Command::ReadLedger(_) | Command::ReadVolumes(_) => true,
+        Command::Check(_) | Command::Look(_) | Command::Read(_) | Command::ReadVolumes(_) => true,
         Command::TakeLock
         | Command::ReleaseLock
         | Command::HandOver
-        | Command::StartUnit(_)
-        | Command::RestoreSource(_)
+        | Command::Create(_)
+        | Command::Start(_)
+        | Command::PutBack(_)
         | Command::Cordon(_)
         | Command::Evict(_)
         | Command::Uncordon(_)
@@ -186,7 +187,7 @@ fn is_look(command: &Command) -> bool {
     }
 }
 
-/// The name of a command, as logged and counted.
+/// The name of a command, as logged and counted: those of a driver's have the names of the first one.
 #[must_use]
 pub fn name(command: &Command) -> &'static str {
     match command {
@@ -194,10 +195,11 @@ pub fn name(command: &Command) -> &'static str {
         Command::ReleaseLock => "release_lock",
         Command::HandOver => "hand_over",
         Command::Check(_) => "check",
-        Command::Survey(_) => "survey",
-        Command::StartUnit(_) => "start_unit",
-        Command::RestoreSource(_) => "restore_source",
-        Command::ReadLedger(_) => "read_ledger",
+        Command::Look(_) => "survey",
+        Command::Create(_) => "create",
+        Command::Start(_) => "start_unit",
+        Command::PutBack(_) => "restore_source",
+        Command::Read(_) => "read_ledger",
         Command::ReadVolumes(_) => "read_volumes",
         Command::Cordon(_) => "cordon",
         Command::Evict(_) => "evict",
@@ -209,9 +211,10 @@ pub fn name(command: &Command) -> &'static str {
 
 fn node(command: &Command) -> Option<&str> {
     match command {
-        Command::StartUnit(order) => Some(&order.node.name.0),
-        Command::RestoreSource(order) => Some(&order.node.name.0),
-        Command::ReadLedger(order) => Some(&order.node.name.0),
+        Command::Create(order) => Some(&order.node().0),
+        Command::Start(order) => Some(&order.node().0),
+        Command::PutBack(order) => Some(&order.node().0),
+        Command::Read(order) => Some(&order.node().0),
         Command::ReadVolumes(node) => Some(&node.0),
         Command::Cordon(order) => Some(&order.node.0),
         Command::Evict(order) => Some(&order.node.0),
@@ -220,7 +223,7 @@ fn node(command: &Command) -> Option<&str> {
         | Command::ReleaseLock
         | Command::HandOver
         | Command::Check(_)
-        | Command::Survey(_)
+        | Command::Look(_)
         | Command::AddFinalizer
         | Command::RemoveFinalizer => None,
     }
@@ -228,16 +231,17 @@ fn node(command: &Command) -> Option<&str> {
 
 fn proof(command: &Command) -> Option<&Proof> {
     match command {
-        Command::StartUnit(order) => Some(&order.proof),
+        Command::Start(order) => Some(order.proof()),
         Command::Cordon(order) => Some(&order.proof),
         Command::Evict(order) => Some(&order.proof),
         Command::TakeLock
         | Command::ReleaseLock
         | Command::HandOver
         | Command::Check(_)
-        | Command::Survey(_)
-        | Command::RestoreSource(_)
-        | Command::ReadLedger(_)
+        | Command::Look(_)
+        | Command::Create(_)
+        | Command::PutBack(_)
+        | Command::Read(_)
         | Command::ReadVolumes(_)
         | Command::Uncordon(_)
         | Command::AddFinalizer

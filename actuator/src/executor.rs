@@ -17,8 +17,8 @@ use lockkeeper_rules::words::name::{NodeName, RunUid};
 
 use crate::channel::Channels;
 use crate::decision_log::DecisionLog;
+use crate::driver::{self, kubeadm::Ssh};
 use crate::execute::{Clearance, cordon, evict, uncordon, volumes_on};
-use crate::kubeadm::{self, Ssh};
 use crate::leader::Leader;
 use crate::live_check::LiveCheck;
 use crate::lock::{self, Holder};
@@ -161,17 +161,17 @@ impl Executor {
             Command::ReleaseLock => one(lock::release(client, run).await),
             Command::AddFinalizer => stored(store::add_finalizer(client, run).await),
             Command::RemoveFinalizer => stored(store::remove_finalizer(client, run).await),
-            Command::Survey(order) => {
+            Command::Look(order) => {
                 let at = Timestamp::now();
-                let nodes = kubeadm::survey(&self.ssh, order, &RunUid(run.uid.clone())).await;
-                memory.surveyed(at, nodes);
+                let nodes = driver::look(&self.ssh, order, &RunUid(run.uid.clone())).await;
+                memory.looked(at, nodes);
                 Vec::new()
             }
-            Command::ReadLedger(order) => {
+            Command::Read(order) => {
                 let asked = Instant::now();
-                let result = kubeadm::read_ledger(&self.ssh, order).await;
+                let result = driver::read(&self.ssh, order).await;
                 let findings = result.as_ref().err().cloned().into_iter().collect();
-                memory.ledger_read(order.clone(), result, asked);
+                memory.read(order.clone(), result, asked);
                 findings
             }
             Command::ReadVolumes(node) => {
@@ -181,12 +181,11 @@ impl Executor {
                 memory.volumes_read(node.clone(), result, asked);
                 findings
             }
-            Command::StartUnit(order) => {
-                one(kubeadm::start_unit(&self.ssh, order, clearance(Some(&order.proof))).await)
+            Command::Create(order) => one(driver::create(order)),
+            Command::Start(order) => {
+                one(driver::start(&self.ssh, order, clearance(Some(order.proof()))).await)
             }
-            Command::RestoreSource(order) => {
-                one(kubeadm::restore_source(&self.ssh, order, clearance(None)).await)
-            }
+            Command::PutBack(order) => one(driver::put_back(&self.ssh, order, clearance(None)).await),
             Command::Cordon(order) => one(cordon(client, order, clearance(Some(&order.proof))).await),
             Command::Uncordon(order) => one(uncordon(client, order, clearance(None)).await),
             Command::Evict(order) => evict(client, order, clearance(Some(&order.proof))).await,
@@ -204,8 +203,9 @@ fn remember(memory: &mut Memory, command: &Command, findings: &[Finding]) {
 fn is_mutation(command: &Command) -> bool {
     matches!(
         command,
-        Command::StartUnit(_)
-            | Command::RestoreSource(_)
+        Command::Create(_)
+            | Command::Start(_)
+            | Command::PutBack(_)
             | Command::Cordon(_)
             | Command::Evict(_)
             | Command::Uncordon(_)

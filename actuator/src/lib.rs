@@ -4,7 +4,7 @@
 //!   webhook ─▶ receive ─▶ permits ─┐ wakes
 //!   cluster ─▶ snapshot ───────────┼─▶ turn ─▶ rules::run::decide ─▶ store (intent) ─▶ executor ─┐
 //!   memory  ───────────────────────┘    ▲                                                        │
-//!                                       └────────── outcome ◀── live_check, kubeadm, execute ◀───┘
+//!                                       └────────── outcome ◀── live_check, driver, execute ◀────┘
 //! ```
 //!
 //! What must never be here: anything decided outside `rules`. `turn` looks, stores and calls; `executor`
@@ -16,9 +16,9 @@
 pub mod channel;
 pub mod config;
 pub mod decision_log;
+pub mod driver;
 pub mod execute;
 pub mod executor;
-pub mod kubeadm;
 pub mod leader;
 mod lease;
 pub mod live_check;

@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use lockkeeper_rules::api::SilenceRecord;
 use lockkeeper_rules::drain::AttachedVolume;
-use lockkeeper_rules::driver::order::LedgerOrder;
-use lockkeeper_rules::driver::reading::LedgerReading;
-use lockkeeper_rules::driver::reading::NodeSurvey;
+use lockkeeper_rules::driver::order::Read;
+use lockkeeper_rules::driver::reading::{Looked, Progress, Sight};
 use lockkeeper_rules::reason::Finding;
-use lockkeeper_rules::run::{Acted, Command, Known, LedgerRead, Surveyed, VolumesRead};
+use lockkeeper_rules::run::{Acted, Command, Known, ReadBack, VolumesRead};
 use lockkeeper_rules::words::name::{NodeName, Token};
 
 use crate::channel::Deliveries;
@@ -103,12 +102,12 @@ pub struct Memory {
     check: Option<TimedResult>,
     /// The silences that the last live check saw that could tell.
     silences: Option<Vec<SilenceRecord>>,
-    /// The last reading of a ledger.
-    ledger: Option<(LedgerOrder, Result<LedgerReading, Finding>, Instant)>,
+    /// The last reading of what became of something.
+    read: Option<(Read, Result<Progress, Finding>, Instant)>,
     /// The last reading of the volumes on a node.
     volumes: Option<(NodeName, Result<Vec<AttachedVolume>, Finding>, Instant)>,
-    /// The last survey.
-    survey: Option<(Surveyed, Instant)>,
+    /// The last look at nodes.
+    looked: Option<(Looked, Instant)>,
     /// The last mutation.
     act: Option<(Command, Vec<Finding>, Instant)>,
     /// The last command of any kind but a check, if it failed.
@@ -133,17 +132,12 @@ impl Memory {
         self.check = None;
     }
 
-    /// Remembers what a node's ledger said. It is as old as the question: what came after that may be missing in it.
-    pub fn ledger_read(
-        &mut self,
-        order: LedgerOrder,
-        result: Result<LedgerReading, Finding>,
-        asked: Instant,
-    ) {
-        self.ledger = Some((order, result, asked));
+    /// Remembers what became of something. It is as old as the question: what came after that may be missing in it.
+    pub fn read(&mut self, order: Read, result: Result<Progress, Finding>, asked: Instant) {
+        self.read = Some((order, result, asked));
     }
 
-    /// Remembers which volumes are attached to a node. As with a ledger, it is as old as the question.
+    /// Remembers which volumes are attached to a node. This too is as old as the question.
     pub fn volumes_read(
         &mut self,
         node: NodeName,
@@ -153,9 +147,9 @@ impl Memory {
         self.volumes = Some((node, result, asked));
     }
 
-    /// Remembers what the nodes said of themselves.
-    pub fn surveyed(&mut self, at: Timestamp, nodes: Vec<(NodeName, Result<NodeSurvey, Finding>)>) {
-        self.survey = Some((Surveyed { at, age: Duration::ZERO, nodes }, Instant::now()));
+    /// Remembers what was seen of the nodes.
+    pub fn looked(&mut self, at: Timestamp, nodes: Vec<(NodeName, Result<Sight, Finding>)>) {
+        self.looked = Some((Looked { at, age: Duration::ZERO, nodes }, Instant::now()));
     }
 
     /// Remembers a mutation and how it went.
@@ -174,9 +168,8 @@ impl Memory {
         Known {
             check: self.check.as_ref().map(|timed| timed.checked(now)),
             silences: self.silences.clone(),
-            ledger: self.ledger.as_ref().map(|(order, result, at)| LedgerRead {
-                node: order.node.name.clone(),
-                token: order.token.clone(),
+            read: self.read.as_ref().map(|(order, result, at)| ReadBack {
+                order: order.clone(),
                 age: at.elapsed(),
                 result: result.clone(),
             }),
@@ -185,7 +178,7 @@ impl Memory {
                 age: at.elapsed(),
                 result: result.clone(),
             }),
-            survey: self.survey.as_ref().map(|(survey, at)| Surveyed { age: at.elapsed(), ..survey.clone() }),
+            looked: self.looked.as_ref().map(|(looked, at)| Looked { age: at.elapsed(), ..looked.clone() }),
             act: self.act.as_ref().map(acted),
             failed: self.failed.as_ref().map(acted),
             nodes_finished_ago: Vec::new(),

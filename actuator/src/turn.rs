@@ -13,6 +13,7 @@ use lockkeeper_exporter::read::inventory::Inventories;
 use lockkeeper_exporter::read::now::{self, snapshot_now};
 use lockkeeper_rules::api::{UpgradeRun, UpgradeRunStatus};
 use lockkeeper_rules::cluster::snapshot::{Packages, RunElsewhere, Snapshot, Source};
+use lockkeeper_rules::driver::Driver;
 use lockkeeper_rules::facts::reload::InForce;
 use lockkeeper_rules::gate::LockView;
 use lockkeeper_rules::gate::{self, Pending};
@@ -352,6 +353,7 @@ impl Actuator {
         let matrix = Arc::clone(&self.facts.borrow().matrix);
         let standing = view.verdict.allows(now, &self.settings).err().unwrap_or_default();
         let for_next = view.verdict_for_next.allows(now, &self.settings).err().unwrap_or_default();
+        let driver = Driver::kubeadm(&run.spec.target, &self.executor.ssh.scripts.kubeadm);
         let observed = Observed {
             run,
             snapshot,
@@ -371,7 +373,7 @@ impl Actuator {
             nonce: &nonce,
             own_node: self.executor.own_node.as_ref(),
             settings: &self.settings,
-            kubeadm: &self.executor.ssh.scripts.kubeadm,
+            driver: &driver,
         };
         let mut decision = decide(&view.state, &observed, now);
         let is_sent = |id: &str| memory.is_some_and(|memory| memory.deliveries.is_sent(id));

@@ -4,10 +4,12 @@
 use jiff::Timestamp;
 
 use crate::cluster::snapshot::{Node, Role, Snapshot};
+use crate::driver::order::PutBack;
 use crate::gate::Proof;
 use crate::run::{Command, Known};
 use crate::settings::Settings;
 use crate::words::name::{NodeName, Token};
+use crate::words::step::Stage;
 use crate::words::version::Version;
 
 /// A broken invariant.
@@ -114,13 +116,13 @@ pub fn check(context: &Context<'_>, command: &Command, now: Timestamp) -> Vec<Vi
             found.extend(proof("evict", &order.proof, &order.proof.token, context, now));
             found.extend(out_of_service(nodes, context, &order.node));
         }
-        Command::StartUnit(order) => {
-            found.extend(proof("unit", &order.proof, &order.token, context, now));
-            let read = context.known.ledger.as_ref();
+        Command::Start(order) => {
+            found.extend(proof("unit", order.proof(), order.token(), context, now));
+            let read = context.known.read.as_ref();
             if !read.is_some_and(|read| {
-                read.node == order.node.name && read.token == order.token && read.result.is_ok()
+                read.order.is_about(order.task(), order.node(), order.token()) && read.result.is_ok()
             }) {
-                found.push(Violation::NotProbed(order.node.name.clone()));
+                found.push(Violation::NotProbed(order.node().clone()));
             }
             // Kubelets may lag by more: the API servers are what an upgrade moves by one minor.
             let servers = context.snapshot.api_servers.value.as_deref().unwrap_or_default();
@@ -133,13 +135,16 @@ pub fn check(context: &Context<'_>, command: &Command, now: Timestamp) -> Vec<Vi
                 found.push(Violation::NotOurs(order.node.clone()));
             }
         }
-        Command::RestoreSource(order) => found.extend(restore(&order.node.name, nodes, context)),
+        Command::PutBack(PutBack::Kubeadm(order)) => found.extend(restore(&order.node.name, nodes, context)),
+        // What has ended, or was never let go, changes nothing by going.
+        Command::PutBack(PutBack::Job(_)) => {}
         Command::TakeLock
         | Command::ReleaseLock
         | Command::HandOver
         | Command::Check(_)
-        | Command::Survey(_)
-        | Command::ReadLedger(_)
+        | Command::Look(_)
+        | Command::Create(_)
+        | Command::Read(_)
         | Command::ReadVolumes(_)
         | Command::AddFinalizer
         | Command::RemoveFinalizer => {}
@@ -209,7 +214,7 @@ fn restore(about: &NodeName, nodes: &[Node], context: &Context<'_>) -> Vec<Viola
         // Only a node whose change has not begun is on its way back.
         let at_work = status.active.iter().filter(|it| it.returning.is_none());
         let mut stages = at_work.filter(|it| is_of(&it.step)).filter_map(|it| it.stage.as_deref());
-        stages.any(|stage| !["cordon", "drain"].contains(&stage))
+        stages.any(|stage| Stage::from_name(stage).is_none_or(|stage| stage >= Stage::Mutate))
             || status.attempted.iter().any(|it| it.begun && is_of(&it.step))
     });
     let prefix = format!("{}.", context.run);
@@ -260,7 +265,7 @@ mod tests {
     use super::*;
     use crate::api::{UpgradeRun, UpgradeRunSpec};
     use crate::cluster::snapshot::{Source, served_apart};
-    use crate::driver::order::{NodeTarget, RestoreOrder};
+    use crate::driver::kubeadm::order::{NodeTarget, RestoreOrder};
     use serde_json::json;
 
     fn run() -> UpgradeRun {
@@ -370,7 +375,7 @@ mod tests {
                 settings: &settings,
             };
             assert_eq!(
-                check(&context, &Command::RestoreSource(order.clone()), now),
+                check(&context, &Command::PutBack(PutBack::Kubeadm(order.clone())), now),
                 expected,
                 "{deleting} {status}"
             );

@@ -1,6 +1,6 @@
 //! Whatever comes in from outside, an answer or an error comes out, and memory stays small.
 
-use lockkeeper_rules::driver::manifests;
+use lockkeeper_rules::driver::kubeadm::manifests;
 use lockkeeper_rules::facts::Matrix;
 use lockkeeper_rules::wire::alertmanager;
 use lockkeeper_rules::wire::api_requests::{self, ForEach};

@@ -8,17 +8,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use jiff::{SignedDuration, Timestamp};
-use lockkeeper_rules::driver::kubeadm::{Environment, Exception, KubeadmSettings};
-use lockkeeper_rules::driver::ledger::parse;
-use lockkeeper_rules::driver::node_script::{
+use lockkeeper_rules::driver::kubeadm::ledger::parse;
+use lockkeeper_rules::driver::kubeadm::node_script::{
     EtcdAccess, ScriptSettings, launch_answer, launcher, reader, restore_answer, restorer, survey,
     survey_answer, unit_name,
 };
-use lockkeeper_rules::driver::order::{
+use lockkeeper_rules::driver::kubeadm::order::{
     LedgerOrder, LookedAt, NodeTarget, RestoreOrder, SurveyOrder, UnitKind, UnitOrder,
 };
-use lockkeeper_rules::driver::reading::LedgerReading;
-use lockkeeper_rules::driver::reading::{KUBELET_PACKAGE, ManifestSurvey, NodeSurvey, Packages, SYSTEMD};
+use lockkeeper_rules::driver::kubeadm::reading::{
+    KUBELET_PACKAGE, ManifestSurvey, NodeSurvey, Packages, SYSTEMD,
+};
+use lockkeeper_rules::driver::kubeadm::{Environment, Exception, KubeadmSettings};
+use lockkeeper_rules::driver::reading::Progress;
 use lockkeeper_rules::gate::Proof;
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::settings::Settings;
@@ -249,7 +251,7 @@ impl Machine {
     }
 
     /// What the ledger says of a token, of one that others have followed too: no run asks for such a one again.
-    fn ledger(&self, order: &UnitOrder) -> LedgerReading {
+    fn ledger(&self, order: &UnitOrder) -> Progress {
         let order = LedgerOrder { node: order.node.clone(), token: order.token.clone() };
         let output = self.bash(&reader(&order, &self.settings()).unwrap());
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -263,7 +265,7 @@ impl Machine {
     /// How the unit ended: its code and the end of its output.
     fn ended(&self, order: &UnitOrder) -> (i32, String) {
         match self.ledger(order) {
-            LedgerReading::Ended { code, output, .. } => (code, output),
+            Progress::Ended { code, output, .. } => (code, output),
             other => panic!("{other:?}"),
         }
     }
@@ -302,7 +304,7 @@ fn a_node_is_upgraded_once_and_its_holds_are_as_they_were() {
     let machine = Machine::new();
     machine.write("holds/kubelet", "");
     let order = order(UnitKind::UpgradeNode, 1);
-    assert_eq!(machine.ledger(&order), LedgerReading::Unseen);
+    assert_eq!(machine.ledger(&order), Progress::Unseen);
     machine.launch(&order).unwrap();
     let (code, output) = machine.ended(&order);
     assert_eq!(code, 0, "{output}");
@@ -362,7 +364,7 @@ fn prepare_fills_no_place_that_has_no_room_whatever_is_mounted_there() {
             machine.write("inodes", inodes);
             let order = order(UnitKind::Prepare, sequence);
             machine.launch_with(&order, &settings).unwrap();
-            let is_refused = machine.ledger(&order) == LedgerReading::Refused(Reason::DiskTooSmall);
+            let is_refused = machine.ledger(&order) == Progress::Refused(Reason::DiskTooSmall);
             assert_eq!(is_refused, !has_room, "{place} {free} {inodes}: {:?}", machine.ledger(&order));
             // A survey says the same of it, and where.
             let said = surveyed(&machine);
@@ -429,14 +431,14 @@ fn kubeadms_copy_of_etcd_needs_room_beside_what_must_stay_free() {
         machine.ledger(&order)
     };
     for (sequence, free) in [(1, "102"), (2, "")] {
-        assert_eq!(launch(sequence, free), LedgerReading::Refused(Reason::DiskTooSmall), "{free:?}");
+        assert_eq!(launch(sequence, free), Progress::Refused(Reason::DiskTooSmall), "{free:?}");
     }
     assert!(machine.calls("apt-get").is_empty());
     // So is it told before the node is drained.
     machine.write("free", "102");
     let said = surveyed(&machine);
     assert!(said.disk_free_mib < 100 && said.disk_place.starts_with("/etc/kubernetes, "), "{said:?}");
-    assert!(matches!(launch(3, "104"), LedgerReading::Ended { code: 0, .. }));
+    assert!(matches!(launch(3, "104"), Progress::Ended { code: 0, .. }));
     // What kubeadm has done it does not do again.
     machine.write("free", "100");
     assert_eq!(surveyed(&machine).disk_free_mib, 100);
@@ -583,8 +585,8 @@ fn a_unit_that_starts_or_ends_while_it_is_asked_for_is_not_called_gone() {
         machine.bash(before);
         machine.write("on-show", on_show);
         match machine.ledger(&order(UnitKind::UpgradeNode, 1)) {
-            LedgerReading::Started { alive: true, .. } => assert!(!is_over),
-            LedgerReading::Ended { code: 0, .. } => assert!(is_over),
+            Progress::Started { alive: true, .. } => assert!(!is_over),
+            Progress::Ended { code: 0, .. } => assert!(is_over),
             other => panic!("{other:?}"),
         }
     }
@@ -645,13 +647,13 @@ fn a_token_that_is_behind_the_newest_of_its_run_is_refused() {
     let script = launcher(&late, &machine.settings()).unwrap();
     machine.launch(&order(UnitKind::Prepare, 10)).unwrap();
     assert_eq!(refused(machine.launch(&late)), Reason::StateWentBackwards, "9 is lower than 10, not higher");
-    assert_eq!(machine.ledger(&late), LedgerReading::Unseen);
+    assert_eq!(machine.ledger(&late), Progress::Unseen);
     // The unit asks again under the lock: what is newer may have come between.
     let path = machine.path("late.sh");
     let unit = script.split_once("LOCKKEEPER_END_OF_UNIT'\n").unwrap().1;
     fs::write(&path, unit.split_once("\nLOCKKEEPER_END_OF_UNIT\n").unwrap().0).unwrap();
     machine.bash(&format!("bash {}", path.display()));
-    assert_eq!(machine.ledger(&late), LedgerReading::Refused(Reason::StateWentBackwards));
+    assert_eq!(machine.ledger(&late), Progress::Refused(Reason::StateWentBackwards));
     // A token that was refused counts too, and another run has a count of its own.
     let busy = format!("refuse 1763717000 {} node_busy .\n", token(12));
     let ledger = machine.read("var/lib/lockkeeper/ledger");
@@ -699,7 +701,7 @@ fn a_unit_that_comes_when_its_check_is_worth_nothing_any_more_is_refused() {
             assert!(old != text, "it carries its last moment");
             machine.write("var/lib/lockkeeper/ledger", "");
             machine.bash(&old);
-            assert_eq!(machine.ledger(&order), LedgerReading::Refused(Reason::CheckExpired));
+            assert_eq!(machine.ledger(&order), Progress::Refused(Reason::CheckExpired));
         }
     }
 }
@@ -739,7 +741,7 @@ fn a_unit_that_is_killed_at_work_is_started_and_dead() {
     );
     machine.launch(&first).unwrap();
     assert!(
-        matches!(machine.ledger(&first), LedgerReading::Started { alive: false, .. }),
+        matches!(machine.ledger(&first), Progress::Started { alive: false, .. }),
         "{:?}",
         machine.ledger(&first)
     );
@@ -933,7 +935,7 @@ fn a_snapshot_is_reported_with_path_size_and_hash() {
     let machine = Machine::new();
     let order = order(UnitKind::Snapshot, 1);
     machine.launch(&order).unwrap();
-    let LedgerReading::Ended { code: 0, report, .. } = machine.ledger(&order) else {
+    let Progress::Ended { code: 0, report, .. } = machine.ledger(&order) else {
         panic!("{:?}", machine.ledger(&order))
     };
     let get = |key: &str| report.iter().find(|(k, _)| k == key).map(|(_, value)| value.clone()).unwrap();
@@ -1060,7 +1062,7 @@ fn a_snapshot_begins_only_where_twice_the_database_is_free() {
             machine.launch_with(&order, &machine.copying()).unwrap();
             assert_eq!(
                 machine.ledger(&order),
-                LedgerReading::Refused(Reason::SnapshotDiskTooSmall),
+                Progress::Refused(Reason::SnapshotDiskTooSmall),
                 "{small}: {free:?}"
             );
             assert!(machine.calls("crictl exec").iter().all(|call| !call.contains("snapshot save")));
@@ -1082,7 +1084,7 @@ fn a_unit_whose_measuring_took_too_long_does_not_begin() {
     );
     let order = order(UnitKind::Snapshot, 1);
     machine.launch(&order).unwrap();
-    assert_eq!(machine.ledger(&order), LedgerReading::Refused(Reason::CheckExpired));
+    assert_eq!(machine.ledger(&order), Progress::Refused(Reason::CheckExpired));
     assert!(machine.names("var/lib/lockkeeper/snapshots").is_empty());
 }
 
@@ -1106,7 +1108,7 @@ fn what_shares_a_filesystem_needs_room_for_each_copy() {
         machine.write("free", &free.to_string());
         let order = order(UnitKind::Snapshot, sequence);
         machine.launch_with(&order, &settings).unwrap();
-        let is_refused = machine.ledger(&order) == LedgerReading::Refused(Reason::SnapshotDiskTooSmall);
+        let is_refused = machine.ledger(&order) == Progress::Refused(Reason::SnapshotDiskTooSmall);
         assert_eq!(is_refused, !is_enough, "{free}: {:?}", machine.ledger(&order));
     }
 }
@@ -1135,7 +1137,7 @@ fn a_snapshot_leaves_etcds_volume_and_a_copy_that_nobody_else_can_read() {
     for sequence in 1..=7 {
         let order = order(UnitKind::Snapshot, sequence);
         machine.launch_with(&order, &machine.copying()).unwrap();
-        let LedgerReading::Ended { code: 0, report, .. } = machine.ledger(&order) else {
+        let Progress::Ended { code: 0, report, .. } = machine.ledger(&order) else {
             panic!("{:?}", machine.ledger(&order))
         };
         let copied = format!("mnt/backup/{}", backup(&order.token));
@@ -1386,7 +1388,7 @@ fn a_source_is_put_back_byte_for_byte_and_a_prepare_that_comes_late_is_refused()
             fs::set_permissions(machine.path(&file), fs::Permissions::from_mode(0o640)).unwrap();
             machine.launch(&order(UnitKind::Prepare, 1)).unwrap();
             assert!(machine.read(&file) != text);
-            let LedgerReading::Ended { report, .. } = machine.ledger(&order(UnitKind::Prepare, 1)) else {
+            let Progress::Ended { report, .. } = machine.ledger(&order(UnitKind::Prepare, 1)) else {
                 panic!("it has ended")
             };
             assert_eq!(report, [("source_switched".to_owned(), "yes".to_owned())]);
@@ -1413,7 +1415,7 @@ fn a_source_is_put_back_byte_for_byte_and_a_prepare_that_comes_late_is_refused()
     let machine = Machine::new();
     assert_eq!(restored(&machine, &restore(1)), "nothing", "a node that no prepare has reached");
     machine.launch(&order(UnitKind::Prepare, 2)).unwrap();
-    let LedgerReading::Ended { report, .. } = machine.ledger(&order(UnitKind::Prepare, 2)) else {
+    let Progress::Ended { report, .. } = machine.ledger(&order(UnitKind::Prepare, 2)) else {
         panic!("it has ended")
     };
     assert_eq!(report, [("source_switched".to_owned(), "no".to_owned())]);
@@ -1696,7 +1698,7 @@ fn a_folder_of_patches_that_is_not_there_keeps_a_unit_from_beginning() {
     let machine = Machine::new();
     let order = order(UnitKind::UpgradeNode, 1);
     machine.launch_with(&order, &machine.site()).unwrap();
-    assert_eq!(machine.ledger(&order), LedgerReading::Refused(Reason::PatchesMissing));
+    assert_eq!(machine.ledger(&order), Progress::Refused(Reason::PatchesMissing));
     assert!(machine.calls("apt-get install").is_empty() && machine.calls("kubeadm upgrade").is_empty());
 }
 
@@ -1715,7 +1717,7 @@ fn a_manifest_that_was_changed_after_the_look_is_not_written_over() {
     let manifests = LookedAt { version: Some("v1.36.1".parse().unwrap()), ..looked_at(&machine) };
     let order =
         |sequence| UnitOrder { manifests: manifests.clone(), ..order(UnitKind::UpgradeFirst, sequence) };
-    let refused = LedgerReading::Refused(Reason::ManifestsUnknown);
+    let refused = Progress::Refused(Reason::ManifestsUnknown);
     for (sequence, text) in [(1, "by hand"), (2, "by hand, with the target's image")] {
         write("kube-scheduler", if text.ends_with("image") { "v1.36.3" } else { "v1.36.1" }, text);
         let order = order(sequence);
@@ -1798,7 +1800,7 @@ fn patches_that_changed_after_the_look_are_refused() {
             manifests: manifests.clone(),
             ..order(UnitKind::UpgradeFirst, sequence)
         };
-        let refused = LedgerReading::Refused(Reason::ManifestsUnknown);
+        let refused = Progress::Refused(Reason::ManifestsUnknown);
         let mut settings = machine.site();
         change(&machine, &mut settings);
         let changed = order(1, &manifests);

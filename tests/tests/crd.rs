@@ -91,13 +91,13 @@ async fn the_definition_refuses_what_can_never_become_right_and_says_what_to_do(
         (json!({}), "spec.target", "Required value"),
         (json!({ "target": "v1.36.3", "stopAfter": "workers" }), "spec.stopAfter", "worker/<node>"),
         (
-            json!({ "target": "v1.36.3", "retry": { "step": "worker/w-1", "attempt": 4_294_967_296_u64 } }),
-            "spec.retry.attempt",
+            json!({ "target": "v1.36.3", "retry": [{ "step": "worker/w-1", "attempt": 4_294_967_296_u64 }] }),
+            "spec.retry[0].attempt",
             "less than or equal to 1000000",
         ),
         (
-            json!({ "target": "v1.36.3", "retry": { "step": "worker/w-1", "attempt": 0 } }),
-            "spec.retry.attempt",
+            json!({ "target": "v1.36.3", "retry": [{ "step": "worker/w-1", "attempt": 0 }] }),
+            "spec.retry[0].attempt",
             "greater than or equal to 1",
         ),
         (json!({ "target": "v1.36.3", "cordonedNodes": "ignore" }), "spec.cordonedNodes", "\"upgrade\""),
@@ -138,7 +138,7 @@ async fn a_target_never_changes_and_what_is_left_out_is_filled_in() {
     };
     let message = refusal(patch(json!({ "target": "v1.36.4" })).await);
     assert!(message.contains("spec.target never changes"), "{message}");
-    patch(json!({ "paused": true, "retry": { "step": "worker/w-1", "attempt": 2 } })).await.unwrap();
+    patch(json!({ "paused": true, "retry": [{ "step": "worker/w-1", "attempt": 2 }] })).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The executor on real parts: a real sshd and a real API server. What is behind the sshd is a simulated machine.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,8 +12,8 @@ use k8s_openapi::api::storage::v1::VolumeAttachment;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use lockkeeper_actuator::driver::kubeadm::{Ssh, read_ledger, start_unit, survey};
 use lockkeeper_actuator::execute::{self, Clearance};
-use lockkeeper_actuator::kubeadm::{Ssh, read_ledger, start_unit, survey};
 use lockkeeper_actuator::leader::Leader;
 use lockkeeper_actuator::permits::PermitStore;
 use lockkeeper_actuator::store::{self, StoreError};
@@ -21,10 +22,12 @@ use lockkeeper_rules::api::{CORDONED_BY_ANNOTATION, UpgradeRun, UpgradeRunStatus
 use lockkeeper_rules::cluster::snapshot::Role;
 use lockkeeper_rules::drain::AttachedVolume;
 use lockkeeper_rules::driver::kubeadm::KubeadmSettings;
-use lockkeeper_rules::driver::node_script::{EtcdAccess, ScriptSettings};
-use lockkeeper_rules::driver::order::{LedgerOrder, LookedAt, NodeTarget, SurveyOrder, UnitKind, UnitOrder};
-use lockkeeper_rules::driver::reading::LedgerReading;
-use lockkeeper_rules::driver::reading::NodeSurvey;
+use lockkeeper_rules::driver::kubeadm::node_script::{EtcdAccess, ScriptSettings};
+use lockkeeper_rules::driver::kubeadm::order::{
+    LedgerOrder, LookedAt, NodeTarget, SurveyOrder, UnitKind, UnitOrder,
+};
+use lockkeeper_rules::driver::kubeadm::reading::NodeSurvey;
+use lockkeeper_rules::driver::reading::Progress;
 use lockkeeper_rules::gate::Proof;
 use lockkeeper_rules::gate::{Decision, Held, Route};
 use lockkeeper_rules::reason::{Finding, Reason};
@@ -126,7 +129,7 @@ impl Bench {
         .unwrap_or_else(|error| panic!("{error:#}"))
     }
 
-    async fn read(&self, order: &UnitOrder) -> Result<LedgerReading, Finding> {
+    async fn read(&self, order: &UnitOrder) -> Result<Progress, Finding> {
         let order = LedgerOrder { node: order.node.clone(), token: order.token.clone() };
         read_ledger(&self.ssh, &order).await
     }
@@ -134,7 +137,7 @@ impl Bench {
     async fn wait_for_end(&self, order: &UnitOrder) -> (i32, String) {
         wait_for("the unit to end", Duration::from_secs(60), || async {
             Ok(match self.read(order).await {
-                Ok(LedgerReading::Ended { code, output, .. }) => Some((code, output)),
+                Ok(Progress::Ended { code, output, .. }) => Some((code, output)),
                 _ => None,
             })
         })
@@ -200,7 +203,7 @@ async fn a_unit_survives_a_cut_connection_and_its_result_is_read() {
     let slow = Fault::new("kubeadm", &["upgrade", "node"]).takes(Duration::from_secs(2)).then(Then::Proceed);
     bench.machine.set_faults(&[slow]).unwrap();
     let order = bench.order(1);
-    assert_eq!(bench.read(&order).await, Ok(LedgerReading::Unseen));
+    assert_eq!(bench.read(&order).await, Ok(Progress::Unseen));
     bench.start(&order).await.unwrap();
     bench.wait_for_upgrade().await;
     bench.machine.unplug().await.unwrap();
@@ -240,10 +243,10 @@ async fn a_unit_whose_machine_was_restarted_is_started_and_dead() {
     let order = bench.order(1);
     bench.start(&order).await.unwrap();
     bench.wait_for_upgrade().await;
-    assert!(matches!(bench.read(&order).await, Ok(LedgerReading::Started { alive: true, .. })));
+    assert!(matches!(bench.read(&order).await, Ok(Progress::Started { alive: true, .. })));
     assert_eq!(reason(bench.start(&bench.order(2)).await), Reason::NodeBusy);
     bench.reboot().await;
-    assert!(matches!(bench.read(&order).await, Ok(LedgerReading::Started { alive: false, .. })));
+    assert!(matches!(bench.read(&order).await, Ok(Progress::Started { alive: false, .. })));
     let next = bench.order(2);
     bench.start(&next).await.unwrap();
     assert_eq!(bench.wait_for_end(&next).await.0, 0);
@@ -296,7 +299,7 @@ async fn a_unit_is_not_sent_on_a_stale_or_revoked_check_or_without_leadership() 
     let says_so = || permits.accept(Route::Gates, &firing, Timestamp::now()) == Decision::Revoke;
     let refused = start_unit(&bench.ssh, &young, clearance(Some(&young.proof), &says_so)).await;
     assert_eq!(reason(refused), Reason::CheckExpired);
-    assert_eq!(bench.read(&order).await, Ok(LedgerReading::Unseen));
+    assert_eq!(bench.read(&order).await, Ok(Progress::Unseen));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -498,7 +501,7 @@ async fn an_eviction_goes_by_uid_and_under_its_budget() {
     assert_eq!(evict(vec![successor, gone], proof(2)).await, [], "neither is there any more");
     assert_eq!(pods_of(&world, "free").await, pods, "the pod of the same name is not meant");
 
-    let seen = execute::pods_on(&world.kube, &NodeName("worker-1".to_owned())).await.value.unwrap();
+    let seen = execute::pods_on(&world.kube, &BTreeSet::from([NodeName("worker-1".to_owned())])).await.value.unwrap();
     let everywhere = execute::all_pods(&world.kube).await.value.unwrap();
     assert!(seen.iter().all(|pod| pod.node == Some("worker-1".into())) && everywhere.len() > seen.len());
     assert!(everywhere.iter().any(|pod| pod.mirror));
@@ -597,7 +600,7 @@ async fn a_control_plane_node_is_surveyed_and_its_etcd_is_saved() {
         let (code, report, output) = world
             .wait_for("the unit to end", 60, || async move {
                 Ok(match read_ledger(ssh, ledger).await {
-                    Ok(LedgerReading::Ended { code, report, output, .. }) => Some((code, report, output)),
+                    Ok(Progress::Ended { code, report, output, .. }) => Some((code, report, output)),
                     _ => None,
                 })
             })

@@ -10,10 +10,12 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::policy::v1::Eviction;
 use kube::api::{Api, ListParams, PostParams};
 use lockkeeper_rules::driver::kubeadm::KubeadmSettings;
-use lockkeeper_rules::driver::ledger;
-use lockkeeper_rules::driver::node_script::{self, EtcdAccess, ScriptSettings};
-use lockkeeper_rules::driver::order::{LedgerOrder, LookedAt, NodeTarget, SurveyOrder, UnitKind, UnitOrder};
-use lockkeeper_rules::driver::reading::LedgerReading;
+use lockkeeper_rules::driver::kubeadm::ledger;
+use lockkeeper_rules::driver::kubeadm::node_script::{self, EtcdAccess, ScriptSettings};
+use lockkeeper_rules::driver::kubeadm::order::{
+    LedgerOrder, LookedAt, NodeTarget, SurveyOrder, UnitKind, UnitOrder,
+};
+use lockkeeper_rules::driver::reading::Progress;
 use lockkeeper_rules::gate::Proof;
 use lockkeeper_rules::words::name::{RunUid, Token};
 use lockkeeper_rules::words::version::Version;
@@ -354,10 +356,10 @@ async fn what_is_sent_to_a_node_does_its_work_on_a_machine() {
                 let read = String::from_utf8_lossy(&read);
                 let reading =
                     ledger::parse(&read, &order).map_err(|finding| anyhow::anyhow!("{finding:?}"))?;
-                Ok(matches!(reading, LedgerReading::Ended { .. }).then_some(reading))
+                Ok(matches!(reading, Progress::Ended { .. }).then_some(reading))
             })
             .await;
-        assert!(matches!(end, LedgerReading::Ended { code: 0, .. }), "{kind:?} on {node}: {end:?}");
+        assert!(matches!(end, Progress::Ended { code: 0, .. }), "{kind:?} on {node}: {end:?}");
     }
     assert_eq!(world.machine("worker-1").kubelet_version(), Some(Version::new(1, 36, 3)));
     assert_eq!(world.machine(CONTROL_PLANE).held(), ["kubeadm", "kubectl", "kubelet"], "holds are put back");

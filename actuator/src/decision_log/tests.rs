@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
-use lockkeeper_rules::driver::order::{LedgerOrder, NodeTarget};
+use lockkeeper_rules::driver::kubeadm::order::{LedgerOrder, NodeTarget};
+use lockkeeper_rules::driver::order::Read;
 use lockkeeper_rules::reason::Reason;
 use lockkeeper_rules::run::UncordonOrder;
 
@@ -71,7 +72,7 @@ fn what_changes_something_is_written_each_time_and_a_look_that_says_the_same_is_
     let log = DecisionLog::open(Some(&scratch.0)).unwrap();
     let node =
         NodeTarget { name: "w-1".into(), addresses: vec!["10.0.0.1".to_owned()], machine_id: "m".to_owned() };
-    let look = Command::ReadLedger(LedgerOrder { node, token: "run.1.1.00".parse().unwrap() });
+    let look = Command::Read(Read::Kubeadm(LedgerOrder { node, token: "run.1.1.00".parse().unwrap() }));
     for _ in 0..100 {
         log.begin(&look);
         log.end(&look, &[]);

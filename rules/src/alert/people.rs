@@ -5,6 +5,7 @@ use super::expression::Select;
 use super::gate::{node_not_ready_expr, telemetry_missing_expr};
 use super::{AlertRule, READY_ALERT, Severity, Words, rule};
 use crate::settings::Settings;
+use crate::words::step::Phase;
 
 /// The rules, the loudest first; then those about the verdict.
 pub(super) fn rules(settings: &Settings) -> Vec<AlertRule> {
@@ -78,7 +79,9 @@ fn snapshot_missing(settings: &Settings) -> AlertRule {
             .to_owned(),
     };
     let select = Select::new(settings);
-    let phase = select.matching("k8s_upgrade_phase", &["phase=~\"prepare|control-plane|worker|postflight\""]);
+    let past: Vec<_> = Phase::open().filter(|phase| phase.is_after_snapshot()).map(Phase::name).collect();
+    let past = format!("phase=~\"{}\"", past.join("|"));
+    let phase = select.matching("k8s_upgrade_phase", &[past.as_str()]);
     let taken = select.all("k8s_upgrade_snapshot_taken");
     let expr = format!("max by (phase) ({phase}) == 1\nunless on () (max({taken}) == 1)");
     rule(settings, words, expr, settings.alerts.snapshot_missing_seconds)

@@ -329,6 +329,11 @@ pub struct Intent {
     /// A unit that nobody has sent yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unsent: bool,
+    /// The uid of what was created to be started. Not in the definition: no driver that people can have creates anything
+    /// ahead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    pub created: Option<String>,
     /// The pods of a batch of evictions, by uid.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pods: Vec<String>,

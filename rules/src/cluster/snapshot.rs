@@ -226,28 +226,6 @@ impl Snapshot {
         }
     }
 
-    /// Whether all of a node that an upgrade changes is at the target: its kubelet, and what its control plane is made
-    /// of. What cannot be seen is not there yet.
-    #[must_use]
-    pub fn is_at(&self, node: &Node, target: &Version) -> bool {
-        let pods = || self.static_pods.value.iter().flatten().filter(|pod| pod.node == node.name);
-        let is_there = |component: &str| {
-            pods().any(|pod| pod.component == component && pod.version.as_ref() == Ok(target))
-        };
-        node.kubelet_version.as_ref() == Ok(target)
-            && (node.role == Role::Worker || CONTROL_PLANE.into_iter().all(is_there))
-    }
-
-    /// Whether an API server of the control plane is at the target already, by what it answers or by its pod: the kubelet
-    /// that shows the pod may be the one that does not come up. What cannot be read has not begun.
-    #[must_use]
-    pub fn control_plane_has_begun(&self, target: &Version) -> bool {
-        let servers = self.api_servers.value.iter().flatten().map(|server| &server.version);
-        let pods = self.static_pods.value.iter().flatten();
-        let pods = pods.filter(|pod| pod.component == "kube-apiserver").map(|pod| &pod.version);
-        servers.chain(pods).any(|version| version.as_ref() == Ok(target))
-    }
-
     /// How each source was read.
     #[must_use]
     pub fn readings(&self) -> Vec<Reading<'_>> {

@@ -1,102 +1,160 @@
-//! What a node is asked and told to do. The executor adds nothing of its own.
+//! What a driver is told to do. The executor adds nothing of its own.
 
-use std::collections::BTreeMap;
-
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::job::{JobLook, JobRef, JobRelease, JobToCreate};
+use super::kubeadm::order::{LedgerOrder, RestoreOrder, SurveyOrder, UnitKind, UnitOrder};
 use crate::gate::Proof;
 use crate::words::name::{NodeName, Token};
-use crate::words::version::Version;
 
-/// Which nodes to look at: all before a run, and each before its own step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SurveyOrder {
-    /// The nodes, with where and what they should be.
-    pub nodes: Vec<NodeTarget>,
-    /// The version that is asked about.
-    pub target: Version,
-    /// The control-plane node on which the target's own kubeadm is asked, if it applies.
-    pub kubeadm_on: Option<NodeName>,
-    /// The nodes on which the installed kubeadm is asked what differs in the manifests.
-    pub manifests_on: Vec<NodeName>,
-    /// Whether apt is asked for the target: before a node's own step, after its prepare.
-    pub with_packages: bool,
-}
-
-/// A node to be reached over SSH.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NodeTarget {
-    /// Its name.
-    pub name: NodeName,
-    /// Its InternalIPs, to be tried in this order.
-    pub addresses: Vec<String>,
-    /// The machine id that must be behind each of them.
-    pub machine_id: String,
-}
-
-/// What a unit does.
+/// What is started on a node: at most one of each under one token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum UnitKind {
+pub enum Task {
     /// An etcd snapshot, taken and verified.
     Snapshot,
-    /// Packages and images fetched ahead, old scratch pruned.
+    /// What the change needs, fetched ahead.
     Prepare,
-    /// `kubeadm upgrade apply`, then the kubelet.
-    UpgradeFirst,
-    /// `kubeadm upgrade node`, then the kubelet.
-    UpgradeNode,
+    /// The change itself.
+    Upgrade,
 }
 
-/// A unit to be started on a node.
+/// Look at nodes, changing nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UnitOrder {
+#[serde(untagged)]
+pub enum Look {
+    /// Over SSH.
+    Kubeadm(SurveyOrder),
+    /// Whether a Job can be placed.
+    Job(JobLook),
+}
+
+/// Create what is to be started, where that comes ahead of the start. Nothing happens on the node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Create {
+    /// A Job that may have no pods yet.
+    Job(JobToCreate),
+}
+
+/// Start something on a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Start {
+    /// A unit.
+    Kubeadm(UnitOrder),
+    /// A Job that was created before gets its pods.
+    Job(JobRelease),
+}
+
+/// Read what became of something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Read {
+    /// A node's ledger.
+    Kubeadm(LedgerOrder),
+    /// A Job and its pods.
+    Job(JobRef),
+}
+
+/// Put back what a driver has left on a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum PutBack {
+    /// The source of packages, where the node was not changed.
+    Kubeadm(RestoreOrder),
+    /// Every Job but this one that has ended there, or was never let go.
+    Job(JobRef),
+}
+
+impl Create {
     /// Where.
-    pub node: NodeTarget,
-    /// What.
-    pub kind: UnitKind,
-    /// The token, the unit's name and its line in the ledger.
-    pub token: Token,
-    /// The version to go to.
-    pub target: Version,
-    /// The generation of our leadership, which the node compares with the highest it has seen.
-    pub generation: u64,
-    /// The manifests of which is known what a person has changed in them; the node refuses to write over any other.
-    pub manifests: LookedAt,
+    #[must_use]
+    pub fn node(&self) -> &NodeName {
+        match self {
+            Self::Job(order) => &order.job.node,
+        }
+    }
+
+    /// Under which token.
+    #[must_use]
+    pub fn token(&self) -> &Token {
+        match self {
+            Self::Job(order) => &order.job.token,
+        }
+    }
+}
+
+impl Start {
+    /// What is started.
+    #[must_use]
+    pub fn task(&self) -> Task {
+        match self {
+            Self::Kubeadm(order) => match order.kind {
+                UnitKind::Snapshot => Task::Snapshot,
+                UnitKind::Prepare => Task::Prepare,
+                UnitKind::UpgradeFirst | UnitKind::UpgradeNode => Task::Upgrade,
+            },
+            Self::Job(order) => order.job.task,
+        }
+    }
+
+    /// Where.
+    #[must_use]
+    pub fn node(&self) -> &NodeName {
+        match self {
+            Self::Kubeadm(order) => &order.node.name,
+            Self::Job(order) => &order.job.node,
+        }
+    }
+
+    /// Under which token.
+    #[must_use]
+    pub fn token(&self) -> &Token {
+        match self {
+            Self::Kubeadm(order) => &order.token,
+            Self::Job(order) => &order.job.token,
+        }
+    }
+
     /// Why it may.
-    pub proof: Proof,
+    #[must_use]
+    pub fn proof(&self) -> &Proof {
+        match self {
+            Self::Kubeadm(order) => &order.proof,
+            Self::Job(order) => &order.proof,
+        }
+    }
 }
 
-/// A node that gets its source of packages back. As giving a node back it needs no proof.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RestoreOrder {
+impl Read {
     /// Where.
-    pub node: NodeTarget,
-    /// Its line in the ledger, behind every token that this run has given out.
-    pub token: Token,
-    /// The generation of our leadership.
-    pub generation: u64,
-    /// When this was decided: a node does nothing on an order that comes late.
-    pub at: Timestamp,
+    #[must_use]
+    pub fn node(&self) -> &NodeName {
+        match self {
+            Self::Kubeadm(order) => &order.node.name,
+            Self::Job(order) => &order.node,
+        }
+    }
+
+    /// Whether it asks about this.
+    #[must_use]
+    pub fn is_about(&self, task: Task, node: &NodeName, token: &Token) -> bool {
+        match self {
+            // A node takes a token for one unit only.
+            Self::Kubeadm(order) => order.node.name == *node && order.token == *token,
+            Self::Job(order) => order.node == *node && order.token == *token && order.task == task,
+        }
+    }
 }
 
-/// Whose ledger to read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LedgerOrder {
+impl PutBack {
     /// Where.
-    pub node: NodeTarget,
-    /// About which token.
-    pub token: Token,
-}
-
-/// The manifests of a node as they were when a person's changes to them were looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct LookedAt {
-    /// The version that they were of; nothing if none was looked at.
-    pub version: Option<Version>,
-    /// The SHA-256 of each, by component.
-    pub files: BTreeMap<String, String>,
-    /// The SHA-256 of kubeadm's environment and patches then.
-    pub inputs: Option<String>,
+    #[must_use]
+    pub fn node(&self) -> &NodeName {
+        match self {
+            Self::Kubeadm(order) => &order.node.name,
+            Self::Job(order) => &order.node,
+        }
+    }
 }

@@ -1,23 +1,33 @@
-//! What a node answers: its ledger, and what it says of itself.
+//! What comes back to a driver: what was seen, and what became of what was started.
+
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::manifests::Changes;
-use crate::reason::Reason;
+use super::kubeadm::reading::NodeSurvey;
+use crate::reason::{Finding, Reason};
+use crate::words::name::NodeName;
 
-/// What the node's ledger and its unit say of one token.
+/// What became of something that was started under a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum LedgerReading {
-    /// The node has never seen the token.
+pub enum Progress {
+    /// Nobody has ever seen it there.
     Unseen,
+    /// What an attempt before has left is still there.
+    Left,
+    /// It was created, and was not let go: nothing happens on the node.
+    Created {
+        /// Which one it is.
+        uid: String,
+    },
     /// The node refused to start it.
     Refused(Reason),
-    /// It was started and has not ended; `alive` says whether its unit still runs.
+    /// It was started and has not ended; `alive` says whether it still runs.
     Started {
         /// When, by the node's clock.
         at: Timestamp,
-        /// The unit is running now.
+        /// It is running now.
         alive: bool,
     },
     /// It ended.
@@ -26,90 +36,66 @@ pub enum LedgerReading {
         code: i32,
         /// When, by the node's clock.
         at: Timestamp,
-        /// What the unit reported for us to read, one `key=value` a line.
+        /// What it reported for us to read, one `key=value` a line.
         report: Vec<(String, String)>,
         /// The end of its output.
         output: String,
     },
 }
 
-/// What a node without a running systemd lacks.
-pub const SYSTEMD: &str = "systemd";
-/// What a node lacks whose kubelet was not installed as a package.
-pub const KUBELET_PACKAGE: &str = "package:kubelet";
-
-/// What a node said of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NodeSurvey {
-    /// `/etc/machine-id`.
-    pub machine_id: String,
-    /// `btime` of `/proc/stat`.
-    pub booted_at: Timestamp,
-    /// How far its clock was ahead of the time in which it was asked; negative if it was behind.
-    pub clock_off_seconds: i64,
-    /// How much disk stays free where the least does, in MiB.
-    pub disk_free_mib: u64,
-    /// Where that is.
-    pub disk_place: String,
-    /// The sequence number of the newest token of this run in its ledger, 0 if there is none.
-    pub ledger_sequence: u64,
-    /// The folder of kubeadm's patches is set, and not there.
-    pub patches_missing: bool,
-    /// What an upgrade needs and the node has not: programs by name, [`SYSTEMD`] where it does not run, and
-    /// [`KUBELET_PACKAGE`] where the kubelet is not from a package.
-    pub lacking: Vec<String>,
-    /// What apt says of the target's packages, where it was asked.
-    pub packages: Option<Packages>,
-    /// What the target's own kubeadm says, where it was asked.
-    pub kubeadm: Option<KubeadmSurvey>,
-    /// What the installed kubeadm says of the manifests, where it was asked.
-    pub manifests: Option<ManifestSurvey>,
+/// What was seen of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sight {
+    /// What the node said of itself.
+    Kubeadm(Box<NodeSurvey>),
+    /// A Job can be placed on it.
+    Job,
 }
 
-/// Whether the target can be installed on a node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Packages {
-    /// It can.
-    Ready,
-    /// The node's lists do not know it: it was never prepared.
-    Missing,
-    /// It would have to be fetched first: what prepare has fetched is gone.
-    Unfetched,
-    /// What stands in the way, as apt says it.
-    Blocked(String),
+/// A look at nodes, or why a node could not be looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Looked {
+    /// When it was begun.
+    pub at: Timestamp,
+    /// How old it is now.
+    pub age: Duration,
+    /// One answer for each node that was looked at.
+    pub nodes: Vec<(NodeName, Result<Sight, Finding>)>,
 }
 
-/// What the target's own kubeadm says, without changing anything.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KubeadmSurvey {
-    /// `kubeadm upgrade plan` and `upgrade apply --dry-run` agreed.
-    pub agrees: bool,
-    /// The end of their output.
-    pub output: String,
+impl Looked {
+    /// Whether it was begun after this time. After the clock was set back its own time may lie ahead, so that its age is
+    /// asked too.
+    #[must_use]
+    pub fn is_since(&self, time: Timestamp, now: Timestamp) -> bool {
+        let possible = Duration::try_from(now.duration_since(time)).unwrap_or_default();
+        self.at >= time && self.age <= possible
+    }
+
+    /// What was seen of this node; nothing if it was not looked at.
+    #[must_use]
+    pub fn of(&self, node: &NodeName) -> Option<&Result<Sight, Finding>> {
+        self.nodes.iter().find(|(name, _)| name == node).map(|(_, answer)| answer)
+    }
 }
 
-/// What the installed kubeadm says of a node's manifests, without changing anything.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ManifestSurvey {
-    /// The version of the installed kubeadm, as it says.
-    pub installed: String,
-    /// The version that it would write the manifests of.
-    pub written: String,
-    /// The manifests as they lie there, from right before it was asked.
-    pub files: Vec<ManifestFile>,
-    /// The SHA-256 of what kubeadm would make them of: its environment and its patches.
-    pub inputs: Option<String>,
-    /// In which lines they differ from what it would write, or why nobody knows.
-    pub changes: Result<Changes, String>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A manifest on a node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ManifestFile {
-    /// Whose, such as `kube-apiserver`.
-    pub component: String,
-    /// Its SHA-256, in hexadecimal digits.
-    pub sha256: String,
-    /// The tag of its image, as written; empty if it has none.
-    pub tag: String,
+    #[test]
+    fn a_look_from_before_does_not_pass_for_a_later_one_when_the_clock_was_set_back() {
+        let at = |second: i64| Timestamp::from_second(1_800_000_000 + second).unwrap();
+        let looked = |at, age| Looked { at, age: Duration::from_secs(age), nodes: Vec::new() };
+        // The look, its age, the time that is asked about, the time now.
+        for (looked, time, now, expected) in [
+            (looked(at(10), 5), at(9), at(15), true),
+            (looked(at(8), 7), at(9), at(15), false),
+            (looked(at(7_200), 1_200), at(600), at(1_200), false),
+            (looked(at(7_200), 8_000), at(600), at(8_000), false),
+            (looked(at(10), 5), at(20), at(15), false),
+        ] {
+            assert_eq!(looked.is_since(time, now), expected, "{looked:?} {time} {now}");
+        }
+    }
 }

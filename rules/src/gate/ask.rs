@@ -130,7 +130,7 @@ impl Questions {
         order: &CheckOrder,
         settings: &Settings,
     ) -> Self {
-        let class = order.step.gate_class();
+        let class = order.step.phase().gate_class();
         let gates = rules.filter(|rule| rule.gate().is_some_and(|gate| class.is_closed_by(gate)));
         // As in the rules: whatever else is scraped may show series of the same name.
         let exporter = alert::job_matcher(&settings.exporter_job);

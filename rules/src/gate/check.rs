@@ -89,8 +89,9 @@ impl<'a> Check<'a> {
 
     /// Whether an alert with these labels closes the step: it is of the class, and not of another cluster.
     fn closes(&self, labels: &Labels) -> bool {
-        let is_of_class =
-            labels.get(GATE_LABEL).is_some_and(|label| self.order.step.gate_class().is_closed_by(label));
+        let is_of_class = labels
+            .get(GATE_LABEL)
+            .is_some_and(|label| self.order.step.phase().gate_class().is_closed_by(label));
         is_of_class && self.concerns(labels)
     }
 

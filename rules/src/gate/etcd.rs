@@ -26,7 +26,8 @@ pub struct Measure {
 /// What is asked before and in a step: nothing unless it begins a run or touches a member of etcd.
 pub(super) fn measures(step: &Step, settings: &Settings) -> Vec<Measure> {
     match step {
-        Step::Preflight | Step::ControlPlane(_) => {}
+        // Whether it is of the control plane is not known by its name.
+        Step::Preflight | Step::ControlPlane(_) | Step::Node(_) => {}
         Step::Snapshot | Step::Prepare | Step::Worker(_) | Step::Postflight => return Vec::new(),
     }
     vec![

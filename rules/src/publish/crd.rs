@@ -4,6 +4,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use crate::api::{GROUP, UpgradeRunSpec, UpgradeRunStatus, VERSION};
+use crate::words::step::Phase;
 
 /// The definition, as the API server takes it.
 ///
@@ -98,14 +99,17 @@ const AT_A_TIME_MAX: u32 = 40;
 
 /// A version by its shape. Whether it may be gone to, a pre-release for one, is for the verdict to say.
 const VERSION_PATTERN: &str = r"^v?[0-9]+[.][0-9]+[.][0-9]+(-[0-9A-Za-z.-]+)?([+][0-9A-Za-z.-]+)?$";
-const STEP_PATTERN: &str =
-    "^(preflight|snapshot|prepare|postflight|(control-plane|worker)/[a-z0-9]([-.a-z0-9]*[a-z0-9])?)$";
-const STEP_MESSAGE: &str =
-    "name a step: preflight, snapshot, prepare, control-plane/<node>, worker/<node> or postflight";
+
+/// A step that people can have, by its shape.
+fn step_pattern() -> String {
+    let (of_nodes, others): (Vec<Phase>, Vec<Phase>) = Phase::open().partition(|phase| phase.is_of_node());
+    let any = |phases: Vec<Phase>| phases.into_iter().map(Phase::name).collect::<Vec<_>>().join("|");
+    format!("^({}|({})/[a-z0-9]([-.a-z0-9]*[a-z0-9])?)$", any(others), any(of_nodes))
+}
 
 fn guard_spec(properties: &mut Value) {
     let matches = |pattern: &str| format!("self.matches('{pattern}')");
-    let step = json!([{ "rule": matches(STEP_PATTERN), "message": STEP_MESSAGE }]);
+    let step = json!([{ "rule": matches(&step_pattern()), "message": format!("name a step: {}", Phase::written(" or ")) }]);
     properties["target"]["maxLength"] = json!(VERSION_LENGTH_MAX);
     properties["target"]["x-kubernetes-validations"] = json!([
         {

@@ -25,20 +25,26 @@ pub(super) fn active(state: State, it: Active, observed: &Observed<'_>, now: Tim
             return hold(state, vec![Finding::new(Reason::LockUnreadable, "", why.clone())], now);
         }
     }
+    if !observed.driver.has(&it.step) {
+        let detail = format!("no step of this run is {}", it.step);
+        return halt(state, &it, Finding::new(Reason::StatusMalformed, "status.active", detail), now);
+    }
     match (&it.step, it.work.clone()) {
         (Step::Preflight, _) => preflight(state, &it, observed, now),
         (Step::Postflight, _) => postflight(state, &it, observed, now),
         (Step::Snapshot, _) => snapshot(state, &it, observed, now),
         (Step::Prepare, Work::EveryNode { cursor }) => prepare(state, &it, cursor.as_ref(), observed, now),
-        (Step::ControlPlane(_) | Step::Worker(_), Work::OneNode(work)) => {
+        (Step::ControlPlane(_) | Step::Worker(_) | Step::Node(_), Work::OneNode(work)) => {
             node_step(state, it, work, observed, now)
         }
         (Step::Prepare, Work::Whole | Work::OneNode(_))
-        | (Step::ControlPlane(_) | Step::Worker(_), Work::Whole | Work::EveryNode { .. }) => halt(
-            state,
-            &it,
-            Finding::new(Reason::StatusMalformed, "status.active", "step and stage disagree"),
-            now,
-        ),
+        | (Step::ControlPlane(_) | Step::Worker(_) | Step::Node(_), Work::Whole | Work::EveryNode { .. }) => {
+            halt(
+                state,
+                &it,
+                Finding::new(Reason::StatusMalformed, "status.active", "step and stage disagree"),
+                now,
+            )
+        }
     }
 }

@@ -36,6 +36,7 @@ fn goes_alone(it: &Active) -> bool {
             | Step::Prepare
             | Step::ControlPlane(_)
             | Step::Worker(_)
+            | Step::Node(_)
             | Step::Postflight,
             _,
         ) => true,

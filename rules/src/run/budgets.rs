@@ -4,9 +4,8 @@ use super::in_hand::is_in_hand;
 use super::state::{State, Work};
 use crate::api::UpgradeRun;
 use crate::cluster::snapshot::{Node, Snapshot};
-use crate::words::name::{NodeName, Token};
+use crate::words::name::Token;
 use crate::words::step::Stage;
-use crate::words::version::Version;
 
 /// Whether what budgets lack stands against what a run does next.
 ///
@@ -15,14 +14,22 @@ use crate::words::version::Version;
 /// on it. Waiting for them would be waiting for what the run itself has caused, and what ends only when the node is back.
 /// Nor does it where the run drains no node any more. The next node is held as the first one was.
 #[must_use]
-pub fn heeds_budgets(run: &UpgradeRun, state: &State, snapshot: &Snapshot) -> bool {
+pub fn heeds_budgets(
+    run: &UpgradeRun,
+    state: &State,
+    snapshot: &Snapshot,
+    is_at_target: impl Fn(&Node) -> bool,
+) -> bool {
     let Some(nodes) = snapshot.nodes.value.as_deref() else { return true };
     if state.active().any(|it| matches!(&it.work, Work::OneNode(work) if work.stage >= Stage::Drain)) {
         return false;
     }
     match state.step().and_then(|step| step.node()) {
         Some(name) => !nodes.iter().any(|node| node.name == *name && is_out(run, state.token(), node)),
-        None => !nodes.iter().any(|node| is_out(run, None, node)) && drains(run, nodes, snapshot),
+        None => {
+            !nodes.iter().any(|node| is_out(run, None, node))
+                && nodes.iter().any(|node| is_left(run, node) && !is_at_target(node))
+        }
     }
 }
 
@@ -37,9 +44,7 @@ fn is_out(run: &UpgradeRun, token: Option<&Token>, node: &Node) -> bool {
     }
 }
 
-/// Whether a node is left that the run drains.
-fn drains(run: &UpgradeRun, nodes: &[Node], snapshot: &Snapshot) -> bool {
-    let Ok(target) = run.spec.target.parse::<Version>() else { return true };
-    let is_skipped = |NodeName(name): &NodeName| run.spec.skip.contains(name);
-    nodes.iter().any(|node| !is_skipped(&node.name) && !node.deleting && !snapshot.is_at(node, &target))
+/// Whether the run drains a node unless it is at the target.
+fn is_left(run: &UpgradeRun, node: &Node) -> bool {
+    !run.spec.skip.contains(&node.name.0) && !node.deleting
 }

@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::api::SilenceRecord;
 use crate::drain::AttachedVolume;
-use crate::driver::order::{LedgerOrder, RestoreOrder, SurveyOrder, UnitOrder};
-use crate::driver::reading::{LedgerReading, NodeSurvey};
+use crate::driver::order::{Create, Look, PutBack, Read, Start};
+use crate::driver::reading::{Looked, Progress};
 use crate::gate::{CheckOrder, CheckResult, Proof};
 use crate::reason::Finding;
 use crate::words::name::{NodeName, Token};
 use crate::words::pod_ref::PodRef;
 
-/// One thing to do. At most one at a time; its outcome is part of the next observation.
+/// One thing to do. At most one at a time; its outcome is part of the next observation. The decision log writes each under
+/// the name that it has always had there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// Take the cluster lock for this run.
@@ -25,14 +25,20 @@ pub enum Command {
     HandOver,
     /// Ask the live check.
     Check(CheckOrder),
-    /// Look at nodes over SSH, changing nothing.
-    Survey(SurveyOrder),
-    /// Start a unit on a node.
-    StartUnit(UnitOrder),
-    /// Give a node its source of packages back.
-    RestoreSource(RestoreOrder),
-    /// Read a node's ledger.
-    ReadLedger(LedgerOrder),
+    /// Let the driver look at nodes, changing nothing.
+    #[serde(rename = "Survey")]
+    Look(Look),
+    /// Let the driver create what is to be started on a node.
+    Create(Create),
+    /// Let the driver start something on a node.
+    #[serde(rename = "StartUnit")]
+    Start(Start),
+    /// Let the driver put back what it has left on a node.
+    #[serde(rename = "RestoreSource")]
+    PutBack(PutBack),
+    /// Let the driver read what became of what it has started.
+    #[serde(rename = "ReadLedger")]
+    Read(Read),
     /// Read which volumes are attached to this node.
     ReadVolumes(NodeName),
     /// Set `unschedulable` and our annotation, together.
@@ -94,12 +100,12 @@ pub struct Known {
     pub check: Option<Checked>,
     /// The silences that the run is to keep, as of the last live check that could tell.
     pub silences: Option<Vec<SilenceRecord>>,
-    /// The last reading of a ledger.
-    pub ledger: Option<LedgerRead>,
+    /// The last reading of what became of something.
+    pub read: Option<ReadBack>,
     /// The last reading of the volumes on a node.
     pub volumes: Option<VolumesRead>,
-    /// The last survey.
-    pub survey: Option<Surveyed>,
+    /// The last look at nodes.
+    pub looked: Option<Looked>,
     /// The last mutation and how it went.
     pub act: Option<Acted>,
     /// The last command of any kind but a check, if it failed.
@@ -115,9 +121,9 @@ impl Known {
         Self {
             check: None,
             silences: None,
-            ledger: None,
+            read: None,
             volumes: None,
-            survey: None,
+            looked: None,
             act: None,
             failed: None,
             nodes_finished_ago: Vec::new(),
@@ -134,17 +140,15 @@ pub struct Checked {
     pub age: Duration,
 }
 
-/// A reading of a node's ledger, or why there is none.
+/// What became of something that was started, or why nobody knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LedgerRead {
-    /// Whose.
-    pub node: NodeName,
-    /// About which token.
-    pub token: Token,
-    /// How long ago it was asked for.
+pub struct ReadBack {
+    /// What was asked.
+    pub order: Read,
+    /// How long ago it was asked.
     pub age: Duration,
-    /// What it says.
-    pub result: Result<LedgerReading, Finding>,
+    /// What was answered.
+    pub result: Result<Progress, Finding>,
 }
 
 /// The volumes that are attached to a node, or why nobody knows.
@@ -158,27 +162,6 @@ pub struct VolumesRead {
     pub result: Result<Vec<AttachedVolume>, Finding>,
 }
 
-/// A survey, or why a node could not be looked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Surveyed {
-    /// When it was begun.
-    pub at: Timestamp,
-    /// How old it is now.
-    pub age: Duration,
-    /// One answer for each node that was asked.
-    pub nodes: Vec<(NodeName, Result<NodeSurvey, Finding>)>,
-}
-
-impl Surveyed {
-    /// Whether it was begun after this time. After the clock was set back its own time may lie ahead, so that its age is
-    /// asked too.
-    #[must_use]
-    pub fn is_since(&self, time: Timestamp, now: Timestamp) -> bool {
-        let possible = Duration::try_from(now.duration_since(time)).unwrap_or_default();
-        self.at >= time && self.age <= possible
-    }
-}
-
 /// The last thing that was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acted {
@@ -188,25 +171,4 @@ pub struct Acted {
     pub age: Duration,
     /// How it went: nothing, or everything that stood in the way.
     pub findings: Vec<Finding>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_survey_from_before_does_not_pass_for_a_later_one_when_the_clock_was_set_back() {
-        let at = |second: i64| Timestamp::from_second(1_800_000_000 + second).unwrap();
-        let surveyed = |at, age| Surveyed { at, age: Duration::from_secs(age), nodes: Vec::new() };
-        // The survey, its age, the time that is asked about, the time now.
-        for (surveyed, time, now, expected) in [
-            (surveyed(at(10), 5), at(9), at(15), true),
-            (surveyed(at(8), 7), at(9), at(15), false),
-            (surveyed(at(7_200), 1_200), at(600), at(1_200), false),
-            (surveyed(at(7_200), 8_000), at(600), at(8_000), false),
-            (surveyed(at(10), 5), at(20), at(15), false),
-        ] {
-            assert_eq!(surveyed.is_since(time, now), expected, "{surveyed:?} {time} {now}");
-        }
-    }
 }

@@ -25,7 +25,7 @@ use crate::gate::CheckOrder;
 use crate::gate::Form;
 use crate::gate::LockView;
 use crate::reason::{Finding, Reason};
-use crate::words::step::{Stage, Step};
+use crate::words::step::Step;
 
 /// What comes next. The state is to be stored before the command is run; the outcome of the command is part of
 /// the next observation.
@@ -125,8 +125,8 @@ fn open(mut state: State, observed: &Observed<'_>, now: Timestamp) -> Turn {
     if !observed.verdict.is_empty() {
         return hold(state, observed.verdict.to_vec(), now);
     }
-    let (target, nodes) = match (observed.target(), observed.nodes(now)) {
-        (Ok(target), Ok(nodes)) => (target, nodes),
+    let nodes = match (observed.target(), observed.nodes(now)) {
+        (Ok(_target), Ok(nodes)) => nodes,
         (Err(finding), _) | (_, Err(finding)) => return hold(state, vec![finding], now),
     };
     if !observed.run.has_finalizer {
@@ -135,12 +135,12 @@ fn open(mut state: State, observed: &Observed<'_>, now: Timestamp) -> Turn {
     if let Some(turn) = locked(&state, observed, now) {
         return turn;
     }
-    let next = next_step(&state, observed, nodes, &target, now);
+    let next = next_step(&state, observed, nodes, now);
     if next.is_none() && !state.running.is_empty() {
         return Turn::wait(state, IDLE_SECONDS);
     }
     let step = next.as_ref().unwrap_or(&Step::Postflight);
-    let beginning = Beginning { step, state: &state, observed, nodes, target: &target, now };
+    let beginning = Beginning { step, state: &state, observed, nodes, now };
     let against = may_begin(&beginning, Effect::Withdraws);
     if !against.is_empty() {
         return hold(state, against, now);
@@ -193,13 +193,13 @@ fn locked(state: &State, observed: &Observed<'_>, now: Timestamp) -> Option<Turn
 }
 
 fn waiting(state: State, it: &Waiting, observed: &Observed<'_>, now: Timestamp) -> Turn {
-    let (target, nodes) = match (observed.target(), observed.nodes(now)) {
-        (Ok(target), Ok(nodes)) => (target, nodes),
+    let nodes = match (observed.target(), observed.nodes(now)) {
+        (Ok(_target), Ok(nodes)) => nodes,
         (Err(finding), _) | (_, Err(finding)) => return hold(state, vec![finding], now),
     };
     // Whoever pauses, stops, or changes the nodes takes the token back: no alert asks for a step that may not be.
-    let beginning = Beginning { step: &it.step, state: &state, observed, nodes, target: &target, now };
-    let is_wanted = next_step(&state, observed, nodes, &target, now).as_ref() == Some(&it.step);
+    let beginning = Beginning { step: &it.step, state: &state, observed, nodes, now };
+    let is_wanted = next_step(&state, observed, nodes, now).as_ref() == Some(&it.step);
     if !is_wanted || !may_begin(&beginning, Effect::Withdraws).is_empty() {
         return Turn::again(State { position: Position::Open, ..state });
     }
@@ -266,12 +266,12 @@ fn start(mut state: State, it: &Waiting, nodes: &[Node], observed: &Observed<'_>
     let work = match &it.step {
         Step::Preflight | Step::Snapshot | Step::Postflight => Work::Whole,
         Step::Prepare => Work::EveryNode { cursor: None },
-        Step::ControlPlane(name) | Step::Worker(name) => {
+        Step::ControlPlane(name) | Step::Worker(name) | Step::Node(name) => {
             let Some(node) = nodes.iter().find(|node| node.name == *name) else {
                 return Turn::again(State { position: Position::Open, ..state });
             };
             Work::OneNode(NodeWork {
-                stage: Stage::Cordon,
+                stage: observed.driver.stages()[0],
                 before: before(node, observed),
                 drain_since: None,
                 returning: None,
@@ -293,7 +293,7 @@ fn start(mut state: State, it: &Waiting, nodes: &[Node], observed: &Observed<'_>
     remember(&mut state, now, &it.step.to_string(), STARTED);
     if it.step == Step::Preflight || it.step.node().is_some() {
         // Whoever reads what was looked at reads what was not; the settings may be others by now.
-        for line in observed.kubeadm.describe() {
+        for line in observed.driver.describe() {
             remember_once(&mut state, now, &it.step.to_string(), &line);
         }
     }

@@ -1,4 +1,4 @@
-//! A run that was deleted: its node is finished or given back first, then the sources of nodes that were never changed, and
+//! A run that was deleted: its node is finished or given back first, then what was left on nodes that were never changed, and
 //! only then does the run go.
 
 use jiff::Timestamp;
@@ -34,7 +34,7 @@ pub(super) fn ending(state: State, observed: &Observed<'_>, now: Timestamp) -> T
         LockView::Ours => {
             restore(&state, observed, now).unwrap_or_else(|| Turn::run(state, Command::ReleaseLock))
         }
-        // Somebody removed our Lease: no other run may prepare a node while its source is put back.
+        // Somebody removed our Lease: no other run may prepare a node while something is put back there.
         LockView::Free if !state.switched.is_empty() => Turn::run(state, Command::TakeLock),
         LockView::Free | LockView::Other { .. } if observed.run.has_finalizer => {
             Turn::run(state, Command::RemoveFinalizer)
@@ -51,7 +51,7 @@ pub(super) fn ending(state: State, observed: &Observed<'_>, now: Timestamp) -> T
 fn is_whole(state: &State, node: &Node, observed: &Observed<'_>, now: Timestamp) -> bool {
     state.begun_on(&node.name, &node.uid).is_none()
         || observed.is_skipped(&node.name)
-        || observed.target().is_ok_and(|target| not_verified(node, &target, observed, now).is_empty())
+        || observed.target().is_ok() && not_verified(node, observed, now).is_empty()
 }
 
 /// A node whose change has begun and is not whole stays cordoned, and the run stays with it, so that somebody is told.
@@ -77,10 +77,12 @@ pub(super) fn finish_node(
     now: Timestamp,
 ) -> Option<Turn> {
     let Work::OneNode(work) = &it.work else {
-        // A unit that only fetches or saves may end by itself.
+        // What only fetches or saves may end by itself.
         return None;
     };
     let has_begun = work.stage == Stage::Verify
+        // Nothing of the node is changed by that, but it is followed to its end.
+        || (work.stage == Stage::Prepare && !cannot_have_begun(it, observed, now))
         || (work.stage == Stage::Mutate && !cannot_have_begun(it, observed, now))
         || (work.stage == Stage::Uncordon && work.returning.is_none());
     if has_begun {

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::command::{Checked, Command};
+use super::command::{Checked, Command, ReadBack};
 use super::in_hand::is_in_hand;
 use super::may_begin::may_continue;
 use super::moves::{bounded, fail, holds, linger};
 use super::observed::{Observed, Turn};
 use super::state::{Action, Active, Intended, NodeWork, Position, State, Work};
-use crate::driver::reading::LedgerReading;
+use crate::driver;
+use crate::driver::reading::Progress;
 use crate::gate::Form;
 use crate::gate::{CheckOrder, Proof};
 use crate::reason::{Finding, Reason};
@@ -26,14 +27,14 @@ pub(super) fn gated(
     node: &NodeName,
     observed: &Observed<'_>,
     now: Timestamp,
-    act: impl FnOnce(Proof) -> Command,
+    act: impl FnOnce(Proof) -> Result<Command, Finding>,
 ) -> Turn {
     // An intent from the future was written by a clock that has been set back since: no check could be after it.
     let is_it = |intent: &&Intended| intent.action == action && intent.node == *node && intent.at <= now;
     let is_written = it.intent.as_ref().filter(is_it);
     let Some(intent) = is_written else {
-        let unsent = action == Action::Unit;
-        let intent = Some(Intended { action, node: node.clone(), at: now, unsent });
+        let unsent = action == Action::Start;
+        let intent = Some(Intended { action, node: node.clone(), at: now, unsent, created: None });
         state.position = Position::active(Active { intent, ..it.clone() });
         return Turn::again(state);
     };
@@ -57,6 +58,10 @@ pub(super) fn gated(
     match check {
         Some(check) if check.result.allows(&it.token, Form::Continue, check.age, observed.settings) => {
             let proof = Proof { token: it.token.clone(), checked_at: check.result.started_at };
+            let command = match act(proof) {
+                Ok(command) => command,
+                Err(finding) => return held(state, it, vec![finding], observed, now),
+            };
             // What is tried again and again without success is held all the while, and keeps its age.
             let refused = failure.map_or(&[][..], |(findings, _)| findings);
             state.holds.retain(|(old, _)| {
@@ -65,10 +70,10 @@ pub(super) fn gated(
             });
             let held_since = it.held_since.filter(|_| failure.is_some());
             // Written down anew for each change, so that the status is stored over the run as it was read a moment ago:
-            // a pause or a deletion of the last second is seen. A unit is waited for from here, also by who takes over.
+            // a pause or a deletion of the last second is seen. A start is waited for from here, also by who takes over.
             let intent = Some(Intended { at: now, unsent: false, ..intent.clone() });
             state.position = Position::active(Active { held_since, intent, ..it.clone() });
-            Turn::run(state, act(proof))
+            Turn::run(state, command)
         }
         Some(check) => {
             let mut turn = held(state, it, what_it_found(check), observed, now);
@@ -96,20 +101,21 @@ fn what_it_found(check: &Checked) -> Vec<Finding> {
 }
 
 /// What went wrong with the last mutation of this step, and how long ago.
-fn failed_act<'a>(it: &Active, observed: &Observed<'a>) -> Option<(&'a [Finding], Duration)> {
+pub(super) fn failed_act<'a>(it: &Active, observed: &Observed<'a>) -> Option<(&'a [Finding], Duration)> {
     let acted = observed.known.act.as_ref().filter(|acted| !acted.findings.is_empty())?;
     let is_of_this_step = match &acted.command {
         Command::Cordon(order) => order.token == it.token,
         Command::Evict(order) => order.proof.token == it.token,
-        Command::StartUnit(order) => order.token == it.token,
+        Command::Create(order) => *order.token() == it.token,
+        Command::Start(order) => *order.token() == it.token,
         Command::Uncordon(_)
         | Command::TakeLock
         | Command::ReleaseLock
         | Command::HandOver
         | Command::Check(_)
-        | Command::Survey(_)
-        | Command::RestoreSource(_)
-        | Command::ReadLedger(_)
+        | Command::Look(_)
+        | Command::PutBack(_)
+        | Command::Read(_)
         | Command::ReadVolumes(_)
         | Command::AddFinalizer
         | Command::RemoveFinalizer => false,
@@ -212,34 +218,22 @@ pub(super) fn run_deleted() -> Finding {
 /// it, or the node had not seen it when it was asked, so long after it could have been sent that it refuses it now.
 pub(super) fn cannot_have_begun(it: &Active, observed: &Observed<'_>, now: Timestamp) -> bool {
     let Some(intent) = it.sent() else { return true };
-    let read =
-        observed.known.ledger.as_ref().filter(|read| read.token == it.token && read.node == intent.node);
+    let is_it = |read: &&ReadBack| read.order.is_about(it.task(), &intent.node, &it.token);
+    let read = observed.known.read.as_ref().filter(is_it);
     let Some(read) = read else { return false };
     match &read.result {
-        Ok(LedgerReading::Refused(reason)) => never_begins(*reason),
-        Ok(LedgerReading::Unseen) => {
-            let patience = Duration::from_secs(observed.settings.unit_patience_seconds());
+        Ok(Progress::Refused(reason)) => observed.driver.never_begins(*reason),
+        // What was created before it was sent, and is gone, may have begun.
+        Ok(Progress::Unseen | Progress::Left) if intent.created.is_some() => false,
+        Ok(Progress::Unseen | Progress::Left | Progress::Created { .. }) => {
+            let patience = driver::patience(observed.settings);
             let is_after = |age: Duration| age >= patience.saturating_add(read.age);
             let sent = observed.known.act.as_ref();
-            let sent = sent.filter(|acted| matches!(acted.command, Command::StartUnit(_)));
+            let sent = sent.filter(|acted| matches!(acted.command, Command::Start(_)));
             // Whoever sent it before us wrote that down first.
             is_after(Duration::try_from(now.duration_since(intent.at)).unwrap_or_default())
                 && sent.is_none_or(|acted| is_after(acted.age))
         }
-        Ok(LedgerReading::Started { .. } | LedgerReading::Ended { .. }) | Err(_) => false,
+        Ok(Progress::Started { .. } | Progress::Ended { .. }) | Err(_) => false,
     }
-}
-
-/// Whether a node that refused a token for this reason had not begun it. A token that was refused is never begun.
-pub(super) fn never_begins(refused_for: Reason) -> bool {
-    matches!(
-        refused_for,
-        Reason::CheckExpired
-            | Reason::NodeBusy
-            | Reason::GenerationTooOld
-            | Reason::PatchesMissing
-            | Reason::ManifestsUnknown
-            | Reason::DiskTooSmall
-            | Reason::SnapshotDiskTooSmall
-    )
 }

@@ -9,7 +9,9 @@ use super::clock::soaks;
 use super::next::{Beginning, behind_workers, cordoned_by_others, stopped};
 use super::observed::Observed;
 use super::state::{Active, State, Waiting, Work};
+use crate::cluster::snapshot::Role;
 use crate::reason::{Finding, Reason};
+use crate::words::name::NodeName;
 use crate::words::step::Step;
 
 /// What a finding does to the token of a step.
@@ -25,11 +27,11 @@ type Line = (Effect, fn(&Beginning<'_>) -> Vec<Finding>);
 
 const MAY_BEGIN: [Line; 6] = [
     (Effect::Withdraws, |it| paused(it.observed)),
-    (Effect::Withdraws, |it| stopped(it.state, it.observed, it.nodes, it.target).into_iter().collect()),
+    (Effect::Withdraws, |it| stopped(it.state, it.observed, it.nodes).into_iter().collect()),
     (Effect::Withdraws, beside::findings),
     (Effect::Holds, |it| it.observed.verdict_for_next.to_vec()),
-    (Effect::Holds, |it| cordoned_by_others(it.step, it.observed, it.nodes, it.target)),
-    (Effect::Holds, |it| behind_workers(it.step, it.observed, it.nodes, it.target)),
+    (Effect::Holds, |it| cordoned_by_others(it.step, it.observed, it.nodes)),
+    (Effect::Holds, |it| behind_workers(it.step, it.observed, it.nodes)),
 ];
 
 /// Everything that stands against the beginning of a step, of the lines with this effect.
@@ -74,7 +76,16 @@ fn paused(observed: &Observed<'_>) -> Vec<Finding> {
 /// Of a control-plane node, any member of etcd that is not well, because the change takes one more away. A node that is
 /// half done may have broken its own, and must be mended.
 fn etcd((state, it, observed, now): Going<'_>) -> Vec<Finding> {
-    let (Step::ControlPlane(node), Work::OneNode(work)) = (&it.step, &it.work) else { return Vec::new() };
+    let nodes = observed.snapshot.nodes.value.as_deref().unwrap_or_default();
+    let is_control_plane = |name: &NodeName| match &it.step {
+        Step::ControlPlane(_) => true,
+        Step::Node(_) => nodes.iter().any(|node| node.name == *name && node.role == Role::ControlPlane),
+        Step::Preflight | Step::Snapshot | Step::Prepare | Step::Worker(_) | Step::Postflight => false,
+    };
+    let (Some(node), Work::OneNode(work)) = (it.step.node(), &it.work) else { return Vec::new() };
+    if !is_control_plane(node) {
+        return Vec::new();
+    }
     let has_begun = state.begun_on(node, &work.before.uid).is_some();
     let found = observed.etcd_findings(now).into_iter();
     found.filter(|finding| !(has_begun && finding.subject == node.0)).collect()

@@ -6,11 +6,12 @@
 //!   process knows, now ───────────────────┘        persisted first ▲   run second
 //! ```
 //!
-//! `decide` chooses by position, `active` by step; below them `judge` (preflight, postflight), `visit` (units on
-//! nodes), `node_step` (a node's stages), `ending` (deletion) and `restore` (what is put back once a run is over). All mutations go through `gated`; all of them are
+//! `decide` chooses by position, `active` by step; below them `judge` (preflight, postflight), `visit` (what a driver
+//! starts on nodes), `node_step` (a node's stages), `ending` (deletion) and `restore` (what is put back once a run is over). All mutations go through `gated`; all of them are
 //! made of the `moves`.
 
 mod active;
+mod ahead;
 mod beside;
 mod budgets;
 mod clock;
@@ -22,7 +23,6 @@ mod in_hand;
 mod judge;
 mod lease;
 mod look;
-mod manifests;
 mod may_begin;
 mod moves;
 mod needs;
@@ -57,11 +57,11 @@ use jiff::Timestamp;
 /// What comes after the step at hand and how many nodes are done, for people to read.
 #[must_use]
 pub fn outlook(state: &State, observed: &Observed<'_>, now: Timestamp) -> (String, String) {
-    let (Ok(target), Ok(nodes)) = (observed.target(), observed.nodes(now)) else {
+    let (Ok(_target), Ok(nodes)) = (observed.target(), observed.nodes(now)) else {
         return (String::new(), String::new());
     };
     let counted = |node: &&Node| !observed.is_skipped(&node.name);
     let all = nodes.iter().filter(counted).count();
-    let done = nodes.iter().filter(counted).filter(|node| observed.is_at_target(node, &target)).count();
-    (next::after(state, observed, nodes, &target, now), format!("{done}/{all}"))
+    let done = nodes.iter().filter(counted).filter(|node| observed.is_at_target(node)).count();
+    (next::after(state, observed, nodes, now), format!("{done}/{all}"))
 }

@@ -183,8 +183,8 @@ pub(super) fn rest(state: &mut State, it: &Waiting) {
 fn may_have_begun(it: &Active) -> bool {
     let Work::OneNode(work) = &it.work else { return false };
     match work.stage {
-        Stage::Cordon | Stage::Drain => false,
-        Stage::Mutate => it.intent.as_ref().is_some_and(|intent| intent.action == Action::Unit),
+        Stage::Prepare | Stage::Cordon | Stage::Drain => false,
+        Stage::Mutate => it.intent.as_ref().is_some_and(|intent| intent.action == Action::Start),
         Stage::Verify => true,
         Stage::Uncordon => work.returning.is_none(),
     }

@@ -43,12 +43,14 @@ fn needs_of(it: &Active) -> Needs {
     match (&it.step, &it.work) {
         (Step::Preflight, _) => Needs::AllPodsBudgetsAndPlaces,
         (Step::Postflight, _) => Needs::AllPods,
-        (Step::ControlPlane(_) | Step::Worker(_), Work::OneNode(work))
+        (Step::ControlPlane(_) | Step::Worker(_) | Step::Node(_), Work::OneNode(work))
             if work.stage == Stage::Drain || work.stage == Stage::Mutate && it.sent().is_none() =>
         {
             Needs::PodsOn(BTreeSet::from([work.before.name.clone()]))
         }
-        (Step::ControlPlane(_) | Step::Worker(_) | Step::Snapshot | Step::Prepare, _) => Needs::Nothing,
+        (Step::ControlPlane(_) | Step::Worker(_) | Step::Node(_) | Step::Snapshot | Step::Prepare, _) => {
+            Needs::Nothing
+        }
     }
 }
 

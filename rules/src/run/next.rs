@@ -9,7 +9,6 @@ use crate::cluster::snapshot::{Node, Role};
 use crate::reason::{Finding, Reason};
 use crate::words::name::NodeName;
 use crate::words::step::Step;
-use crate::words::version::Version;
 
 /// A step that is to begin.
 #[derive(Clone, Copy)]
@@ -18,7 +17,6 @@ pub(super) struct Beginning<'a> {
     pub state: &'a State,
     pub observed: &'a Observed<'a>,
     pub nodes: &'a [Node],
-    pub target: &'a Version,
     pub now: Timestamp,
 }
 
@@ -27,33 +25,34 @@ pub(super) fn next_step(
     state: &State,
     observed: &Observed<'_>,
     nodes: &[Node],
-    target: &Version,
     now: Timestamp,
 ) -> Option<Step> {
-    let begun = observed.snapshot.control_plane_has_begun(target);
+    let begun = has_begun(state, observed);
     // A snapshot that was heard of late is older than its step.
     let since = |it: &Finished| match (&it.step, &state.snapshot) {
         (Step::Snapshot, Some(snapshot)) => snapshot.taken_at,
         _ => it.finished_at,
     };
-    let is_done =
-        |step: &Step| state.finished(step).is_some_and(|it| begun || is_young(since(it), observed, now));
-    if let Some(step) = [Step::Preflight, Step::Snapshot].into_iter().find(|step| !is_done(step)) {
-        return Some(step);
-    }
-    if state.finished(&Step::Prepare).is_none() {
-        return Some(Step::Prepare);
-    }
-    if let Some(step) = remaining(state, observed, nodes, target, now).into_iter().next() {
-        return Some(step);
-    }
-    if !state.running.is_empty() {
-        return None;
-    }
-    state.finished(&Step::Postflight).is_none().then_some(Step::Postflight)
+    let is_left = |step: &Step| match step {
+        Step::Preflight | Step::Snapshot => {
+            !state.finished(step).is_some_and(|it| begun || is_young(since(it), observed, now))
+        }
+        Step::Prepare | Step::Postflight => state.finished(step).is_none(),
+        Step::ControlPlane(_) | Step::Worker(_) | Step::Node(_) => true,
+    };
+    let left = remaining(state, observed, nodes, now);
+    // While others run, only a node may begin beside them.
+    let is_next = |step: &Step| is_left(step) && (step.node().is_some() || state.running.is_empty());
+    observed.driver.steps(&left).into_iter().find(is_next)
 }
 
-/// Preflight and snapshot say what was true then: too long ago is done again, unless the control plane has begun
+/// Whether the run has begun to change the cluster: then what it began with is not done again.
+fn has_begun(state: &State, observed: &Observed<'_>) -> bool {
+    let changed = state.nodes_done > 0 || state.attempted.iter().any(|it| it.begun);
+    observed.driver.has_begun(observed.snapshot, changed)
+}
+
+/// Preflight and snapshot say what was true then: too long ago is done again, unless the cluster has begun
 /// to change, after which neither can be. One from the future is as old as anything can be: the clock was set back.
 fn is_young(since: Timestamp, observed: &Observed<'_>, now: Timestamp) -> bool {
     let age = now.duration_since(since).as_secs();
@@ -63,75 +62,53 @@ fn is_young(since: Timestamp, observed: &Observed<'_>, now: Timestamp) -> bool {
     }
 }
 
-/// The node steps that remain and do not run, in order: control plane before workers, a node that this run holds cordoned
+/// The nodes whose steps remain and do not run, in order: control plane before workers, a node that this run holds cordoned
 /// before others, the actuator's own node last, else by name. Where several may run, one that waits for its next attempt
 /// keeps none of the others waiting.
-pub(super) fn remaining(
-    state: &State,
-    observed: &Observed<'_>,
-    nodes: &[Node],
-    target: &Version,
-    now: Timestamp,
-) -> Vec<Step> {
+fn remaining<'n>(state: &State, observed: &Observed<'_>, nodes: &'n [Node], now: Timestamp) -> Vec<&'n Node> {
     let mut left: Vec<&Node> = nodes
         .iter()
         .filter(|node| observed.takes(node))
-        .filter(|node| !observed.is_at_target(node, target) || observed.is_ours(node))
+        .filter(|node| !observed.is_at_target(node) || observed.is_ours(node))
         .filter(|node| state.active().all(|it| it.step.node() != Some(&node.name)))
         .filter(|node| state.failed.iter().all(|it| it.step.node() != Some(&node.name)))
         .collect();
     left.sort_by_key(|node| {
-        let step = step_of(node.role, node.name.clone());
-        let rests =
-            observed.concurrency() > 1 && state.attempted(&step).is_some_and(|it| it.not_before > now);
+        let is_of_it = |step: &Step| step.node() == Some(&node.name);
+        let mut tried = state.attempted.iter().filter(|it| is_of_it(&it.step));
+        let rests = observed.concurrency() > 1 && tried.any(|it| it.not_before > now);
         (node.role, rests, !observed.is_ours(node), observed.own_node == Some(&node.name), node.name.clone())
     });
-    left.into_iter().map(|node| step_of(node.role, node.name.clone())).collect()
+    left
 }
 
-fn step_of(role: Role, name: NodeName) -> Step {
-    match role {
-        Role::ControlPlane => Step::ControlPlane(name),
-        Role::Worker => Step::Worker(name),
-    }
-}
-
-/// Whether `spec.stopAfter` keeps the next step from being minted; a text that is no step keeps every one.
-pub(super) fn stopped(
-    state: &State,
-    observed: &Observed<'_>,
-    nodes: &[Node],
-    target: &Version,
-) -> Option<Finding> {
+/// Whether `spec.stopAfter` keeps the next step from being minted; a text that is no step of the run keeps every one.
+pub(super) fn stopped(state: &State, observed: &Observed<'_>, nodes: &[Node]) -> Option<Finding> {
     let text = observed.run.spec.stop_after.as_deref()?;
+    let found = |detail: String| Some(Finding::new(Reason::StopAfter, "spec.stopAfter", detail));
     let step: Step = match text.parse() {
         Ok(step) => step,
-        Err(error) => return Some(Finding::new(Reason::StopAfter, "spec.stopAfter", format!("{error}"))),
+        Err(error) => return found(format!("{error}")),
     };
-    let reached = match &step {
-        Step::ControlPlane(name) | Step::Worker(name) => nodes
-            .iter()
-            .any(|node| node.name == *name && observed.is_at_target(node, target) && !observed.is_ours(node)),
-        Step::Preflight | Step::Snapshot | Step::Prepare | Step::Postflight => {
-            state.finished(&step).is_some()
-        }
+    if !observed.driver.has(&step) {
+        return found(format!("this run has no step {text}"));
+    }
+    let is_over = |node: &Node| observed.is_at_target(node) && !observed.is_ours(node);
+    let reached = match step.node() {
+        Some(name) => nodes.iter().any(|node| node.name == *name && is_over(node)),
+        None => state.finished(&step).is_some(),
     };
-    reached.then(|| Finding::new(Reason::StopAfter, "spec.stopAfter", text))
+    if reached { found(text.to_owned()) } else { None }
 }
 
 /// Nodes that somebody else has cordoned and that the step would have to touch.
-pub(super) fn cordoned_by_others(
-    step: &Step,
-    observed: &Observed<'_>,
-    nodes: &[Node],
-    target: &Version,
-) -> Vec<Finding> {
+pub(super) fn cordoned_by_others(step: &Step, observed: &Observed<'_>, nodes: &[Node]) -> Vec<Finding> {
     if observed.run.spec.cordoned_nodes == CordonedNodes::Upgrade {
         return Vec::new();
     }
     let touches = |node: &Node| match step {
-        Step::Preflight => !observed.is_skipped(&node.name) && !observed.is_at_target(node, target),
-        Step::ControlPlane(name) | Step::Worker(name) => node.name == *name,
+        Step::Preflight => !observed.is_skipped(&node.name) && !observed.is_at_target(node),
+        Step::ControlPlane(name) | Step::Worker(name) | Step::Node(name) => node.name == *name,
         Step::Snapshot | Step::Prepare | Step::Postflight => false,
     };
     nodes
@@ -149,30 +126,28 @@ pub(super) fn cordoned_by_others(
 
 /// API servers that are a minor behind what the workers would get. The order of the steps takes care of it unless
 /// people leave a control-plane node out.
-pub(super) fn behind_workers(
-    step: &Step,
-    observed: &Observed<'_>,
-    nodes: &[Node],
-    target: &Version,
-) -> Vec<Finding> {
+pub(super) fn behind_workers(step: &Step, observed: &Observed<'_>, nodes: &[Node]) -> Vec<Finding> {
+    let Some(target) = observed.driver.version() else { return Vec::new() };
     let is_left = |node: &Node| observed.is_skipped(&node.name);
+    let is_worker =
+        |name: &NodeName| nodes.iter().any(|node| node.name == *name && node.role == Role::Worker);
     let matters = |node: &Node| match step {
         Step::Preflight => is_left(node),
         Step::Worker(_) => true,
+        Step::Node(name) => is_worker(name),
         Step::Snapshot | Step::Prepare | Step::ControlPlane(_) | Step::Postflight => false,
     };
-    let goes =
-        |node: &Node| node.role == Role::Worker && !is_left(node) && !observed.is_at_target(node, target);
+    let goes = |node: &Node| node.role == Role::Worker && !is_left(node) && !observed.is_at_target(node);
     if !nodes.iter().any(goes) {
         return Vec::new();
     }
+    let server_on = |node| observed.driver.api_server_on(node, observed.snapshot);
     nodes
         .iter()
         .filter(|node| node.role == Role::ControlPlane && matters(node))
-        .filter(|node| observed.api_server_on(&node.name).is_none_or(|it| it.minor() < target.minor()))
+        .filter(|node| server_on(node).is_none_or(|it| it.minor() < target.minor()))
         .map(|node| {
-            let runs =
-                observed.api_server_on(&node.name).map_or("no known version".to_owned(), ToString::to_string);
+            let runs = server_on(node).map_or("no known version".to_owned(), ToString::to_string);
             let detail = format!("its API server runs {runs}, workers would get {target}");
             Finding::new(Reason::KubeletAhead, node.name.0.clone(), detail)
         })
@@ -180,26 +155,15 @@ pub(super) fn behind_workers(
 }
 
 /// The name of the step that follows the one at hand, empty if none does.
-pub(super) fn after(
-    state: &State,
-    observed: &Observed<'_>,
-    nodes: &[Node],
-    target: &Version,
-    now: Timestamp,
-) -> String {
-    let Some(current) = state.step() else {
-        return next_step(state, observed, nodes, target, now)
-            .map(|step| step.to_string())
-            .unwrap_or_default();
+pub(super) fn after(state: &State, observed: &Observed<'_>, nodes: &[Node], now: Timestamp) -> String {
+    let next = match state.step() {
+        None => next_step(state, observed, nodes, now),
+        Some(Step::Postflight) => None,
+        // Steps are in the order of a run, but for those of the nodes: which of these come is seen from the nodes.
+        Some(current) => {
+            let steps = observed.driver.steps(&remaining(state, observed, nodes, now));
+            steps.into_iter().find(|step| step != current && (step.node().is_some() || step > current))
+        }
     };
-    let nodes_left = remaining(state, observed, nodes, target, now);
-    let first = || {
-        nodes_left.iter().find(|step| *step != current).map_or("postflight".to_owned(), ToString::to_string)
-    };
-    match current {
-        Step::Preflight => "snapshot".to_owned(),
-        Step::Snapshot => "prepare".to_owned(),
-        Step::Prepare | Step::ControlPlane(_) | Step::Worker(_) => first(),
-        Step::Postflight => String::new(),
-    }
+    next.map(|step| step.to_string()).unwrap_or_default()
 }

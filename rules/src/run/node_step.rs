@@ -1,5 +1,5 @@
-//! A node's step: cordon, drain, mutate, verify, uncordon. Up to the mutation everything can be put back; after it
-//! the node is finished, whatever the gate says.
+//! A node's step, in the stages that its driver says. Up to the mutation everything can be put back; after it the node is
+//! finished, whatever the gate says.
 
 use std::time::Duration;
 
@@ -12,15 +12,14 @@ use super::moves::{NOT_BEGUN, fail, finish, halt, linger, put_off, remember, ret
 use super::next::next_step;
 use super::observed::{Observed, Turn};
 use super::state::{Action, Active, Intended, NodeWork, Position, State, Work};
-use super::visit::{Followed, follow, unit_failed, unit_vanished, was_sent};
+use super::visit::{Followed, follow, was_sent};
 use crate::api::{CordonedNodes, NodeBefore, UnpreparedNode};
 use crate::cluster::snapshot::{Node, Role};
 use crate::drain;
-use crate::driver::order::UnitKind;
-use crate::driver::reading::LedgerReading;
+use crate::driver;
+use crate::driver::reading::Progress;
 use crate::reason::{Finding, Reason};
 use crate::words::step::{Stage, Step};
-use crate::words::version::Version;
 
 /// How much of what remains on a node is named when its drain is given up.
 const NAMED_MAX: usize = 5;
@@ -51,11 +50,12 @@ pub(super) fn node_step(
     if let Some(detail) = replaced(node, &work.before) {
         return halt(state, &it, Finding::new(Reason::NodeReplaced, node.name.0.clone(), detail), now);
     }
-    let target = match observed.target() {
-        Ok(target) => target,
-        Err(finding) => return halt(state, &it, finding, now),
-    };
+    if let Err(finding) = observed.target() {
+        return halt(state, &it, finding, now);
+    }
+    // What prepares the node is followed to its end, whoever gives the node up meanwhile.
     if work.stage < Stage::Mutate
+        && it.sent().is_none()
         && let Some(finding) = skipped(node, observed)
     {
         return put_back(state, &it, finding, observed, now);
@@ -64,10 +64,11 @@ pub(super) fn node_step(
         return hand_over(state, node, now);
     }
     match work.stage {
-        Stage::Cordon => cordon(state, &it, &work, node, &target, observed, now),
+        Stage::Prepare => prepare_node(state, &it, &work, node, observed, now),
+        Stage::Cordon => cordon(state, &it, &work, node, observed, now),
         Stage::Drain => drain_node(state, &it, &work, node, observed, now),
-        Stage::Mutate => mutate(state, &it, &work, node, &target, observed, now),
-        Stage::Verify => verify(state, &it, &work, node, &target, observed, now),
+        Stage::Mutate => mutate(state, &it, &work, node, observed, now),
+        Stage::Verify => verify(state, &it, &work, node, observed, now),
         Stage::Uncordon => uncordon(state, &it, &work, node, observed, now),
     }
 }
@@ -97,7 +98,7 @@ fn was_left_alone(
     now: Timestamp,
 ) -> bool {
     let not_in_this_attempt = match work.stage {
-        Stage::Cordon | Stage::Drain => true,
+        Stage::Prepare | Stage::Cordon | Stage::Drain => true,
         Stage::Mutate => cannot_have_begun(it, observed, now),
         Stage::Verify => false,
         // Only a node whose change cannot have begun is put back.
@@ -106,7 +107,10 @@ fn was_left_alone(
     not_in_this_attempt && state.begun_on(&work.before.name, &work.before.uid).is_none()
 }
 
-fn enter(mut state: State, it: &Active, work: &NodeWork, stage: Stage, now: Timestamp) -> Turn {
+/// The stage at hand is over: the one that the driver has after it.
+fn advance(mut state: State, it: &Active, work: &NodeWork, observed: &Observed<'_>, now: Timestamp) -> Turn {
+    let mut later = observed.driver.stages().iter().copied().filter(|stage| *stage > work.stage);
+    let stage = later.next().expect("what is over with its last stage does not advance");
     state.holds.clear();
     let drain_since = if stage == Stage::Drain { Some(now) } else { work.drain_since };
     state.position = Position::active(Active {
@@ -131,36 +135,74 @@ fn hand_over(state: State, node: &Node, now: Timestamp) -> Turn {
     Turn::run(turn.state, Command::HandOver)
 }
 
+/// What keeps a node from being touched now, if anything: it is looked at first.
+fn unready(
+    state: &mut State,
+    it: &Active,
+    node: &Node,
+    observed: &Observed<'_>,
+    now: Timestamp,
+) -> Option<Turn> {
+    let has_begun = state.begun_on(&node.name, &node.uid).is_some();
+    if !has_begun && !observed.is_ours(node) && is_too_late(state, observed, now) {
+        let event = format!("{NOT_BEGUN}preflight and snapshot are too old by now");
+        remember(state, now, &it.step.to_string(), &event);
+        state.holds.clear();
+        state.position = Position::Open;
+        return Some(Turn::again(state.clone()));
+    }
+    // Also of a cordon that is written down or carried out: whoever did that may have been away since, for hours.
+    match look(state, it, node, observed, now) {
+        Look::Good => None,
+        Look::Ask(order) => Some(Turn::run(state.clone(), Command::Look(order))),
+        Look::Found(findings) => Some(not_begun(state.clone(), it, node, findings, observed, now)),
+    }
+}
+
+/// Lets the driver fetch what the change needs, while the node is in service.
+fn prepare_node(
+    mut state: State,
+    it: &Active,
+    work: &NodeWork,
+    node: &Node,
+    observed: &Observed<'_>,
+    now: Timestamp,
+) -> Turn {
+    if it.sent().is_none()
+        && let Some(turn) = unready(&mut state, it, node, observed, now)
+    {
+        return turn;
+    }
+    let barred = observed.run.deleting.then(run_deleted);
+    match follow(state.clone(), it, node, barred, observed, now) {
+        Followed::Turn(turn) => *turn,
+        Followed::Ended { code: 0, .. } => advance(state, it, work, observed, now),
+        Followed::Ended { code, output, .. } => {
+            fail(state, it, driver::failed(&node.name, code, &output), observed, now)
+        }
+        Followed::Vanished => fail(state, it, driver::vanished(&node.name), observed, now),
+        Followed::NotBegun(finding) => fail(state, it, finding, observed, now),
+    }
+}
+
 fn cordon(
     mut state: State,
     it: &Active,
     work: &NodeWork,
     node: &Node,
-    target: &Version,
     observed: &Observed<'_>,
     now: Timestamp,
 ) -> Turn {
-    let has_begun = state.begun_on(&node.name, &node.uid).is_some();
-    if !has_begun && !observed.is_ours(node) && is_too_late(&state, target, observed, now) {
-        let event = format!("{NOT_BEGUN}preflight and snapshot are too old by now");
-        remember(&mut state, now, &it.step.to_string(), &event);
-        state.holds.clear();
-        state.position = Position::Open;
-        return Turn::again(state);
-    }
-    // Also of a cordon that is written down or carried out: whoever did that may have been away since, for hours.
-    match look(&mut state, it, node, target, observed, now) {
-        Look::Good => {}
-        Look::Ask(order) => return Turn::run(state, Command::Survey(order)),
-        Look::Found(findings) => return not_begun(state, it, node, findings, observed, now),
+    if let Some(turn) = unready(&mut state, it, node, observed, now) {
+        return turn;
     }
     if node.unschedulable && observed.is_ours(node) {
-        return enter(state, it, work, Stage::Drain, now);
+        return advance(state, it, work, observed, now);
     }
     if work.before.unschedulable && node.unschedulable {
         return match observed.run.spec.cordoned_nodes {
             // Somebody else's cordon does what ours would, and stays theirs.
-            CordonedNodes::Upgrade => enter(state, it, work, Stage::Drain, now),
+            CordonedNodes::Upgrade => advance(state, it, work, observed, now),
             CordonedNodes::Hold => give_up_cordon(state, it, node, observed, now),
         };
     }
@@ -168,20 +210,20 @@ fn cordon(
         return give_up_cordon(state, it, node, observed, now);
     }
     gated(state, it, Action::Cordon, &node.name, observed, now, |proof| {
-        Command::Cordon(CordonOrder {
+        Ok(Command::Cordon(CordonOrder {
             node: node.name.clone(),
             uid: node.uid.clone(),
             resource_version: node.resource_version.clone(),
             token: it.token.clone(),
             proof,
-        })
+        }))
     })
 }
 
 /// Whether what a run begins with is to be done again before its first node is touched: the step was left for long.
-fn is_too_late(state: &State, target: &Version, observed: &Observed<'_>, now: Timestamp) -> bool {
+fn is_too_late(state: &State, observed: &Observed<'_>, now: Timestamp) -> bool {
     let nodes = observed.snapshot.nodes.value.as_deref().unwrap_or_default();
-    matches!(next_step(state, observed, nodes, target, now), Some(Step::Preflight | Step::Snapshot))
+    matches!(next_step(state, observed, nodes, now), Some(Step::Preflight | Step::Snapshot))
 }
 
 /// What was found before the node is touched keeps its step from beginning. A node that an attempt before has left out of
@@ -258,7 +300,7 @@ fn drain_node(
         let finding = Finding::new(Reason::DrainDeadline, node.name.0.clone(), what);
         return put_back(state, it, finding, observed, now);
     }
-    emptied(state, it, work, node, observed, now, |state| enter(state, it, work, Stage::Mutate, now))
+    emptied(state, it, work, node, observed, now, |state| advance(state, it, work, observed, now))
 }
 
 /// Makes the pods leave that a drain makes leave, and goes on when they and their volumes are gone.
@@ -306,7 +348,7 @@ fn emptied(
     }
     let uids = plan.evict.iter().map(|pod| pod.uid.clone()).collect();
     gated(state, it, Action::Evict(uids), &node.name, observed, now, |proof| {
-        Command::Evict(EvictOrder { node: node.name.clone(), pods: plan.evict, proof })
+        Ok(Command::Evict(EvictOrder { node: node.name.clone(), pods: plan.evict, proof }))
     })
 }
 
@@ -344,7 +386,7 @@ fn detached(
         return go_on(state);
     }
     let turn = linger(state, findings, now);
-    if read.age >= Duration::from_secs(observed.settings.unit_poll_seconds) {
+    if read.age >= driver::poll_pause(observed.settings) {
         return Turn::run(turn.state, Command::ReadVolumes(node.name.clone()));
     }
     turn
@@ -355,18 +397,13 @@ fn mutate(
     it: &Active,
     work: &NodeWork,
     node: &Node,
-    target: &Version,
     observed: &Observed<'_>,
     now: Timestamp,
 ) -> Turn {
-    let kind = match node.role {
-        Role::ControlPlane if is_first(observed, target) => UnitKind::UpgradeFirst,
-        Role::ControlPlane | Role::Worker => UnitKind::UpgradeNode,
-    };
     let failed = |state: State, finding: Finding| {
-        // Observed versions are the truth: a unit that failed after its work was done has done its work.
-        if observed.is_at_target(node, target) {
-            enter(state, it, work, Stage::Verify, now)
+        // What is observed is the truth: what failed after its work was done has done its work.
+        if observed.is_at_target(node) {
+            advance(state, it, work, observed, now)
         } else {
             fail(state, it, finding, observed, now)
         }
@@ -378,14 +415,12 @@ fn mutate(
     }
     let barred = barred(&state, it, node, observed, now);
     let may_have_come = barred.is_none() && it.sent().is_none();
-    let go_on = |state: State| match follow(state.clone(), it, kind, node, barred, observed, now) {
+    let go_on = |state: State| match follow(state.clone(), it, node, barred, observed, now) {
         Followed::Turn(turn) => *turn,
-        Followed::Ended { code: 0, .. } => enter(state, it, work, Stage::Verify, now),
-        Followed::Ended { code, output, .. } => failed(state, unit_failed(&node.name, code, &output)),
-        Followed::Vanished => failed(state, unit_vanished(&node.name)),
-        Followed::NotBegun(_) if observed.is_at_target(node, target) => {
-            enter(state, it, work, Stage::Verify, now)
-        }
+        Followed::Ended { code: 0, .. } => advance(state, it, work, observed, now),
+        Followed::Ended { code, output, .. } => failed(state, driver::failed(&node.name, code, &output)),
+        Followed::Vanished => failed(state, driver::vanished(&node.name)),
+        Followed::NotBegun(_) if observed.is_at_target(node) => advance(state, it, work, observed, now),
         // Nothing of the node was changed: it need not stay out of service until the next attempt may begin.
         Followed::NotBegun(finding) => put_back(state, it, finding, observed, now),
     };
@@ -393,16 +428,18 @@ fn mutate(
     if may_have_come { emptied(state, it, work, node, observed, now, go_on) } else { go_on(state) }
 }
 
-/// Whether whoever led before us wrote down that the unit was sent, and it is certain that the node never gets it: then it was
-/// not sent, and what came to the node since must leave before it is.
+/// Whether whoever led before us wrote down that the change was sent, and it is certain that the node never gets it: then it
+/// was not sent, and what came to the node since must leave before it is.
 fn is_lost(it: &Active, observed: &Observed<'_>, now: Timestamp) -> bool {
-    let is_unseen = observed.known.ledger.as_ref().is_some_and(|read| {
-        read.token == it.token && read.result.as_ref().is_ok_and(|it| *it == LedgerReading::Unseen)
+    let Some(sent) = it.sent() else { return false };
+    let is_unseen = observed.known.read.as_ref().is_some_and(|read| {
+        read.order.is_about(it.task(), &sent.node, &it.token)
+            && matches!(read.result, Ok(Progress::Unseen | Progress::Created { .. }))
     });
-    it.sent().is_some() && is_unseen && !was_sent(it, observed) && cannot_have_begun(it, observed, now)
+    is_unseen && !was_sent(it, observed) && cannot_have_begun(it, observed, now)
 }
 
-/// Why the unit of a node is not to be sent any more. A gate may have held it for long: the run or the node was given up, or
+/// Why the change of a node is not to be sent any more. A gate may have held it for long: the run or the node was given up, or
 /// pods have come to a node that somebody uncordoned. Nobody may have led for hours: what was looked at is that old.
 fn barred(
     state: &State,
@@ -421,25 +458,17 @@ fn barred(
         .or_else(|| is_late.then(|| held_too_long(state, it)))
 }
 
-/// Whether no control-plane node is wholly at the target: an `upgrade apply` that was cut in the middle has already
-/// shown a new API server, and must be applied again.
-fn is_first(observed: &Observed<'_>, target: &Version) -> bool {
-    let nodes = observed.snapshot.nodes.value.as_deref().unwrap_or_default();
-    !nodes.iter().any(|node| node.role == Role::ControlPlane && observed.is_at_target(node, target))
-}
-
 fn verify(
     state: State,
     it: &Active,
     work: &NodeWork,
     node: &Node,
-    target: &Version,
     observed: &Observed<'_>,
     now: Timestamp,
 ) -> Turn {
-    let findings = not_verified(node, target, observed, now);
+    let findings = not_verified(node, observed, now);
     if findings.is_empty() {
-        return enter(state, it, work, Stage::Uncordon, now);
+        return advance(state, it, work, observed, now);
     }
     if stage_seconds(it, now) >= observed.settings.verify_seconds_max {
         let what = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
@@ -449,16 +478,12 @@ fn verify(
 }
 
 /// What keeps a node from being called upgraded and well.
-pub(super) fn not_verified(
-    node: &Node,
-    target: &Version,
-    observed: &Observed<'_>,
-    now: Timestamp,
-) -> Vec<Finding> {
+pub(super) fn not_verified(node: &Node, observed: &Observed<'_>, now: Timestamp) -> Vec<Finding> {
     let mut findings = Vec::new();
     let name = || node.name.0.clone();
-    if !observed.is_at_target(node, target) {
+    if !observed.is_at_target(node) {
         let runs = node.kubelet_version.as_ref().map_or_else(Clone::clone, ToString::to_string);
+        let target = observed.target().unwrap_or_default();
         findings.push(Finding::new(
             Reason::VersionUnexpected,
             name(),
@@ -514,8 +539,13 @@ fn uncordon(
 fn give_back(mut state: State, it: &Active, node: &Node, annotation: String, now: Timestamp) -> Turn {
     let is_written = it.intent.as_ref().is_some_and(|i| i.action == Action::Uncordon && i.node == node.name);
     if !is_written {
-        let intent =
-            Some(Intended { action: Action::Uncordon, node: node.name.clone(), at: now, unsent: false });
+        let intent = Some(Intended {
+            action: Action::Uncordon,
+            node: node.name.clone(),
+            at: now,
+            unsent: false,
+            created: None,
+        });
         state.position = Position::active(Active { intent, ..it.clone() });
         return Turn::again(state);
     }

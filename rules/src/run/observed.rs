@@ -10,15 +10,13 @@ use super::state::State;
 use crate::api::UpgradeRun;
 use crate::cluster::snapshot::{Node, Role, Snapshot, Source};
 use crate::drain::{Budget, Place, Pod};
-use crate::driver::kubeadm::KubeadmSettings;
-use crate::driver::order::NodeTarget;
+use crate::driver::{Driver, View};
 use crate::facts::Accepts;
 use crate::gate::LockView;
 use crate::gate::Permit;
 use crate::reason::{Finding, Reason};
 use crate::settings::Settings;
 use crate::words::name::{NodeName, Token};
-use crate::words::version::Version;
 
 /// Everything that one decision is made on, read a moment ago.
 #[derive(Debug, Clone, Copy)]
@@ -61,8 +59,8 @@ pub struct Observed<'a> {
     pub own_node: Option<&'a NodeName>,
     /// The thresholds.
     pub settings: &'a Settings,
-    /// What kubeadm is told.
-    pub kubeadm: &'a KubeadmSettings,
+    /// Who changes the nodes, and where to.
+    pub driver: &'a Driver<'a>,
 }
 
 /// What all turns of one moment yield: persist the state, then run the commands, then look again.
@@ -132,11 +130,14 @@ impl<'a> Observed<'a> {
         self.under_way.iter().any(|it| it.as_ref() == step)
     }
 
-    /// The target, if it can be read.
-    pub(super) fn target(&self) -> Result<Version, Finding> {
-        self.run.spec.target.parse().map_err(|error: crate::words::version::VersionError| {
-            Finding::new(Reason::TargetNotAVersion, "spec.target", error.to_string())
-        })
+    /// The target for people to read, if it can be read.
+    pub(super) fn target(&self) -> Result<String, Finding> {
+        self.driver.target()
+    }
+
+    /// What the driver judges by.
+    pub(super) fn view(&self, now: Timestamp) -> View<'a> {
+        View { run: self.run, snapshot: self.snapshot, settings: self.settings, now }
     }
 
     /// The nodes, if they were read for this turn.
@@ -181,15 +182,8 @@ impl<'a> Observed<'a> {
     }
 
     /// Whether a node shows the target in all that an upgrade of it changes.
-    pub(super) fn is_at_target(&self, node: &Node, target: &Version) -> bool {
-        self.snapshot.is_at(node, target)
-    }
-
-    /// What the API server of a control-plane node runs, if that can be read.
-    pub(super) fn api_server_on(&self, node: &NodeName) -> Option<&'a Version> {
-        let pods = self.snapshot.static_pods.value.as_deref().unwrap_or_default();
-        let mut pods = pods.iter().filter(|pod| pod.component == "kube-apiserver" && pod.node == *node);
-        pods.find_map(|pod| pod.version.as_ref().ok())
+    pub(super) fn is_at_target(&self, node: &Node) -> bool {
+        self.driver.is_at_target(node, self.snapshot)
     }
 
     /// The static pods of a node that are not Ready.
@@ -199,23 +193,6 @@ impl<'a> Observed<'a> {
         unready
             .map(|pod| Finding::new(Reason::ControlPlaneNotReady, format!("{}/{node}", pod.component), ""))
             .collect()
-    }
-
-    /// How a node is reached over SSH. Each kubelet says by itself which machine it is and where: of two that say the same,
-    /// one would be drained and the other changed.
-    pub(super) fn reach(&self, node: &Node) -> Result<NodeTarget, Finding> {
-        let found = |reason, why: String| Finding::new(reason, node.name.0.clone(), why);
-        let addresses = node.addresses().map_err(|why| found(Reason::NodeAddressMissing, why))?;
-        let addresses = addresses.iter().map(ToString::to_string).collect();
-        let is_twin = |other: &&Node| {
-            let has_its_id = !node.machine_id.is_empty() && other.machine_id == node.machine_id;
-            other.name != node.name && (has_its_id || other.shares_address_with(node))
-        };
-        if let Some(other) = self.snapshot.nodes.value.iter().flatten().find(is_twin) {
-            let why = format!("{} has the same machine id or one of the same InternalIPs", other.name);
-            return Err(found(Reason::MachineIdMismatch, why));
-        }
-        Ok(NodeTarget { name: node.name.clone(), addresses, machine_id: node.machine_id.clone() })
     }
 
     /// What keeps the members of etcd from being called healthy and stable.

@@ -1,4 +1,4 @@
-//! What is put back once a run is over: the source of packages of each node that was prepared and never changed.
+//! What is put back once a run is over: what its driver has left on each node that was prepared and never changed.
 
 use std::time::Duration;
 
@@ -8,11 +8,10 @@ use super::command::Command;
 use super::moves::{IDLE_SECONDS, holds, remember};
 use super::observed::{Observed, Turn};
 use super::state::State;
-use super::visit::UNIT_SLACK_SECONDS;
 use crate::cluster::snapshot::Node;
-use crate::driver::order::RestoreOrder;
+use crate::driver;
 use crate::reason::{Finding, Reason};
-use crate::words::name::{NodeName, RunUid, Token};
+use crate::words::name::NodeName;
 
 /// How long a node is tried that cannot be reached or refuses.
 const TRY_SECONDS_MAX: u64 = 60;
@@ -34,12 +33,13 @@ pub(super) fn restore(state: &State, observed: &Observed<'_>, now: Timestamp) ->
     let Some(node) = node.filter(|node| !has_changed(&state, node, observed)) else {
         return Some(next(state, now));
     };
-    let order = order(&state, node, observed, now);
+    let put_back = observed.driver.put_back(node, state.sequence, observed.generation, observed.view(now));
+    let Some(order) = put_back else { return Some(next(state, now)) };
     let acted = observed.known.act.as_ref().filter(|acted| is_about(&acted.command, name));
     let refused = match (&order, acted) {
         (Err(finding), _) => Some(finding),
         (Ok(_), Some(acted)) => acted.findings.first(),
-        (Ok(order), None) => return Some(Turn::run(state, Command::RestoreSource(order.clone()))),
+        (Ok(order), None) => return Some(Turn::run(state, Command::PutBack(order.clone()))),
     };
     let Some(refused) = refused else {
         state.holds.retain(|(told, _)| told.subject != name.0);
@@ -54,42 +54,25 @@ pub(super) fn restore(state: &State, observed: &Observed<'_>, now: Timestamp) ->
     let pause = Duration::from_secs(observed.settings.eviction_pause_seconds);
     Some(match order {
         Ok(order) if acted.is_some_and(|acted| acted.age >= pause) => {
-            Turn::run(state, Command::RestoreSource(order))
+            Turn::run(state, Command::PutBack(order))
         }
         _ => Turn::wait(state, 1),
     })
 }
 
-/// Whether the node's own change has begun or is whole: then the source belongs to it.
+/// Whether the node's own change has begun or is whole: then what is there belongs to it.
 fn has_changed(state: &State, node: &Node, observed: &Observed<'_>) -> bool {
-    state.begun_on(&node.name, &node.uid).is_some()
-        || observed.target().is_ok_and(|target| observed.is_at_target(node, &target))
-}
-
-fn order(
-    state: &State,
-    node: &Node,
-    observed: &Observed<'_>,
-    now: Timestamp,
-) -> Result<RestoreOrder, Finding> {
-    // Nothing is asked for by this token, so that it need not be one that nobody can guess.
-    let token = Token {
-        run: RunUid(observed.run.uid.clone()),
-        sequence: state.sequence,
-        attempt: 1,
-        nonce: "restore".to_owned(),
-    };
-    Ok(RestoreOrder { node: observed.reach(node)?, token, generation: observed.generation, at: now })
+    state.begun_on(&node.name, &node.uid).is_some() || observed.is_at_target(node)
 }
 
 fn is_about(command: &Command, node: &NodeName) -> bool {
-    matches!(command, Command::RestoreSource(order) if order.node.name == *node)
+    matches!(command, Command::PutBack(order) if order.node() == node)
 }
 
-/// How long what was found is waited for. A prepare may be at work for as long as a unit may.
+/// How long what was found is waited for. A prepare may be at work for as long as anything.
 fn seconds_max(found: &Finding, observed: &Observed<'_>) -> u64 {
     match found.reason {
-        Reason::NodeBusy => observed.settings.unit_seconds_max + UNIT_SLACK_SECONDS,
+        Reason::NodeBusy => driver::work_seconds_max(observed.settings),
         _ => TRY_SECONDS_MAX,
     }
 }

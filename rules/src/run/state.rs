@@ -3,6 +3,9 @@
 use jiff::Timestamp;
 
 use crate::api::{HistoryEntry, ManifestRecord, NodeBefore, SilenceRecord, SnapshotRecord, UnpreparedNode};
+use crate::cluster::snapshot::Node;
+use crate::driver::Memory;
+use crate::driver::order::Task;
 use crate::reason::Finding;
 use crate::words::name::{NodeName, Token};
 use crate::words::step::{Stage, Step};
@@ -49,9 +52,9 @@ pub struct State {
     pub prepare_again: Option<UnpreparedNode>,
     /// The silences on the ready alert that were seen and are not known to be over.
     pub silences: Vec<SilenceRecord>,
-    /// The nodes whose source of packages prepare may have switched, and that are not upgraded yet, by name.
+    /// The nodes on which prepare may have left something that the driver puts back, and that are not upgraded yet, by name.
     pub switched: Vec<NodeName>,
-    /// The run is over, and since when the first of them is to get its source back.
+    /// The run is over, and since when the first of them is to be put back.
     pub restoring_since: Option<Timestamp>,
     /// What is being waited for, every reason, sorted, each with the time since when. What a running step waits for is
     /// kept with it.
@@ -132,19 +135,33 @@ pub struct Active {
 }
 
 impl Active {
-    /// The unit that may have been sent to a node.
+    /// What may have been started on a node.
     #[must_use]
     pub fn sent(&self) -> Option<&Intended> {
-        self.intent.as_ref().filter(|intent| intent.action == Action::Unit && !intent.unsent)
+        self.intent.as_ref().filter(|intent| intent.action == Action::Start && !intent.unsent)
+    }
+
+    /// What the part of the step that is at work starts on a node, if it starts anything.
+    #[must_use]
+    pub fn task(&self) -> Task {
+        match (&self.step, &self.work) {
+            (Step::Snapshot, _) => Task::Snapshot,
+            (Step::Prepare, _) => Task::Prepare,
+            (_, Work::OneNode(work)) if work.stage == Stage::Prepare => Task::Prepare,
+            (
+                Step::Preflight | Step::ControlPlane(_) | Step::Worker(_) | Step::Node(_) | Step::Postflight,
+                _,
+            ) => Task::Upgrade,
+        }
     }
 }
 
 /// What a running step needs to remember.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Work {
-    /// Preflight, snapshot, postflight: nothing.
+    /// What is looked at whole, or started once: nothing.
     Whole,
-    /// Prepare: the last node that is done, in order of names.
+    /// What is started on every node: the last one that is done, in order of names.
     EveryNode {
         /// Nothing before the first.
         cursor: Option<NodeName>,
@@ -173,10 +190,12 @@ pub struct Intended {
     pub action: Action,
     /// Where.
     pub node: NodeName,
-    /// When it was written down; of a unit, when it was sent.
+    /// When it was written down; of a start, when it was sent.
     pub at: Timestamp,
-    /// A unit that nobody has sent yet: this is taken back, and stored, before anything goes out.
+    /// A start that nobody has sent yet: this is taken back, and stored, before anything goes out.
     pub unsent: bool,
+    /// What was created to be started, by its uid.
+    pub created: Option<String>,
 }
 
 /// What is changed.
@@ -186,8 +205,8 @@ pub enum Action {
     Cordon,
     /// These pods, by uid, are evicted.
     Evict(Vec<String>),
-    /// A unit is started.
-    Unit,
+    /// Something is started there.
+    Start,
     /// The node is given back.
     Uncordon,
 }
@@ -199,7 +218,8 @@ impl Action {
         match self {
             Self::Cordon => "cordon",
             Self::Evict(_) => "evict",
-            Self::Unit => "unit",
+            // The word of the first driver, which statuses of before have.
+            Self::Start => "unit",
             Self::Uncordon => "uncordon",
         }
     }
@@ -361,6 +381,13 @@ impl State {
         let is_it =
             |it: &&Attempted| it.step.node() == Some(node) && it.uid.as_ref().is_none_or(|it| it == uid);
         self.attempted.iter().filter(is_it).find(|attempted| attempted.begun)
+    }
+
+    /// What the driver judges these nodes by.
+    pub(super) fn memory(&mut self, nodes: &[Node]) -> Memory<'_> {
+        let begun = nodes.iter().filter(|node| self.begun_on(&node.name, &node.uid).is_some());
+        let begun = begun.map(|node| node.name.clone()).collect();
+        Memory { sequence: self.sequence, begun, manifests: &mut self.manifests }
     }
 
     /// The record of a step that is over.

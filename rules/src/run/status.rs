@@ -130,9 +130,16 @@ fn store_active(it: &Active) -> ActiveStep {
 fn store_intent(it: &Intended) -> Intent {
     let pods = match &it.action {
         Action::Evict(pods) => pods.clone(),
-        Action::Cordon | Action::Unit | Action::Uncordon => Vec::new(),
+        Action::Cordon | Action::Start | Action::Uncordon => Vec::new(),
     };
-    Intent { action: it.action.name().to_owned(), node: it.node.clone(), at: it.at, unsent: it.unsent, pods }
+    Intent {
+        action: it.action.name().to_owned(),
+        node: it.node.clone(),
+        at: it.at,
+        unsent: it.unsent,
+        created: it.created.clone(),
+        pods,
+    }
 }
 
 fn store_halted(it: &Halted) -> Halt {

@@ -8,8 +8,7 @@ use crate::api::{
     ActiveStep, AttemptedStep, FinishedStep, Halt, Intent, ManifestRecord, StoredFinding, UnsentNotice,
     UpgradeRun, UpgradeRunStatus, WaitingStep,
 };
-use crate::cluster::snapshot::CONTROL_PLANE;
-use crate::driver::node_script::is_sha256;
+use crate::driver;
 use crate::reason::{Finding, Reason};
 use crate::words::name::NodeName;
 use crate::words::step::{Stage, Step};
@@ -59,18 +58,10 @@ impl State {
 
 /// What is told to a node is of its form.
 fn manifests(record: &ManifestRecord) -> Result<ManifestRecord, Finding> {
-    for (component, sha256) in &record.files {
-        if !CONTROL_PLANE.contains(&component.as_str()) || !is_sha256(sha256) {
-            return Err(malformed(
-                "status.manifests",
-                format!("{component:?} {sha256:?} is no manifest's hash"),
-            ));
-        }
+    match driver::malformed_record(record) {
+        Some(why) => Err(malformed("status.manifests", why)),
+        None => Ok(record.clone()),
     }
-    if let Some(inputs) = record.inputs.as_ref().filter(|text| !is_sha256(text)) {
-        return Err(malformed("status.manifests", format!("{inputs:?} is no hash")));
-    }
-    Ok(record.clone())
 }
 
 /// Every token is one that this run has given out. One of another run would be a step that this run never started.
@@ -199,14 +190,16 @@ fn waiting(it: &WaitingStep) -> Result<Waiting, Finding> {
 fn active(it: &ActiveStep) -> Result<Active, Finding> {
     let step: Step = read("status.active.step", &it.step)?;
     let work = match (&step, &it.stage, &it.node) {
-        (Step::ControlPlane(_) | Step::Worker(_), Some(stage), Some(before)) => Work::OneNode(NodeWork {
-            stage: Stage::from_name(stage)
-                .ok_or_else(|| malformed("status.active.stage", format!("{stage:?} is no stage")))?,
-            before: before.clone(),
-            drain_since: it.drain_since,
-            returning: it.returning.as_ref().map(|f| stored("status.active.returning", f)).transpose()?,
-        }),
-        (Step::ControlPlane(_) | Step::Worker(_), _, _) => {
+        (Step::ControlPlane(_) | Step::Worker(_) | Step::Node(_), Some(stage), Some(before)) => {
+            Work::OneNode(NodeWork {
+                stage: Stage::from_name(stage)
+                    .ok_or_else(|| malformed("status.active.stage", format!("{stage:?} is no stage")))?,
+                before: before.clone(),
+                drain_since: it.drain_since,
+                returning: it.returning.as_ref().map(|f| stored("status.active.returning", f)).transpose()?,
+            })
+        }
+        (Step::ControlPlane(_) | Step::Worker(_) | Step::Node(_), _, _) => {
             return Err(malformed("status.active", "a node's step without stage or node"));
         }
         (Step::Prepare, _, _) => Work::EveryNode { cursor: it.cursor.clone() },
@@ -227,11 +220,11 @@ fn intended(it: &Intent) -> Result<Intended, Finding> {
     let action = match it.action.as_str() {
         "cordon" => Action::Cordon,
         "evict" => Action::Evict(it.pods.clone()),
-        "unit" => Action::Unit,
+        "unit" => Action::Start,
         "uncordon" => Action::Uncordon,
         other => return Err(malformed("status.active.intent.action", format!("{other:?} is no action"))),
     };
-    Ok(Intended { action, node: it.node.clone(), at: it.at, unsent: it.unsent })
+    Ok(Intended { action, node: it.node.clone(), at: it.at, unsent: it.unsent, created: it.created.clone() })
 }
 
 fn halted(it: &Halt) -> Result<Halted, Finding> {

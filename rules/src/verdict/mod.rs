@@ -35,8 +35,9 @@ use serde::Serialize;
 
 use crate::api::UpgradeRun;
 use crate::cluster::inventory::Inventory;
-use crate::cluster::snapshot::Snapshot;
+use crate::cluster::snapshot::{Node, Snapshot};
 use crate::drain::is_of_budgets;
+use crate::driver::kubeadm;
 use crate::facts::Matrix;
 use crate::reason::{Finding, Reason};
 use crate::run::{State, heeds_budgets, is_accepted};
@@ -253,7 +254,11 @@ impl Verdict {
     pub fn for_step(&self, step: &Step, begun: bool) -> Self {
         let frozen = begun
             && match step {
-                Step::ControlPlane(_) | Step::Worker(_) | Step::Prepare | Step::Postflight => true,
+                Step::ControlPlane(_)
+                | Step::Worker(_)
+                | Step::Node(_)
+                | Step::Prepare
+                | Step::Postflight => true,
                 Step::Preflight | Step::Snapshot => false,
             };
         let checks = self.checks.iter().filter(|check| !frozen || check.scope == Scope::Node).cloned();
@@ -277,12 +282,14 @@ impl Verdict {
     }
 
     fn of_run(&self, run: &UpgradeRun, snapshot: &Snapshot, is_for_next: bool) -> Self {
-        let begun =
-            self.target.parse().is_ok_and(|target: Version| snapshot.control_plane_has_begun(&target));
+        let target = self.target.parse::<Version>();
+        let begun = target.as_ref().is_ok_and(|target| kubeadm::control_plane_has_begun(snapshot, target));
         let (step, budgets_count) = match State::parse(run.status.as_ref(), &run.uid) {
             Ok(state) => {
+                let is_there =
+                    |node: &Node| target.as_ref().is_ok_and(|it| kubeadm::is_at(snapshot, node, it));
                 let is_beside = is_for_next && !state.running.is_empty();
-                let budgets_count = is_beside || heeds_budgets(run, &state, snapshot);
+                let budgets_count = is_beside || heeds_budgets(run, &state, snapshot, is_there);
                 (state.step().cloned().unwrap_or(Step::Postflight), budgets_count)
             }
             Err(_unreadable) => (Step::Preflight, true),

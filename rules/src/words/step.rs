@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::gate_class::Class;
 use super::name::NodeName;
 
-/// What one webhook starts.
+/// What one webhook starts, in the order of a run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Step {
     /// Everything that can be known before anything is touched.
@@ -21,49 +21,162 @@ pub enum Step {
     ControlPlane(NodeName),
     /// One worker node.
     Worker(NodeName),
+    /// One node, whatever its role, by a driver that treats all of them alike.
+    Node(NodeName),
     /// Everything is at the target and well.
     Postflight,
 }
 
-/// A text that is no step.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a step: preflight, snapshot, prepare, control-plane/<node>, worker/<node>, postflight")]
-pub struct StepError(String);
+/// A kind of step, in the order of a run: the label `phase` of metrics.
+///
+/// Whatever depends on which steps there are is derived from here: the pattern of the definition, the selector of an alert,
+/// the series of a metric, and every message that lists them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// [`Step::Preflight`]
+    Preflight,
+    /// [`Step::Snapshot`]
+    Snapshot,
+    /// [`Step::Prepare`]
+    Prepare,
+    /// [`Step::ControlPlane`]
+    ControlPlane,
+    /// [`Step::Worker`]
+    Worker,
+    /// [`Step::Node`]
+    Node,
+    /// [`Step::Postflight`], the last one of every run.
+    Postflight,
+}
 
-impl Step {
-    /// The kind of step: the label `phase` of metrics.
+impl Phase {
+    /// Every kind, in order. Its length follows from the last one, so that one that is missing here does not compile.
+    pub const ALL: [Self; Self::Postflight as usize + 1] = [
+        Self::Preflight,
+        Self::Snapshot,
+        Self::Prepare,
+        Self::ControlPlane,
+        Self::Worker,
+        Self::Node,
+        Self::Postflight,
+    ];
+
+    /// The name, as stored and shown.
     #[must_use]
-    pub fn phase(&self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Preflight => "preflight",
             Self::Snapshot => "snapshot",
             Self::Prepare => "prepare",
-            Self::ControlPlane(_) => "control-plane",
-            Self::Worker(_) => "worker",
+            Self::ControlPlane => "control-plane",
+            Self::Worker => "worker",
+            Self::Node => "node",
             Self::Postflight => "postflight",
         }
     }
 
-    /// Every kind of step, in order.
-    pub const PHASES: [&'static str; 6] =
-        ["preflight", "snapshot", "prepare", "control-plane", "worker", "postflight"];
+    /// Whether its steps are about one node each.
+    #[must_use]
+    pub fn is_of_node(self) -> bool {
+        match self {
+            Self::ControlPlane | Self::Worker | Self::Node => true,
+            Self::Preflight | Self::Snapshot | Self::Prepare | Self::Postflight => false,
+        }
+    }
+
+    /// Which gate alerts close it.
+    #[must_use]
+    pub fn gate_class(self) -> Class {
+        match self {
+            Self::Preflight => Class::Start,
+            Self::Snapshot | Self::Postflight => Class::All,
+            Self::Prepare | Self::ControlPlane | Self::Worker | Self::Node => Class::Mutating,
+        }
+    }
+
+    /// Whether a run that is there has taken its etcd snapshot; a driver without one has other steps for its nodes.
+    #[must_use]
+    pub fn is_after_snapshot(self) -> bool {
+        match self {
+            Self::Prepare | Self::ControlPlane | Self::Worker | Self::Postflight => true,
+            Self::Preflight | Self::Snapshot | Self::Node => false,
+        }
+    }
+
+    /// Whether people can have such a step, so that they are shown it: nobody can make a run of the driver that has the
+    /// others.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        match self {
+            Self::Preflight
+            | Self::Snapshot
+            | Self::Prepare
+            | Self::ControlPlane
+            | Self::Worker
+            | Self::Postflight => true,
+            Self::Node => false,
+        }
+    }
+
+    /// Those that people can have.
+    pub fn open() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|phase| phase.is_open())
+    }
+
+    /// How a step of those is written, such as `worker/<node>`, the last one after `last`.
+    #[must_use]
+    pub fn written(last: &str) -> String {
+        let one = |phase: Self| {
+            if phase.is_of_node() { format!("{}/<node>", phase.name()) } else { phase.name().to_owned() }
+        };
+        let mut all: Vec<String> = Self::open().map(one).collect();
+        let end = all.pop().unwrap_or_default();
+        format!("{}{last}{end}", all.join(", "))
+    }
+
+    /// The step of this kind that is about this node, or about none.
+    fn step(self, node: Option<&str>) -> Option<Step> {
+        let node = node.map(NodeName::from);
+        match (self, node) {
+            (Self::Preflight, None) => Some(Step::Preflight),
+            (Self::Snapshot, None) => Some(Step::Snapshot),
+            (Self::Prepare, None) => Some(Step::Prepare),
+            (Self::ControlPlane, Some(node)) => Some(Step::ControlPlane(node)),
+            (Self::Worker, Some(node)) => Some(Step::Worker(node)),
+            (Self::Node, Some(node)) => Some(Step::Node(node)),
+            (Self::Postflight, None) => Some(Step::Postflight),
+            (Self::Preflight | Self::Snapshot | Self::Prepare | Self::Postflight, Some(_))
+            | (Self::ControlPlane | Self::Worker | Self::Node, None) => None,
+        }
+    }
+}
+
+/// A text that is no step.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not a step: {steps}", text = .0, steps = Phase::written(", "))]
+pub struct StepError(String);
+
+impl Step {
+    /// Its kind.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        match self {
+            Self::Preflight => Phase::Preflight,
+            Self::Snapshot => Phase::Snapshot,
+            Self::Prepare => Phase::Prepare,
+            Self::ControlPlane(_) => Phase::ControlPlane,
+            Self::Worker(_) => Phase::Worker,
+            Self::Node(_) => Phase::Node,
+            Self::Postflight => Phase::Postflight,
+        }
+    }
 
     /// The node that the step is about.
     #[must_use]
     pub fn node(&self) -> Option<&NodeName> {
         match self {
-            Self::ControlPlane(node) | Self::Worker(node) => Some(node),
+            Self::ControlPlane(node) | Self::Worker(node) | Self::Node(node) => Some(node),
             Self::Preflight | Self::Snapshot | Self::Prepare | Self::Postflight => None,
-        }
-    }
-
-    /// Which gate alerts close the step.
-    #[must_use]
-    pub fn gate_class(&self) -> Class {
-        match self {
-            Self::Preflight => Class::Start,
-            Self::Snapshot | Self::Postflight => Class::All,
-            Self::Prepare | Self::ControlPlane(_) | Self::Worker(_) => Class::Mutating,
         }
     }
 }
@@ -71,8 +184,8 @@ impl Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.node() {
-            Some(node) => write!(f, "{}/{node}", self.phase()),
-            None => f.write_str(self.phase()),
+            Some(node) => write!(f, "{}/{node}", self.phase().name()),
+            None => f.write_str(self.phase().name()),
         }
     }
 }
@@ -81,18 +194,11 @@ impl FromStr for Step {
     type Err = StepError;
 
     fn from_str(text: &str) -> Result<Self, StepError> {
-        match text.split_once('/') {
-            None => match text {
-                "preflight" => Ok(Self::Preflight),
-                "snapshot" => Ok(Self::Snapshot),
-                "prepare" => Ok(Self::Prepare),
-                "postflight" => Ok(Self::Postflight),
-                _ => Err(StepError(text.to_owned())),
-            },
-            Some(("control-plane", node)) if !node.is_empty() => Ok(Self::ControlPlane(node.into())),
-            Some(("worker", node)) if !node.is_empty() => Ok(Self::Worker(node.into())),
-            Some(_) => Err(StepError(text.to_owned())),
-        }
+        let (name, node) = text.split_once('/').map_or((text, None), |(name, node)| (name, Some(node)));
+        let phase = Phase::ALL.into_iter().find(|phase| phase.name() == name);
+        // An empty name of a node is none, and still a slash too many.
+        let step = phase.filter(|_| node != Some("")).and_then(|phase| phase.step(node));
+        step.ok_or_else(|| StepError(text.to_owned()))
     }
 }
 
@@ -108,9 +214,12 @@ impl<'de> Deserialize<'de> for Step {
     }
 }
 
-/// A part of a node's step, in order. Hooks have no part yet: their stages are added with them.
+/// A part of a node's step, in order. A driver says which of them its nodes have. Hooks have no part yet: their stages are
+/// added with them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stage {
+    /// What the change needs is fetched, while the node is still in service.
+    Prepare,
     /// No new pods.
     Cordon,
     /// The pods leave.
@@ -125,12 +234,14 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage, in order.
-    pub const ALL: [Self; 5] = [Self::Cordon, Self::Drain, Self::Mutate, Self::Verify, Self::Uncordon];
+    pub const ALL: [Self; Self::Uncordon as usize + 1] =
+        [Self::Prepare, Self::Cordon, Self::Drain, Self::Mutate, Self::Verify, Self::Uncordon];
 
     /// The name, as stored and shown.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Prepare => "prepare",
             Self::Cordon => "cordon",
             Self::Drain => "drain",
             Self::Mutate => "mutate",
@@ -158,11 +269,19 @@ mod tests {
 
     #[test]
     fn a_step_is_read_as_it_is_written() {
-        for text in ["preflight", "snapshot", "prepare", "control-plane/cp-1", "worker/w-1", "postflight"] {
-            assert_eq!(text.parse::<Step>().unwrap().to_string(), text);
+        for phase in Phase::ALL {
+            let text =
+                if phase.is_of_node() { format!("{}/a", phase.name()) } else { phase.name().to_owned() };
+            let step: Step = text.parse().unwrap();
+            assert_eq!((step.phase(), step.to_string()), (phase, text));
         }
-        for text in ["", "worker", "worker/", "master/a", "Preflight"] {
+        for text in ["", "/", "worker", "worker/", "preflight/", "prepare/a", "master/a", "Preflight"] {
             assert!(text.parse::<Step>().is_err(), "{text}");
         }
+    }
+    #[test]
+    fn kinds_of_steps_are_in_the_order_of_a_run_each_once() {
+        assert!(Phase::ALL.is_sorted_by(|one, next| one < next), "{:?}", Phase::ALL);
+        assert!(Stage::ALL.is_sorted_by(|one, next| one < next), "{:?}", Stage::ALL);
     }
 }

@@ -29,7 +29,7 @@ fn a_deleted_run_starts_no_mutation_that_it_has_only_written_down() {
     for crashes in [false, true] {
         let mut cluster = Simulated::new(1, 1, 30, Faults::default());
         let is_written = |cluster: &Simulated| {
-            cluster.running().is_some_and(|it| it.intent.is_some_and(|intent| intent.action == Action::Unit))
+            cluster.running().is_some_and(|it| it.intent.is_some_and(|intent| intent.action == Action::Start))
         };
         while !(cluster.stage() == Some("mutate") && is_written(&cluster)) {
             cluster.turn();

@@ -161,7 +161,7 @@ fn a_node_that_is_deleted_while_the_gate_holds_its_unit_back_ends_its_step() {
 #[test]
 fn a_node_that_is_deleted_after_its_unit_may_have_been_sent_halts_the_run() {
     let is_intended = |cluster: &Simulated| {
-        cluster.running().is_some_and(|it| it.intent.is_some_and(|intent| intent.action == Action::Unit))
+        cluster.running().is_some_and(|it| it.intent.is_some_and(|intent| intent.action == Action::Start))
     };
     // In an attempt of now that another process has sent, and in one before.
     let mut sent = at("mutate", 67);

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use lockkeeper_rules::cluster::snapshot::Node;
-use lockkeeper_rules::driver::reading::{KUBELET_PACKAGE, Packages, SYSTEMD};
+use lockkeeper_rules::driver::kubeadm::reading::{KUBELET_PACKAGE, Packages, SYSTEMD};
 use lockkeeper_rules::reason::Reason;
 
 use crate::simulated::{Faults, MakeOdd, Simulated};

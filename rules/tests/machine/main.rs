@@ -6,6 +6,7 @@ mod budgets;
 mod clock;
 mod deletion;
 mod drain;
+mod jobs;
 mod look;
 mod manifests;
 mod mid_step;

@@ -1,7 +1,7 @@
 //! What was changed by hand in the manifests of control-plane nodes: asked on each of them, before its own step.
 
 use lockkeeper_rules::api::UpgradeRunStatus;
-use lockkeeper_rules::driver::manifests::{Change, Changes, acceptance};
+use lockkeeper_rules::driver::kubeadm::manifests::{Change, Changes, acceptance};
 use lockkeeper_rules::run::State;
 
 use crate::simulated::{Faults, Simulated};

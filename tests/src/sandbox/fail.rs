@@ -47,7 +47,7 @@ fn fault_of(step: &Step) -> Option<Fault> {
         Step::Prepare => Some(Fault::new("apt-get", &["--download-only", "install"])),
         Step::ControlPlane(_) => Some(Fault::new("kubeadm", &["upgrade", "apply"]).without("--dry-run")),
         Step::Worker(_) => Some(Fault::new("kubeadm", &["upgrade", "node"])),
-        Step::Postflight => None,
+        Step::Node(_) | Step::Postflight => None,
     }
 }
 

@@ -127,7 +127,7 @@ impl Watch<'_> {
     }
 
     fn how_to_retry(&self, halt: &Halt) -> String {
-        let retry = json!({"retry": {"step": halt.step, "attempt": halt.attempt}});
+        let retry = json!({"retry": [{"step": halt.step, "attempt": halt.attempt}]});
         format!(
             "\n  Halted, a person must look: {}\n  To let it be tried again say\n    {}\n\n",
             one_line(&halt.finding),

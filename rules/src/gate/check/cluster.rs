@@ -9,7 +9,6 @@ use crate::gate::Held;
 use crate::gate::LockView;
 use crate::reason::Reason;
 use crate::words::name::NodeName;
-use crate::words::step::Step;
 use crate::words::version::Version;
 
 impl<'a> Check<'a> {
@@ -117,10 +116,8 @@ impl<'a> Check<'a> {
             Ok(target) => self.versions(&target),
             Err(error) => self.found(Reason::VersionUnexpected, "spec.target", format!("{error}")),
         }
-        let needs_snapshot = match self.order.step {
-            Step::ControlPlane(_) | Step::Worker(_) => true,
-            Step::Preflight | Step::Snapshot | Step::Prepare | Step::Postflight => false,
-        };
+        let phase = self.order.step.phase();
+        let needs_snapshot = phase.is_of_node() && phase.is_after_snapshot();
         let snapshot = run.status.as_ref().and_then(|status| status.snapshot.as_ref());
         if needs_snapshot && snapshot.is_none() {
             self.found(Reason::SnapshotMissing, &run.name, "status.snapshot is empty");

@@ -130,14 +130,14 @@ pub(super) fn ready_labels(order: &CheckOrder, answers: &Answers, settings: &Set
     if !shown.is_empty() {
         return shown;
     }
-    let (step, class) = (order.step.to_string(), order.step.gate_class());
+    let (step, class) = (order.step.to_string(), order.step.phase().gate_class());
     let run = run_of(order, answers).map_or("", |run| &run.name);
     let own = [
         ("alertname", READY_ALERT),
         ("severity", "none"),
         ("run", run),
         ("step", &step),
-        ("phase", order.step.phase()),
+        ("phase", order.step.phase().name()),
         ("token", &token),
         ("gate_class", class.label()),
     ];

@@ -10,7 +10,7 @@ use crate::cluster::snapshot::Node;
 use crate::reason::Finding;
 use crate::run::{is_in_hand, unreadable};
 use crate::words::name::Token;
-use crate::words::step::Step;
+use crate::words::step::{Phase, Step};
 use crate::words::version::Version;
 
 /// Whether a run stands still until a person has looked. One that cannot be read is told of by that.
@@ -54,7 +54,7 @@ impl Samples {
         self.flag(&HALTED, [], runs.iter().filter(|run| run.is_open()).any(is_halted));
         let now = run.map_or("idle", run_phase);
         let ends = ["idle", "queued", "ending", "halted"];
-        for phase in ends.into_iter().chain(Step::PHASES) {
+        for phase in ends.into_iter().chain(Phase::open().map(Phase::name)) {
             self.flag(&PHASE, [phase], phase == now);
         }
         let snapshot = status.and_then(|status| status.snapshot.as_ref());
@@ -102,8 +102,8 @@ impl Samples {
             return;
         }
         if let Some((waiting, step)) = waiting(status) {
-            let class = step.gate_class();
-            let labels = [&run.name, &waiting.step, step.phase(), &waiting.token, class.label()];
+            let class = step.phase().gate_class();
+            let labels = [&run.name, &waiting.step, step.phase().name(), &waiting.token, class.label()];
             self.add(&STEP_PENDING, labels, 1.0);
             self.time(&STEP_NOT_BEFORE, [&waiting.token], waiting.not_before);
         }
@@ -111,7 +111,7 @@ impl Samples {
             let (Ok(step), Ok(_)) = (active.step.parse::<Step>(), active.token.parse::<Token>()) else {
                 continue;
             };
-            let labels = [&run.name, active.step.as_str(), step.phase(), &active.token];
+            let labels = [&run.name, active.step.as_str(), step.phase().name(), &active.token];
             self.add(&STEP_RUNNING, labels, 1.0);
             // One that goes from node to node does not stand still as long as the node changes.
             let since = if active.node.is_some() { active.started_at } else { active.stage_since };
@@ -141,7 +141,7 @@ fn waiting(status: &UpgradeRunStatus) -> Option<(&crate::api::WaitingStep, Step)
 /// The phase of a run: the kind of its step while it has one.
 fn run_phase(run: &UpgradeRun) -> &'static str {
     let Some(status) = &run.status else { return "queued" };
-    let of_step = |step: &str| step.parse::<Step>().map_or("queued", |step| step.phase());
+    let of_step = |step: &str| step.parse::<Step>().map_or("queued", |step| step.phase().name());
     match status.phase {
         RunPhase::Halted => "halted",
         RunPhase::Ending => "ending",

@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use super::{Facts, KUBELET_AGE_SECONDS_MAX, KUBELET_CONFIG_MAP, Outcome, unreadable_version, usable};
 use crate::cluster::inventory::{KubeletConfig, RunningKubelet};
 use crate::cluster::snapshot::Node;
+use crate::driver::kubeadm::is_at;
 use crate::reason::{Finding, Reason};
 use crate::verdict::Evidence;
 use crate::words::name::NodeName;
@@ -78,7 +79,7 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
         }
     }
     if let Ok(written) = &written {
-        for node in nodes.iter().filter(|node| !facts.case.snapshot.is_at(node, version)) {
+        for node in nodes.iter().filter(|node| !is_at(facts.case.snapshot, node, version)) {
             let kept = by_node.get(&node.name).and_then(|kubelet| kept(kubelet, node, fact.fails_from));
             let Some(cgroup_version) = kept.filter(|_| !keeps(written.as_ref())) else { continue };
             let detail = format!(

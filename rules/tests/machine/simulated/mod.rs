@@ -11,26 +11,34 @@ use lockkeeper_rules::cluster::snapshot::{
     ApiServer, CONTROL_PLANE, Node, Role, Snapshot, Source, StaticPod,
 };
 use lockkeeper_rules::drain::{AttachedVolume, Budget, Controller, Place, Pod, PodPhase, Taint};
+use lockkeeper_rules::driver::Driver;
 use lockkeeper_rules::driver::kubeadm::KubeadmSettings;
-use lockkeeper_rules::driver::manifests::{Change, Changes};
-use lockkeeper_rules::driver::order::{
+use lockkeeper_rules::driver::kubeadm::manifests::{Change, Changes};
+use lockkeeper_rules::driver::kubeadm::order::{
     LedgerOrder, NodeTarget, RestoreOrder, SurveyOrder, UnitKind, UnitOrder,
 };
-use lockkeeper_rules::driver::reading::LedgerReading;
-use lockkeeper_rules::driver::reading::{KubeadmSurvey, ManifestFile, ManifestSurvey, NodeSurvey, Packages};
+use lockkeeper_rules::driver::kubeadm::reading::{
+    KubeadmSurvey, ManifestFile, ManifestSurvey, NodeSurvey, Packages,
+};
+use lockkeeper_rules::driver::order::{Look, PutBack, Read, Start};
+use lockkeeper_rules::driver::reading::{Looked, Progress, Sight};
 use lockkeeper_rules::facts::Accepts;
 use lockkeeper_rules::gate::{CheckOrder, LockView};
 use lockkeeper_rules::gate::{CheckResult, Permit};
 use lockkeeper_rules::invariant::{self, Context};
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::run::{
-    Acted, Active, Checked, Command, Decision, Known, LedgerRead, Needs, Observed, Order, Position, Shown,
-    State, Surveyed, VolumesRead, Work, decide, needs, outlook, status,
+    Acted, Active, Checked, Command, Decision, EvictOrder, Known, Needs, Observed, Order, Position, ReadBack,
+    Shown, State, VolumesRead, Work, decide, needs, outlook, status,
 };
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::verdict::{self, Conclusion, Verdict};
 use lockkeeper_rules::words::name::{NodeName, Token};
 use lockkeeper_rules::words::version::Version;
+
+pub mod jobs;
+
+use jobs::Jobs;
 
 /// How often things go wrong.
 #[derive(Debug, Clone, Copy, Default)]
@@ -65,9 +73,9 @@ struct Memory {
 #[derive(Default)]
 struct Learnt {
     check: Option<CheckResult>,
-    ledger: Option<(LedgerRead, Timestamp)>,
+    read: Option<(ReadBack, Timestamp)>,
     volumes: Option<(VolumesRead, Timestamp)>,
-    survey: Option<(Surveyed, Timestamp)>,
+    looked: Option<(Looked, Timestamp)>,
     act: Option<(Acted, Timestamp)>,
     failed: Option<(Acted, Timestamp)>,
 }
@@ -177,6 +185,8 @@ pub struct Simulated {
     pub gate_is_shut: bool,
     cordons_before: BTreeSet<String>,
     settings: Settings,
+    /// The Jobs of the cluster, where the nodes are changed by Jobs.
+    pub jobs: Option<Jobs>,
 }
 
 /// What makes a node say something else of itself.
@@ -251,6 +261,7 @@ impl Simulated {
             gate_is_shut: false,
             cordons_before: BTreeSet::new(),
             settings: Settings { soak_seconds: 5, quiet_seconds: 0, ..Settings::default() },
+            jobs: None,
         }
     }
 
@@ -315,8 +326,8 @@ impl Simulated {
         memory.permit = None;
         for learnt in memory.learnt.values_mut() {
             learnt.check = None;
-            learnt.ledger.iter_mut().for_each(|(_, at)| *at += by);
-            learnt.survey.iter_mut().for_each(|(_, asked)| *asked += by);
+            learnt.read.iter_mut().for_each(|(_, at)| *at += by);
+            learnt.looked.iter_mut().for_each(|(_, asked)| *asked += by);
             learnt.volumes.iter_mut().for_each(|(_, at)| *at += by);
             learnt.act.iter_mut().chain(&mut learnt.failed).for_each(|(_, at)| *at += by);
         }
@@ -562,6 +573,7 @@ impl Simulated {
             node.lease_renewed_at = Some(now);
         }
         self.pods.retain(|(_, gone_at)| gone_at.is_none_or(|at| now < at));
+        self.apply_jobs();
         for unit in
             self.units.iter_mut().filter(|u| !u.applied && u.refused_for.is_none() && u.ends_at <= now)
         {
@@ -632,9 +644,9 @@ impl Simulated {
         let Some(learnt) = self.memory.learnt.get(&step.cloned()) else { return known };
         Known {
             check: learnt.check.clone().map(|result| Checked { age: age(result.started_at), result }),
-            ledger: learnt.ledger.clone().map(|(read, at)| LedgerRead { age: age(at), ..read }),
+            read: learnt.read.clone().map(|(read, at)| ReadBack { age: age(at), ..read }),
             volumes: learnt.volumes.clone().map(|(read, at)| VolumesRead { age: age(at), ..read }),
-            survey: learnt.survey.clone().map(|(survey, at)| Surveyed { age: age(at), ..survey }),
+            looked: learnt.looked.clone().map(|(looked, at)| Looked { age: age(at), ..looked }),
             act: learnt.act.clone().map(|(acted, at)| Acted { age: age(at), ..acted }),
             failed: learnt.failed.clone().map(|(acted, at)| Acted { age: age(at), ..acted }),
             ..known
@@ -652,7 +664,7 @@ impl Simulated {
             return self.pass(Duration::from_millis(100));
         }
         let changes = |order: &Order| {
-            matches!(order.command, Command::Cordon(_) | Command::Evict(_) | Command::StartUnit(_))
+            matches!(order.command, Command::Cordon(_) | Command::Evict(_) | Command::Start(_))
         };
         if turn.0.orders.iter().any(changes) {
             // Only a status that differs is stored, over the version of the run that was read for this turn.
@@ -699,6 +711,8 @@ impl Simulated {
         let places = Source::read(self.nodes.values().map(|node| self.place(node)).collect(), self.now);
         let standing = self.standing(&snapshot, Verdict::for_run);
         let for_next = self.standing(&snapshot, Verdict::for_next);
+        let kubeadm = || Driver::kubeadm(&self.run.spec.target, &self.kubeadm);
+        let driver = self.jobs.as_ref().map_or_else(kubeadm, |jobs| Driver::Job(jobs.driver()));
         let observed = Observed {
             run: &self.run,
             snapshot: &snapshot,
@@ -718,7 +732,7 @@ impl Simulated {
             nonce: &format!("{:016x}", self.random),
             own_node: self.own_node.as_ref(),
             settings: &self.settings,
-            kubeadm: &self.kubeadm,
+            driver: &driver,
         };
         let turn = decide(state, &observed, self.now);
         let (next, progress) = outlook(&turn.state, &observed, self.now);
@@ -846,10 +860,15 @@ impl Simulated {
             Command::AddFinalizer => self.run.has_finalizer = true,
             Command::RemoveFinalizer => self.run.has_finalizer = false,
             Command::Check(order) => self.check(order, started_at),
-            Command::Survey(order) => self.survey(order, started_at),
-            Command::StartUnit(order) => self.start(order),
-            Command::RestoreSource(order) => refused.extend(self.restore(order).err()),
-            Command::ReadLedger(order) => self.read_ledger(order),
+            Command::Look(Look::Kubeadm(order)) => self.survey(order, started_at),
+            Command::Start(Start::Kubeadm(order)) => self.start(order),
+            Command::PutBack(PutBack::Kubeadm(order)) => refused.extend(self.restore(order).err()),
+            Command::Read(Read::Kubeadm(order)) => self.read_ledger(order),
+            Command::Create(_)
+            | Command::Look(Look::Job(_))
+            | Command::Start(Start::Job(_))
+            | Command::PutBack(PutBack::Job(_))
+            | Command::Read(Read::Job(_)) => self.perform_job(&command, started_at),
             Command::ReadVolumes(node) => {
                 let unknown = || Finding::new(Reason::ApiUnreachable, "volumeattachments", "403");
                 let attached = self.attached.get(&node.0).cloned().unwrap_or_default();
@@ -877,27 +896,30 @@ impl Simulated {
                 node.unschedulable = false;
                 node.cordoned_by = None;
             }
-            Command::Evict(order) => {
-                let gone_at = self.now + SignedDuration::from_secs(2);
-                for (pod, gone) in
-                    self.pods.iter_mut().filter(|(pod, _)| order.pods.iter().any(|p| p.uid == pod.uid))
-                {
-                    assert!(self.nodes[&order.node.0].unschedulable, "a pod left a node that was in service");
-                    if self.evictions_are_refused || self.refused_pod.as_ref() == Some(&pod.name) {
-                        refused.push(Finding::new(Reason::PdbBlocked, pod.name.clone(), ""));
-                        continue;
-                    }
-                    pod.deleting = true;
-                    if pod.finalizers.is_empty() {
-                        gone.get_or_insert(gone_at);
-                    }
-                }
-            }
+            Command::Evict(order) => refused.extend(self.evict(order)),
         }
         if is_mutation(&command) {
             let now = self.now;
             self.learnt().act = Some((Acted { command, age: Duration::ZERO, findings: refused }, now));
         }
+    }
+
+    fn evict(&mut self, order: &EvictOrder) -> Vec<Finding> {
+        let mut refused = Vec::new();
+        let gone_at = self.now + SignedDuration::from_secs(2);
+        for (pod, gone) in self.pods.iter_mut().filter(|(pod, _)| order.pods.iter().any(|p| p.uid == pod.uid))
+        {
+            assert!(self.nodes[&order.node.0].unschedulable, "a pod left a node that was in service");
+            if self.evictions_are_refused || self.refused_pod.as_ref() == Some(&pod.name) {
+                refused.push(Finding::new(Reason::PdbBlocked, pod.name.clone(), ""));
+                continue;
+            }
+            pod.deleting = true;
+            if pod.finalizers.is_empty() {
+                gone.get_or_insert(gone_at);
+            }
+        }
+        refused
     }
 
     fn restore(&mut self, order: &RestoreOrder) -> Result<(), Finding> {
@@ -939,14 +961,9 @@ impl Simulated {
         } else {
             Ok(self.reading(&order.node.name, &order.token))
         };
-        let read = LedgerRead {
-            node: order.node.name.clone(),
-            token: order.token.clone(),
-            age: Duration::ZERO,
-            result,
-        };
+        let read = ReadBack { order: Read::Kubeadm(order.clone()), age: Duration::ZERO, result };
         let now = self.now;
-        self.learnt().ledger = Some((read, now));
+        self.learnt().read = Some((read, now));
     }
 
     fn check(&mut self, order: &CheckOrder, started_at: Timestamp) {
@@ -996,10 +1013,10 @@ impl Simulated {
             if let Some((_, make_odd)) = self.odd.as_ref().filter(|(name, _)| *name == node.name.0) {
                 make_odd(&mut said);
             }
-            Ok(said)
+            Ok(Sight::Kubeadm(Box::new(said)))
         };
         let nodes = order.nodes.iter().map(|node| (node.name.clone(), answer(node))).collect();
-        self.learnt().survey = Some((Surveyed { at, age: Duration::ZERO, nodes }, at));
+        self.learnt().looked = Some((Looked { at, age: Duration::ZERO, nodes }, at));
         for name in &order.manifests_on {
             *self.manifests_asked.entry(name.0.clone()).or_default() += 1;
         }
@@ -1102,16 +1119,14 @@ impl Simulated {
         });
     }
 
-    fn reading(&self, node: &NodeName, token: &Token) -> LedgerReading {
+    fn reading(&self, node: &NodeName, token: &Token) -> Progress {
         let unit = self.units.iter().find(|u| u.order.token == *token && u.order.node.name == *node);
         match unit {
-            None => LedgerReading::Unseen,
-            Some(unit) if self.now < unit.started_at => LedgerReading::Unseen,
-            Some(Unit { refused_for: Some(reason), .. }) => LedgerReading::Refused(*reason),
-            Some(unit) if self.now < unit.ends_at => {
-                LedgerReading::Started { at: unit.started_at, alive: true }
-            }
-            Some(unit) => LedgerReading::Ended {
+            None => Progress::Unseen,
+            Some(unit) if self.now < unit.started_at => Progress::Unseen,
+            Some(Unit { refused_for: Some(reason), .. }) => Progress::Refused(*reason),
+            Some(unit) if self.now < unit.ends_at => Progress::Started { at: unit.started_at, alive: true },
+            Some(unit) => Progress::Ended {
                 code: unit.code,
                 at: unit.ends_at,
                 report: [
@@ -1131,8 +1146,9 @@ impl Simulated {
 fn is_mutation(command: &Command) -> bool {
     matches!(
         command,
-        Command::StartUnit(_)
-            | Command::RestoreSource(_)
+        Command::Create(_)
+            | Command::Start(_)
+            | Command::PutBack(_)
             | Command::Cordon(_)
             | Command::Uncordon(_)
             | Command::Evict(_)

@@ -37,6 +37,7 @@ use std::collections::BTreeMap;
 use super::{Against, Facts, NAMED_MAX, NOTES_MAX, Outcome, Recognised};
 use crate::cluster::inventory::{Workload, WorkloadKind};
 use crate::drain::Budget;
+use crate::driver::kubeadm::is_at;
 use crate::reason::{Finding, Reason};
 
 /// A pod that only the status of a budget counts, for people.
@@ -81,7 +82,7 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
         tally.holds.extend(open);
     }
     let Tally { mut blockers, mut holds, mut unknowns, mut notes, recognised } = tally;
-    if nodes.iter().all(|node| case.snapshot.is_at(node, target)) {
+    if nodes.iter().all(|node| is_at(case.snapshot, node, target)) {
         notes.extend(blockers.drain(..).chain(holds.drain(..)).chain(unknowns.drain(..)));
     }
     notes.sort_unstable();

@@ -23,6 +23,7 @@ use std::collections::BTreeSet;
 
 use super::{Facts, Outcome, etcd, left_to_vendor, unreadable_version, vendors_kubelet};
 use crate::cluster::snapshot::{ApiServer, CONTROL_PLANE, ETCD, Node, Role, StaticPod};
+use crate::driver::kubeadm::is_at;
 use crate::facts::{Components, GateFate, Hop};
 use crate::reason::{Finding, Reason};
 use crate::verdict::Evidence;
@@ -63,7 +64,7 @@ fn judge(facts: &Facts<'_>) -> Result<Outcome, Outcome> {
     unseen(facts, (nodes, pods, servers), target, &mut found);
     let pods = going(pods, target, &mut found);
     let kubelets = kubelets::going(nodes, target, &mut found);
-    if nodes.iter().any(|node| !snapshot.is_at(node, version)) {
+    if nodes.iter().any(|node| !is_at(snapshot, node, version)) {
         kubelets::written(facts, target, &mut found)?;
     }
     if !pods.is_empty() || !kubelets.is_empty() {

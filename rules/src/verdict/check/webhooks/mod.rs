@@ -47,6 +47,7 @@ use self::stuck::stuck;
 use super::{Facts, NOTES_MAX, Outcome};
 use crate::cluster::inventory::{Backend, Definition, WebhookConfiguration};
 use crate::cluster::snapshot::{Node, Role, Snapshot};
+use crate::driver::kubeadm::is_at;
 use crate::reason::{Finding, Reason};
 use crate::verdict::Recognised;
 use crate::words::name::NodeName;
@@ -168,17 +169,12 @@ fn leaving<'a>(
     let active = runs.iter().filter(|run| run.is_open()).filter_map(|run| run.status.as_ref());
     let steps: Vec<Step> =
         active.flat_map(|status| &status.active).filter_map(|it| it.step.parse().ok()).collect();
-    let is_in_hand = |node: &&Node| {
-        steps.iter().any(|step| match step {
-            Step::ControlPlane(name) | Step::Worker(name) => *name == node.name,
-            Step::Preflight | Step::Snapshot | Step::Prepare | Step::Postflight => false,
-        })
-    };
+    let is_in_hand = |node: &&Node| steps.iter().any(|step| step.node() == Some(&node.name));
     let in_hand: Vec<&NodeName> = nodes.iter().filter(is_in_hand).map(|node| &node.name).collect();
     if !in_hand.is_empty() {
         return in_hand;
     }
-    nodes.iter().filter(|node| !snapshot.is_at(node, target)).map(|node| &node.name).collect()
+    nodes.iter().filter(|node| !is_at(snapshot, node, target)).map(|node| &node.name).collect()
 }
 
 impl ClusterView<'_> {

@@ -1,8 +1,8 @@
 //! What a node remembers of the tokens it has seen.
 
-use crate::driver::node_script::{joined, lines, seconds, single};
-use crate::driver::order::LedgerOrder;
-use crate::driver::reading::LedgerReading;
+use crate::driver::kubeadm::node_script::{joined, lines, seconds, single};
+use crate::driver::kubeadm::order::LedgerOrder;
+use crate::driver::reading::Progress;
 use crate::reason::{Finding, Reason};
 use crate::words::name::NodeName;
 
@@ -13,7 +13,7 @@ use crate::words::name::NodeName;
 ///
 /// # Errors
 /// The text is cut, is not what the script prints, comes from another machine, or tells of a later token of the run.
-pub fn parse(text: &str, order: &LedgerOrder) -> Result<LedgerReading, Finding> {
+pub fn parse(text: &str, order: &LedgerOrder) -> Result<Progress, Finding> {
     let about = |reason, detail: String| Finding::new(reason, order.node.name.0.clone(), detail);
     let lines = lines(text).map_err(|error| about(Reason::LedgerUnreadable, error))?;
     let machine = single(&lines, "machine").map_err(|error| about(Reason::LedgerUnreadable, error))?;
@@ -37,7 +37,7 @@ pub(crate) fn went_backwards(node: &NodeName, in_ledger: u64, sent: u64) -> Find
     Finding::new(Reason::StateWentBackwards, node.0.clone(), detail)
 }
 
-fn judge(lines: &[(&str, &str)], token: &str) -> Result<LedgerReading, String> {
+fn judge(lines: &[(&str, &str)], token: &str) -> Result<Progress, String> {
     let now = seconds(single(lines, "now")?)?;
     let alive = is_alive(single(lines, "unit")?)?;
     let facts: Vec<Vec<&str>> = lines
@@ -54,25 +54,20 @@ fn judge(lines: &[(&str, &str)], token: &str) -> Result<LedgerReading, String> {
     if let Some(exit) = whole("exit") {
         let code = exit[3].parse().map_err(|_| format!("exit code {:?}", exit[3]))?;
         let report = report(lines);
-        return Ok(LedgerReading::Ended {
-            code,
-            at: seconds(exit[1])?,
-            report,
-            output: joined(lines, "output"),
-        });
+        return Ok(Progress::Ended { code, at: seconds(exit[1])?, report, output: joined(lines, "output") });
     }
     if let Some(start) = whole("start") {
-        return Ok(LedgerReading::Started { at: seconds(start[1])?, alive });
+        return Ok(Progress::Started { at: seconds(start[1])?, alive });
     }
     if let Some(refused) = whole("refuse") {
         let reason = Reason::from_code(refused[3]).ok_or_else(|| format!("refused for {:?}", refused[3]))?;
-        return Ok(LedgerReading::Refused(reason));
+        return Ok(Progress::Refused(reason));
     }
     // A unit that has not written its start yet, or a line about the token that was torn: something began.
     if alive || is_loaded(single(lines, "unit")?) || !facts.is_empty() {
-        return Ok(LedgerReading::Started { at: now, alive });
+        return Ok(Progress::Started { at: now, alive });
     }
-    Ok(LedgerReading::Unseen)
+    Ok(Progress::Unseen)
 }
 
 fn report(lines: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -106,7 +101,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::driver::order::NodeTarget;
+    use crate::driver::kubeadm::order::NodeTarget;
 
     const TOKEN: &str = "0b9f3c6e-1111-4222-8333-444455556666.7.2.00ff00ff00ff00ff";
     const NEVER: &str = "ActiveState=inactive LoadState=not-found SubState=dead";
@@ -135,14 +130,14 @@ mod tests {
     fn each_picture_is_read_as_what_it_is() {
         let at = |second| Timestamp::from_second(second).unwrap();
         let ended =
-            |code| LedgerReading::Ended { code, at: at(1763717050), report: vec![], output: String::new() };
-        let started = |second, alive| LedgerReading::Started { at: at(second), alive };
+            |code| Progress::Ended { code, at: at(1763717050), report: vec![], output: String::new() };
+        let started = |second, alive| Progress::Started { at: at(second), alive };
         let (start, exit) = (start(), format!("fact exit 1763717050 {TOKEN} 0 .\n"));
         let refuse = format!("fact refuse 1763717060 {TOKEN} token_already_seen .\n");
         let other = start.replace(".7.2.", ".6.1.");
         for (claim, unit, facts, expected) in [
-            ("nothing at all", NEVER, String::new(), LedgerReading::Unseen),
-            ("another token", NEVER, other, LedgerReading::Unseen),
+            ("nothing at all", NEVER, String::new(), Progress::Unseen),
+            ("another token", NEVER, other, Progress::Unseen),
             ("it runs", RUNS, start.clone(), started(1763717000, true)),
             ("it runs and has not written yet", RUNS, String::new(), started(1763717100, true)),
             ("it was killed", KILLED, start.clone(), started(1763717000, false)),
@@ -165,7 +160,7 @@ mod tests {
             ("a second start was refused", ENDED, format!("{start}{exit}{refuse}"), ended(0)),
             ("and while the first runs", RUNS, format!("{start}{refuse}"), started(1763717000, true)),
             ("it failed", ENDED, format!("{start}{}", exit.replace(" 0 .", " 124 .")), ended(124)),
-            ("it was refused", ENDED, refuse.clone(), LedgerReading::Refused(Reason::TokenAlreadySeen)),
+            ("it was refused", ENDED, refuse.clone(), Progress::Refused(Reason::TokenAlreadySeen)),
         ] {
             assert_eq!(parse(&text(unit, &facts), &order()), Ok(expected), "{claim}");
         }
@@ -177,7 +172,7 @@ mod tests {
             "{}fact exit 1763717050 {TOKEN} 0 .\nreport path=/a=b\noutput one\n\noutput end\n",
             start()
         );
-        let Ok(LedgerReading::Ended { report, output, .. }) = parse(&text(ENDED, &facts), &order()) else {
+        let Ok(Progress::Ended { report, output, .. }) = parse(&text(ENDED, &facts), &order()) else {
             panic!()
         };
         assert_eq!(report, [("path".to_owned(), "/a=b".to_owned())]);

@@ -3,29 +3,19 @@
 
 use jiff::Timestamp;
 
-use super::observed::Observed;
-use super::state::State;
+use super::Kubeadm;
+use super::manifests::{Changes, acceptance, accepts};
+use super::node_script::is_sha256;
+use super::order::{LookedAt, UnitKind};
+use super::reading::ManifestSurvey;
 use crate::api::ManifestRecord;
-use crate::cluster::snapshot::{CONTROL_PLANE, Node, Role};
-use crate::driver::manifests::{Changes, acceptance, accepts};
-use crate::driver::order::{LookedAt, UnitKind};
-use crate::driver::reading::{ManifestSurvey, NodeSurvey};
+use crate::cluster::snapshot::{CONTROL_PLANE, Node, Snapshot};
+use crate::driver::{Memory, View};
 use crate::reason::{Finding, Reason};
-use crate::words::name::NodeName;
 use crate::words::version::Version;
 
 /// How many nodes are remembered; a control plane has a handful.
 const RECORDS_MAX: usize = 20;
-
-/// The nodes on which the installed kubeadm is to be asked: those of the control plane that the run will change.
-pub(super) fn nodes_to_ask(nodes: &[Node], target: &Version, observed: &Observed<'_>) -> Vec<NodeName> {
-    nodes.iter().filter(|node| is_judged(node, target, observed)).map(|node| node.name.clone()).collect()
-}
-
-/// Whether the manifests of this node will be written anew.
-pub(super) fn is_judged(node: &Node, target: &Version, observed: &Observed<'_>) -> bool {
-    node.role == Role::ControlPlane && observed.takes(node) && !observed.is_at_target(node, target)
-}
 
 /// Whether the record is about the manifests that lie there now: each is the same, or the target's kubeadm has written it
 /// since, in an attempt of this run that was cut. What kubeadm makes them of is the same too.
@@ -45,9 +35,9 @@ fn still_holds(record: &ManifestRecord, said: &ManifestSurvey, has_begun: bool, 
 }
 
 /// The manifests that were judged, for the unit that lets kubeadm write new ones.
-pub(super) fn looked_at(state: &State, node: &Node, kind: UnitKind) -> LookedAt {
+pub(super) fn looked_at(records: &[ManifestRecord], node: &Node, kind: UnitKind) -> LookedAt {
     let record = match kind {
-        UnitKind::UpgradeFirst | UnitKind::UpgradeNode => record_of(state, node),
+        UnitKind::UpgradeFirst | UnitKind::UpgradeNode => record_of(records, node),
         UnitKind::Snapshot | UnitKind::Prepare => None,
     };
     record.map_or_else(LookedAt::default, |record| LookedAt {
@@ -57,52 +47,59 @@ pub(super) fn looked_at(state: &State, node: &Node, kind: UnitKind) -> LookedAt 
     })
 }
 
-fn record_of<'a>(state: &'a State, node: &Node) -> Option<&'a ManifestRecord> {
-    state.manifests.iter().find(|record| is_of(record, node))
+fn record_of<'a>(records: &'a [ManifestRecord], node: &Node) -> Option<&'a ManifestRecord> {
+    records.iter().find(|record| is_of(record, node))
 }
 
 fn is_of(record: &ManifestRecord, node: &Node) -> bool {
     record.node == node.name && record.uid == node.uid
 }
 
-/// Notes what the installed kubeadm said, if it is worth anything, and says what stands in the way by what is known now.
-pub(super) fn judge(
-    state: &mut State,
-    node: &Node,
-    said: Option<&ManifestSurvey>,
-    at: Timestamp,
-    target: &Version,
-    observed: &Observed<'_>,
-) -> Option<Finding> {
-    let unknown = |why: String| Some(Finding::new(Reason::ManifestsUnknown, node.name.0.clone(), why));
-    let Some(said) = said else { return unknown("the installed kubeadm was not asked".to_owned()) };
-    match worth(said, node, observed) {
-        Ok((version, changes)) => note(state, node, version, said, changes, at),
-        Err(why) => {
-            let has_begun = state.begun_on(&node.name, &node.uid).is_some();
-            let before = state.manifests.iter_mut().find(|record| is_of(record, node));
-            let Some(record) = before.filter(|record| still_holds(record, said, has_begun, target)) else {
-                let more = "; as its change has begun, put the manifests, and kubeadm's patches and environment, back as they were, or finish the node with kubeadm by hand";
-                return unknown(if has_begun { format!("{why}{more}") } else { why });
-            };
-            record.inputs.clone_from(&said.inputs);
+impl Kubeadm<'_> {
+    /// Notes what the installed kubeadm said, if it is worth anything, and says what stands in the way by what is known now.
+    pub(super) fn drift(
+        &self,
+        node: &Node,
+        said: Option<&ManifestSurvey>,
+        at: Timestamp,
+        memory: &mut Memory<'_>,
+        view: View<'_>,
+    ) -> Option<Finding> {
+        let unknown = |why: String| Some(Finding::new(Reason::ManifestsUnknown, node.name.0.clone(), why));
+        let target = match &self.target {
+            Ok(target) => target,
+            Err(finding) => return Some(finding.clone()),
+        };
+        let Some(said) = said else { return unknown("the installed kubeadm was not asked".to_owned()) };
+        match worth(said, node, view.snapshot) {
+            Ok((version, changes)) => note(memory.manifests, node, version, said, changes, at),
+            Err(why) => {
+                let has_begun = memory.has_begun(node);
+                let before = memory.manifests.iter_mut().find(|record| is_of(record, node));
+                let Some(record) = before.filter(|record| still_holds(record, said, has_begun, target))
+                else {
+                    let more = "; as its change has begun, put the manifests, and kubeadm's patches and environment, back as they were, or finish the node with kubeadm by hand";
+                    return unknown(if has_begun { format!("{why}{more}") } else { why });
+                };
+                record.inputs.clone_from(&said.inputs);
+            }
         }
+        let record = record_of(memory.manifests, node)?;
+        let digest = record.digest.as_ref()?;
+        let code = Reason::ConfigDrift.code();
+        if view.run.spec.accept_risks.iter().any(|word| accepts(word, code, digest)) {
+            return None;
+        }
+        let detail = format!("{} accepts: {}", acceptance(code, digest), record.lines.join("; "));
+        Some(Finding::new(Reason::ConfigDrift, node.name.0.clone(), detail))
     }
-    let record = record_of(state, node)?;
-    let digest = record.digest.as_ref()?;
-    let code = Reason::ConfigDrift.code();
-    if observed.run.spec.accept_risks.iter().any(|word| accepts(word, code, digest)) {
-        return None;
-    }
-    let detail = format!("{} accepts: {}", acceptance(code, digest), record.lines.join("; "));
-    Some(Finding::new(Reason::ConfigDrift, node.name.0.clone(), detail))
 }
 
 /// The changes, if the kubeadm that was asked is the one that has written the manifests.
 fn worth<'a>(
     said: &'a ManifestSurvey,
     node: &Node,
-    observed: &Observed<'_>,
+    snapshot: &Snapshot,
 ) -> Result<(String, &'a Changes), String> {
     let ManifestSurvey { installed, written, files, inputs, changes } = said;
     // The node holds every manifest against what was read here.
@@ -113,7 +110,7 @@ fn worth<'a>(
     if inputs.is_none() {
         return Err("kubeadm's patches cannot be read".to_owned());
     }
-    let runs = running(node, observed)?;
+    let runs = running(node, snapshot)?;
     if installed.parse::<Version>().as_ref() != Ok(&runs) {
         return Err(format!(
             "kubeadm {installed} is installed, the control plane there runs {runs}: install kubeadm {}",
@@ -133,8 +130,8 @@ fn worth<'a>(
 }
 
 /// The one version that every component of the node's control plane runs.
-fn running(node: &Node, observed: &Observed<'_>) -> Result<Version, String> {
-    let pods = observed.snapshot.static_pods.value.as_deref().unwrap_or_default();
+fn running(node: &Node, snapshot: &Snapshot) -> Result<Version, String> {
+    let pods = snapshot.static_pods.value.as_deref().unwrap_or_default();
     let mut found: Option<&Version> = None;
     for component in CONTROL_PLANE {
         let pod = pods.iter().find(|pod| pod.component == component && pod.node == node.name);
@@ -154,7 +151,7 @@ fn running(node: &Node, observed: &Observed<'_>) -> Result<Version, String> {
 }
 
 fn note(
-    state: &mut State,
+    records: &mut Vec<ManifestRecord>,
     node: &Node,
     version: String,
     said: &ManifestSurvey,
@@ -162,8 +159,8 @@ fn note(
     at: Timestamp,
 ) {
     let files = said.files.iter().map(|file| (file.component.clone(), file.sha256.clone()));
-    state.manifests.retain(|record| record.node != node.name);
-    state.manifests.push(ManifestRecord {
+    records.retain(|record| record.node != node.name);
+    records.push(ManifestRecord {
         node: node.name.clone(),
         uid: node.uid.clone(),
         version,
@@ -173,20 +170,17 @@ fn note(
         inputs: said.inputs.clone(),
         at,
     });
-    let excess = state.manifests.len().saturating_sub(RECORDS_MAX);
-    state.manifests.drain(..excess);
+    let excess = records.len().saturating_sub(RECORDS_MAX);
+    records.drain(..excess);
 }
 
-/// What it means that the folder of kubeadm's patches is not there: nothing, on a node that is done.
-pub(super) fn patches_finding(
-    survey: &NodeSurvey,
-    node: &Node,
-    target: &Version,
-    observed: &Observed<'_>,
-) -> Option<Finding> {
-    let is_missing = survey.patches_missing && !observed.is_at_target(node, target);
-    let path = observed.kubeadm.patches_directory.as_deref().unwrap_or_default();
-    is_missing.then(|| {
-        Finding::new(Reason::PatchesMissing, node.name.0.clone(), format!("there is no folder {path}"))
-    })
+/// What of a record is not of the form in which it is told to a node.
+pub(in crate::driver) fn malformed_record(record: &ManifestRecord) -> Option<String> {
+    for (component, sha256) in &record.files {
+        if !CONTROL_PLANE.contains(&component.as_str()) || !is_sha256(sha256) {
+            return Some(format!("{component:?} {sha256:?} is no manifest's hash"));
+        }
+    }
+    let inputs = record.inputs.as_ref().filter(|text| !is_sha256(text))?;
+    Some(format!("{inputs:?} is no hash"))
 }

@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     /// What kubeadm v1.36.3 says of a control plane that kubeadm v1.35.4 made, to the letter.
-    const REAL: &str = include_str!("../../tests/data/upgrade-diff-1.36.3-of-1.35.4.txt");
+    const REAL: &str = include_str!("../../../tests/data/upgrade-diff-1.36.3-of-1.35.4.txt");
 
     fn read(text: &str) -> Result<Changes, String> {
         read_diff(&text.lines().collect::<Vec<_>>())

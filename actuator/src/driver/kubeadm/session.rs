@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use lockkeeper_exporter::client::deadline::Late;
 use lockkeeper_exporter::telemetry::chain;
-use lockkeeper_rules::driver::node_script::{ScriptSettings, connect_refusal};
-use lockkeeper_rules::driver::order::NodeTarget;
+use lockkeeper_rules::driver::kubeadm::node_script::{ScriptSettings, connect_refusal};
+use lockkeeper_rules::driver::kubeadm::order::NodeTarget;
 use lockkeeper_rules::reason::{Finding, Reason};
 use openssh::{Child, ControlPersist, Error, KnownHosts, Session, SessionBuilder, Stdio};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use crate::driver::manifests;
-use crate::driver::reading::{KubeadmSurvey, ManifestFile, ManifestSurvey, NodeSurvey, Packages};
+use crate::driver::kubeadm::manifests;
+use crate::driver::kubeadm::reading::{KubeadmSurvey, ManifestFile, ManifestSurvey, NodeSurvey, Packages};
 use crate::reason::{Finding, Reason};
 use crate::words::name::NodeName;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Exception, KubeadmSettings};
-use crate::driver::node_script::is_directory_path;
+use crate::driver::kubeadm::node_script::is_directory_path;
 
 /// How many errors may be ignored: whoever ignores more than these does not ask kubeadm any more.
 const ERRORS_MAX: usize = 10;

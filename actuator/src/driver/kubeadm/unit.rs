@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use lockkeeper_rules::driver::ledger;
-use lockkeeper_rules::driver::node_script::{launch_answer, launcher, reader, restore_answer, restorer};
-use lockkeeper_rules::driver::order::{LedgerOrder, RestoreOrder, UnitOrder};
-use lockkeeper_rules::driver::reading::LedgerReading;
+use lockkeeper_rules::driver::kubeadm::ledger;
+use lockkeeper_rules::driver::kubeadm::node_script::{
+    launch_answer, launcher, reader, restore_answer, restorer,
+};
+use lockkeeper_rules::driver::kubeadm::order::{LedgerOrder, RestoreOrder, UnitOrder};
+use lockkeeper_rules::driver::reading::Progress;
 use lockkeeper_rules::reason::Finding;
 
 use super::Ssh;
@@ -44,7 +46,7 @@ pub async fn restore_source(
 ///
 /// # Errors
 /// The node cannot be reached, is another machine, or its answer is not whole.
-pub async fn read_ledger(ssh: &Ssh, order: &LedgerOrder) -> Result<LedgerReading, Finding> {
+pub async fn read_ledger(ssh: &Ssh, order: &LedgerOrder) -> Result<Progress, Finding> {
     let script = reader(order, &ssh.scripts)?;
     let answer = ssh.run(&order.node, &script, READ_DEADLINE, || Ok(())).await?;
     ledger::parse(&answer.stdout, order).map_err(|mut finding| {

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lockkeeper_rules::driver::node_script::{self, survey_answer, survey_seconds_max, without_passwords};
-use lockkeeper_rules::driver::order::{NodeTarget, SurveyOrder};
-use lockkeeper_rules::driver::reading::NodeSurvey;
+use lockkeeper_rules::driver::kubeadm::node_script::{
+    self, survey_answer, survey_seconds_max, without_passwords,
+};
+use lockkeeper_rules::driver::kubeadm::order::{NodeTarget, SurveyOrder};
+use lockkeeper_rules::driver::kubeadm::reading::NodeSurvey;
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::words::name::{NodeName, RunUid};
 use tokio::sync::Semaphore;

@@ -21,8 +21,10 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use crate::driver::kubeadm::order::{
+    LedgerOrder, NodeTarget, RestoreOrder, SurveyOrder, UnitKind, UnitOrder,
+};
 use crate::driver::kubeadm::{KubeadmSettings, Words};
-use crate::driver::order::{LedgerOrder, NodeTarget, RestoreOrder, SurveyOrder, UnitKind, UnitOrder};
 use crate::reason::{Finding, Reason};
 use crate::settings::Settings;
 use crate::words::name::{RunUid, Token};
@@ -170,7 +172,7 @@ pub fn restorer(order: &RestoreOrder, settings: &ScriptSettings) -> Result<Strin
     Ok(format!("{head}{COMMON}{SUPERVISE}{PACKAGES}{KUBEADM}{PREPARE}{RESTORE}"))
 }
 
-/// What is piped into `bash -s` on a node to read its ledger. [`crate::driver::ledger::parse`] reads what it prints.
+/// What is piped into `bash -s` on a node to read its ledger. [`crate::driver::kubeadm::ledger::parse`] reads what it prints.
 ///
 /// # Errors
 /// The token or the machine id is not of its form.
