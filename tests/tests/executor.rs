@@ -501,7 +501,10 @@ async fn an_eviction_goes_by_uid_and_under_its_budget() {
     assert_eq!(evict(vec![successor, gone], proof(2)).await, [], "neither is there any more");
     assert_eq!(pods_of(&world, "free").await, pods, "the pod of the same name is not meant");
 
-    let seen = execute::pods_on(&world.kube, &BTreeSet::from([NodeName("worker-1".to_owned())])).await.value.unwrap();
+    let seen = execute::pods_on(&world.kube, &BTreeSet::from([NodeName("worker-1".to_owned())]))
+        .await
+        .value
+        .unwrap();
     let everywhere = execute::all_pods(&world.kube).await.value.unwrap();
     assert!(seen.iter().all(|pod| pod.node == Some("worker-1".into())) && everywhere.len() > seen.len());
     assert!(everywhere.iter().any(|pod| pod.mirror));
