@@ -130,7 +130,10 @@ async fn a_target_never_changes_and_what_is_left_out_is_filled_in() {
     let created = server.runs.create(&PostParams::default(), &run("spring", &spec)).await.unwrap();
     assert_eq!(
         created.data["spec"],
-        json!({ "target": "v1.36.3", "cordonedNodes": "hold", "drain": { "unmanagedPods": "hold" } })
+        json!({
+            "target": "v1.36.3", "cordonedNodes": "hold", "drain": { "unmanagedPods": "hold" },
+            "workers": { "concurrency": 1, "maxFailures": 1 }
+        })
     );
     let patch = async |spec: Value| {
         let patch = Patch::Merge(json!({ "spec": spec }));

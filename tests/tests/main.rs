@@ -1,6 +1,7 @@
 //! Every test on the real parts, in one program: they run side by side, each in a World of its own, and are linked once.
 
 mod addons;
+mod architecture;
 mod bad_input;
 mod blind;
 mod cordoned;
@@ -26,6 +27,7 @@ mod removed_apis;
 mod restored;
 mod rules;
 mod served;
+mod several;
 mod shape;
 mod sources;
 mod unreadable;

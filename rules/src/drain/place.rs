@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::Pod;
-use crate::words::labels::Selector;
+use super::placement::{Placement, Taint};
+use super::pod::Pod;
 use crate::words::name::NodeName;
 
 /// A node, as a scheduler sees it.
@@ -26,41 +26,6 @@ pub struct Place {
     pub taints: Vec<Taint>,
 }
 
-/// A taint of a node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Taint {
-    /// Its key.
-    pub key: String,
-    /// Its value, empty if it has none.
-    pub value: String,
-    /// Such as `NoSchedule`.
-    pub effect: String,
-}
-
-/// Which nodes a pod wants, and which it puts up with.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
-pub struct Placement {
-    /// `spec.nodeSelector`.
-    pub node_selector: BTreeMap<String, String>,
-    /// The terms of the required node affinity, one of which must be met; nothing if it has none.
-    pub terms: Option<Vec<Selector>>,
-    /// `spec.tolerations`.
-    pub tolerations: Vec<Toleration>,
-}
-
-/// A toleration of a pod.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Toleration {
-    /// Of which key; empty for every one.
-    pub key: String,
-    /// How the value is compared: `Equal` if empty.
-    pub operator: String,
-    /// Of which value.
-    pub value: String,
-    /// Of which effect; empty for every one.
-    pub effect: String,
-}
-
 /// The effects that keep a pod away.
 const REPELS: [&str; 2] = ["NoSchedule", "NoExecute"];
 
@@ -75,31 +40,6 @@ impl Place {
             && node_selector.iter().all(|(key, value)| self.labels.get(key) == Some(value))
             && terms.as_ref().is_none_or(|terms| terms.iter().any(|term| term.matches(&self.labels)))
             && self.taints.iter().filter(repels).all(|taint| tolerations.iter().any(|it| it.bears(taint)))
-    }
-}
-
-impl Placement {
-    /// Whether a cordon does not keep the pod away: its taint is the one that the API server adds to a cordoned node.
-    #[must_use]
-    pub fn bears_a_cordon(&self) -> bool {
-        let cordon = Taint {
-            key: "node.kubernetes.io/unschedulable".to_owned(),
-            value: String::new(),
-            effect: "NoSchedule".to_owned(),
-        };
-        self.tolerations.iter().any(|it| it.bears(&cordon))
-    }
-}
-
-impl Toleration {
-    fn bears(&self, taint: &Taint) -> bool {
-        (self.effect.is_empty() || self.effect == taint.effect)
-            && (self.key.is_empty() || self.key == taint.key)
-            && match self.operator.as_str() {
-                "" | "Equal" => self.value == taint.value,
-                // `Exists`, and whatever else there may be by then.
-                _ => true,
-            }
     }
 }
 
@@ -124,8 +64,9 @@ pub fn stranded<'a>(pods: &'a [Pod], places: &[Place], drained: &BTreeSet<&NodeN
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::drain::Toleration;
     use crate::drain::plan::tests::pod;
-    use crate::words::labels::Requirement;
+    use crate::words::labels::{Requirement, Selector};
 
     fn place(name: &str) -> Place {
         Place {

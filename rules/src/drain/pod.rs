@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Placement;
+use super::placement::Placement;
 use crate::words::name::NodeName;
 use crate::words::pod_ref::PodRef;
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::etcd::measures;
+use super::selected::selected;
 use super::{Form, Measure, history};
 use crate::alert::{self, AlertRule, WATCHDOG_ALERT};
 use crate::cluster::snapshot::Snapshot;
@@ -169,12 +170,6 @@ fn echo_metric(form: Form) -> &'static str {
         Form::Start => "k8s_upgrade_step_pending",
         Form::Continue => "k8s_upgrade_step_running",
     }
-}
-
-/// A metric of this cluster.
-pub(super) fn selected(metric: &str, matchers: &[String], settings: &Settings) -> String {
-    let matchers: Vec<String> = matchers.iter().cloned().chain(settings.selector.own()).collect();
-    format!("{metric}{{{}}}", matchers.join(","))
 }
 
 /// A token's characters need no escaping.

@@ -1,6 +1,6 @@
 //! What etcd says of itself, asked of Prometheus where it scrapes etcd.
 
-use super::ask::selected;
+use super::selected::selected;
 use crate::reason::Reason;
 use crate::settings::Settings;
 use crate::words::step::Step;

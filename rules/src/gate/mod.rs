@@ -9,6 +9,7 @@ mod lock;
 mod permit;
 mod proof;
 mod result;
+mod selected;
 
 pub use accept::*;
 pub use ask::*;

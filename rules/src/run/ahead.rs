@@ -8,9 +8,8 @@ use jiff::Timestamp;
 
 use super::command::{Command, ReadBack};
 use super::gated::{failed_act, held, put_back};
-use super::observed::{Observed, Turn};
+use super::observed::{Followed, Observed, Turn};
 use super::state::{Active, Intended, Position, State};
-use super::visit::Followed;
 use crate::cluster::snapshot::Node;
 use crate::driver;
 use crate::driver::reading::Progress;

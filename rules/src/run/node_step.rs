@@ -10,9 +10,9 @@ use super::gated::{cannot_have_begun, gated, held, held_too_long, put_back, run_
 use super::look::{Look, look};
 use super::moves::{NOT_BEGUN, fail, finish, halt, linger, put_off, remember, retry_later};
 use super::next::next_step;
-use super::observed::{Observed, Turn};
+use super::observed::{Followed, Observed, Turn};
 use super::state::{Action, Active, Intended, NodeWork, Position, State, Work};
-use super::visit::{Followed, follow, was_sent};
+use super::visit::{follow, was_sent};
 use crate::api::{CordonedNodes, NodeBefore, UnpreparedNode};
 use crate::cluster::snapshot::{Node, Role};
 use crate::drain;

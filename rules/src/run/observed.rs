@@ -83,6 +83,18 @@ pub struct Order {
     pub command: Command,
 }
 
+/// Where something that is to be started stands.
+pub(super) enum Followed {
+    /// It has not ended: this is the turn.
+    Turn(Box<Turn>),
+    /// It ended.
+    Ended { code: i32, at: Timestamp, report: Vec<(String, String)>, output: String },
+    /// It started and is gone without a result.
+    Vanished,
+    /// It did not begin, and is certain not to begin any more.
+    NotBegun(Finding),
+}
+
 /// What a turn yields: persist the state, then run the command, then look again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Turn {

@@ -8,7 +8,7 @@ use super::ahead::ahead;
 use super::command::{Command, ReadBack};
 use super::gated::{cannot_have_begun, gated, held, put_back};
 use super::moves::{fail, finish, halt, linger};
-use super::observed::{Observed, Turn};
+use super::observed::{Followed, Observed, Turn};
 use super::state::{Action, Active, Position, State, Work};
 use crate::cluster::snapshot::Node;
 use crate::driver::order::Start;
@@ -20,18 +20,6 @@ use crate::words::name::NodeName;
 /// How long ago at most a node is asked again whether it has seen a token, while something keeps the start from being
 /// sent.
 const UNSEEN_SECONDS_MAX: u64 = 8;
-
-/// Where something that is to be started stands.
-pub(super) enum Followed {
-    /// It has not ended: this is the turn.
-    Turn(Box<Turn>),
-    /// It ended.
-    Ended { code: i32, at: Timestamp, report: Vec<(String, String)>, output: String },
-    /// It started and is gone without a result.
-    Vanished,
-    /// It did not begin, and is certain not to begin any more.
-    NotBegun(Finding),
-}
 
 /// Brings what the driver does on a node now to its end, one turn at a time. What became of it is read before anything is
 /// sent, so that a bracket that may have been opened is probed before it is repeated. What is barred is not sent, and its

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::Backend;
+use super::backend::Backend;
 
 /// A CustomResourceDefinition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

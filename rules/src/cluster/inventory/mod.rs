@@ -2,6 +2,7 @@
 //! proven age: the exporter fills them, the checks judge them.
 
 mod api_use;
+mod backend;
 mod definition;
 mod image;
 mod kubeadm_config;
@@ -21,6 +22,7 @@ use crate::drain::Budget;
 pub use api_use::{
     ApiKind, ApiRequests, ApiWrite, ApiWrites, Caller, HelmRelease, RequestedApi, ScrapedServer, Seen,
 };
+pub use backend::Backend;
 pub use definition::{Definition, ServedVersion};
 pub use image::ImageReference;
 pub use kubeadm_config::KubeadmConfig;
@@ -32,7 +34,7 @@ pub use service::{
 };
 pub use volume::{PersistentVolume, StorageClass};
 pub use webhook::{
-    Backend, CalledWebhook, Namespace, Webhook, WebhookCalls, WebhookConfiguration, WebhookKind, WebhookRule,
+    CalledWebhook, Namespace, Webhook, WebhookCalls, WebhookConfiguration, WebhookKind, WebhookRule,
     webhook_services,
 };
 pub use workload::{Container, Rollout, Workload, WorkloadKind};

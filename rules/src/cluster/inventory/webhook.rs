@@ -3,7 +3,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Definition, ServiceName};
+use super::backend::Backend;
+use super::definition::Definition;
+use super::service::ServiceName;
 use crate::words::labels::Selector;
 
 /// A ValidatingWebhookConfiguration or a MutatingWebhookConfiguration.
@@ -63,23 +65,6 @@ pub struct WebhookRule {
     pub scope: String,
 }
 
-/// Who answers a webhook.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Backend {
-    /// A port of a Service of the cluster.
-    Service {
-        /// The Service.
-        #[serde(flatten)]
-        service: ServiceName,
-        /// The port, 443 where nothing is written. Files that were saved before it was read do not tell.
-        #[serde(default)]
-        port: Option<u16>,
-    },
-    /// Somebody outside, by a URL that may be shown.
-    Url(String),
-}
-
 /// A namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Namespace {
@@ -123,17 +108,6 @@ pub fn webhook_services(
     let converters = definitions.iter().filter_map(|it| it.converter.as_ref());
     let services = webhooks.map(|it| &it.backend).chain(converters).filter_map(Backend::service);
     services.cloned().collect()
-}
-
-impl Backend {
-    /// The Service, if it is one.
-    #[must_use]
-    pub fn service(&self) -> Option<&ServiceName> {
-        match self {
-            Self::Service { service, port: _ } => Some(service),
-            Self::Url(_) => None,
-        }
-    }
 }
 
 impl fmt::Display for WebhookConfiguration {

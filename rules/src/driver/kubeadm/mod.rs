@@ -15,7 +15,9 @@ mod site;
 mod target;
 mod unit;
 
-pub use site::{Environment, Exception, KubeadmSettings, KubeadmSettingsError, Words, kept};
+pub use site::{
+    Environment, Exception, KubeadmSettings, KubeadmSettingsError, Words, is_directory_path, kept,
+};
 pub use target::{control_plane_has_begun, is_at};
 
 pub(super) use drift::malformed_record;

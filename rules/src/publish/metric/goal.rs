@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::run::current_run;
+use super::current::current_run;
 use crate::cluster::snapshot::Snapshot;
 use crate::wire::packages::offered;
 use crate::words::version::Version;

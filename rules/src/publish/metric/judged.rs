@@ -11,9 +11,9 @@ use std::collections::BTreeSet;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use super::current::current_run;
 use super::goal::{goals, shortened};
 use super::memory::Memory;
-use super::run::current_run;
 use super::samples::{Samples, oldest_api_server};
 use super::table::*;
 use crate::facts::Age;

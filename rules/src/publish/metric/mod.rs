@@ -11,19 +11,21 @@
 //! gone from the snapshot is gone from the samples; a node that has left leaves nothing behind.
 
 mod boots;
+mod current;
 mod goal;
 mod judged;
 mod matrix;
 mod memory;
+mod node_state;
 mod progress;
 mod run;
 mod samples;
 mod table;
 
+pub use current::current_run;
 pub use goal::targets;
 pub use matrix::matrix_samples;
 pub use memory::Memory;
-pub use run::current_run;
 pub use samples::samples;
 pub use table::*;
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::run::is_halted;
+use super::current::is_halted;
 use crate::api::{ActiveStep, RunPhase, UpgradeRun, UpgradeRunStatus};
 use crate::run::{NOT_BEGUN, unreadable};
 use crate::words::name::Token;

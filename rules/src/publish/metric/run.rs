@@ -2,48 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::current::{current_run, is_halted};
+use super::node_state::waiting;
 use super::progress::progressed_at;
 use super::samples::Samples;
 use super::table::*;
-use crate::api::{Hold, RunPhase, UpgradeRun, UpgradeRunStatus};
-use crate::cluster::snapshot::Node;
+use crate::api::{Hold, RunPhase, UpgradeRun};
 use crate::reason::Finding;
-use crate::run::{is_in_hand, unreadable};
+use crate::run::unreadable;
 use crate::words::name::Token;
 use crate::words::step::{Phase, Step};
-use crate::words::version::Version;
-
-/// Whether a run stands still until a person has looked. One that cannot be read is told of by that.
-pub(super) fn is_halted(run: &UpgradeRun) -> bool {
-    let is_halt = |status: &UpgradeRunStatus| status.phase == RunPhase::Halted || status.halted.is_some();
-    run.status.as_ref().is_some_and(is_halt) && unreadable(run).is_none()
-}
-
-/// The open run that people mean by "the upgrade": the one that is furthest, then the oldest. One that has halted may
-/// hold a node half way, so it comes before one that only waits.
-#[must_use]
-pub fn current_run(runs: &[UpgradeRun]) -> Option<&UpgradeRun> {
-    let rank = |run: &UpgradeRun| match phase(run) {
-        Some(RunPhase::Running | RunPhase::Ending) => 0,
-        Some(RunPhase::Halted) => 1,
-        // One that has begun has held the cluster.
-        Some(RunPhase::Waiting) => 3 - i32::from(has_begun(run)),
-        Some(RunPhase::Queued) => 4,
-        None => 5,
-        Some(RunPhase::Succeeded) => 6,
-    };
-    runs.iter()
-        .filter(|run| run.is_open())
-        .min_by_key(|run| (rank(run), run.created_at, &run.namespace, &run.name))
-}
-
-fn has_begun(run: &UpgradeRun) -> bool {
-    run.status.as_ref().is_some_and(|status| status.started_at.is_some())
-}
-
-fn phase(run: &UpgradeRun) -> Option<RunPhase> {
-    run.status.as_ref().map(|status| status.phase)
-}
 
 impl Samples {
     /// The run that people mean by "the upgrade", and whether any has halted: none hides the halt of another.
@@ -89,8 +57,8 @@ impl Samples {
         }
     }
 
-    /// How far a run is, what waits and what runs. A run that has halted or cannot be read shows neither: nobody may ask for a permit
-    /// for it.
+    /// How far a run is, what waits and what runs. Of a run that has halted nothing waits: nobody may ask for a
+    /// permit for it. What runs beside a step that has failed is shown. A run that cannot be read shows neither.
     pub(super) fn steps(&mut self, run: &UpgradeRun, runs: &[UpgradeRun]) {
         if let Some(at) = progressed_at(run, runs) {
             self.time(&PROGRESS, [&run.name], at);
@@ -98,10 +66,11 @@ impl Samples {
         let Some(status) = &run.status else { return };
         let unreadable = unreadable(run);
         self.holds(&run.name, &status.holds, unreadable.as_ref());
-        if unreadable.is_some() || status.halted.is_some() || status.phase == RunPhase::Halted {
+        if unreadable.is_some() {
             return;
         }
-        if let Some((waiting, step)) = waiting(status) {
+        let is_halted = status.halted.is_some() || status.phase == RunPhase::Halted;
+        if let Some((waiting, step)) = waiting(status).filter(|_| !is_halted) {
             let class = step.phase().gate_class();
             let labels = [&run.name, &waiting.step, step.phase().name(), &waiting.token, class.label()];
             self.add(&STEP_PENDING, labels, 1.0);
@@ -131,13 +100,6 @@ impl Samples {
     }
 }
 
-/// The waiting step, if its words are what they should be.
-fn waiting(status: &UpgradeRunStatus) -> Option<(&crate::api::WaitingStep, Step)> {
-    let waiting = status.waiting.as_ref()?;
-    waiting.token.parse::<Token>().ok()?;
-    Some((waiting, waiting.step.parse().ok()?))
-}
-
 /// The phase of a run: the kind of its step while it has one.
 fn run_phase(run: &UpgradeRun) -> &'static str {
     let Some(status) = &run.status else { return "queued" };
@@ -152,33 +114,6 @@ fn run_phase(run: &UpgradeRun) -> &'static str {
             (None, Some(waiting)) => of_step(&waiting.step),
             (None, None) => of_step(&status.summary.step),
         },
-    }
-}
-
-pub(super) fn node_state(node: &Node, run: &UpgradeRun) -> &'static str {
-    let status = run.status.as_ref();
-    let is_of = |step: &str| step.parse::<Step>().is_ok_and(|step| step.node() == Some(&node.name));
-    let halted = status.and_then(|status| status.halted.as_ref());
-    let is_run = || status.is_some_and(|status| status.active.iter().any(|active| is_of(&active.step)));
-    // A node that is broken half way must not close the gate of the attempt that would mend it.
-    let is_waited_for = || {
-        let (waiting, token) = status.and_then(waiting).map(|(it, _)| (it, it.token.parse::<Token>()))?;
-        Some(is_of(&waiting.step) && token.is_ok_and(|token| is_in_hand(run, &token, node)))
-    };
-    let at_target = || {
-        let target = run.spec.target.parse::<Version>().ok()?;
-        Some(node.kubelet_version.as_ref().ok()?.cmp_precedence(&target).is_eq())
-    };
-    if halted.is_some_and(|halt| is_of(&halt.step)) {
-        "failed"
-    } else if is_run() || is_waited_for().unwrap_or(false) {
-        "upgrading"
-    } else if run.spec.skip.contains(&node.name.0) {
-        "skipped"
-    } else if at_target().unwrap_or(false) {
-        "upgraded"
-    } else {
-        "pending"
     }
 }
 

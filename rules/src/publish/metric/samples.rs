@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 
+use super::current::current_run;
 use super::goal::is_next_read;
 use super::memory::Memory;
-use super::run::{current_run, node_state};
+use super::node_state::node_state;
 use super::table::*;
 use super::{Metric, Sample};
 use crate::api::UpgradeRun;

@@ -47,8 +47,6 @@ const SURVEY: &str = include_str!("survey.sh");
 const LOCK_SECONDS_MAX: u64 = 20;
 /// How long each question to the target's own kubeadm may take.
 const KUBEADM_SECONDS_MAX: u64 = 120;
-/// The longest path of a directory on a node.
-const PATH_LENGTH_MAX: usize = 255;
 
 /// What the scripts take from the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -238,17 +236,6 @@ fn work(kind: UnitKind) -> &'static str {
         UnitKind::Prepare => PREPARE,
         UnitKind::UpgradeFirst | UnitKind::UpgradeNode => UPGRADE,
     }
-}
-
-/// Whether this can be the path of a directory on a node: absolute, one line, and without a way back.
-#[must_use]
-pub fn is_directory_path(path: &str) -> bool {
-    let parts: Vec<&str> = path.split('/').skip(1).filter(|part| !part.is_empty()).collect();
-    path.starts_with('/')
-        && !parts.is_empty()
-        && parts.iter().all(|part| ![".", ".."].contains(part))
-        && path.len() <= PATH_LENGTH_MAX
-        && !path.contains(char::is_control)
 }
 
 /// The assignments at the head of a script.

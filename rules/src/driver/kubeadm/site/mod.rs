@@ -21,7 +21,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use kept::kept;
-pub use validate::KubeadmSettingsError;
+pub use validate::{KubeadmSettingsError, is_directory_path};
 pub use words::Words;
 
 /// What a site tells kubeadm; nothing of it is needed.

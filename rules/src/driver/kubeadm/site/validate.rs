@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{Exception, KubeadmSettings};
-use crate::driver::kubeadm::node_script::is_directory_path;
 
+/// The longest path of a directory on a node.
+const PATH_LENGTH_MAX: usize = 255;
 /// How many errors may be ignored: whoever ignores more than these does not ask kubeadm any more.
 const ERRORS_MAX: usize = 10;
 /// How many phases may be left out.
@@ -181,6 +182,17 @@ fn variable(name: &str, value: &str) -> Result<(), String> {
         return Err(format!("the value of {name} is not one line of 1 to {VALUE_LENGTH_MAX} bytes"));
     }
     Ok(())
+}
+
+/// Whether this can be the path of a directory on a node: absolute, one line, and without a way back.
+#[must_use]
+pub fn is_directory_path(path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').skip(1).filter(|part| !part.is_empty()).collect();
+    path.starts_with('/')
+        && !parts.is_empty()
+        && parts.iter().all(|part| ![".", ".."].contains(part))
+        && path.len() <= PATH_LENGTH_MAX
+        && !path.contains(char::is_control)
 }
 
 #[cfg(test)]

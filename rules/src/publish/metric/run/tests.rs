@@ -1,7 +1,10 @@
 use super::*;
-use crate::api::{ActiveStep, CordonedNodes, Halt, NodeBefore, StoredFinding, UpgradeRunSpec, WaitingStep};
+use crate::api::{
+    ActiveStep, CordonedNodes, Halt, NodeBefore, StoredFinding, UpgradeRunSpec, UpgradeRunStatus, WaitingStep,
+};
 use crate::cluster::inventory::Inventory;
 use crate::cluster::snapshot::{Snapshot, Source, served_apart};
+use crate::publish::metric::node_state::node_state;
 use crate::publish::metric::{Memory, Sample, TABLE, samples};
 use crate::verdict::healthy;
 use jiff::Timestamp;
@@ -98,6 +101,32 @@ fn of_a_run_whose_namespace_is_not_served_nothing_is_shown_and_no_step_is_offere
         for word in ["step_", "run=patch", "in_flight{} 1", "state=pending} 1"] {
             assert_eq!(shown.iter().any(|line| line.contains(word)), is_shown, "{word}: {shown:#?}");
         }
+    }
+}
+
+#[test]
+fn what_goes_on_beside_a_failed_step_is_shown_and_each_failed_node_is() {
+    let failed = |step: &str| {
+        let finding =
+            StoredFinding { reason: "unit_failed".to_owned(), subject: String::new(), detail: String::new() };
+        Halt { step: step.to_owned(), attempt: 1, at: at(), finding }
+    };
+    let goes_on = run(RunPhase::Running, |status| {
+        status.active = vec![active("worker/w-2")];
+        status.failed = vec![failed("worker/w-1")];
+    });
+    let halting = run(RunPhase::Halted, |status| {
+        status.active = vec![active("worker/w-2")];
+        status.halted = Some(failed("worker/w-1"));
+    });
+    for run in [goes_on, halting] {
+        let shown = shown(vec![run]);
+        assert!(
+            shown.iter().any(|line| line.starts_with("step_running{run=patch,step=worker/w-2")),
+            "{shown:#?}"
+        );
+        assert!(!shown.iter().any(|line| line.starts_with("step_pending")), "{shown:#?}");
+        assert!(has(&shown, "node_state{node=w-1,state=failed} 1"), "{shown:#?}");
     }
 }
 
