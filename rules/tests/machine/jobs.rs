@@ -1,8 +1,10 @@
 //! A whole run of the Job driver: its steps, its stages, and what is known of a Job around the moment at which it is let go.
 
 use lockkeeper_rules::driver::order::Task;
-use lockkeeper_rules::run::Work;
+use lockkeeper_rules::reason::Reason;
+use lockkeeper_rules::run::{Position, Work};
 
+use crate::deletion::{assert_let_go, delete_and_wait};
 use crate::simulated::{Faults, Simulated};
 
 const NODES: [&str; 3] = ["cp-1", "w-1", "w-2"];
@@ -19,6 +21,21 @@ fn assert_changed_once_each(cluster: &Simulated) {
 fn stored(cluster: &Simulated) -> Option<(Option<String>, bool)> {
     let it = cluster.running()?;
     it.intent.map(|intent| (intent.created, !intent.unsent))
+}
+
+/// Turns until something holds.
+fn until(cluster: &mut Simulated, holds: impl Fn(&Simulated) -> bool) {
+    for _ in 0..20_000 {
+        if holds(cluster) {
+            return;
+        }
+        cluster.turn();
+    }
+    panic!("it never holds: {:?}", cluster.state());
+}
+
+fn is_between_steps(cluster: &Simulated) -> bool {
+    !matches!(cluster.state().position, Position::Active(_))
 }
 
 #[test]
@@ -64,14 +81,10 @@ fn a_restart_around_the_moment_at_which_a_job_is_let_go_neither_loses_nor_repeat
     for moment in [(None, false), (Some("job-4".to_owned()), false), (Some("job-4".to_owned()), true)] {
         let mut cluster = Simulated::with_jobs(1, 2, 63, Faults::default());
         // The second Job of the second node; that of the first node's change is gone by then.
-        while cluster.released(Task::Prepare, "w-1") == 0 || cluster.stage() != Some("mutate") {
-            cluster.turn();
-        }
-        while stored(&cluster) != Some(moment.clone()) {
-            cluster.turn();
-        }
+        until(&mut cluster, |it| it.released(Task::Prepare, "w-1") == 1 && it.stage() == Some("mutate"));
+        until(&mut cluster, |it| stored(it) == Some(moment.clone()));
         if moment.0.is_none() {
-            cluster.turn_until_created(4);
+            until(&mut cluster, |it| it.jobs_created() == 4);
             assert_eq!(stored(&cluster), Some(moment));
         }
         cluster.crash_now();
@@ -84,12 +97,8 @@ fn a_restart_around_the_moment_at_which_a_job_is_let_go_neither_loses_nor_repeat
 fn a_job_that_is_gone_after_it_was_let_go_ends_the_attempt_as_one_that_may_have_begun() {
     let mut cluster = Simulated::with_jobs(1, 2, 64, Faults::default());
     cluster.jobs_mut().vanishing = Some("w-1".to_owned());
-    while cluster.released(Task::Upgrade, "w-1") == 0 {
-        cluster.turn();
-    }
-    while cluster.running().is_some() {
-        cluster.turn();
-    }
+    until(&mut cluster, |it| it.released(Task::Upgrade, "w-1") == 1);
+    until(&mut cluster, is_between_steps);
     let state = cluster.state();
     assert!(state.begun_on(&"w-1".into(), "uid-w-1").is_some(), "{state:?}");
     assert!(cluster.is_unschedulable("w-1"));
@@ -100,15 +109,13 @@ fn a_job_that_is_gone_after_it_was_let_go_ends_the_attempt_as_one_that_may_have_
 #[test]
 fn a_job_that_is_gone_before_it_was_let_go_has_not_begun_and_the_node_is_given_back() {
     let mut cluster = Simulated::with_jobs(1, 2, 65, Faults::default());
-    while !(cluster.stage() == Some("mutate") && matches!(stored(&cluster), Some((Some(_), false)))) {
-        cluster.turn();
-    }
+    until(&mut cluster, |it| it.stage() == Some("mutate") && matches!(stored(it), Some((Some(_), false))));
     // The gate closes, so that nothing lets it go for a while.
     cluster.gate_is_shut = true;
     cluster.delete_unreleased_jobs();
-    while cluster.running().is_some() {
-        cluster.turn();
-    }
+    until(&mut cluster, is_between_steps);
+    let Position::Waiting(it) = cluster.state().position else { panic!("{:?}", cluster.state()) };
+    assert!(it.because.iter().any(|why| why.reason == Reason::UnitNotBegun), "{:?}", it.because);
     assert!(cluster.state().attempted.iter().all(|it| !it.begun), "{:?}", cluster.state().attempted);
     assert!(!cluster.is_unschedulable("cp-1") && cluster.released(Task::Upgrade, "cp-1") == 0);
     cluster.gate_is_shut = false;
@@ -137,9 +144,8 @@ fn whatever_goes_wrong_every_node_is_changed_and_given_back() {
 #[test]
 fn a_run_that_is_deleted_while_a_node_is_prepared_ends_with_the_node_in_service() {
     let mut cluster = Simulated::with_jobs(1, 2, 66, Faults::default());
-    while cluster.released(Task::Prepare, "cp-1") == 0 {
-        cluster.turn();
-    }
-    crate::deletion::delete_and_wait(&mut cluster);
-    assert!(!cluster.is_unschedulable("cp-1") && cluster.released(Task::Upgrade, "cp-1") == 0);
+    until(&mut cluster, |it| it.released(Task::Prepare, "cp-1") == 1);
+    delete_and_wait(&mut cluster);
+    assert_let_go(&cluster, "cp-1");
+    assert_eq!(cluster.released(Task::Upgrade, "cp-1"), 0);
 }

@@ -85,11 +85,9 @@ impl Simulated {
         self.jobs.as_mut().unwrap()
     }
 
-    /// Turns until so many Jobs have been created.
-    pub fn turn_until_created(&mut self, count: usize) {
-        while self.jobs_mut().created < count {
-            self.turn();
-        }
+    /// How many Jobs have been created.
+    pub fn jobs_created(&self) -> usize {
+        self.jobs.as_ref().unwrap().created
     }
 
     /// Somebody deletes every Job that was not let go.
