@@ -35,7 +35,7 @@ fn until(cluster: &mut Simulated, holds: impl Fn(&Simulated) -> bool) {
 }
 
 fn is_between_steps(cluster: &Simulated) -> bool {
-    !matches!(cluster.state().position, Position::Active(_))
+    cluster.running().is_none()
 }
 
 #[test]
