@@ -158,8 +158,9 @@ fn each_module_that_has_others_in_it_says_what_it_is() {
     for krate in ["rules", "exporter", "actuator", "tests"] {
         for path in files(&root().join(krate).join("src")) {
             let text = fs::read_to_string(&path).unwrap();
-            let has_others =
-                text.lines().any(|line| line.starts_with("mod ") || line.starts_with("pub mod "));
+            let mut modules =
+                text.lines().filter(|line| line.starts_with("mod ") || line.starts_with("pub mod "));
+            let has_others = modules.any(|line| line.ends_with(';') && !line.contains("tests"));
             assert!(!has_others || text.starts_with("//!"), "{} has no head", path.display());
         }
     }

@@ -11,7 +11,7 @@ use serde_json::json;
 const RUN: &str = "to-1-36-3";
 
 /// Long enough that what may go side by side does.
-const PACE: Duration = Duration::from_secs(6);
+const PACE: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_of_six_workers_go_at_a_time_and_never_more() {

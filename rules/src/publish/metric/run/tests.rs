@@ -111,12 +111,24 @@ fn what_goes_on_beside_a_failed_step_is_shown_and_each_failed_node_is() {
             StoredFinding { reason: "unit_failed".to_owned(), subject: String::new(), detail: String::new() };
         Halt { step: step.to_owned(), attempt: 1, at: at(), finding }
     };
+    let at_work = || ActiveStep {
+        stage: Some("drain".to_owned()),
+        node: Some(NodeBefore {
+            alone: false,
+            name: "w-2".into(),
+            uid: "n".to_owned(),
+            machine_id: None,
+            kubelet_version: "v1.36.1".to_owned(),
+            unschedulable: false,
+        }),
+        ..active("worker/w-2")
+    };
     let goes_on = run(RunPhase::Running, |status| {
-        status.active = vec![active("worker/w-2")];
+        status.active = vec![at_work()];
         status.failed = vec![failed("worker/w-1")];
     });
     let halting = run(RunPhase::Halted, |status| {
-        status.active = vec![active("worker/w-2")];
+        status.active = vec![at_work()];
         status.halted = Some(failed("worker/w-1"));
     });
     for run in [goes_on, halting] {
