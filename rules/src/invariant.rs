@@ -309,8 +309,7 @@ mod tests {
 
     #[test]
     fn a_source_is_put_back_only_when_the_run_is_over_and_the_node_unchanged() {
-        let now = Timestamp::UNIX_EPOCH;
-        let settings = Settings::default();
+        let (now, settings) = (Timestamp::UNIX_EPOCH, Settings::default());
         let (target, known) = ("v1.36.3".parse().unwrap(), Known::default());
         let name: NodeName = "w-1".into();
         let token: Token = "u.7.1.restore".parse().unwrap();

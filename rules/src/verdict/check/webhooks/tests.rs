@@ -1,3 +1,5 @@
+//! Webhooks as people have them, each with what is to be said of it.
+
 use super::super::tests::{Healthy, healthy, namespace, run};
 use super::*;
 use crate::cluster::inventory::{
