@@ -455,11 +455,10 @@ async fn an_eviction_goes_by_uid_and_under_its_budget() {
     let reasons = |findings: Vec<Finding>| findings.iter().map(|finding| finding.reason).collect::<Vec<_>>();
     let pods = pods_of(&world, "guarded").await;
     let refused = evict(vec![pods[0].clone()], proof(1)).await;
-    assert_eq!(refused.iter().map(|finding| finding.reason).collect::<Vec<_>>(), [Reason::PdbBlocked]);
+    assert_eq!(reasons(refused.clone()), [Reason::PdbBlocked]);
     assert!(refused[0].detail.contains("disruption budget guarded"), "{}", refused[0]);
     let asked = || async {
-        let written =
-            world.audit("admin").into_iter().filter(|entry| entry.subresource == "eviction").count();
+        let written = world.audit("admin").into_iter().filter(|it| it.subresource == "eviction").count();
         Ok((written > 0).then_some(written))
     };
     let asked = world.wait_for("the eviction to be written down", 10, asked).await;
@@ -501,10 +500,8 @@ async fn an_eviction_goes_by_uid_and_under_its_budget() {
     assert_eq!(evict(vec![successor, gone], proof(2)).await, [], "neither is there any more");
     assert_eq!(pods_of(&world, "free").await, pods, "the pod of the same name is not meant");
 
-    let seen = execute::pods_on(&world.kube, &BTreeSet::from([NodeName("worker-1".to_owned())]))
-        .await
-        .value
-        .unwrap();
+    let worker = BTreeSet::from([NodeName("worker-1".to_owned())]);
+    let seen = execute::pods_on(&world.kube, &worker).await.value.unwrap();
     let everywhere = execute::all_pods(&world.kube).await.value.unwrap();
     assert!(seen.iter().all(|pod| pod.node == Some("worker-1".into())) && everywhere.len() > seen.len());
     assert!(everywhere.iter().any(|pod| pod.mirror));
