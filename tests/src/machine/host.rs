@@ -209,7 +209,7 @@ impl Machine {
         self.calls().into_iter().filter(|call| call.is(program, args)).collect()
     }
 
-    /// What every call of `kubeadm upgrade` was invocation, oldest first.
+    /// What every call of `kubeadm upgrade` was given, oldest first.
     #[must_use]
     pub fn kubeadm_invocations(&self) -> Vec<Invocation> {
         Folder::lines(&self.folder.path("kubeadm-invocation.jsonl"))

@@ -72,7 +72,7 @@ impl Service {
         }
     }
 
-    /// Waits until it probe, or has ended, or the deadline is over.
+    /// Waits until it answers, or has ended, or the deadline is over.
     ///
     /// # Errors
     /// It does not answer; the message names its log and has the end of it.

@@ -56,7 +56,7 @@ fn write_down(
     Ok(text)
 }
 
-/// What a kubeadm of this version writes, with what it is invocation. A version in `old-folder-until` is the first one whose
+/// What a kubeadm of this version writes, with what it was given. A version in `old-folder-until` is the first one whose
 /// kubeadm does not know the old folder any more: a default that changes by itself.
 pub(super) fn generate(
     folder: &Folder,

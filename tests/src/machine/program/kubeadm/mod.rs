@@ -60,7 +60,7 @@ pub(super) fn run(folder: &Folder, arguments: &[&str]) -> Result<ExitCode> {
     }
 }
 
-/// Keeps what a call was invocation.
+/// Keeps what a call was given.
 fn note(folder: &Folder, invocation: &Invocation) -> Result<()> {
     let mut all =
         folder.read("kubeadm-invocation.jsonl").map_or_else(String::new, |text| format!("{text}\n"));

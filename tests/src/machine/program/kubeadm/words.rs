@@ -29,7 +29,7 @@ const NODE_PHASES: [&str; 8] = [
 const APPLY_PHASES: [&str; 4] =
     ["upload-config", "upload-config/kubeadm", "upload-config/kubelet", "bootstrap-token"];
 
-/// What one call of `kubeadm upgrade` is invocation, as kubeadm understands it.
+/// What one call of `kubeadm upgrade` is given, as kubeadm understands it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Invocation {
     /// `plan`, `apply`, `node` or `diff`.
