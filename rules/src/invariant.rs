@@ -106,7 +106,7 @@ pub fn check(context: &Context<'_>, command: &Command, now: Timestamp) -> Vec<Vi
     match command {
         Command::Cordon(order) => {
             found.extend(proof("cordon", &order.proof, &order.token, context, now));
-            found.extend(out_of_service(nodes, context, &order.node));
+            found.extend(out_of_service(nodes, context, &order.node, context.workers_max));
             found.extend(order_of_roles(nodes, &order.node, context));
             if context.own_node == Some(&order.node) {
                 found.push(Violation::OwnNode(order.node.clone()));
@@ -114,7 +114,9 @@ pub fn check(context: &Context<'_>, command: &Command, now: Timestamp) -> Vec<Vi
         }
         Command::Evict(order) => {
             found.extend(proof("evict", &order.proof, &order.proof.token, context, now));
-            found.extend(out_of_service(nodes, context, &order.node));
+            // A limit that was lowered since stops none that was admitted under the one before.
+            let most = context.workers_max.max(admitted(context));
+            found.extend(out_of_service(nodes, context, &order.node, most));
         }
         Command::Start(order) => {
             found.extend(proof("unit", order.proof(), order.token(), context, now));
@@ -174,9 +176,21 @@ fn proof(
     })
 }
 
-fn out_of_service(nodes: &[Node], context: &Context<'_>, about: &NodeName) -> Vec<Violation> {
+/// How many steps of the run are stored as running.
+fn admitted(context: &Context<'_>) -> u32 {
+    let run = context.snapshot.runs.value.iter().flatten().find(|run| run.uid == context.run);
+    let status = run.and_then(|run| run.status.as_ref());
+    status.map_or(0, |status| u32::try_from(status.active.len()).unwrap_or(0))
+}
+
+fn out_of_service(
+    nodes: &[Node],
+    context: &Context<'_>,
+    about: &NodeName,
+    workers_max: u32,
+) -> Vec<Violation> {
     let prefix = format!("{}.", context.run);
-    let workers_max = usize::try_from(context.workers_max).unwrap_or(1);
+    let workers_max = usize::try_from(workers_max).unwrap_or(1);
     let role_of = |name: &NodeName| nodes.iter().find(|node| node.name == *name).map(|node| node.role);
     let mut found = Vec::new();
     for (role, text, most) in

@@ -6,7 +6,7 @@ use super::next::Beginning;
 use super::observed::Observed;
 use super::state::{Active, Position, State, Work};
 use crate::cluster::snapshot::Role;
-use crate::drain::{self, Pod};
+use crate::drain::{self, Pod, PodPhase};
 use crate::reason::{Finding, Reason};
 use crate::words::name::NodeName;
 use crate::words::step::{Stage, Step};
@@ -125,24 +125,17 @@ fn with_pods(it: &Beginning<'_>, name: &NodeName) -> Vec<Finding> {
             ));
         }
     }
-    let since = state.active().filter_map(drained_since).min();
+    // Which pod takes the place of which nobody says: any that came since the run began may be one, also of a node that is
+    // back by now.
     let is_left_over = |pod: &&Pod| {
-        pod.node.is_none()
-            && !pod.deleting
-            && !pod.is_finished()
-            && pod.created_at.is_none_or(|at| Some(at) >= since)
+        pod.phase == PodPhase::Pending
+            && pod.would_leave()
+            && pod.created_at.is_none_or(|at| Some(at) >= state.started_at)
     };
     findings.extend(
         pods.iter().filter(is_left_over).map(|pod| Finding::new(Reason::EvictedPodPending, pod.title(), "")),
     );
     findings
-}
-
-fn drained_since(it: &Active) -> Option<jiff::Timestamp> {
-    match &it.work {
-        Work::OneNode(work) => work.drain_since,
-        Work::Whole | Work::EveryNode { .. } => None,
-    }
 }
 
 /// A pod whose node goes alone: one of those that the gate is asked of, or of ours.

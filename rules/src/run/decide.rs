@@ -145,8 +145,12 @@ fn open(mut state: State, observed: &Observed<'_>, now: Timestamp) -> Turn {
     if !against.is_empty() {
         return hold(state, against, now);
     }
-    // A node that people no longer want touched, and that this run still holds, is given back first.
-    if let Some(node) = nodes.iter().find(|node| observed.is_skipped(&node.name) && observed.is_ours(node)) {
+    // A node that people no longer want touched, and that this run still holds, is given back first; one that a step is at
+    // work on by that step, which knows whether its change has begun.
+    let is_at_work = |node: &Node| state.active().any(|it| it.step.node() == Some(&node.name));
+    let is_left =
+        |node: &&Node| observed.is_skipped(&node.name) && observed.is_ours(node) && !is_at_work(node);
+    if let Some(node) = nodes.iter().find(is_left) {
         let annotation = observed.our_annotation(node).unwrap_or_default();
         return Turn::run(state, Command::Uncordon(uncordon_order(node, annotation)));
     }

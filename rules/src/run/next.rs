@@ -41,9 +41,9 @@ pub(super) fn next_step(
         Step::ControlPlane(_) | Step::Worker(_) | Step::Node(_) => true,
     };
     let left = remaining(state, observed, nodes, now);
-    // While others run, only a node may begin beside them.
-    let is_next = |step: &Step| is_left(step) && (step.node().is_some() || state.running.is_empty());
-    observed.driver.steps(&left).into_iter().find(is_next)
+    let next = observed.driver.steps(&left).into_iter().find(is_left)?;
+    // Whatever is not about one node waits until no other step runs.
+    (next.node().is_some() || state.running.is_empty()).then_some(next)
 }
 
 /// Whether the run has begun to change the cluster: then what it began with is not done again.

@@ -71,7 +71,7 @@ fn together(
         // At most one step waits: this one is chosen again later, with the attempts that it has had.
         Position::Waiting(it)
             if !matches!(state.position, Position::Open)
-                || workers.concurrency > 1 && it.not_before > now =>
+                || matches!(it.step, Step::Worker(_)) && workers.concurrency > 1 && it.not_before > now =>
         {
             rest(&mut state, &it);
         }
@@ -89,10 +89,17 @@ fn together(
     state
 }
 
-/// Whether the run goes on although this step has failed: it is a worker's, and not one too many.
+/// Whether the run goes on although this step has failed: it is a worker's, not one too many, and nothing is wrong with the
+/// run itself.
 fn is_bearable(state: &State, it: &Halted, workers: WorkersPolicy) -> bool {
     let failures = state.failed.len() + 1;
-    matches!(it.step, Step::Worker(_)) && u32::try_from(failures).is_ok_and(|it| it < workers.max_failures)
+    let is_of_run = matches!(
+        it.finding.reason,
+        Reason::LockLost | Reason::StateWentBackwards | Reason::StatusMalformed | Reason::StatusNewer
+    );
+    !is_of_run
+        && matches!(it.step, Step::Worker(_))
+        && u32::try_from(failures).is_ok_and(|it| it < workers.max_failures)
 }
 
 /// Whether a step can be put back as if it had not begun: nothing was sent to its node, in no attempt.

@@ -274,3 +274,42 @@ fn with_random_faults_every_run_ends_with_every_node_upgraded_and_never_too_many
         assert_eq!(out(&cluster), Vec::<&str>::new(), "seed {seed}");
     }
 }
+
+#[test]
+fn lowering_the_number_leaves_the_drains_that_were_admitted_alone() {
+    let mut cluster = with_workers(4, 3, 16);
+    until(&mut cluster, "first done", |cluster| cluster.state().workers_done == 1);
+    cluster.keep_pods_of("w-2", true);
+    cluster.keep_pods_of("w-3", true);
+    until(&mut cluster, "two drain", |cluster| out(cluster) == ["w-2", "w-3"]);
+    cluster.run.spec.workers.concurrency = 1;
+    cluster.keep_pods_of("w-2", false);
+    cluster.keep_pods_of("w-3", false);
+    cluster.run_to_the_end();
+    cluster.assert_upgraded_once_each();
+}
+
+#[test]
+fn a_node_that_people_leave_out_while_its_change_is_under_way_is_finished_and_not_given_back_half_done() {
+    let mut cluster = with_workers(4, 3, 17);
+    until(&mut cluster, "first done", |cluster| cluster.state().workers_done == 1);
+    until(&mut cluster, "changed", |cluster| cluster.is_sent("w-2"));
+    cluster.run.spec.skip = vec!["w-2".to_owned()];
+    until(&mut cluster, "back", |cluster| {
+        let is_back = !out(cluster).contains(&"w-2");
+        assert!(!is_back || cluster.version_of("w-2") == "v1.36.3", "it was given back half done");
+        is_back
+    });
+    cluster.run_to_the_end();
+}
+
+#[test]
+fn a_lock_that_is_lost_halts_the_run_however_many_workers_may_fail() {
+    let mut cluster = with_workers(4, 2, 18);
+    cluster.run.spec.workers.max_failures = 3;
+    until(&mut cluster, "first done", |cluster| cluster.state().workers_done == 1);
+    until(&mut cluster, "at work", |cluster| cluster.running().is_some());
+    cluster.lock_is_anothers = true;
+    cluster.turn();
+    assert_eq!(cluster.halted().as_deref(), Some("lock_lost"));
+}

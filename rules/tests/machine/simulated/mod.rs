@@ -99,6 +99,8 @@ pub struct Simulated {
     pub started: Vec<String>,
     pub permits_consumed: usize,
     pub lock_is_ours: bool,
+    /// Another run has taken the lock.
+    pub lock_is_anothers: bool,
     pub close_gate_when: Option<&'static str>,
     /// What stands in the way by the verdict on the whole cluster.
     pub verdict: Vec<Finding>,
@@ -211,6 +213,7 @@ impl Simulated {
             started: Vec::new(),
             permits_consumed: 0,
             lock_is_ours: false,
+            lock_is_anothers: false,
             close_gate_when: None,
             verdict: Vec::new(),
             storage_is_locked_while_a_node_is_out: false,
@@ -368,6 +371,27 @@ impl Simulated {
     pub fn schedule_what_is_pending(&mut self, name: &str) {
         for pod in self.pods_mut().filter(|pod| pod.node.is_none()) {
             (pod.node, pod.phase, pod.ready) = (Some(name.into()), PodPhase::Running, true);
+        }
+    }
+
+    fn lock(&self) -> LockView {
+        match (self.lock_is_anothers, self.lock_is_ours) {
+            (true, _) => LockView::Other { holder: "another/run".to_owned() },
+            (false, true) => LockView::Ours,
+            (false, false) => LockView::Free,
+        }
+    }
+
+    /// Somebody puts a finalizer on every pod of a node, or takes it off: its drain comes to no end meanwhile.
+    pub fn keep_pods_of(&mut self, node: &str, keeps: bool) {
+        let on_it = self
+            .pods
+            .iter()
+            .map(|(pod, _)| pod)
+            .filter(|pod| pod.node.as_ref().is_some_and(|it| it.0 == node));
+        let names: Vec<String> = on_it.map(|pod| pod.name.clone()).collect();
+        for name in names {
+            self.keep_pod(&name, keeps.then_some("example.com/kept"));
         }
     }
 
@@ -722,7 +746,7 @@ impl Simulated {
             pods: Some(&pods),
             budgets: Some(&budgets),
             places: Some(&places),
-            lock: &if self.lock_is_ours { LockView::Ours } else { LockView::Free },
+            lock: &self.lock(),
             permit: self.memory.permit.as_ref(),
             alert_path: &[],
             known: &known,
