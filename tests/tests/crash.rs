@@ -434,7 +434,7 @@ async fn refuse_on_node(world: &World, node: &str, refuse: bool) {
     world.nodes().patch(node, &PatchParams::default(), &label(refuse)).await.unwrap();
 }
 
-async fn refuse_evictions(world: &World, refuse: bool) {
+pub(crate) async fn refuse_evictions(world: &World, refuse: bool) {
     let namespaces: Api<Namespace> = Api::all(world.kube.clone());
     namespaces.patch("default", &PatchParams::default(), &label(refuse)).await.unwrap();
 }
@@ -445,7 +445,7 @@ fn label(on: bool) -> Patch<Value> {
 }
 
 /// Lets the API server refuse changes of labelled nodes and evictions in labelled namespaces, and waits until it does.
-async fn refuse_where_labelled(world: &World) {
+pub(crate) async fn refuse_where_labelled(world: &World) {
     let on =
         |object: &str| format!("!(has({object}.metadata.labels) && '{REFUSE}' in {object}.metadata.labels)");
     policy(

@@ -139,7 +139,11 @@ impl World {
         self.wait_for_pods(name, workload.replicas, workload.min_available.is_some()).await
     }
 
-    async fn wait_for_pods(&self, name: &str, replicas: u32, budget: bool) -> Result<()> {
+    /// Waits until the pods of a workload run, and are counted by its budget if it has one.
+    ///
+    /// # Errors
+    /// They do not before the deadline.
+    pub async fn wait_for_pods(&self, name: &str, replicas: u32, budget: bool) -> Result<()> {
         let pods = &self.pods();
         let budgets: &Api<PodDisruptionBudget> = &Api::namespaced(self.kube.clone(), "default");
         wait_for(&format!("the pods of {name}"), Duration::from_secs(60), || async move {
