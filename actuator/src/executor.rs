@@ -63,7 +63,7 @@ impl Executor {
     ) -> bool {
         if let Err(finding) = self.may(command, run, snapshot, generation, memory) {
             if self.log.end(command, std::slice::from_ref(&finding)) {
-                self.channels.tell(run, News::CommandRefused(finding.clone()));
+                self.channels.notify(run, News::CommandRefused(finding.clone()));
             }
             remember(memory, command, std::slice::from_ref(&finding));
             return false;

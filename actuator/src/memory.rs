@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use lockkeeper_rules::api::SilenceRecord;
 use lockkeeper_rules::drain::AttachedVolume;
+use lockkeeper_rules::driver::looked::Looked;
 use lockkeeper_rules::driver::order::Read;
-use lockkeeper_rules::driver::reading::{Looked, Progress, Sight};
+use lockkeeper_rules::driver::reading::Sight;
+use lockkeeper_rules::driver::task::Progress;
 use lockkeeper_rules::reason::Finding;
 use lockkeeper_rules::run::{Acted, Command, Known, ReadBack, VolumesRead};
 use lockkeeper_rules::words::name::{NodeName, Token};
@@ -107,7 +109,7 @@ pub struct Memory {
     /// The last reading of the volumes on a node.
     volumes: Option<(NodeName, Result<Vec<AttachedVolume>, Finding>, Instant)>,
     /// The last look at nodes.
-    looked: Option<(Looked, Instant)>,
+    looked: Option<(Looked<Sight>, Instant)>,
     /// The last mutation.
     act: Option<(Command, Vec<Finding>, Instant)>,
     /// The last command of any kind but a check, if it failed.

@@ -15,8 +15,8 @@ use lockkeeper_exporter::read::alertmanager::Alertmanager;
 use lockkeeper_exporter::read::inventory::Inventories;
 use lockkeeper_exporter::read::matrix::MatrixFiles;
 use lockkeeper_exporter::read::packages::Repository;
+use lockkeeper_exporter::read::polled_sources::{POLLED_DEADLINE, PolledConfig};
 use lockkeeper_exporter::read::prometheus::Prometheus;
-use lockkeeper_exporter::read::witness::{WITNESS_DEADLINE, WitnessConfig};
 use lockkeeper_exporter::server::http::{Handler, Limits, Listener, reply, text};
 use lockkeeper_rules::cluster::snapshot::{Packages, Source};
 use lockkeeper_rules::driver::kubeadm::node_script::ScriptSettings;
@@ -84,12 +84,12 @@ impl Service {
         let live_check = live_check(config, &settings, &cluster, &permits)?;
         let executor = executor(config, live_check, &leader, &metrics, identity, own_node)?;
         let (sender, packages) = watch::channel(Source::unread());
-        let witness_config = WitnessConfig {
-            prometheus: witnesses(config)?,
+        let polled_config = PolledConfig {
+            prometheus: polled_prometheus(config)?,
             selector: config.settings.selector.clone(),
             facts: matrix.in_force(),
         };
-        let inventories = Arc::new(Inventories::new(&Arc::new(Notify::new()), witness_config));
+        let inventories = Arc::new(Inventories::new(&Arc::new(Notify::new()), polled_config));
         let actuator = Actuator {
             cluster,
             settings,
@@ -226,10 +226,10 @@ fn executor(
     })
 }
 
-/// Prometheus as the witness of who asks for APIs: questions about weeks, which may take longer than those of a live
+/// Prometheus for what is asked once a minute: questions about weeks, which may take longer than those of a live
 /// check.
-fn witnesses(config: &Config) -> anyhow::Result<Vec<Prometheus>> {
-    Prometheus::all_within(&config.prometheus, WITNESS_DEADLINE).context("prometheus.urls")
+fn polled_prometheus(config: &Config) -> anyhow::Result<Vec<Prometheus>> {
+    Prometheus::all_within(&config.prometheus, POLLED_DEADLINE).context("prometheus.urls")
 }
 
 fn ssh(config: &Config) -> Ssh {

@@ -259,7 +259,7 @@ impl Actuator {
             Ok(state) => state,
             Err(finding) => {
                 if self.memories.entry(run.uid.clone()).or_default().is_news(&run.resource_version) {
-                    self.executor.channels.tell(run, News::StatusUnreadable(finding));
+                    self.executor.channels.notify(run, News::StatusUnreadable(finding));
                 }
                 return Turned::nothing();
             }

@@ -3,6 +3,7 @@
 mod compat;
 mod matrix;
 mod verdict;
+mod verdict_args;
 
 use std::future::pending;
 use std::io::Write as _;
@@ -28,7 +29,7 @@ use crate::exit::Exit;
 use crate::read::cluster_reader::ClusterReader;
 use crate::read::matrix::MatrixFiles;
 use crate::read::packages::Repository;
-use crate::read::witness::WitnessConfig;
+use crate::read::polled_sources::PolledConfig;
 use crate::serve::routes::{Site, probe, route as answer};
 use crate::serve::view::{self, View};
 use crate::server::http::{Handler, Limits, ListenError, Listener};
@@ -53,7 +54,7 @@ enum Command {
     /// Prints the definitions of the custom resources.
     Crds,
     /// Says whether the cluster is ready for a version: exit code 0 safe, 2 blocked, 3 unknown or bad input, 4 held.
-    Verdict(verdict::VerdictArgs),
+    Verdict(verdict_args::VerdictArgs),
     /// Checks or prints files of facts about versions.
     #[command(subcommand)]
     Matrix(matrix::MatrixCommand),
@@ -130,6 +131,13 @@ pub fn main() -> ExitCode {
 }
 
 impl Failure {
+    /// What goes wrong on the way to a verdict leaves it unknown: its exit code is that of bad input.
+    fn unknown(self) -> Self {
+        match self {
+            Self::Input(error) | Self::Run(error) => Self::Input(error),
+        }
+    }
+
     fn report(self) -> Exit {
         match self {
             Self::Input(error) => {
@@ -207,9 +215,9 @@ async fn run(args: RunArgs, config: Config, matrix: MatrixFiles) -> Result<(), F
     let prometheus = config.prometheus().map_err(|why| input(anyhow::anyhow!(why)))?;
     let settings = config.settings.served_from(cluster.own_namespace());
     tracing::info!(namespaces = settings.namespaces.join(" "), "runs of these namespaces are served");
-    let witness_config =
-        WitnessConfig { prometheus, selector: settings.selector.clone(), facts: matrix.in_force() };
-    let reader = ClusterReader::new(witness_config, settings.namespaces.clone());
+    let polled_config =
+        PolledConfig { prometheus, selector: settings.selector.clone(), facts: matrix.in_force() };
+    let reader = ClusterReader::new(polled_config, settings.namespaces.clone());
     let mut tasks = reader.start(Arc::new(cluster), repository, config.packages.pause());
     let first = Arc::new(view::empty(&settings, Timestamp::now()));
     let (views, shown) = watch::channel(first);

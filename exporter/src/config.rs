@@ -9,8 +9,8 @@ use serde::Deserialize;
 use crate::client::backend::BackendConfig;
 use crate::read::matrix::MatrixConfig;
 use crate::read::packages::{PackagesConfig, Repository};
+use crate::read::polled_sources::POLLED_DEADLINE;
 use crate::read::prometheus::Prometheus;
-use crate::read::witness::WITNESS_DEADLINE;
 use crate::telemetry::chain;
 
 /// The file.
@@ -36,7 +36,7 @@ impl Config {
     /// # Errors
     /// A URL is none; the message names the field.
     pub(crate) fn prometheus(&self) -> Result<Vec<Prometheus>, String> {
-        Prometheus::all_within(&self.prometheus, WITNESS_DEADLINE)
+        Prometheus::all_within(&self.prometheus, POLLED_DEADLINE)
             .map_err(|error| format!("prometheus.urls: {}", chain(&error)))
     }
 }

@@ -20,7 +20,7 @@ use lockkeeper_rules::driver::kubeadm::reading::{
     KUBELET_PACKAGE, ManifestSurvey, NodeSurvey, Packages, SYSTEMD,
 };
 use lockkeeper_rules::driver::kubeadm::{Environment, Exception, KubeadmSettings};
-use lockkeeper_rules::driver::reading::Progress;
+use lockkeeper_rules::driver::task::Progress;
 use lockkeeper_rules::gate::Proof;
 use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::settings::Settings;

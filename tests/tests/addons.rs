@@ -10,7 +10,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use lockkeeper_exporter::client::kubernetes::Cluster;
 use lockkeeper_exporter::read::inventory::{Inventories, inventory_now};
-use lockkeeper_exporter::read::witness::WitnessConfig;
+use lockkeeper_exporter::read::polled_sources::PolledConfig;
 use lockkeeper_rules::cluster::inventory::Inventory;
 use lockkeeper_rules::cluster::snapshot::{ApiServer as Server, Snapshot, Source};
 use lockkeeper_rules::facts::Matrix;
@@ -43,9 +43,9 @@ fn matrix_of(row: &str, policy: &str) -> Matrix {
     Matrix::load(&[("mine.yaml", &text)]).expect("a row that can be read")
 }
 
-fn witnesses(matrix: &Matrix) -> WitnessConfig {
+fn witnesses(matrix: &Matrix) -> PolledConfig {
     let facts = InForce { matrix: Arc::new(matrix.clone()), loaded_at: Timestamp::now() };
-    WitnessConfig { prometheus: Vec::new(), selector: Selector::default(), facts: watch::channel(facts).1 }
+    PolledConfig { prometheus: Vec::new(), selector: Selector::default(), facts: watch::channel(facts).1 }
 }
 
 /// What is said of add-ons, for a cluster at v1.35.4 that asks for v1.36.3.

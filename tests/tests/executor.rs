@@ -27,7 +27,7 @@ use lockkeeper_rules::driver::kubeadm::order::{
     LedgerOrder, LookedAt, NodeTarget, SurveyOrder, UnitKind, UnitOrder,
 };
 use lockkeeper_rules::driver::kubeadm::reading::NodeSurvey;
-use lockkeeper_rules::driver::reading::Progress;
+use lockkeeper_rules::driver::task::Progress;
 use lockkeeper_rules::gate::Proof;
 use lockkeeper_rules::gate::{Decision, Held, Route};
 use lockkeeper_rules::reason::{Finding, Reason};

@@ -15,7 +15,7 @@ use lockkeeper_rules::driver::kubeadm::node_script::{self, EtcdAccess, ScriptSet
 use lockkeeper_rules::driver::kubeadm::order::{
     LedgerOrder, LookedAt, NodeTarget, SurveyOrder, UnitKind, UnitOrder,
 };
-use lockkeeper_rules::driver::reading::Progress;
+use lockkeeper_rules::driver::task::Progress;
 use lockkeeper_rules::gate::Proof;
 use lockkeeper_rules::words::name::{RunUid, Token};
 use lockkeeper_rules::words::version::Version;

@@ -38,7 +38,7 @@ async fn world() -> World {
     world
 }
 
-/// Every check of a verdict, read anew: the exporter asks these witnesses once a minute only.
+/// Every check of a verdict, read anew: the exporter asks these sources once a minute only.
 async fn checks(world: &World, target: &str) -> Result<Vec<Value>> {
     let kubeconfig = world.control_plane.lock().await.apiserver.kubeconfig(User::Exporter);
     let config = world.folder.write("removed-apis.json", world.exporter.config.to_string())?;
@@ -133,7 +133,7 @@ async fn a_call_of_what_goes_blocks_the_minor_and_an_api_server_that_forgets_it_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_witness_that_is_taken_away_makes_this_check_unknown_and_no_other() {
+async fn each_source_that_is_taken_away_makes_this_check_unknown_and_no_other() {
     let mut world = world().await;
     expect(&world, PATCH, "pass", "").await;
     let before = others(&world).await;

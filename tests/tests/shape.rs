@@ -208,7 +208,7 @@ async fn a_webhook_blocks_unless_somebody_answers_where_it_is_asked() {
     let words = [
         "webhook_unproven (1)",
         "ValidatingWebhookConfiguration guard/evictions.guard.example",
-        "it is asked at https://hooks.example/; it has answered no call within an hour",
+        "it is asked at https://hooks.example/; it has answered no call within 60 minutes",
         "pods/eviction in kube-system, default",
     ];
     expect(&world, "v1.36.3: BLOCKED", &words).await;
@@ -301,7 +301,7 @@ async fn each_lost_source_blinds_its_check_alone(world: &World) {
         blind(world, &kubeconfig, &config, Some((resource, source, checks))).await;
     }
     rights.give(None).await;
-    // The package repository, and the witness of calls, which no right is for.
+    // The package repository, and the source of calls, which no right is for.
     let nobody = "http://127.0.0.1:9";
     let lost = [
         (json!({"packages": {"url": format!("{nobody}/v{{minor}}/Packages")}}), "packages", "offered"),

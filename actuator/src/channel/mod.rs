@@ -23,7 +23,7 @@ use lockkeeper_rules::notice::{News, Notice};
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 pub use self::events::Events;
-use crate::metrics::Metrics;
+use crate::metrics::{CHANNELS, Metrics};
 
 /// A way to reach people.
 pub enum Channel {
@@ -32,12 +32,10 @@ pub enum Channel {
 }
 
 impl Channel {
-    /// The name of every channel that there is, as metrics show it.
-    pub const NAMES: [&'static str; 1] = ["events"];
-
+    /// Its name in metrics.
     fn name(&self) -> &'static str {
         match self {
-            Self::Events(_) => Self::NAMES[0],
+            Self::Events(_) => CHANNELS[0],
         }
     }
 
@@ -115,8 +113,8 @@ impl Channels {
         Self { queues: channels.into_iter().map(start).collect(), metrics: Arc::clone(metrics) }
     }
 
-    /// Tells once what has just happened.
-    pub fn tell(&self, run: &UpgradeRun, news: News) {
+    /// Sends news of what has just happened, once.
+    pub fn notify(&self, run: &UpgradeRun, news: News) {
         let sequence = run.status.as_ref().map_or(0, |status| status.sequence);
         self.send(Notice::new(run, sequence, Timestamp::now(), news));
     }

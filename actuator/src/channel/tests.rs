@@ -145,9 +145,9 @@ fn kept() -> Vec<Notice> {
     notice::unsent(&run(), &State { unsent, ..State::new() })
 }
 
-fn tell(channels: &Channels, times: usize) {
+fn notify(channels: &Channels, times: usize) {
     for _ in 0..times {
-        channels.tell(&run(), News::StepStarted(Step::Preflight));
+        channels.notify(&run(), News::StepStarted(Step::Preflight));
     }
 }
 
@@ -184,10 +184,10 @@ async fn what_is_sent_again_after_a_restart_is_one_event() {
 async fn a_server_that_does_not_answer_delays_nobody_and_what_finds_no_room_is_counted() {
     let (server, client) = server(0, 0).await;
     let (channels, metrics) = channels(&client);
-    tell(&channels, 1);
+    notify(&channels, 1);
     server.is_asked().await;
     // One is being sent, two wait. No turn waits for any of them: there is nothing to await.
-    tell(&channels, 5);
+    notify(&channels, 5);
     assert_eq!(dropped_count(&metrics), 3);
     let mut deliveries = Deliveries::default();
     channels.deliver(&kept(), &mut deliveries);
@@ -209,7 +209,7 @@ async fn a_server_that_does_not_answer_delays_nobody_and_what_finds_no_room_is_c
 async fn what_must_not_be_lost_is_tried_again_and_all_else_is_not() {
     let (server, client) = server(ALWAYS, 3).await;
     let (channels, metrics) = channels(&client);
-    tell(&channels, 1);
+    notify(&channels, 1);
     until(|| dropped_count(&metrics) == 1).await;
     let mut deliveries = Deliveries::default();
     channels.deliver(&kept(), &mut deliveries);

@@ -4,7 +4,8 @@ mod job;
 pub mod kubeadm;
 
 use lockkeeper_rules::driver::order::{Create, Look, PutBack, Read, Start};
-use lockkeeper_rules::driver::reading::{Progress, Sight};
+use lockkeeper_rules::driver::reading::Sight;
+use lockkeeper_rules::driver::task::Progress;
 use lockkeeper_rules::reason::Finding;
 use lockkeeper_rules::words::name::{NodeName, RunUid};
 
@@ -74,7 +75,7 @@ mod tests {
     use lockkeeper_rules::driver::job::{JobLook, JobRef, JobRelease, JobToCreate};
     use lockkeeper_rules::driver::kubeadm::KubeadmSettings;
     use lockkeeper_rules::driver::kubeadm::node_script::{EtcdAccess, ScriptSettings};
-    use lockkeeper_rules::driver::order::Task;
+    use lockkeeper_rules::driver::task::Task;
     use lockkeeper_rules::gate::Proof;
     use lockkeeper_rules::settings::Settings;
 

@@ -10,8 +10,7 @@ use lockkeeper_rules::drain::{Place, Placement, Taint, Toleration};
 use lockkeeper_rules::words::labels::{Requirement, Selector};
 use lockkeeper_rules::words::name::NodeName;
 
-use super::REQUEST_DEADLINE;
-use super::pods::source;
+use super::{REQUEST_DEADLINE, source};
 
 /// Every node, as a scheduler sees it. A snapshot has no labels and taints: only a forecast asks for them.
 pub async fn places(client: &Client) -> Source<Vec<Place>> {

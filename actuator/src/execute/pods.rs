@@ -8,13 +8,13 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::ListParams;
 use kube::{Api, Client};
 use lockkeeper_exporter::read::budget::budget;
-use lockkeeper_exporter::read::list::{ListError, Listed, list_all};
+use lockkeeper_exporter::read::list::list_all;
 use lockkeeper_rules::cluster::snapshot::Source;
 use lockkeeper_rules::drain::{Budget, Controller, Pod, PodPhase};
 use lockkeeper_rules::words::name::NodeName;
 
-use super::REQUEST_DEADLINE;
 use super::places::placement;
+use super::{REQUEST_DEADLINE, source};
 
 /// The annotation by which the kubelet marks the mirror of a static pod.
 const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
@@ -49,17 +49,6 @@ pub async fn budgets(client: &Client) -> Source<Vec<Budget>> {
     let asked_at = Timestamp::now();
     let budgets: Api<PodDisruptionBudget> = Api::all(client.clone());
     source(list_all(&budgets, &ListParams::default(), REQUEST_DEADLINE).await, asked_at, |it| budget(&it))
-}
-
-pub(super) fn source<K, T>(
-    listed: Result<Listed<K>, ListError>,
-    asked_at: Timestamp,
-    convert: fn(K) -> T,
-) -> Source<Vec<T>> {
-    match listed {
-        Ok(listed) => Source::read(listed.items.into_iter().map(convert).collect(), asked_at),
-        Err(error) => Source::failed(error.to_string()),
-    }
 }
 
 fn pod(pod: core::Pod) -> Pod {

@@ -3,7 +3,7 @@
 
 use std::io::Write as _;
 
-use super::verdict::{VerdictArgs, prometheus, unknown, within_deadline};
+use super::verdict_args::{VerdictArgs, within_deadline};
 use super::{Failure, input, write};
 use crate::compat::cluster::{Seen, seen};
 use crate::compat::{Inputs, METRIC, Output, judge};
@@ -36,7 +36,7 @@ fn print(errors: &[String], answer: Output) -> Result<Exit, Failure> {
         let _told = writeln!(stderr, "lockkeeper-exporter: {line}");
     }
     if !lines.is_empty() {
-        write(&lines.join("\n")).map_err(unknown)?;
+        write(&lines.join("\n")).map_err(Failure::unknown)?;
     }
     Ok(match code {
         0 => Exit::Safe,
@@ -50,7 +50,7 @@ async fn read(args: &VerdictArgs, matrix: &[u8]) -> Result<(Seen, Result<Vec<u8>
     // A cluster that does not answer is empty to the first gate; one that was not named could make it say "safe".
     let cluster = args.connect().await?;
     let cluster = seen(&cluster.client, matrix);
-    let servers = prometheus(args, None)?;
+    let servers = args.prometheus(None)?;
     let asked = async {
         let server = servers.first().ok_or_else(|| "no --prometheus is given".to_owned())?;
         server.raw(METRIC).await

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use lockkeeper_rules::facts::{Digest, FILE_BYTES_MAX, Matrix, bundle, has_schema};
 
-use super::verdict::unknown;
 use super::{Failure, input, print};
 use crate::compat::MATRIX_BYTES_MAX;
 use crate::exit::Exit;
@@ -65,7 +64,7 @@ fn check(files: &[PathBuf]) -> Result<Exit, Failure> {
     let matrix = load(&texts)?;
     let good = texts.iter().map(|(name, _text)| format!("{name}: good"));
     let lines: Vec<String> = good.chain(matrix.older.iter().map(|older| format!("older: {older}"))).collect();
-    print(&lines.join("\n")).map_err(unknown)
+    print(&lines.join("\n")).map_err(Failure::unknown)
 }
 
 /// Reads the files and finds out what they ask for. Facts lie over those of the configuration file.

@@ -1,11 +1,9 @@
 //! `verdict TARGET`: one read of a cluster, or of a saved one, and the answer as an exit code.
 
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use lockkeeper_rules::cluster::snapshot::{Packages, Snapshot, Source};
 use lockkeeper_rules::facts::Matrix;
@@ -18,91 +16,22 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::matrix::{MatrixInput, input_of};
+use super::verdict_args::{DEADLINE, Output, SOURCE_DEADLINE, VerdictArgs, within_deadline};
 use super::{Failure, compat, input, print};
-use crate::client::backend::BackendConfig;
-use crate::client::deadline::within;
-use crate::client::kubernetes::{Cluster, ConnectError, listed_kubeconfigs};
 use crate::config;
 use crate::exit::Exit;
 use crate::read::inventory::inventory_now;
 use crate::read::kubelet::kubelets_now;
 use crate::read::now::snapshot_now;
 use crate::read::packages::Repository;
-use crate::read::prometheus::Prometheus;
-use crate::read::witness::WitnessConfig;
+use crate::read::polled_sources::PolledConfig;
 use crate::saved::Saved;
 use crate::serve::judged::Judgement;
 use crate::serve::verdict::{Detail, Report, uncovered};
 use crate::telemetry::chain;
 
-/// How long all of it may take.
-const DEADLINE: Duration = Duration::from_secs(60);
-/// How long a source of the API server may take. Two of them come one after the other, and leave time for packages.
-const SOURCE_DEADLINE: Duration = Duration::from_secs(15);
-
 /// The variable that told the first gate which minor runs, against what the cluster says.
 const FIRST_GATE_RUNNING: &str = "RUNNING_K8S";
-
-#[derive(Debug, Args)]
-pub(super) struct VerdictArgs {
-    /// The version to upgrade to, such as v1.36.3.
-    pub(super) target: String,
-    /// How the answer is written.
-    #[arg(long, value_enum, default_value_t = Output::Text)]
-    output: Output,
-    /// Shows everything: every subject, what each check has read and recognised, and how old all of it is.
-    #[arg(long)]
-    verbose: bool,
-    /// The kubeconfig; without it, those in $KUBECONFIG, as kubectl reads them, or else the pod's service account.
-    #[arg(long, value_name = "FILE", conflicts_with = "from")]
-    kubeconfig: Option<PathBuf>,
-    /// The configuration file with settings, packages, Prometheus and matrix.files. Without it, nobody knows what is
-    /// published.
-    #[arg(long = "config.file", value_name = "FILE")]
-    pub(super) config: Option<PathBuf>,
-    /// Facts about versions, on top of the built-in ones and those of the configuration file; - is standard input. A
-    /// single file without `schema` asks for the lines and the exit code of the first gate.
-    #[arg(long, value_name = "FILE")]
-    pub(super) matrix: Vec<PathBuf>,
-    /// The Prometheus that scrapes the API servers, such as http://prometheus:9090, instead of those in
-    /// --config.file. Without any, nobody knows who calls APIs that the target removes.
-    #[arg(long, value_name = "URL", conflicts_with = "from")]
-    pub(super) prometheus: Option<String>,
-    /// Judges a saved cluster, as of the moment when it was saved.
-    #[arg(long, value_name = "FILE")]
-    pub(super) from: Option<PathBuf>,
-    /// Saves what was read, for --from.
-    #[arg(long, value_name = "FILE")]
-    pub(super) save: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
-}
-
-impl VerdictArgs {
-    pub(super) fn is_json(&self) -> bool {
-        self.output == Output::Json
-    }
-
-    /// The cluster that is meant.
-    pub(super) async fn connect(&self) -> Result<Cluster, Failure> {
-        if self.kubeconfig.is_some() {
-            return Cluster::connect(self.kubeconfig.as_deref()).await.map_err(input);
-        }
-        let listed =
-            std::env::var_os("KUBECONFIG").map(|listed| listed_kubeconfigs(&listed)).unwrap_or_default();
-        let named = |error: ConnectError| match listed.is_empty() {
-            true => error.into(),
-            false => anyhow::Error::new(error).context("$KUBECONFIG"),
-        };
-        Cluster::connect_merged(&listed).await.map_err(|error| input(named(error)))
-    }
-}
 
 pub(super) fn run(args: VerdictArgs) -> Result<Exit, Failure> {
     if std::env::var_os(FIRST_GATE_RUNNING).is_some() {
@@ -132,7 +61,7 @@ fn judge(args: &VerdictArgs, config: Option<config::Config>, matrix: &Matrix) ->
     }
     let settings = config.map(|config| config.settings).unwrap_or_default();
     let (text, exit) = render(args, matrix, &saved, &settings);
-    print(&text).map_err(unknown)?;
+    print(&text).map_err(Failure::unknown)?;
     Ok(exit)
 }
 
@@ -150,36 +79,6 @@ fn render(args: &VerdictArgs, matrix: &Matrix, saved: &Saved, settings: &Setting
     (text, judgements[0].verdict.verdict.into())
 }
 
-/// What goes wrong on the way to a verdict leaves it unknown: its exit code is that of bad input.
-pub(super) fn unknown(failure: Failure) -> Failure {
-    match failure {
-        Failure::Input(error) | Failure::Run(error) => Failure::Input(error),
-    }
-}
-
-/// Runs what asks a cluster. It ends within [`DEADLINE`], whatever does not answer.
-pub(super) fn within_deadline<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(input)?;
-    let ended = runtime.block_on(within(DEADLINE, work));
-    // A lookup of a name cannot be broken off: it must not hold up the end.
-    runtime.shutdown_background();
-    ended.map_err(|late| input(anyhow::anyhow!("{late}; check --kubeconfig and the network")))?
-}
-
-/// The servers of --prometheus, else those of --config.file.
-pub(super) fn prometheus(
-    args: &VerdictArgs,
-    config: Option<&config::Config>,
-) -> Result<Vec<Prometheus>, Failure> {
-    let Some(url) = &args.prometheus else {
-        let configured = config.map(config::Config::prometheus).transpose();
-        return Ok(configured.map_err(|why| input(anyhow::anyhow!(why)))?.unwrap_or_default());
-    };
-    let one = BackendConfig { urls: vec![url.clone()], token_file: None };
-    Prometheus::all_within(&one, SOURCE_DEADLINE)
-        .map_err(|error| input(anyhow::Error::new(error).context("--prometheus")))
-}
-
 async fn read(
     args: &VerdictArgs,
     config: Option<&config::Config>,
@@ -189,8 +88,8 @@ async fn read(
     let until = Instant::now() + DEADLINE.saturating_sub(Duration::from_secs(5));
     let cluster = args.connect().await?;
     let facts = InForce { matrix: Arc::new(matrix.clone()), loaded_at: Timestamp::now() };
-    let witness_config = WitnessConfig {
-        prometheus: prometheus(args, config)?,
+    let polled_config = PolledConfig {
+        prometheus: args.prometheus(config)?,
         selector: config.map(|config| config.settings.selector.clone()).unwrap_or_default(),
         facts: watch::channel(facts).1,
     };
@@ -198,7 +97,7 @@ async fn read(
     let namespaces = settings.served_from(cluster.own_namespace()).namespaces;
     let (mut snapshot, mut inventory) = tokio::join!(
         snapshot_now(&cluster, Source::unread(), &namespaces, SOURCE_DEADLINE),
-        inventory_now(&cluster.client, &witness_config, SOURCE_DEADLINE),
+        inventory_now(&cluster.client, &polled_config, SOURCE_DEADLINE),
     );
     let nodes = snapshot.nodes.value.as_deref().unwrap_or_default();
     let questions = questions(nodes, args.target.parse::<Version>().ok().as_slice());
@@ -255,13 +154,13 @@ mod tests {
     fn a_cluster_of_which_nothing_is_known_is_unknown_and_what_can_never_be_is_blocked() {
         let now = "2026-12-01T03:04:05Z".parse().unwrap();
         let mut saved = Saved::new(now, Snapshot::unread(), Inventory::unread());
-        let tell = |saved: &Saved, words: &[&str]| {
+        let answer = |saved: &Saved, words: &[&str]| {
             render(&args(words), &Matrix::built_in(), saved, &Settings::default())
         };
-        let (text, exit) = tell(&saved, &["v1.36.3"]);
+        let (text, exit) = answer(&saved, &["v1.36.3"]);
         assert_eq!(exit, Exit::Unknown);
         assert!(text.contains("offered: source_unreadable (1)"), "{text}");
-        let (json, exit) = tell(&saved, &["v1.36.3", "--output=json"]);
+        let (json, exit) = answer(&saved, &["v1.36.3", "--output=json"]);
         let document: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!((exit, document["verdicts"][0]["exit_code"].as_u64()), (Exit::Unknown, Some(3)));
         let server = lockkeeper_rules::cluster::snapshot::ApiServer {
@@ -270,7 +169,7 @@ mod tests {
             ready: true,
         };
         saved.snapshot.api_servers = Source::read(vec![server], now);
-        assert_eq!(tell(&saved, &["v1.36.1"]).1, Exit::Blocked);
+        assert_eq!(answer(&saved, &["v1.36.1"]).1, Exit::Blocked);
     }
 
     #[test]

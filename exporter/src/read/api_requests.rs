@@ -9,7 +9,7 @@ use super::prometheus::Prometheus;
 
 /// Asks every server at once. What one of them has seen counts, whatever the others say: each may have been away while
 /// somebody asked. So all of them must answer. How long an API server was watched is the longest of all, since one
-/// witness of the whole window is enough.
+/// proof of the whole window is enough.
 ///
 /// # Errors
 /// No server is configured, or one of them has no usable answer.

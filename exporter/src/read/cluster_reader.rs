@@ -20,9 +20,9 @@ use tokio::task::JoinSet;
 use super::inventory::Inventories;
 use super::packages::Repository;
 use super::polled::Polled;
+use super::polled_sources::PolledConfig;
 use super::upgrade_run::RawUpgradeRun;
 use super::watch::{Counts, Watch, Watched, keep, values};
-use super::witness::WitnessConfig;
 use super::{convert, now};
 use crate::client::kubernetes::Cluster;
 use crate::telemetry::chain;
@@ -53,7 +53,7 @@ pub struct ClusterReader {
 impl ClusterReader {
     /// A reader that has read nothing yet; `namespaces` are those whose runs are served.
     #[must_use]
-    pub fn new(witness_config: WitnessConfig, namespaces: Vec<String>) -> Arc<Self> {
+    pub fn new(polled_config: PolledConfig, namespaces: Vec<String>) -> Arc<Self> {
         let changed = Arc::new(Notify::new());
         Arc::new(Self {
             nodes: Arc::new(Watched::new(Arc::clone(&changed))),
@@ -62,7 +62,7 @@ impl ClusterReader {
             controller_leases: Arc::new(Watched::new(Arc::clone(&changed))),
             runs: Arc::new(Watched::new(Arc::clone(&changed))),
             namespaces,
-            inventories: Inventories::new(&changed, witness_config),
+            inventories: Inventories::new(&changed, polled_config),
             api_servers: Polled::new(),
             packages: Polled::new(),
             changed,

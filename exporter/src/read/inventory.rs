@@ -27,13 +27,13 @@ use super::kubelet::{Kubelets, configurations};
 use super::list::list_all;
 use super::pod_images::{Pods, pod_images_now};
 use super::polled::Polled;
+use super::polled_sources::{PolledConfig, PolledSources};
 use super::watch::{Counts, Watch, Watched, keep, values};
 use super::webhook::{Backends, backends_now};
-use super::witness::{WitnessConfig, Witnesses};
 use super::{volume, webhook, workload};
 use crate::client::kubernetes::Cluster;
 
-/// Every kind that is watched, and the witnesses that are asked.
+/// Every kind that is watched, and the sources that are asked once a minute.
 #[derive(Debug)]
 pub struct Inventories {
     definitions: Arc<Watched<Definition>>,
@@ -51,15 +51,15 @@ pub struct Inventories {
     csi_drivers: Arc<Watched<String>>,
     changed: Arc<Notify>,
     pods: Arc<Pods>,
-    witnesses: Arc<Witnesses>,
+    polled: Arc<PolledSources>,
 }
 
 impl Inventories {
     /// Nothing has been seen yet. `changed` is told of every change.
     #[must_use]
-    pub fn new(changed: &Arc<Notify>, witness_config: WitnessConfig) -> Self {
+    pub fn new(changed: &Arc<Notify>, polled_config: PolledConfig) -> Self {
         let workloads = [(); 3].map(|()| Arc::new(Watched::new(Arc::clone(changed))));
-        let facts = witness_config.facts.clone();
+        let facts = polled_config.facts.clone();
         let pods = Pods::new(workloads.clone(), facts, Arc::clone(changed));
         let [deployments, daemon_sets, stateful_sets] = workloads;
         Self {
@@ -78,7 +78,7 @@ impl Inventories {
             storage_classes: Arc::new(Watched::new(Arc::clone(changed))),
             csi_drivers: Arc::new(Watched::new(Arc::clone(changed))),
             changed: Arc::clone(changed),
-            witnesses: Arc::new(Witnesses::new(witness_config, Arc::clone(changed))),
+            polled: Arc::new(PolledSources::new(polled_config, Arc::clone(changed))),
         }
     }
 
@@ -105,7 +105,7 @@ impl Inventories {
         };
         tasks.spawn(backends.poll(client.clone()));
         tasks.spawn(Arc::clone(&self.pods).poll(client.clone()));
-        self.witnesses.open(client, tasks);
+        self.polled.open(client, tasks);
         self.kubelets.open(client, tasks);
     }
 
@@ -133,7 +133,7 @@ impl Inventories {
             ..Inventory::unread()
         };
         self.kubelets.fill(&mut inventory);
-        self.witnesses.fill(&mut inventory);
+        self.polled.fill(&mut inventory);
         inventory
     }
 
@@ -158,7 +158,7 @@ impl Inventories {
     /// How often each polled source failed.
     pub fn polls(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let backends = ("webhook_backends", self.webhook_backends.errors());
-        self.witnesses.polls().into_iter().chain([backends, ("pod_images", self.pods.errors())])
+        self.polled.polls().into_iter().chain([backends, ("pod_images", self.pods.errors())])
     }
 }
 
@@ -177,7 +177,7 @@ fn watch<K, T>(
 
 /// One fresh read of everything but the kubelets, which need a target, each within `deadline`: all at once, and then
 /// what the webhooks name. Each source succeeds or fails by itself.
-pub async fn inventory_now(client: &Client, witness_config: &WitnessConfig, deadline: Duration) -> Inventory {
+pub async fn inventory_now(client: &Client, polled_config: &PolledConfig, deadline: Duration) -> Inventory {
     // Taken before the first request: a proof is never younger than the question.
     let now = Timestamp::now();
     let mut inventory = Inventory::unread();
@@ -188,7 +188,7 @@ pub async fn inventory_now(client: &Client, witness_config: &WitnessConfig, dead
             listed(client, workload::stateful_set, now, deadline),
         );
         let workloads = workload::joined([deployments, daemon_sets, stateful_sets]);
-        let matrix = Arc::clone(&witness_config.facts.borrow().matrix);
+        let matrix = Arc::clone(&polled_config.facts.borrow().matrix);
         let pod_images = pod_images_now(client, &workloads, &matrix, deadline).await;
         (workloads, pod_images)
     };
@@ -216,7 +216,7 @@ pub async fn inventory_now(client: &Client, witness_config: &WitnessConfig, dead
         listed(client, |it: &PodDisruptionBudget| Some(budget(it)), now, deadline),
         listed(client, webhook::namespace, now, deadline),
         configurations(client, deadline),
-        witness_config.ask_once(client, deadline, &mut inventory),
+        polled_config.ask_once(client, deadline, &mut inventory),
     );
     let (definitions, webhooks, webhook_backends) = webhooks;
     let (kubelet_config, kube_proxy_config, kubeadm_config) = configurations;

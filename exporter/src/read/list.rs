@@ -7,6 +7,7 @@ use kube::Api;
 use kube::api::{DynamicObject, ListParams, ObjectList, PartialObjectMeta};
 use serde::de::DeserializeOwned;
 
+use crate::client::deadline::seconds;
 use crate::client::kubernetes::explain;
 
 /// How many objects a page holds.
@@ -30,7 +31,7 @@ pub enum ListError {
     #[error("{}", explain(.0))]
     Api(#[from] kube::Error),
     /// It took too long.
-    #[error("no answer from the API server within {} s", .0.as_secs())]
+    #[error("no answer from the API server within {} s", seconds(*.0))]
     Deadline(Duration),
     /// There is no end of pages.
     #[error("more than {PAGES_MAX} pages of {PAGE_OBJECTS} objects")]

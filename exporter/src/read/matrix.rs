@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lockkeeper_rules::facts::hand::Mistake;
+use lockkeeper_rules::facts::Mistake;
 use lockkeeper_rules::facts::reload::{Change, InForce, Reload, Seen};
 use lockkeeper_rules::facts::{Digest, FILE_BYTES_MAX};
 use serde::de::value::MapAccessDeserializer;

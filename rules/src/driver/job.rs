@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::order::Task;
-use super::reading::{Looked, Sight};
+use super::looked::Looked;
+use super::task::Task;
 use super::{View, not_begun};
 use crate::cluster::snapshot::Node;
 use crate::gate::Proof;
@@ -103,26 +103,20 @@ pub(super) fn release(job: JobRef, uid: Option<&str>, proof: Proof) -> Result<Jo
 }
 
 /// The nodes that no Job can be placed on.
-pub(super) fn judge(looked: &Looked, nodes: &[Node], view: View<'_>) -> Vec<Finding> {
+pub(super) fn judge(looked: &Looked<()>, nodes: &[Node], view: View<'_>) -> Vec<Finding> {
     let left = nodes.iter().filter(|node| !view.is_skipped(node));
     left.filter_map(|node| match looked.of(&node.name) {
-        Some(Ok(sight)) => unplaced(sight, node),
+        Some(Ok(())) => unplaced(Some(()), node),
         Some(Err(finding)) => Some(finding.clone()),
-        None => Some(not_asked(node)),
+        None => unplaced(None, node),
     })
     .collect()
 }
 
-/// Where a Job can be placed there is nothing more to judge; whatever else was seen says nothing of that.
-pub(super) fn unplaced(sight: &Sight, node: &Node) -> Option<Finding> {
-    match sight {
-        Sight::Job => None,
-        Sight::Kubeadm(_) => Some(not_asked(node)),
-    }
-}
-
-fn not_asked(node: &Node) -> Finding {
-    Finding::new(Reason::PreflightFailed, node.name.0.clone(), "it was not asked whether a Job can be placed")
+/// Where a Job can be placed there is nothing more to judge.
+pub(super) fn unplaced(placed: Option<()>, node: &Node) -> Option<Finding> {
+    let why = "it was not asked whether a Job can be placed";
+    placed.is_none().then(|| Finding::new(Reason::PreflightFailed, node.name.0.clone(), why))
 }
 
 /// A step that no run of this driver has.

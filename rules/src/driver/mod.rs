@@ -11,8 +11,10 @@
 
 pub mod job;
 pub mod kubeadm;
+pub mod looked;
 pub mod order;
 pub mod reading;
+pub mod task;
 
 use std::time::Duration;
 
@@ -28,8 +30,10 @@ use crate::words::step::{Stage, Step};
 use crate::words::version::Version;
 use job::Job;
 use kubeadm::{Kubeadm, KubeadmSettings};
-use order::{Create, Look, PutBack, Read, Start, Task};
-use reading::{Looked, Sight};
+use looked::Looked;
+use order::{Create, Look, PutBack, Read, Start};
+use reading::Sight;
+use task::Task;
 
 /// How much longer than it may work something that was started is waited for: it takes a while to be started and to be
 /// ended, and its own end says more than our deadline.
@@ -241,14 +245,14 @@ impl<'a> Driver<'a> {
     /// What was seen that keeps the run from touching any node.
     pub fn judge(
         &self,
-        looked: &Looked,
+        looked: &Looked<Sight>,
         nodes: &[Node],
         memory: &mut Memory<'_>,
         view: View<'_>,
     ) -> Vec<Finding> {
         match self {
-            Self::Kubeadm(it) => it.judge(looked, nodes, memory, view),
-            Self::Job(_) => job::judge(looked, nodes, view),
+            Self::Kubeadm(it) => it.judge(&looked.only(Sight::of_kubeadm), nodes, memory, view),
+            Self::Job(_) => job::judge(&looked.only(Sight::of_job), nodes, view),
         }
     }
 
@@ -262,8 +266,8 @@ impl<'a> Driver<'a> {
         view: View<'_>,
     ) -> Vec<Finding> {
         match self {
-            Self::Kubeadm(it) => it.judge_one(sight, at, node, memory, view),
-            Self::Job(_) => job::unplaced(sight, node).into_iter().collect(),
+            Self::Kubeadm(it) => it.judge_one(sight.of_kubeadm(), at, node, memory, view),
+            Self::Job(_) => job::unplaced(sight.of_job(), node).into_iter().collect(),
         }
     }
 

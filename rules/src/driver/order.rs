@@ -4,20 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::job::{JobLook, JobRef, JobRelease, JobToCreate};
 use super::kubeadm::order::{LedgerOrder, RestoreOrder, SurveyOrder, UnitKind, UnitOrder};
+use super::task::Task;
 use crate::gate::Proof;
 use crate::words::name::{NodeName, Token};
-
-/// What is started on a node: at most one of each under one token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Task {
-    /// An etcd snapshot, taken and verified.
-    Snapshot,
-    /// What the change needs, fetched ahead.
-    Prepare,
-    /// The change itself.
-    Upgrade,
-}
 
 /// Look at nodes, changing nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -108,7 +108,7 @@ pub struct Hop {
 
 /// What becomes of a feature gate that is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GateFate<'a> {
+pub enum GateOutcome<'a> {
     /// It can stay.
     Kept,
     /// It is gone.
@@ -163,21 +163,21 @@ impl Components {
 
     /// What becomes of a gate that is set to `value`.
     #[must_use]
-    pub fn gate(&self, name: &str, value: bool, hop: Hop) -> GateFate<'_> {
+    pub fn gate(&self, name: &str, value: bool, hop: Hop) -> GateOutcome<'_> {
         // The two that stand for all others are in no list.
         if matches!(name, "AllAlpha" | "AllBeta") {
-            return GateFate::Kept;
+            return GateOutcome::Kept;
         }
         let on_the_way = || self.gates.iter().filter(|row| hop.meets(row.minor));
         if let Some(row) = on_the_way().find(|row| row.removed.contains(name)) {
-            return GateFate::Removed(row);
+            return GateOutcome::Removed(row);
         }
         if let Some(row) = on_the_way().find(|row| row.locked.get(name).is_some_and(|to| *to != value)) {
-            return GateFate::Locked(row);
+            return GateOutcome::Locked(row);
         }
         let named = |row: &GateChanges| row.removed.contains(name) || row.locked.contains_key(name);
         let is_known = self.other_gates.contains(name) || self.gates.iter().any(named);
-        if is_known { GateFate::Kept } else { GateFate::Unknown }
+        if is_known { GateOutcome::Kept } else { GateOutcome::Unknown }
     }
 
     /// The flags of a component that go on the way.
@@ -235,11 +235,11 @@ mod tests {
     #[test]
     fn a_gate_is_judged_by_every_minor_on_the_way() {
         let known = Matrix::built_in().components.value;
-        let fate = |name, value, running, target| match known.gate(name, value, hop(running, target)) {
-            GateFate::Kept => "kept".to_owned(),
-            GateFate::Removed(row) => format!("removed {}", row.minor),
-            GateFate::Locked(row) => format!("locked {}", row.minor),
-            GateFate::Unknown => "unknown".to_owned(),
+        let outcome = |name, value, running, target| match known.gate(name, value, hop(running, target)) {
+            GateOutcome::Kept => "kept".to_owned(),
+            GateOutcome::Removed(row) => format!("removed {}", row.minor),
+            GateOutcome::Locked(row) => format!("locked {}", row.minor),
+            GateOutcome::Unknown => "unknown".to_owned(),
         };
         for (name, value, running, target, expected) in [
             ("SidecarContainers", true, 36, 37, "removed 1.37"),
@@ -256,7 +256,7 @@ mod tests {
             ("AllAlpha", true, 36, 37, "kept"),
             ("NoSuchGate", true, 36, 37, "unknown"),
         ] {
-            assert_eq!(fate(name, value, running, target), expected, "{name} {running} {target}");
+            assert_eq!(outcome(name, value, running, target), expected, "{name} {running} {target}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-use super::hand::{Mistake, Place};
+use super::mistake::{Mistake, Place};
 
 /// The SHA-256 of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

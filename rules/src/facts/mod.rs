@@ -16,7 +16,8 @@ mod addon;
 mod bundle;
 mod component;
 mod digest;
-pub mod hand;
+mod field;
+mod mistake;
 mod node;
 mod older;
 mod policy;
@@ -35,7 +36,7 @@ use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::de::{Deserialize, Deserializer, Error as _};
 
-use self::hand::{Hand, Mistake, Notes};
+use self::field::{Field, Notes};
 use self::older::Replaced;
 use self::text::As;
 use self::tree::Tree;
@@ -49,8 +50,9 @@ pub use addon::{
 };
 pub(crate) use addon::{NO_NAMES, chart_name, last_part, version_of_tag};
 pub use bundle::bundle;
-pub use component::{Components, Format, GateChanges, GateFate, Hop, Kubeadm, RemovedFlags, RemovedName};
+pub use component::{Components, Format, GateChanges, GateOutcome, Hop, Kubeadm, RemovedFlags, RemovedName};
 pub use digest::Digest;
+pub use mistake::{Mistake, Place};
 pub use node::{CgroupV1, Containerd, CriO, Docker, EtcdFloors, Floor, Kernels, Recommended, Runtimes};
 pub use older::Older;
 pub use policy::{
@@ -142,8 +144,8 @@ pub(crate) trait Section: for<'de> Deserialize<'de> + JsonSchema + Default + Par
     const KEY: &'static str;
 
     /// Reads it; what is wrong has been noted where nothing comes back.
-    fn read(hand: &Hand<'_>) -> Option<Self> {
-        hand.read()
+    fn read(field: &Field<'_>) -> Option<Self> {
+        field.read()
     }
 
     /// What holds if a later file has the section too: that file's.
@@ -196,9 +198,9 @@ impl Matrix {
     pub fn lay(&mut self, files: &[(&str, &str)]) -> Vec<Mistake> {
         let mut mistakes = Vec::new();
         for (name, text) in files {
-            let notes = Notes::new(name);
+            let notes = Notes::new(name, schema::schema);
             match Tree::documents(name, text) {
-                Ok(trees) => trees.iter().for_each(|tree| self.read(name, &tree.hand(&notes))),
+                Ok(trees) => trees.iter().for_each(|tree| self.read(name, &Field::whole(tree, &notes))),
                 Err(mistake) => mistakes.push(mistake),
             }
             mistakes.extend(notes.into_mistakes());
@@ -243,34 +245,34 @@ impl Matrix {
         built_in.into_iter().chain(risks).collect()
     }
 
-    fn read(&mut self, file: &str, hand: &Hand<'_>) {
-        let head = hand.part("head").read();
-        if !hand.is_mapping() {
+    fn read(&mut self, file: &str, field: &Field<'_>) {
+        let head = field.part("head").read();
+        if !field.is_mapping() {
             return;
         }
         let head = Reading { file, head: head.unwrap_or_default() };
         let older = &mut self.older;
-        head.section(hand, &mut self.releases, older);
-        head.section(hand, &mut self.removed_apis, older);
-        head.section(hand, &mut self.volume_plugins, older);
-        head.section(hand, &mut self.risks, older);
-        head.section(hand, &mut self.addons, older);
-        head.section(hand, &mut self.policy, older);
-        head.section(hand, &mut self.accept, older);
-        head.section(hand, &mut self.runtimes, older);
-        head.section(hand, &mut self.kernels, older);
-        head.section(hand, &mut self.cgroup_v1, older);
-        head.section(hand, &mut self.etcd, older);
-        head.section(hand, &mut self.components, older);
-        hand.finish();
+        head.section(field, &mut self.releases, older);
+        head.section(field, &mut self.removed_apis, older);
+        head.section(field, &mut self.volume_plugins, older);
+        head.section(field, &mut self.risks, older);
+        head.section(field, &mut self.addons, older);
+        head.section(field, &mut self.policy, older);
+        head.section(field, &mut self.accept, older);
+        head.section(field, &mut self.runtimes, older);
+        head.section(field, &mut self.kernels, older);
+        head.section(field, &mut self.cgroup_v1, older);
+        head.section(field, &mut self.etcd, older);
+        head.section(field, &mut self.components, older);
+        field.finish();
     }
 }
 
 /// Whether a text is meant to be a file of facts, also where it has mistakes: it has a `schema`.
 #[must_use]
 pub fn has_schema(text: &str) -> bool {
-    let notes = Notes::new("");
-    let has_it = |tree: &Tree| tree.hand(&notes).get("schema").is_some();
+    let notes = Notes::new("", schema::schema);
+    let has_it = |tree: &Tree| Field::whole(tree, &notes).get("schema").is_some();
     match Tree::documents("", text) {
         Ok(trees) => trees.iter().any(has_it),
         Err(_mistake) => text.lines().any(|line| {
@@ -314,13 +316,13 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn section<T: Section>(&self, hand: &Hand<'_>, part: &mut Part<T>, older: &mut Vec<Older>) {
-        let Some(hand) = hand.get(T::KEY) else { return };
-        let Some(later) = T::read(&hand) else { return };
+    fn section<T: Section>(&self, field: &Field<'_>, part: &mut Part<T>, older: &mut Vec<Older>) {
+        let Some(field) = field.get(T::KEY) else { return };
+        let Some(later) = T::read(&field) else { return };
         let forgotten = part.value.forgotten(&later);
         if let Some(first) = forgotten.first() {
             let before = format!("what {} has too", part.file);
-            hand.wrong(format!(
+            field.wrong(format!(
                 "{before} ({} are left out, such as {first}): a section is given whole",
                 forgotten.len()
             ));

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Section;
 use super::addon::{AddonVersion, Claim, Coverage, Support};
-use super::hand::Hand;
+use super::field::Field;
 use super::older::Replaced;
 use super::text::{List, Rows, Text};
 use crate::words::version::Minor;
@@ -198,9 +198,9 @@ const WINDOW_DAYS_MAX: u32 = 365;
 impl Section for Policy {
     const KEY: &'static str = "policy";
 
-    fn read(hand: &Hand<'_>) -> Option<Self> {
-        let given = hand.entries().unwrap_or_default().into_iter().map(|(name, _)| name.to_owned());
-        Some(Self { given: given.collect(), ..hand.read()? })
+    fn read(field: &Field<'_>) -> Option<Self> {
+        let given = field.entries().unwrap_or_default().into_iter().map(|(name, _)| name.to_owned());
+        Some(Self { given: given.collect(), ..field.read()? })
     }
 
     const IS_JOINED: bool = true;

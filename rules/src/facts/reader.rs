@@ -1,4 +1,4 @@
-//! A hand as a deserializer: types are read with serde, and the mistakes of all their fields are told at once.
+//! A field as a deserializer: types are read with serde, and the mistakes of all their fields are told at once.
 //!
 //! A derived reader gives up at its first mistake. So a mistake is noted where it is, the value is refused, and whatever
 //! it stands in is read once more without it, until everything has been looked at. Nothing that lacks a refused value is
@@ -12,7 +12,7 @@ use serde::de::{
     Unexpected, Visitor,
 };
 
-use super::hand::Hand;
+use super::field::Field;
 use super::tree::Kind;
 
 /// How the name of a field begins that is no key of its own: its fields are keys of the same mapping.
@@ -33,7 +33,7 @@ pub(crate) enum Refused {
     Again,
 }
 
-impl<'a> Hand<'a> {
+impl<'a> Field<'a> {
     /// Reads the value; nothing comes back where it has mistakes, and all of them are noted then.
     pub(super) fn read<T: Deserialize<'a>>(&self) -> Option<T> {
         while !self.is_refused() {
@@ -69,7 +69,7 @@ impl<'a> Hand<'a> {
     }
 }
 
-impl<'de> Deserializer<'de> for &Hand<'de> {
+impl<'de> Deserializer<'de> for &Field<'de> {
     type Error = Refused;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
@@ -116,14 +116,14 @@ impl<'de> Deserializer<'de> for &Hand<'de> {
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
         let parts = self.list().ok_or_else(|| Refused::custom("a list"))?;
         let read = visitor.visit_seq(Parts { parts: &parts, at: 0 })?;
-        if parts.iter().any(Hand::is_refused) { Err(Refused::Noted) } else { Ok(read) }
+        if parts.iter().any(Field::is_refused) { Err(Refused::Noted) } else { Ok(read) }
     }
 
     /// A mapping whose keys are data.
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
         let all = self.entries().ok_or_else(|| Refused::custom("a mapping"))?;
         let read = visitor.visit_map(Entries::new(&all))?;
-        if all.iter().any(|(_, hand)| hand.is_refused()) { Err(Refused::Noted) } else { Ok(read) }
+        if all.iter().any(|(_, field)| field.is_refused()) { Err(Refused::Noted) } else { Ok(read) }
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -136,8 +136,8 @@ impl<'de> Deserializer<'de> for &Hand<'de> {
             return Err(Error::custom("a mapping"));
         }
         let of = |name: &'static str| {
-            let hand = if name.starts_with(PART) { Some(self.part(name)) } else { self.get(name) };
-            hand.map(|hand| (name, hand))
+            let field = if name.starts_with(PART) { Some(self.part(name)) } else { self.get(name) };
+            field.map(|field| (name, field))
         };
         let all: Vec<_> = fields.iter().copied().filter_map(of).collect();
         let read = match visitor.visit_map(Entries::new(&all)) {
@@ -146,7 +146,7 @@ impl<'de> Deserializer<'de> for &Hand<'de> {
                 self.note_missing(fields.iter().copied().filter(|name| !name.starts_with(PART)), first);
                 Err(Refused::Noted)
             }
-            Ok(_) if all.iter().any(|(_, hand)| hand.is_refused()) => Err(Refused::Noted),
+            Ok(_) if all.iter().any(|(_, field)| field.is_refused()) => Err(Refused::Noted),
             read => read,
         };
         if self.part.is_empty() {
@@ -163,7 +163,7 @@ impl<'de> Deserializer<'de> for &Hand<'de> {
 
 /// The parts of a list. Whoever goes on after a mistake is given the same part once more, until it is read or refused.
 struct Parts<'h, 'a> {
-    parts: &'h [Hand<'a>],
+    parts: &'h [Field<'a>],
     at: usize,
 }
 
@@ -171,7 +171,7 @@ impl<'a> SeqAccess<'a> for Parts<'_, 'a> {
     type Error = Refused;
 
     fn next_element_seed<S: DeserializeSeed<'a>>(&mut self, seed: S) -> Result<Option<S::Value>, Refused> {
-        while self.parts.get(self.at).is_some_and(Hand::is_refused) {
+        while self.parts.get(self.at).is_some_and(Field::is_refused) {
             self.at += 1;
         }
         let Some(part) = self.parts.get(self.at) else { return Ok(None) };
@@ -187,12 +187,12 @@ impl<'a> SeqAccess<'a> for Parts<'_, 'a> {
 
 /// The entries of a mapping that are not refused. Whoever goes on after a mistake is given the next one.
 struct Entries<'h, 'a> {
-    left: std::slice::Iter<'h, (&'a str, Hand<'a>)>,
-    value: Option<&'h Hand<'a>>,
+    left: std::slice::Iter<'h, (&'a str, Field<'a>)>,
+    value: Option<&'h Field<'a>>,
 }
 
 impl<'h, 'a> Entries<'h, 'a> {
-    fn new(all: &'h [(&'a str, Hand<'a>)]) -> Self {
+    fn new(all: &'h [(&'a str, Field<'a>)]) -> Self {
         Self { left: all.iter(), value: None }
     }
 }
@@ -201,11 +201,11 @@ impl<'a> MapAccess<'a> for Entries<'_, 'a> {
     type Error = Refused;
 
     fn next_key_seed<S: DeserializeSeed<'a>>(&mut self, seed: S) -> Result<Option<S::Value>, Refused> {
-        let Some((key, hand)) = self.left.find(|(_, hand)| !hand.is_refused()) else { return Ok(None) };
-        self.value = Some(hand);
+        let Some((key, field)) = self.left.find(|(_, field)| !field.is_refused()) else { return Ok(None) };
+        self.value = Some(field);
         let key: StrDeserializer<'_, Refused> = key.into_deserializer();
         let read = seed.deserialize(key);
-        read.map(Some).map_err(|refused| hand.refused(refused))
+        read.map(Some).map_err(|refused| field.refused(refused))
     }
 
     fn next_value_seed<S: DeserializeSeed<'a>>(&mut self, seed: S) -> Result<S::Value, Refused> {

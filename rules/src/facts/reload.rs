@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::hand::{Mistake, Place};
+use super::mistake::{Mistake, Place};
 use super::{Digest, Matrix};
 
 /// How many looks may differ from each other before the files count as bad.

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Section;
-use super::hand::Hand;
+use super::field::Field;
 use super::text::{As, List, Row, Rows, Source, Text};
 use crate::cluster::inventory::ApiKind;
 use crate::words::version::Minor;
@@ -102,8 +102,8 @@ impl RemovedApi {
 impl Section for RemovedApis {
     const KEY: &'static str = "removed_apis";
 
-    fn read(hand: &Hand<'_>) -> Option<Self> {
-        let mut read: Self = hand.read()?;
+    fn read(field: &Field<'_>) -> Option<Self> {
+        let mut read: Self = field.read()?;
         for row in &mut read.kinds {
             row.removed = row.removed.min(row.declared);
             if row.source.is_empty() {

@@ -51,14 +51,6 @@ fn section<T: Section>() -> (&'static str, Value) {
     (T::KEY, of::<T>())
 }
 
-/// The fields that the mapping at a path such as `addons[3].pin` must have.
-pub(super) fn required<'s>(schema: &'s Value, path: &str) -> Vec<&'s str> {
-    let keys = path.split(['.', '[']).filter(|key| !key.is_empty());
-    let at =
-        keys.fold(schema, |at, key| if key.ends_with(']') { &at["items"] } else { &at["properties"][key] });
-    at["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
-}
-
 pub(super) fn of<T: JsonSchema>() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.inline_subschemas = true;

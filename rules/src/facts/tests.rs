@@ -1,6 +1,6 @@
 use super::*;
 
-fn said(text: &str) -> Vec<String> {
+fn mistakes(text: &str) -> Vec<String> {
     Matrix::load(&[("mine.yaml", text)]).unwrap_err().iter().map(ToString::to_string).collect()
 }
 
@@ -80,14 +80,14 @@ fn a_section_that_is_replaced_is_as_old_as_its_file_and_may_not_be_of_the_future
 #[test]
 fn a_file_says_what_it_is_and_how_old() {
     assert_eq!(
-        said("{}"),
+        mistakes("{}"),
         [
             "mine.yaml:1:1: the file: found no schema, expected the field schema",
             "mine.yaml:1:1: the file: found no as_of, expected the field as_of"
         ]
     );
     assert_eq!(
-        said("schema: 3\nas_of: 2026-13-01\nrelease: []\n"),
+        mistakes("schema: 3\nas_of: 2026-13-01\nrelease: []\n"),
         [
             "mine.yaml:1:9: schema: found the number 3, expected 2, the only schema of this version",
             "mine.yaml:2:8: as_of: found the text \"2026-13-01\", expected a day such as \"2026-08-11\"",

@@ -6,7 +6,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::Spanned;
 
 use super::FILE_BYTES_MAX;
-use super::hand::{Hand, Mistake, Notes, Place};
+use super::mistake::{Mistake, Place};
 
 /// How many documents a file may have: more than there are kinds of facts.
 const DOCUMENTS_MAX: usize = 32;
@@ -16,7 +16,7 @@ const SHOWN_CHARS_MAX: usize = 60;
 /// A whole document.
 #[derive(Debug)]
 pub(super) struct Tree {
-    root: Value,
+    pub(super) root: Value,
 }
 
 #[derive(Debug)]
@@ -71,12 +71,6 @@ impl Tree {
                 Err(mistake(place, said.to_owned(), "YAML or JSON with each key once"))
             }
         }
-    }
-
-    /// A hand on the whole document.
-    #[must_use]
-    pub(super) fn hand<'a>(&'a self, notes: &'a Notes) -> Hand<'a> {
-        Hand::new(notes, &self.root)
     }
 }
 

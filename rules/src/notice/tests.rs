@@ -117,7 +117,7 @@ fn short(notice: &Notice) -> String {
 }
 
 /// What is sent in the turn that stores `after` over `before`, if no channel has taken anything yet.
-fn told(before: &Value, after: &Value) -> Vec<String> {
+fn sent(before: &Value, after: &Value) -> Vec<String> {
     let run = run(before);
     let (before, after) = (state(before), state(after));
     let news = notices(&run, &before, &after, |_| false, at(20));
@@ -175,7 +175,7 @@ fn each_change_is_told_and_standing_still_is_not() {
         ("it stays over", succeeded(8), succeeded(8), &[]),
     ];
     for (claim, before, after, expected) in cases {
-        assert_eq!(told(before, after), *expected, "{claim}");
+        assert_eq!(sent(before, after), *expected, "{claim}");
     }
 }
 
@@ -214,7 +214,7 @@ fn another_reason_to_wait_is_told_and_other_words_for_it_are_not() {
         ),
     ];
     for (claim, before, after, expected) in cases {
-        assert_eq!(told(before, after), *expected, "{claim}");
+        assert_eq!(sent(before, after), *expected, "{claim}");
     }
 }
 
@@ -224,8 +224,8 @@ fn a_source_that_is_given_up_is_told_once_by_its_node() {
         let holds = [("source_not_restored", "w", "ssh_unreachable")];
         held(begun(8, json!({"finishedAt": at(9), "switched": switched})), &holds)
     };
-    assert_eq!(told(&lost(&["w", "x"]), &lost(&["x"])), ["once source_not_restored w: ssh_unreachable"]);
-    assert_eq!(told(&lost(&["x"]), &lost(&[])), Vec::<String>::new(), "x was put back");
+    assert_eq!(sent(&lost(&["w", "x"]), &lost(&["x"])), ["once source_not_restored w: ssh_unreachable"]);
+    assert_eq!(sent(&lost(&["x"]), &lost(&[])), Vec::<String>::new(), "x was put back");
 }
 
 /// An actuator: what it has stored, what it has sent, and what it remembers of that.
@@ -359,10 +359,10 @@ fn a_run_that_an_older_version_began_is_told_from_here_on() {
     for (claim, stored) in
         [("waits", waiting("worker/w", 5, 1)), ("halted", halted(5)), ("is over", succeeded(8))]
     {
-        assert_eq!(told(&stored, &stored), Vec::<String>::new(), "it {claim}");
+        assert_eq!(sent(&stored, &stored), Vec::<String>::new(), "it {claim}");
         assert!(state(&stored).unsent.is_empty());
     }
-    assert_eq!(told(&on_node("drain", 5), &halted(5)), ["u/5/halted halted worker/w 1: node_missing w"]);
+    assert_eq!(sent(&on_node("drain", 5), &halted(5)), ["u/5/halted halted worker/w 1: node_missing w"]);
 }
 
 #[test]

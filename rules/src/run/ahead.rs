@@ -12,7 +12,7 @@ use super::observed::{Followed, Observed, Turn};
 use super::state::{Active, Intended, Position, State};
 use crate::cluster::snapshot::Node;
 use crate::driver;
-use crate::driver::reading::Progress;
+use crate::driver::task::Progress;
 use crate::reason::Finding;
 
 /// What comes ahead of the start; nothing if the start itself, or what became of it, is next.

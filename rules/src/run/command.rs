@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::SilenceRecord;
 use crate::drain::AttachedVolume;
+use crate::driver::looked::Looked;
 use crate::driver::order::{Create, Look, PutBack, Read, Start};
-use crate::driver::reading::{Looked, Progress};
+use crate::driver::reading::Sight;
+use crate::driver::task::Progress;
 use crate::gate::{CheckOrder, CheckResult, Proof};
 use crate::reason::Finding;
 use crate::words::name::{NodeName, Token};
@@ -105,7 +107,7 @@ pub struct Known {
     /// The last reading of the volumes on a node.
     pub volumes: Option<VolumesRead>,
     /// The last look at nodes.
-    pub looked: Option<Looked>,
+    pub looked: Option<Looked<Sight>>,
     /// The last mutation and how it went.
     pub act: Option<Acted>,
     /// The last command of any kind but a check, if it failed.

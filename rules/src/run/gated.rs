@@ -11,7 +11,7 @@ use super::moves::{bounded, fail, holds, linger};
 use super::observed::{Observed, Turn};
 use super::state::{Action, Active, Intended, NodeWork, Position, State, Work};
 use crate::driver;
-use crate::driver::reading::Progress;
+use crate::driver::task::Progress;
 use crate::gate::Form;
 use crate::gate::{CheckOrder, Proof};
 use crate::reason::{Finding, Reason};

@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use super::observed::Observed;
 use super::state::{Active, State};
 use crate::cluster::snapshot::Node;
+use crate::driver::looked::Looked;
 use crate::driver::order;
-use crate::driver::reading::Looked;
+use crate::driver::reading::Sight;
 use crate::reason::Finding;
 
 /// What is known of a node that is about to be touched.
@@ -32,7 +33,7 @@ pub(super) fn look(
 ) -> Look {
     let (driver, view) = (observed.driver, observed.view(now));
     let age_max = Duration::from_secs(observed.settings.verdict_seconds_max);
-    let is_young = |looked: &&Looked| looked.is_since(it.stage_since, now) && looked.age <= age_max;
+    let is_young = |looked: &&Looked<Sight>| looked.is_since(it.stage_since, now) && looked.age <= age_max;
     let looked = observed.known.looked.as_ref().filter(is_young);
     match looked.and_then(|looked| looked.of(&node.name).map(|answer| (looked.at, answer))) {
         None => driver.look_at(node, view).map_or_else(|finding| Look::Found(vec![finding]), Look::Ask),

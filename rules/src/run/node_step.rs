@@ -17,7 +17,7 @@ use crate::api::{CordonedNodes, NodeBefore, UnpreparedNode};
 use crate::cluster::snapshot::{Node, Role};
 use crate::drain;
 use crate::driver;
-use crate::driver::reading::Progress;
+use crate::driver::task::Progress;
 use crate::reason::{Finding, Reason};
 use crate::words::step::{Stage, Step};
 

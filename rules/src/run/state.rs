@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::api::{HistoryEntry, ManifestRecord, NodeBefore, SilenceRecord, SnapshotRecord, UnpreparedNode};
 use crate::cluster::snapshot::Node;
 use crate::driver::Memory;
-use crate::driver::order::Task;
+use crate::driver::task::Task;
 use crate::reason::Finding;
 use crate::words::name::{NodeName, Token};
 use crate::words::step::{Stage, Step};

@@ -12,7 +12,7 @@ use super::observed::{Followed, Observed, Turn};
 use super::state::{Action, Active, Position, State, Work};
 use crate::cluster::snapshot::Node;
 use crate::driver::order::Start;
-use crate::driver::reading::Progress;
+use crate::driver::task::Progress;
 use crate::driver::{self, Attempt};
 use crate::reason::{Finding, Reason};
 use crate::words::name::NodeName;

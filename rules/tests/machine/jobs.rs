@@ -1,6 +1,6 @@
 //! A whole run of the Job driver: its steps, its stages, and what is known of a Job around the moment at which it is let go.
 
-use lockkeeper_rules::driver::order::Task;
+use lockkeeper_rules::driver::task::Task;
 use lockkeeper_rules::reason::Reason;
 use lockkeeper_rules::run::{Position, Work};
 

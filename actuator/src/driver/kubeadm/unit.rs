@@ -7,7 +7,7 @@ use lockkeeper_rules::driver::kubeadm::node_script::{
     launch_answer, launcher, reader, restore_answer, restorer,
 };
 use lockkeeper_rules::driver::kubeadm::order::{LedgerOrder, RestoreOrder, UnitOrder};
-use lockkeeper_rules::driver::reading::Progress;
+use lockkeeper_rules::driver::task::Progress;
 use lockkeeper_rules::reason::Finding;
 
 use super::Ssh;

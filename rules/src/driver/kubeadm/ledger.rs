@@ -2,7 +2,7 @@
 
 use crate::driver::kubeadm::node_script::{joined, lines, seconds, single};
 use crate::driver::kubeadm::order::LedgerOrder;
-use crate::driver::reading::Progress;
+use crate::driver::task::Progress;
 use crate::reason::{Finding, Reason};
 use crate::words::name::NodeName;
 

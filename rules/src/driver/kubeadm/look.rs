@@ -10,7 +10,7 @@ use super::reach::reach;
 use super::reading::{KUBELET_PACKAGE, NodeSurvey, Packages, SYSTEMD};
 use super::target::{control_plane_has_begun, is_at};
 use crate::cluster::snapshot::{Node, Role, Snapshot};
-use crate::driver::reading::{Looked, Sight};
+use crate::driver::looked::Looked;
 use crate::driver::{Memory, View};
 use crate::reason::{Finding, Reason};
 use crate::words::name::NodeName;
@@ -49,7 +49,7 @@ impl Kubeadm<'_> {
     /// What keeps the run from touching any node.
     pub(in crate::driver) fn judge(
         &self,
-        looked: &Looked,
+        looked: &Looked<&NodeSurvey>,
         nodes: &[Node],
         memory: &mut Memory<'_>,
         view: View<'_>,
@@ -57,10 +57,7 @@ impl Kubeadm<'_> {
         let mut findings: Vec<Finding> = self.not_asked(looked, nodes, view).into_iter().collect();
         for node in nodes.iter().filter(|node| !view.is_skipped(node)) {
             match looked.of(&node.name) {
-                Some(Ok(sight)) => match survey_in(sight, node) {
-                    Ok(survey) => findings.extend(self.node_findings(survey, node, memory, view)),
-                    Err(finding) => findings.push(finding),
-                },
+                Some(Ok(survey)) => findings.extend(self.node_findings(survey, node, memory, view)),
                 Some(Err(finding)) => findings.push(finding.clone()),
                 None => findings.push(unasked(node)),
             }
@@ -68,7 +65,7 @@ impl Kubeadm<'_> {
         // What was changed by hand where manifests will be written anew. Of a node that could not be looked at at all that is
         // told already.
         for node in self.rewritten(nodes, view) {
-            if let Some(Ok(Sight::Kubeadm(survey))) = looked.of(&node.name)
+            if let Some(Ok(survey)) = looked.of(&node.name)
                 && survey.machine_id == node.machine_id
             {
                 findings.extend(self.drift(node, survey.manifests.as_ref(), looked.at, memory, view));
@@ -80,16 +77,13 @@ impl Kubeadm<'_> {
     /// What keeps one node from being touched.
     pub(in crate::driver) fn judge_one(
         &self,
-        sight: &Sight,
+        survey: Option<&NodeSurvey>,
         at: Timestamp,
         node: &Node,
         memory: &mut Memory<'_>,
         view: View<'_>,
     ) -> Vec<Finding> {
-        let survey = match survey_in(sight, node) {
-            Ok(survey) => survey,
-            Err(finding) => return vec![finding],
-        };
+        let Some(survey) = survey else { return vec![unasked(node)] };
         let mut findings = self.node_findings(survey, node, memory, view);
         let has_begun = memory.has_begun(node);
         if has_begun {
@@ -161,8 +155,8 @@ impl Kubeadm<'_> {
     }
 
     /// That the target's own kubeadm was asked nowhere, where its answer is needed.
-    fn not_asked(&self, looked: &Looked, nodes: &[Node], view: View<'_>) -> Option<Finding> {
-        let has_said = |sight: &Sight| matches!(sight, Sight::Kubeadm(survey) if survey.kubeadm.is_some());
+    fn not_asked(&self, looked: &Looked<&NodeSurvey>, nodes: &[Node], view: View<'_>) -> Option<Finding> {
+        let has_said = |survey: &&NodeSurvey| survey.kubeadm.is_some();
         let was_asked = looked.nodes.iter().any(|(_, answer)| answer.as_ref().is_ok_and(has_said));
         let is_needed = !was_asked
             && !leaves_control_plane_as_it_is(nodes, view)
@@ -216,14 +210,6 @@ impl Kubeadm<'_> {
     /// Whether a node is at the target, if that can be read.
     fn is_there(&self, node: &Node, snapshot: &Snapshot) -> bool {
         self.target.as_ref().is_ok_and(|target| is_at(snapshot, node, target))
-    }
-}
-
-/// What the node said; whatever else was seen of it is no answer.
-fn survey_in<'s>(sight: &'s Sight, node: &Node) -> Result<&'s NodeSurvey, Finding> {
-    match sight {
-        Sight::Kubeadm(survey) => Ok(survey),
-        Sight::Job => Err(unasked(node)),
     }
 }
 

@@ -9,7 +9,7 @@ use super::reach::reach;
 use super::target::is_at;
 use crate::api::SnapshotRecord;
 use crate::cluster::snapshot::{Node, Role, Snapshot};
-use crate::driver::order::Task;
+use crate::driver::task::Task;
 use crate::driver::{Attempt, View};
 use crate::gate::Proof;
 use crate::reason::{Finding, Reason};

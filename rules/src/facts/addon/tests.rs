@@ -16,7 +16,7 @@ fn with(from: &str, to: &str) -> Vec<String> {
 }
 
 #[test]
-fn s13_s14_s30_every_mistake_of_a_row_is_told_with_its_field() {
+fn every_mistake_of_a_row_is_reported_with_its_field() {
     for (from, to, field, expected) in [
         (r#""1.36""#, "1.36", "max_k8s.1.0", "a text in quotation marks"),
         (r#"{"1.0": "1.36"}"#, r#"["1.36"]"#, "max_k8s", "a mapping"),

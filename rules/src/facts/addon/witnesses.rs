@@ -97,7 +97,7 @@ struct Name;
 struct Label;
 struct Group;
 
-fn is_telling(text: &str) -> bool {
+fn is_specific(text: &str) -> bool {
     !text.trim().is_empty() && !NO_NAMES.contains(&text)
 }
 
@@ -113,7 +113,7 @@ impl Text for Name {
     const PATTERN: &'static str = r"\S";
     const EXAMPLE: &'static str = "cert-manager";
     const MAX: usize = NAMES_MAX;
-    const READ: fn(&str) -> Option<String> = |text| is_telling(text).then(|| text.to_owned());
+    const READ: fn(&str) -> Option<String> = |text| is_specific(text).then(|| text.to_owned());
     const NEVER: fn() -> Value = || json!({"enum": NO_NAMES});
 }
 
@@ -141,7 +141,7 @@ impl Text for Image {
     const READ: fn(&str) -> Option<String> = |text| {
         let is_end = match text.split_once('/') {
             Some((before, last)) => is_part(before) && is_part(last),
-            None => is_part(text) && is_telling(text),
+            None => is_part(text) && is_specific(text),
         };
         is_end.then(|| text.to_owned())
     };
@@ -160,7 +160,7 @@ impl Text for Label {
         let (key, value) = text.split_once('=')?;
         let has_own_list = key.starts_with("app.kubernetes.io/") || key.starts_with("helm.sh/");
         let is_word = |it: &str| !it.is_empty() && !it.contains(['=', ' ', '\t', '\n']);
-        let is_label = is_word(key) && is_word(value) && is_telling(value) && !has_own_list;
+        let is_label = is_word(key) && is_word(value) && is_specific(value) && !has_own_list;
         is_label.then(|| (key.to_owned(), value.to_owned()))
     };
     const NEVER: fn() -> Value =

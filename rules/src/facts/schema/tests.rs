@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::facts::hand::{Mistake, Notes};
+use crate::facts::field::{Field, Notes};
 use crate::facts::tree::Tree;
-use crate::facts::{BUILT_IN, Matrix};
+use crate::facts::{BUILT_IN, Matrix, Mistake};
 
 fn validator() -> jsonschema::Validator {
     jsonschema::draft202012::new(&schema()).expect("the schema is one of draft 2020-12")
@@ -15,9 +15,9 @@ fn parsed(yaml: &str) -> Value {
 
 /// Every mistake in a file.
 fn read(text: &str) -> Vec<Mistake> {
-    let notes = Notes::new("all.yaml");
+    let notes = Notes::new("all.yaml", schema);
     let tree = Tree::documents("all.yaml", text).unwrap().remove(0);
-    Matrix::default().read("all.yaml", &tree.hand(&notes));
+    Matrix::default().read("all.yaml", &Field::whole(&tree, &notes));
     notes.into_mistakes()
 }
 

@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_witness_that_is_lost_is_unknown_only_where_it_is_needed() {
+    fn a_source_that_is_lost_is_unknown_only_where_it_is_needed() {
         type Change = fn(&mut Healthy);
         let silent: Change = |cluster| cluster.inventory.kubelets = Source::failed("gone");
         let refused: Change = |cluster| {

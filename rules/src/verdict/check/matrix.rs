@@ -5,8 +5,8 @@
 //! place they have taken are held until a person has said which are right.
 
 use super::{Facts, Outcome};
+use crate::facts::Mistake;
 use crate::facts::Older;
-use crate::facts::hand::Mistake;
 use crate::reason::{Finding, Reason};
 use crate::verdict::Evidence;
 

@@ -41,9 +41,9 @@ use crate::words::version::{Minor, Version, VersionError};
 
 /// How old what kubelets say may be: they are asked anew every ten minutes, and may miss twice.
 const KUBELET_AGE_SECONDS_MAX: u64 = 1_800;
-/// How old the witnesses may be. They are asked once a minute and speak of weeks; one that fails says so at once,
+/// How old the polled sources may be. They are asked once a minute and speak of weeks; one that fails says so at once,
 /// and this is for one that is not asked any more.
-const WITNESS_AGE_SECONDS_MAX: u64 = 300;
+const POLLED_AGE_SECONDS_MAX: u64 = 300;
 /// What kubeadm writes every kubelet's configuration from.
 const KUBELET_CONFIG_MAP: &str = "ConfigMap kube-system/kubelet-config";
 /// What kubeadm starts every kube-proxy from.

@@ -3,7 +3,7 @@
 //! A row tells between which versions the danger is, and may tell how to ask Prometheus whether it is here: one sample, 0
 //! or 1. Whatever else comes back proves nothing, so that the verdict is unknown for the versions that are in danger.
 
-use super::{Facts, Outcome, WITNESS_AGE_SECONDS_MAX, unreadable_version, usable};
+use super::{Facts, Outcome, POLLED_AGE_SECONDS_MAX, unreadable_version, usable};
 use crate::cluster::inventory::RiskAnswer;
 use crate::cluster::snapshot::Source;
 use crate::facts::{Risk, Severity};
@@ -81,7 +81,7 @@ impl<'a> RiskAnswers<'a> {
             return Self { said: &[], read: Ok(None) };
         };
         let now = facts.case.now;
-        match usable("risk_answers", source, now, WITNESS_AGE_SECONDS_MAX) {
+        match usable("risk_answers", source, now, POLLED_AGE_SECONDS_MAX) {
             Ok(said) => {
                 let age_seconds = source.age_seconds(now).unwrap_or_default();
                 Self {

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use lockkeeper_rules::driver::job::{Job, JobRef, JobRelease, JobToCreate};
-use lockkeeper_rules::driver::order::{Create, Look, PutBack, Read, Start, Task};
-use lockkeeper_rules::driver::reading::{Looked, Progress, Sight};
+use lockkeeper_rules::driver::looked::Looked;
+use lockkeeper_rules::driver::order::{Create, Look, PutBack, Read, Start};
+use lockkeeper_rules::driver::reading::Sight;
+use lockkeeper_rules::driver::task::Progress;
+use lockkeeper_rules::driver::task::Task;
 use lockkeeper_rules::run::{Command, ReadBack};
 use lockkeeper_rules::words::name::NodeName;
 

@@ -20,8 +20,10 @@ use lockkeeper_rules::driver::kubeadm::order::{
 use lockkeeper_rules::driver::kubeadm::reading::{
     KubeadmSurvey, ManifestFile, ManifestSurvey, NodeSurvey, Packages,
 };
+use lockkeeper_rules::driver::looked::Looked;
 use lockkeeper_rules::driver::order::{Look, PutBack, Read, Start};
-use lockkeeper_rules::driver::reading::{Looked, Progress, Sight};
+use lockkeeper_rules::driver::reading::Sight;
+use lockkeeper_rules::driver::task::Progress;
 use lockkeeper_rules::facts::Accepts;
 use lockkeeper_rules::gate::{CheckOrder, LockView};
 use lockkeeper_rules::gate::{CheckResult, Permit};
@@ -75,7 +77,7 @@ struct Learnt {
     check: Option<CheckResult>,
     read: Option<(ReadBack, Timestamp)>,
     volumes: Option<(VolumesRead, Timestamp)>,
-    looked: Option<(Looked, Timestamp)>,
+    looked: Option<(Looked<Sight>, Timestamp)>,
     act: Option<(Acted, Timestamp)>,
     failed: Option<(Acted, Timestamp)>,
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::{Facts, WITNESS_AGE_SECONDS_MAX, usable};
+use super::super::{Facts, POLLED_AGE_SECONDS_MAX, usable};
 use super::find::{judged, shows_version};
 use super::sign::Place;
 use crate::cluster::inventory::{Container, ImageReference, PodImages, Workload};
@@ -16,7 +16,7 @@ use crate::reason::{Finding, Reason};
 pub(super) fn agree(addon: &Addon, places: &[Place<'_>], facts: &Facts<'_>) -> Result<(), Finding> {
     let unread = Source::unread();
     let source = facts.case.inventory.pod_images.as_ref().unwrap_or(&unread);
-    let seen = usable("pod_images", source, facts.case.now, WITNESS_AGE_SECONDS_MAX)?;
+    let seen = usable("pod_images", source, facts.case.now, POLLED_AGE_SECONDS_MAX)?;
     let mut telling = places.iter().filter(|place| shows_version(addon, place));
     telling.try_for_each(|place| one(addon, place.workload, seen))
 }

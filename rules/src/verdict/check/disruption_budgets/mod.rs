@@ -13,7 +13,7 @@
 //! is what holds once everything is Ready, and that is what "never" is about: `status.disruptionsAllowed` is 0 in every
 //! rollout and may be 1 while a pod too many is there. Pods of owners that are not watched (bare ones, those of a
 //! ReplicaSet without a Deployment, of a Job, of somebody's own kind) are in no template; the budget's own status counts
-//! them, so it is the second witness. Where it shows none of that either, preflight looks at every pod, with the same
+//! them, so it is the second source. Where it shows none of that either, preflight looks at every pod, with the same
 //! arithmetic, before anything is touched.
 //!
 //! Those pods are an operator's as a rule: the primary of a database, which it moves when the node is cordoned, or what

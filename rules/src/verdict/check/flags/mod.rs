@@ -24,7 +24,7 @@ use std::collections::BTreeSet;
 use super::{Facts, Outcome, etcd, left_to_vendor, unreadable_version, vendors_kubelet};
 use crate::cluster::snapshot::{ApiServer, CONTROL_PLANE, ETCD, Node, Role, StaticPod};
 use crate::driver::kubeadm::is_at;
-use crate::facts::{Components, GateFate, Hop};
+use crate::facts::{Components, GateOutcome, Hop};
 use crate::reason::{Finding, Reason};
 use crate::verdict::Evidence;
 use crate::words::version::Minor;
@@ -222,19 +222,19 @@ fn one_gate(item: &str) -> Option<(&str, bool)> {
 
 fn judge_gate(table: &Components, subject: &str, (gate, value): (&str, bool), hop: Hop, found: &mut Found) {
     match table.gate(gate, value, hop) {
-        GateFate::Kept => {}
-        GateFate::Removed(row) => {
+        GateOutcome::Kept => {}
+        GateOutcome::Removed(row) => {
             let detail = format!("{gate}={value} is set; the gate is gone in {} ({})", row.minor, row.source);
             found.blockers.push(Finding::new(Reason::FeatureGateRemoved, subject, detail));
         }
-        GateFate::Locked(row) => {
+        GateOutcome::Locked(row) => {
             let detail = format!(
                 "{gate}={value} is set; it can only be {} from {} on ({})",
                 !value, row.minor, row.source
             );
             found.blockers.push(Finding::new(Reason::FeatureGateLocked, subject, detail));
         }
-        GateFate::Unknown => {
+        GateOutcome::Unknown => {
             let detail = format!("{gate} is in no list of feature gates");
             found.unknown(Finding::new(Reason::FeatureGateUnknown, subject, detail));
         }

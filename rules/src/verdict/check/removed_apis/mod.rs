@@ -1,6 +1,6 @@
 //! Nobody uses an API that the target does not serve.
 //!
-//! Three witnesses: who asks (Prometheus), who writes (`managedFields`), what Helm has stored. An API that nobody has
+//! Three sources: who asks (Prometheus), who writes (`managedFields`), what Helm has stored. An API that nobody has
 //! asked for is in order only if every API server was watched for the whole window, and one that nobody has written
 //! only if somebody looked for it. Helm is heard only where the operator wants it: its releases lie in Secrets.
 //!
@@ -19,7 +19,7 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
-use super::{Facts, Outcome, WITNESS_AGE_SECONDS_MAX, usable};
+use super::{Facts, Outcome, POLLED_AGE_SECONDS_MAX, usable};
 use crate::cluster::snapshot::{ApiServer, Source};
 use crate::facts::{HelmManifests, Policy, RemovedApi, RemovedApis};
 use crate::reason::{Finding, Reason};
@@ -33,7 +33,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Outcome {
     judge(facts).unwrap_or_else(|unknown| unknown)
 }
 
-/// What is asked of every witness.
+/// What is asked of every source.
 struct Question<'a> {
     target: Minor,
     /// The newest minor of the API servers.
@@ -42,7 +42,7 @@ struct Question<'a> {
     policy: &'a Policy,
 }
 
-/// What the witnesses say.
+/// What the sources say.
 #[derive(Default)]
 struct Tally {
     evidence: Vec<Evidence>,
@@ -106,7 +106,7 @@ fn newest(servers: &[ApiServer], tally: &mut Tally) -> Option<Minor> {
 }
 
 impl Tally {
-    /// A witness, with its evidence; one that is lost is unknown.
+    /// A source, with its evidence; one that is lost is unknown.
     fn read<'a, T>(
         &mut self,
         name: &'static str,
@@ -115,7 +115,7 @@ impl Tally {
         count: impl Fn(&T) -> usize,
     ) -> Option<&'a T> {
         let now = facts.case.now;
-        match usable(name, source, now, WITNESS_AGE_SECONDS_MAX) {
+        match usable(name, source, now, POLLED_AGE_SECONDS_MAX) {
             Ok(value) => {
                 let age_seconds = source.age_seconds(now).unwrap_or_default();
                 self.evidence.push(Evidence { source: name, count: count(value), age_seconds });

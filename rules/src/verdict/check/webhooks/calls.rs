@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::super::{Facts, WITNESS_AGE_SECONDS_MAX, usable};
+use super::super::{Facts, POLLED_AGE_SECONDS_MAX, usable};
 use crate::cluster::inventory::{WebhookCalls, WebhookConfiguration, WebhookKind};
 use crate::cluster::snapshot::{Node, Role};
 use crate::verdict::Evidence;
+use crate::wire::webhook_calls::WINDOWS_SECONDS;
 
 /// What is known of the calls.
 pub(super) struct Calls<'a> {
@@ -20,7 +21,7 @@ pub(super) struct Calls<'a> {
 impl<'a> Calls<'a> {
     pub(super) fn of(facts: &Facts<'a>, configurations: &'a [WebhookConfiguration], nodes: &[Node]) -> Self {
         let (source, now) = (&facts.case.inventory.webhook_calls, facts.case.now);
-        let read = usable("webhook_calls", source, now, WITNESS_AGE_SECONDS_MAX);
+        let read = usable("webhook_calls", source, now, POLLED_AGE_SECONDS_MAX);
         let evidence = read.as_ref().ok().map(|calls| Evidence {
             source: "webhook_calls",
             count: calls.called.len(),
@@ -63,7 +64,10 @@ impl<'a> Calls<'a> {
         }
         match seen.find(|it| it.has_failed) {
             Some(it) => Err(format!("a call has failed within {}", minutes(it.within_seconds))),
-            None => Err("it has answered no call within an hour".to_owned()),
+            None => {
+                let longest = WINDOWS_SECONDS.into_iter().max().unwrap_or_default();
+                Err(format!("it has answered no call within {}", minutes(longest)))
+            }
         }
     }
 }

@@ -85,9 +85,9 @@ fn its_calls_prove_that_it_answers_or_it_blocks() {
             "refused only",
             Source::read(calls(&[(600, false, false), (3_600, false, false)]), now),
             BLOCK,
-            "it has answered no call within an hour",
+            "it has answered no call within 60 minutes",
         ),
-        ("never", Source::read(calls(&[]), now), BLOCK, "it has answered no call within an hour"),
+        ("never", Source::read(calls(&[]), now), BLOCK, "it has answered no call within 60 minutes"),
         (
             "no Prometheus",
             Source::failed("no Prometheus is configured"),

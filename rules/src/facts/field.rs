@@ -1,38 +1,13 @@
-//! Hands on a data file: they note every mistake instead of stopping at the first. `reader` reads types through them.
+//! The fields of a data file: they note every mistake instead of stopping at the first. `reader` reads types from them.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{LazyCell, RefCell};
 use std::collections::BTreeSet;
 
-use super::schema;
-use super::tree::{Kind, Value};
+use super::mistake::Mistake;
+use super::tree::{Kind, Tree, Value};
 
 /// How many mistakes are told; whoever has more mends these first.
 const MISTAKES_MAX: usize = 100;
-
-/// Where something stands in a file, both counted from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// The line.
-    pub line: u64,
-    /// The column.
-    pub column: u64,
-}
-
-/// One mistake in a data file.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
-#[error("{file}:{}:{}: {field}: found {found}, expected {expected}", place.line, place.column)]
-pub struct Mistake {
-    /// The file, as the reader calls it.
-    pub file: String,
-    /// Where it stands.
-    pub place: Place,
-    /// The field, such as `addons[3].max_k8s`.
-    pub field: String,
-    /// What is there.
-    pub found: String,
-    /// What should be there.
-    pub expected: String,
-}
 
 /// A value, as it stands in memory, and which group of its fields is meant.
 type Mark = (*const Value, &'static str);
@@ -47,15 +22,15 @@ pub(crate) struct Notes {
     /// The values of the fields that somebody knows.
     asked: RefCell<BTreeSet<*const Value>>,
     /// Asked where a field is missing, and only there.
-    schema: OnceCell<serde_json::Value>,
+    schema: LazyCell<serde_json::Value>,
 }
 
 impl Notes {
-    /// None yet.
+    /// None yet, in a file of this JSON Schema.
     #[must_use]
-    pub(super) fn new(file: &str) -> Self {
-        let (mistakes, refused, asked, schema) = Default::default();
-        Self { file: file.to_owned(), mistakes, refused, asked, schema }
+    pub(super) fn new(file: &str, schema: fn() -> serde_json::Value) -> Self {
+        let (mistakes, refused, asked) = Default::default();
+        Self { file: file.to_owned(), mistakes, refused, asked, schema: LazyCell::new(schema) }
     }
 
     /// Every mistake, in the order of the file, not more than people can mend at once.
@@ -73,9 +48,9 @@ impl Notes {
     }
 }
 
-/// A hand on one value.
+/// One value, with its path and where its mistakes are noted: a field, a part of a list, or the whole document.
 #[derive(Debug, Clone)]
-pub(crate) struct Hand<'a> {
+pub(crate) struct Field<'a> {
     notes: &'a Notes,
     pub(super) value: &'a Value,
     path: String,
@@ -83,9 +58,11 @@ pub(crate) struct Hand<'a> {
     pub(super) part: &'static str,
 }
 
-impl<'a> Hand<'a> {
-    pub(super) fn new(notes: &'a Notes, value: &'a Value) -> Self {
-        Self { notes, value, path: String::new(), part: "" }
+impl<'a> Field<'a> {
+    /// The whole document.
+    #[must_use]
+    pub(super) fn whole(tree: &'a Tree, notes: &'a Notes) -> Self {
+        Self { notes, value: &tree.root, path: String::new(), part: "" }
     }
 
     /// Notes that this value is not what it should be.
@@ -102,7 +79,7 @@ impl<'a> Hand<'a> {
 
     /// Notes which fields that must be there are not: `first`, and what the schema says.
     pub(super) fn note_missing<'f>(&self, fields: impl Iterator<Item = &'f str>, first: &str) {
-        let must = schema::required(self.notes.schema.get_or_init(schema::schema), &self.path);
+        let must = required(&self.notes.schema, &self.path);
         let is_missing = |name: &&str| (*name == first || must.contains(name)) && self.get(name).is_none();
         for name in fields.filter(is_missing) {
             self.note(format!("no {name}"), format!("the field {name}"));
@@ -111,9 +88,9 @@ impl<'a> Hand<'a> {
 
     /// Notes every field that nobody has asked for.
     pub(super) fn finish(&self) {
-        for (key, hand) in self.entries().unwrap_or_default() {
-            if self.notes.asked.borrow_mut().insert(hand.value) {
-                hand.note(format!("the field {key}"), "no field of that name".to_owned());
+        for (key, field) in self.entries().unwrap_or_default() {
+            if self.notes.asked.borrow_mut().insert(field.value) {
+                field.note(format!("the field {key}"), "no field of that name".to_owned());
             }
         }
     }
@@ -132,16 +109,16 @@ impl<'a> Hand<'a> {
         Self { part, ..self.clone() }
     }
 
-    /// The hands on the parts of a list.
-    pub(super) fn list(&self) -> Option<Vec<Hand<'a>>> {
+    /// The parts of a list.
+    pub(super) fn list(&self) -> Option<Vec<Field<'a>>> {
         let Kind::List(values) = &self.value.kind else { return None };
-        let hand =
-            |(index, value)| Hand { value, path: format!("{}[{index}]", self.path), part: "", ..*self };
-        Some(values.iter().enumerate().map(hand).collect())
+        let field =
+            |(index, value)| Field { value, path: format!("{}[{index}]", self.path), part: "", ..*self };
+        Some(values.iter().enumerate().map(field).collect())
     }
 
-    /// The keys with the hands on their values.
-    pub(super) fn entries(&self) -> Option<Vec<(&'a str, Hand<'a>)>> {
+    /// The keys with their values.
+    pub(super) fn entries(&self) -> Option<Vec<(&'a str, Field<'a>)>> {
         let Kind::Map(entries) = &self.value.kind else { return None };
         Some(entries.iter().map(|(key, value)| (key.as_str(), self.child(key, value))).collect())
     }
@@ -152,7 +129,7 @@ impl<'a> Hand<'a> {
     }
 
     /// A field of a mapping. One without a value counts as left out.
-    pub(super) fn get(&self, name: &str) -> Option<Hand<'a>> {
+    pub(super) fn get(&self, name: &str) -> Option<Field<'a>> {
         let Kind::Map(entries) = &self.value.kind else { return None };
         let (key, value) = entries.iter().find(|(key, _)| key == name)?;
         self.notes.asked.borrow_mut().insert(value);
@@ -165,10 +142,17 @@ impl<'a> Hand<'a> {
     }
 }
 
+/// The fields that the mapping at a path such as `addons[3].pin` must have.
+fn required<'s>(schema: &'s serde_json::Value, path: &str) -> Vec<&'s str> {
+    let keys = path.split(['.', '[']).filter(|key| !key.is_empty());
+    let at =
+        keys.fold(schema, |at, key| if key.ends_with(']') { &at["items"] } else { &at["properties"][key] });
+    at["required"].as_array().into_iter().flatten().filter_map(serde_json::Value::as_str).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::tree::Tree;
 
     #[derive(serde::Deserialize)]
     struct Inner {
@@ -177,9 +161,11 @@ mod tests {
     }
 
     fn mistakes<T: for<'de> serde::Deserialize<'de>>(text: &str) -> Vec<String> {
-        let notes = Notes::new("f.yaml");
+        let notes = Notes::new("f.yaml", crate::facts::schema::schema);
         match Tree::documents("f.yaml", text) {
-            Ok(trees) => trees.iter().for_each(|tree| assert!(tree.hand(&notes).read::<T>().is_none())),
+            Ok(trees) => {
+                trees.iter().for_each(|tree| assert!(Field::whole(tree, &notes).read::<T>().is_none()))
+            }
             Err(mistake) => return vec![mistake.to_string()],
         }
         notes.into_mistakes().iter().map(ToString::to_string).collect()

@@ -1,4 +1,4 @@
-//! The witnesses that the verdict needs, asked once a minute: who uses APIs that go, which risks are there, and which
+//! The sources of the verdict that are not watched but asked once a minute: who uses APIs that go, which risks are there, and which
 //! webhooks answer.
 //!
 //! ```text
@@ -36,19 +36,20 @@ use super::helm;
 use super::polled::Polled;
 use super::prometheus::Prometheus;
 use super::webhook_calls::webhook_calls;
+use crate::client::deadline::seconds;
 
-/// How often each witness is asked.
+/// How often each source is asked.
 const PAUSE: Duration = Duration::from_secs(60);
 /// The pause after one that has not answered.
 const RETRY: Duration = Duration::from_secs(5);
 /// How long each may take. A Prometheus needs seconds for the samples of a month.
-pub const WITNESS_DEADLINE: Duration = Duration::from_secs(30);
+pub const POLLED_DEADLINE: Duration = Duration::from_secs(30);
 /// How long a day is.
 const DAY_SECONDS: u64 = 86_400;
 
 /// Whom to ask, and by which facts.
 #[derive(Debug, Clone)]
-pub struct WitnessConfig {
+pub struct PolledConfig {
     /// Every Prometheus; none is a source that cannot be read.
     pub prometheus: Vec<Prometheus>,
     /// What tells this cluster's series from those of others.
@@ -57,7 +58,7 @@ pub struct WitnessConfig {
     pub facts: watch::Receiver<InForce>,
 }
 
-impl WitnessConfig {
+impl PolledConfig {
     fn matrix(&self) -> Arc<Matrix> {
         Arc::clone(&self.facts.borrow().matrix)
     }
@@ -143,14 +144,14 @@ async fn read_within<T>(deadline: Duration, read: impl Future<Output = Result<T,
 }
 
 async fn within<T>(deadline: Duration, read: impl Future<Output = Result<T, String>>) -> Result<T, String> {
-    let late = |_elapsed| format!("no whole answer within {} s", deadline.as_secs());
+    let late = |_elapsed| format!("no whole answer within {} s", seconds(deadline));
     timeout(deadline, read).await.map_err(late)?
 }
 
-/// What the witnesses have said last.
+/// What the sources have said last.
 #[derive(Debug)]
-pub(super) struct Witnesses {
-    ask: WitnessConfig,
+pub(super) struct PolledSources {
+    ask: PolledConfig,
     requests: Polled<ApiRequests>,
     writes: Polled<ApiWrites>,
     webhook_calls: Polled<WebhookCalls>,
@@ -159,9 +160,9 @@ pub(super) struct Witnesses {
     changed: Arc<Notify>,
 }
 
-impl Witnesses {
+impl PolledSources {
     /// None has been polled yet. `changed` is told of every answer.
-    pub(super) fn new(ask: WitnessConfig, changed: Arc<Notify>) -> Self {
+    pub(super) fn new(ask: PolledConfig, changed: Arc<Notify>) -> Self {
         Self {
             ask,
             requests: Polled::new(),
@@ -211,7 +212,7 @@ impl Witnesses {
 
     async fn poll_writes(self: Arc<Self>, client: Client) {
         loop {
-            let read = self.ask.writes(&client, WITNESS_DEADLINE);
+            let read = self.ask.writes(&client, POLLED_DEADLINE);
             let pause = self.poll("api_writes", &self.writes, read).await;
             sleep(pause).await;
         }
@@ -248,7 +249,7 @@ impl Witnesses {
         }
     }
 
-    /// Polls one witness once; returns when to ask it again.
+    /// Polls one source once; returns when to ask it again.
     async fn poll<T: Clone>(
         &self,
         source: &'static str,
@@ -256,7 +257,7 @@ impl Witnesses {
         read: impl Future<Output = Result<T, String>>,
     ) -> Duration {
         let asked_at = Timestamp::now();
-        let read = within(WITNESS_DEADLINE, read).await;
+        let read = within(POLLED_DEADLINE, read).await;
         let pause = if read.is_ok() { PAUSE } else { RETRY };
         // Whoever may not list Secrets is told so once and not every few seconds.
         if let Some(error) =
@@ -274,19 +275,15 @@ impl Witnesses {
 mod tests {
     use super::*;
 
-    fn ask(policy: &str) -> WitnessConfig {
+    fn ask(policy: &str) -> PolledConfig {
         let text = format!("schema: 2\nas_of: \"2026-09-01\"\npolicy: {policy}\n");
         let matrix = Matrix::load(&[("mine.yaml", &text)]).unwrap();
         let facts = InForce { matrix: Arc::new(matrix), loaded_at: Timestamp::now() };
-        WitnessConfig {
-            prometheus: Vec::new(),
-            selector: Selector::default(),
-            facts: watch::channel(facts).1,
-        }
+        PolledConfig { prometheus: Vec::new(), selector: Selector::default(), facts: watch::channel(facts).1 }
     }
 
     #[tokio::test]
-    async fn a_witness_that_hangs_is_an_error_within_its_deadline() {
+    async fn a_source_that_hangs_is_an_error_within_its_deadline() {
         let source =
             read_within(Duration::from_millis(20), std::future::pending::<Result<(), String>>()).await;
         assert_eq!((source.value, source.error.as_deref()), (None, Some("no whole answer within 0 s")));
@@ -295,22 +292,22 @@ mod tests {
     #[tokio::test]
     async fn helm_is_told_of_only_where_the_operator_asks_for_it() {
         for (policy, is_told) in [("{}", false), ("{helm_manifests: required}", true)] {
-            let witnesses = Witnesses::new(ask(policy), Arc::new(Notify::new()));
+            let sources = PolledSources::new(ask(policy), Arc::new(Notify::new()));
             let mut inventory = Inventory::unread();
-            witnesses.fill(&mut inventory);
+            sources.fill(&mut inventory);
             assert_eq!(inventory.manifests.is_some(), is_told, "{policy}");
         }
     }
 
     #[tokio::test]
     async fn a_failure_is_asked_again_sooner_and_counted() {
-        let witnesses = Witnesses::new(ask("{}"), Arc::new(Notify::new()));
-        let refused = witnesses.poll("api_requests", &witnesses.requests, witnesses.ask.requests()).await;
-        assert_eq!((refused, witnesses.polls()[0]), (RETRY, ("api_requests", 1)));
-        let error = witnesses.requests.source().error.unwrap();
+        let sources = PolledSources::new(ask("{}"), Arc::new(Notify::new()));
+        let refused = sources.poll("api_requests", &sources.requests, sources.ask.requests()).await;
+        assert_eq!((refused, sources.polls()[0]), (RETRY, ("api_requests", 1)));
+        let error = sources.requests.source().error.unwrap();
         assert!(error.contains("set prometheus.urls"), "{error}");
         let empty = ApiWrites { asked: [].into(), objects: 0, writes: Vec::new() };
-        let polled = witnesses.poll("api_writes", &witnesses.writes, async { Ok(empty) }).await;
-        assert_eq!((polled, witnesses.polls()[1]), (PAUSE, ("api_writes", 0)));
+        let polled = sources.poll("api_writes", &sources.writes, async { Ok(empty) }).await;
+        assert_eq!((polled, sources.polls()[1]), (PAUSE, ("api_writes", 0)));
     }
 }
