@@ -17,12 +17,12 @@ use lockkeeper_rules::driver::Driver;
 use lockkeeper_rules::facts::reload::InForce;
 use lockkeeper_rules::gate::LockView;
 use lockkeeper_rules::gate::{self, Pending};
-use lockkeeper_rules::notice::{self, News, Notice, Notices};
+use lockkeeper_rules::notice::{self, News};
 use lockkeeper_rules::run::{
-    Active, Command, Decision, Needs, Observed, Order, Position, Shown, State, decide, is_done, needs,
-    outlook, pending_for, status, status_not_served,
+    Active, Command, Needs, Observed, Order, Position, State, is_done, needs, pending_for, status_not_served,
 };
 use lockkeeper_rules::settings::Settings;
+use lockkeeper_rules::turn::{self, Decided};
 use lockkeeper_rules::verdict::{self, Case, Verdict};
 use tokio::sync::watch;
 
@@ -85,15 +85,6 @@ struct RunView {
     verdict: Verdict,
     verdict_for_next: Verdict,
     generation: u64,
-}
-
-/// What was decided for a run.
-struct Decided {
-    decision: Decision,
-    /// Its state, as it is to be stored.
-    status: UpgradeRunStatus,
-    /// What is to be told when that is done.
-    once: Vec<Notice>,
 }
 
 /// What one turn of one run came to.
@@ -375,20 +366,8 @@ impl Actuator {
             settings: &self.settings,
             driver: &driver,
         };
-        let mut decision = decide(&view.state, &observed, now);
         let is_sent = |id: &str| memory.is_some_and(|memory| memory.deliveries.is_sent(id));
-        let Notices { once, unsent } = notice::notices(run, &view.state, &decision.state, is_sent, now);
-        decision.state.unsent = unsent;
-        let (next, progress) = outlook(&decision.state, &observed, now);
-        let shown = Shown {
-            previous: run.status.as_ref(),
-            generation: run.generation,
-            next: &next,
-            progress: &progress,
-            ending: run.deleting,
-        };
-        let status = status(&decision.state, &shown, now);
-        Decided { decision, status, once }
+        turn::take(&view.state, &observed, is_sent, now)
     }
 
     /// Stores what was decided, over the version that it was decided on.

@@ -27,6 +27,7 @@ pub mod publish;
 pub mod reason;
 pub mod run;
 pub mod settings;
+pub mod turn;
 pub mod verdict;
 pub mod wire;
 pub mod words;

@@ -4,24 +4,29 @@
 mod attempts;
 mod budgets;
 mod clock;
+mod cordons;
 mod deletion;
 mod drain;
+mod gate;
 mod jobs;
 mod look;
 mod manifests;
 mod mid_step;
+mod refused;
 mod several;
 mod simulated;
 mod sources;
+mod units;
+mod verdict;
 
 use std::time::Duration;
 
-use deletion::{assert_let_go, delete_and_wait};
-use lockkeeper_rules::api::{SilenceRecord, UpgradeRunStatus};
+use lockkeeper_rules::api::UpgradeRunStatus;
 use lockkeeper_rules::driver::kubeadm::Exception;
-use lockkeeper_rules::reason::{Finding, Reason};
-use lockkeeper_rules::run::{Position, State};
+use lockkeeper_rules::reason::Reason;
+use lockkeeper_rules::run::State;
 use proptest::prelude::*;
+
 use simulated::{Faults, Simulated};
 
 #[test]
@@ -34,32 +39,6 @@ fn a_quiet_run_goes_from_preflight_to_postflight_without_a_wasted_permit() {
     );
     assert_eq!(cluster.permits_consumed, 7);
     cluster.assert_upgraded_once_each();
-}
-
-#[test]
-fn a_silence_is_kept_by_the_run_through_a_crash_until_a_check_says_that_it_is_over() {
-    let mut cluster = Simulated::new(1, 1, 57, Faults::default());
-    cluster.gate_is_shut = true;
-    let silence = SilenceRecord {
-        id: "s".to_owned(),
-        matchers: "alertname=\"K8sUpgradeStepReady\"".to_owned(),
-        created_by: "ada".to_owned(),
-        comment: String::new(),
-        ends_at: "2026-01-02T00:00:00Z".parse().unwrap(),
-        updated_at: "2026-01-01T00:00:00Z".parse().unwrap(),
-    };
-    cluster.silences = Some(vec![silence.clone()]);
-    cluster.turns(50);
-    assert_eq!(cluster.state().silences, std::slice::from_ref(&silence));
-    // Whoever takes over has seen nothing, and a check that cannot tell takes nothing back.
-    cluster.crash_now();
-    cluster.silences = None;
-    cluster.turns(50);
-    assert_eq!(cluster.state().silences, [silence]);
-    cluster.silences = Some(Vec::new());
-    cluster.turns(50);
-    assert_eq!(cluster.state().silences, []);
-    assert!(cluster.started.is_empty(), "{:?}", cluster.started);
 }
 
 #[test]
@@ -97,26 +76,6 @@ fn control_plane_nodes_come_one_at_a_time_before_workers() {
         nodes,
         ["control-plane/cp-1", "control-plane/cp-2", "control-plane/cp-3", "worker/w-1", "worker/w-2"]
     );
-}
-
-#[test]
-fn a_node_cordoned_by_a_human_holds_the_run_until_it_is_uncordoned() {
-    let mut cluster = Simulated::new(1, 2, 3, Faults::default());
-    cluster.cordon_by_hand("w-2");
-    cluster.turns(200);
-    assert!(cluster.started.is_empty(), "{:?}", cluster.started);
-    assert!(cluster.holds().contains(&"node_cordoned_by_human".to_owned()), "{:?}", cluster.holds());
-    cluster.uncordon_by_hand("w-2");
-    cluster.run_to_the_end();
-}
-
-#[test]
-fn a_node_cordoned_by_a_human_is_upgraded_and_stays_cordoned_where_asked() {
-    let mut cluster = Simulated::new(1, 2, 4, Faults::default());
-    cluster.cordon_by_hand("w-2");
-    cluster.run.spec.cordoned_nodes = lockkeeper_rules::api::CordonedNodes::Upgrade;
-    cluster.run_to_the_end();
-    assert!(cluster.is_unschedulable("w-2") && !cluster.is_unschedulable("w-1"));
 }
 
 #[test]
@@ -169,131 +128,6 @@ fn no_worker_gets_a_minor_that_an_api_server_left_behind_does_not_have() {
 }
 
 #[test]
-fn a_gate_that_closes_after_the_cordon_puts_the_node_back_and_halts_in_the_end() {
-    let mut cluster = Simulated::new(1, 1, 5, Faults::default());
-    cluster.close_gate_when = Some("drain");
-    cluster.turns(5_000);
-    assert_eq!(cluster.halted(), Some("attempts_exhausted".to_owned()));
-    assert!(!cluster.is_unschedulable("cp-1"), "the node was put back");
-    assert_eq!(cluster.upgrades_of("cp-1"), 0);
-}
-
-/// What a verdict has against the step at hand.
-fn unfit() -> Vec<Finding> {
-    vec![Finding::new(Reason::WebhookDead, "guard", "nobody answers")]
-}
-
-#[test]
-fn a_verdict_against_a_step_at_work_holds_its_node_before_each_mutation_until_it_is_mended() {
-    for stage in ["cordon", "drain", "mutate"] {
-        let mut cluster = Simulated::new(1, 1, 14, Faults::default());
-        while cluster.stage() != Some(stage) {
-            cluster.turn();
-        }
-        let (cordoned, pods) = (cluster.is_unschedulable("cp-1"), cluster.pods_on("cp-1"));
-        cluster.verdict = unfit();
-        for _ in 0..20 {
-            cluster.turn();
-        }
-        assert!(cluster.holds().contains(&"webhook_dead".to_owned()), "{stage}: {:?}", cluster.holds());
-        assert_eq!((cluster.is_unschedulable("cp-1"), cluster.pods_on("cp-1")), (cordoned, pods), "{stage}");
-        assert_eq!(cluster.upgrades_of("cp-1"), 0, "{stage}");
-        cluster.verdict = Vec::new();
-        cluster.run_to_the_end();
-        cluster.assert_upgraded_once_each();
-    }
-}
-
-#[test]
-fn a_node_whose_mutation_has_begun_is_finished_whatever_the_verdict_says_and_no_other_is_begun() {
-    let mut cluster = Simulated::new(1, 1, 14, Faults::default());
-    while cluster.stage() != Some("verify") {
-        cluster.turn();
-    }
-    cluster.verdict = unfit();
-    cluster.turns(500);
-    assert!(!cluster.is_unschedulable("cp-1"), "it was given back");
-    assert_eq!(cluster.started.last().map(String::as_str), Some("control-plane/cp-1"));
-    assert!(cluster.holds().contains(&"webhook_dead".to_owned()), "{:?}", cluster.holds());
-}
-
-#[test]
-fn preflight_does_not_pass_against_the_verdict() {
-    let mut cluster = Simulated::new(1, 1, 14, Faults::default());
-    while cluster.started.is_empty() {
-        cluster.turn();
-    }
-    cluster.verdict = unfit();
-    cluster.turns(200);
-    assert!(cluster.started.iter().all(|step| step == "preflight"), "{:?}", cluster.started);
-    assert!(cluster.state().finished.is_empty(), "{:?}", cluster.state().finished);
-    assert!(cluster.holds().contains(&"webhook_dead".to_owned()), "{:?}", cluster.holds());
-}
-
-#[test]
-fn a_refused_eviction_holds_without_a_gap_until_it_is_granted() {
-    let mut cluster = Simulated::new(1, 1, 12, Faults::default());
-    cluster.evictions_are_refused = true;
-    let is_held = |cluster: &Simulated| cluster.holds().contains(&"pdb_blocked".to_owned());
-    while !is_held(&cluster) {
-        cluster.turn();
-    }
-    for _ in 0..100 {
-        cluster.turn();
-        assert!(is_held(&cluster), "{:?}", cluster.holds());
-    }
-    cluster.evictions_are_refused = false;
-    cluster.run_to_the_end();
-}
-
-#[test]
-fn a_gate_that_closes_after_the_drain_puts_the_node_back() {
-    let mut cluster = Simulated::new(1, 1, 10, Faults::default());
-    cluster.close_gate_when = Some("mutate");
-    cluster.turns(5_000);
-    assert_eq!(cluster.upgrades_of("cp-1"), 0);
-    assert!(!cluster.is_unschedulable("cp-1"), "the node was put back: {:?}", cluster.holds());
-}
-
-#[test]
-fn a_node_uncordoned_by_a_human_before_its_mutation_is_not_mutated() {
-    let mut cluster = Simulated::new(1, 1, 11, Faults::default());
-    cluster.close_gate_when = Some("mutate");
-    while !cluster.gate_is_shut {
-        cluster.turn();
-    }
-    cluster.turns(20);
-    cluster.uncordon_by_hand("cp-1");
-    cluster.gate_is_shut = false;
-    cluster.close_gate_when = None;
-    // The machine would apply the unit to a node in service, which the simulation refuses.
-    cluster.run_to_the_end();
-    cluster.assert_upgraded_once_each();
-}
-
-#[test]
-fn a_gate_that_closes_after_the_mutation_began_does_not_stop_the_node() {
-    let mut cluster = Simulated::new(1, 1, 6, Faults::default());
-    cluster.close_gate_when = Some("verify");
-    cluster.turns(3_000);
-    assert_eq!(cluster.upgrades_of("cp-1"), 1);
-    assert!(!cluster.is_unschedulable("cp-1"), "the node was given back although the gate is closed");
-    assert_eq!(cluster.started.last().map(String::as_str), Some("control-plane/cp-1"));
-}
-
-#[test]
-fn a_check_that_is_forgotten_leaves_what_is_waited_for_until_another_has_been_asked() {
-    let mut cluster = Simulated::new(1, 1, 6, Faults::default());
-    cluster.close_gate_when = Some("verify");
-    cluster.turns(3_000);
-    let before = cluster.held();
-    assert!(before.len() > 1, "the gate and the permit are waited for: {before:?}");
-    cluster.forget_check();
-    cluster.turn();
-    assert_eq!(cluster.held(), before, "not even since when has changed");
-}
-
-#[test]
 fn the_lead_is_handed_over_before_our_own_node_is_touched_and_that_node_is_the_last_worker() {
     let mut cluster = Simulated::new(1, 2, 10, Faults::default());
     cluster.own_node = Some("w-1".into());
@@ -333,106 +167,6 @@ fn preflight_wants_a_ready_replica_of_the_actuator_on_another_node_and_not_only_
     assert_eq!((cluster.version_of("w-1"), cluster.version_of("w-2")), ("v1.36.1".into(), "v1.36.3".into()));
 }
 
-/// Lets units be sent from the first node's step on, all in vain, until the run halts.
-fn sent_in_vain(mut cluster: Simulated, disturb: impl FnOnce(&mut Simulated)) {
-    while cluster.stage().is_none() {
-        cluster.turn();
-    }
-    disturb(&mut cluster);
-    while cluster.halted().is_none() {
-        cluster.turn();
-        let is_between_attempts = matches!(cluster.state().position, Position::Waiting(_));
-        assert!(!is_between_attempts || !cluster.is_unschedulable("cp-1"), "{:?}", cluster.state());
-    }
-    assert_eq!(cluster.halted(), Some("attempts_exhausted".to_owned()));
-    assert_eq!(cluster.started.iter().filter(|step| *step == "control-plane/cp-1").count(), 3);
-    assert!(!cluster.is_unschedulable("cp-1") && cluster.upgrades_of("cp-1") == 0);
-}
-
-#[test]
-fn units_that_never_start_give_the_node_back_and_end_in_a_halt() {
-    let cluster = || Simulated::new(1, 1, 11, Faults::default());
-    sent_in_vain(cluster(), |it| it.units_never_start = true);
-    // These come to the node when it takes them no more.
-    sent_in_vain(cluster(), |it| it.units_take = Duration::from_secs(11));
-}
-
-#[test]
-fn a_unit_that_was_sent_by_a_leader_that_is_gone_is_waited_for_before_its_node_is_given_back() {
-    for crashes in [false, true] {
-        let mut cluster = Simulated::new(1, 1, 37, Faults::default());
-        cluster.close_gate_when = Some("mutate");
-        cluster.units_take = Duration::from_secs(9);
-        while cluster.stage() != Some("mutate") {
-            cluster.turn();
-        }
-        // It is held for long after it was written down, and then sent.
-        cluster.turns(200);
-        (cluster.close_gate_when, cluster.gate_is_shut) = (None, false);
-        while !cluster.is_sent("cp-1") {
-            cluster.turn();
-        }
-        if crashes {
-            cluster.crash_now();
-        }
-        // The machine would apply the unit to a node in service, which the simulation refuses.
-        delete_and_wait(&mut cluster);
-        assert_let_go(&cluster, "cp-1");
-        assert_eq!(cluster.upgrades_of("cp-1"), 1);
-    }
-}
-
-#[test]
-fn a_closed_gate_that_answers_slowly_is_a_hold_like_any_other() {
-    let mut cluster = Simulated::new(1, 1, 12, Faults::default());
-    cluster.check_takes = Duration::from_secs(3);
-    cluster.close_gate_when = Some("drain");
-    for _ in 0..400 {
-        cluster.turn();
-        if cluster.is_unschedulable("cp-1") && cluster.holds().contains(&"gate_firing".to_owned()) {
-            cluster.turns(5_000);
-            assert_eq!(cluster.halted(), Some("attempts_exhausted".to_owned()));
-            assert!(!cluster.is_unschedulable("cp-1"), "the node was put back");
-            return;
-        }
-    }
-    panic!("it never said that a gate is closed: {:?}", cluster.state());
-}
-
-#[test]
-fn answers_that_are_always_too_late_are_said_and_never_acted_on() {
-    let mut cluster = Simulated::new(1, 1, 13, Faults::default());
-    cluster.slow_when = Some(("cordon", Duration::from_secs(7)));
-    cluster.turns(5_000);
-    assert_eq!(cluster.halted(), Some("attempts_exhausted".to_owned()), "{:?}", cluster.holds());
-    assert!(!cluster.is_unschedulable("cp-1"));
-}
-
-#[test]
-fn a_cordon_that_is_always_refused_is_tried_at_a_pace_and_ends_in_a_halt() {
-    let mut cluster = Simulated::new(1, 1, 14, Faults::default());
-    cluster.cordons_are_refused = true;
-    cluster.turns(20_000);
-    assert_eq!(cluster.halted(), Some("attempts_exhausted".to_owned()));
-    assert!(cluster.cordons_tried() <= 3 * 900 / 5, "{} cordons", cluster.cordons_tried());
-}
-
-/// Takes turns for a while in which the API server refuses one kind of command, then lets it through.
-fn refuse_for_a_while(cluster: &mut Simulated, name: &'static str) {
-    cluster.refused = Some(name);
-    while cluster.refused_count == 0 {
-        cluster.turn();
-    }
-    let began = cluster.now();
-    for _ in 0..200 {
-        cluster.turn();
-        assert_eq!(cluster.holds(), ["api_unreachable"], "{name}");
-    }
-    let seconds = usize::try_from(cluster.now().duration_since(began).as_secs()).unwrap();
-    assert!(cluster.refused_count <= 2 + seconds / 5, "{name}: {} in {seconds} s", cluster.refused_count);
-    (cluster.refused, cluster.refused_count) = (None, 0);
-}
-
 #[test]
 fn a_status_that_names_two_nodes_or_another_run_is_no_state() {
     let mut cluster = Simulated::new(1, 1, 40, Faults::default());
@@ -464,37 +198,6 @@ fn a_status_that_names_two_nodes_or_another_run_is_no_state() {
     for (field, change) in changes {
         assert_eq!(parse(change).unwrap_err(), (Reason::StatusMalformed, field.to_owned()));
     }
-}
-
-#[test]
-fn whatever_the_api_server_refuses_is_shown_and_tried_at_a_pace() {
-    let mut cluster = Simulated::new(1, 1, 38, Faults::default());
-    for name in ["AddFinalizer", "TakeLock"] {
-        refuse_for_a_while(&mut cluster, name);
-    }
-    while cluster.stage() != Some("drain") {
-        cluster.turn();
-    }
-    cluster.run.deleting = true;
-    for name in ["Uncordon", "ReleaseLock", "RemoveFinalizer"] {
-        refuse_for_a_while(&mut cluster, name);
-    }
-    delete_and_wait(&mut cluster);
-    assert_let_go(&cluster, "cp-1");
-}
-
-#[test]
-fn a_node_that_is_skipped_after_its_step_failed_is_given_back() {
-    let mut cluster = Simulated::new(1, 2, 15, Faults::default());
-    cluster.failing_node = Some("w-1".to_owned());
-    cluster.turns(20_000);
-    assert!(cluster.halted().is_some() && cluster.is_unschedulable("w-1"));
-    cluster.run.spec.skip = vec!["w-1".to_owned()];
-    cluster.retry_what_halted();
-    cluster.turn();
-    cluster.run_to_the_end();
-    assert_eq!(cluster.version_of("w-1"), "v1.36.1");
-    assert_eq!(cluster.version_of("w-2"), "v1.36.3");
 }
 
 #[test]
