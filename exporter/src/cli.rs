@@ -51,7 +51,7 @@ enum Command {
     Rules(SettingsArgs),
     /// Prints the route and the receivers for Alertmanager.
     Route(SettingsArgs),
-    /// Prints the definitions of the custom resources.
+    /// Prints the custom resource definition.
     Crds,
     /// Says whether the cluster is ready for a version: exit code 0 safe, 2 blocked, 3 unknown or bad input, 4 held.
     Verdict(verdict_args::VerdictArgs),
@@ -75,7 +75,7 @@ struct RunArgs {
     /// Where to listen: `host:port` or `:port`.
     #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":19440")]
     listen: String,
-    /// Where probes are answered, and nothing else, without TLS or users.
+    /// Where the kubelet's probes are answered, without TLS or users.
     #[arg(long = "web.probe-address", value_name = "ADDRESS", default_value = ":19442")]
     probes: String,
     /// TLS and users of the listener, in the format of Prometheus' exporters.

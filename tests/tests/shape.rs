@@ -185,7 +185,7 @@ async fn a_webhook_blocks_unless_somebody_answers_where_it_is_asked() {
     };
     let at_port = |port: u16| json!({"service": {"namespace": "default", "name": "hook", "port": port}});
     asked_at(at_port(8443)).await;
-    let words = ["webhook_dead", "Service default/hook has no port 8443/TCP, only 443/TCP", "mend the port"];
+    let words = ["webhook_dead", "Service default/hook has no port 8443/TCP, only 443/TCP", "fix the port"];
     expect(&world, "v1.36.3: BLOCKED", &words).await;
     asked_at(at_port(443)).await;
     expect(&world, "v1.36.3: SAFE", &[]).await;

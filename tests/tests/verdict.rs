@@ -198,7 +198,7 @@ async fn add_ons_that_run_pass_block_and_hold_and_each_has_its_exit_code() {
         .await;
     // A release that fits is there.
     let newer = ask(&json!({"1.0": "1.35", "1.5": "1.36"}), &fits);
-    let upgrade = "addon_upgrade_needed (1): an add-on does not fit the target, and a newer release of it does operator: 1.4.0 fits up to 1.35";
+    let upgrade = "addon_upgrade_needed (1): an add-on does not fit the target, but a newer release of it does operator: 1.4.0 fits up to 1.35";
     ends(&newer, 2, upgrade, "");
     // None is there yet.
     let waits = ask(&fits, &json!({"2.0": "1.35"}));

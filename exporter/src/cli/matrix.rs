@@ -95,7 +95,7 @@ fn load(texts: &[(String, String)]) -> Result<Matrix, Failure> {
                 let _told = writeln!(stderr, "{mistake}");
             }
             Err(input(anyhow::anyhow!(
-                "the matrix has {} mistakes; mend what is listed above",
+                "the matrix has {} mistakes; fix what is listed above",
                 mistakes.len()
             )))
         }

@@ -30,16 +30,16 @@ pub(super) struct VerdictArgs {
     /// The kubeconfig; without it, those in $KUBECONFIG, as kubectl reads them, or else the pod's service account.
     #[arg(long, value_name = "FILE", conflicts_with = "from")]
     kubeconfig: Option<PathBuf>,
-    /// The configuration file with settings, packages, Prometheus and matrix.files. Without it, nobody knows what is
-    /// published.
+    /// The configuration file with settings, packages, Prometheus and matrix.files. Without it, it is not known which
+    /// versions are published.
     #[arg(long = "config.file", value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
     /// Facts about versions, on top of the built-in ones and those of the configuration file; - is standard input. A
-    /// single file without `schema` asks for the lines and the exit code of the first gate.
+    /// single file without `schema` is read in the format of an older check, and gets that check's lines and exit code.
     #[arg(long, value_name = "FILE")]
     pub(super) matrix: Vec<PathBuf>,
     /// The Prometheus that scrapes the API servers, such as http://prometheus:9090, instead of those in
-    /// --config.file. Without any, nobody knows who calls APIs that the target removes.
+    /// --config.file. Without any, it is not known who calls APIs that the target removes.
     #[arg(long, value_name = "URL", conflicts_with = "from")]
     prometheus: Option<String>,
     /// Judges a saved cluster, as of the moment when it was saved.

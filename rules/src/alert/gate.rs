@@ -153,7 +153,7 @@ fn ready(settings: &Settings) -> AlertRule {
         summary: "The next step of the upgrade may start.",
         description:
             "Step {{ $labels.step }} of run {{ $labels.run }} may start: no gate alert of its class is \
-                      pending or firing, and what they are judged by is fresh."
+                      pending or firing, and the data behind them is fresh."
                 .to_owned(),
     };
     let select = Select::new(settings);

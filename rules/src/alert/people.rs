@@ -93,8 +93,8 @@ fn node_left_cordoned(settings: &Settings) -> AlertRule {
     let words = Words {
         name: "K8sUpgradeNodeLeftCordoned",
         severity: Severity::Warning,
-        summary: "A node is cordoned by an upgrade that does nothing with it.",
-        description: "{{ $labels.node }} was cordoned by an upgrade, and no step is at work on it: it is out of service for \
+        summary: "A node was cordoned by an upgrade, and no step is working on it.",
+        description: "{{ $labels.node }} was cordoned by an upgrade, and no step is working on it: it is out of service for \
                       nothing."
             .to_owned(),
     };
@@ -115,9 +115,10 @@ fn ready_unanswered(settings: &Settings) -> AlertRule {
         name: "K8sUpgradeReadyUnanswered",
         severity: Severity::Warning,
         summary: "A step may start, but does not.",
-        description: "Step {{ $labels.step }} of run {{ $labels.run }} is ready, and nobody starts it: the actuator is \
-                      down, does not hear Alertmanager, or its live check disagrees."
-            .to_owned(),
+        description:
+            "Step {{ $labels.step }} of run {{ $labels.run }} is ready, but is not started: the actuator is \
+                      down, Alertmanager does not reach it, or its live check disagrees."
+                .to_owned(),
     };
     let ready = Select::new(settings).firing(READY_ALERT);
     rule(settings, words, format!("max by (run, step) ({ready}) == 1"), settings.alerts.unanswered_seconds)
@@ -167,8 +168,8 @@ fn actuator_down(settings: &Settings) -> AlertRule {
         severity: Severity::Warning,
         summary: "The actuator does nothing.",
         description:
-            "No actuator is scraped that leads and stores what it decides: no step starts, and nobody watches one \
-                      that runs."
+            "Prometheus scrapes no actuator that leads and stores what it decides: no step starts, and a step that \
+                      runs is not watched."
                 .to_owned(),
     };
     let turn = Select::new(settings).of_actuator("k8s_upgrade_turn_timestamp_seconds");
@@ -183,7 +184,7 @@ fn pipeline_silent(settings: &Settings) -> AlertRule {
         severity: Severity::Warning,
         summary: "Alertmanager does not reach the actuator.",
         description:
-            "The actuator leads and has not heard the Watchdog: its route, address or token is wrong."
+            "The actuator leads, but the Watchdog does not reach it: its route, address or token is wrong."
                 .to_owned(),
     };
     let select = Select::new(settings);

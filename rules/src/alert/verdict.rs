@@ -43,8 +43,8 @@ fn in_flight_and_blind(settings: &Settings) -> AlertRule {
         name: "K8sUpgradeInFlightAndBlind",
         severity: Severity::Critical,
         summary: "The verdict on an open upgrade is blind.",
-        description: "Something that the verdict on {{ $labels.target }} needs cannot be read, and no step starts that needs \
-                      it. /verdict says what."
+        description: "Something that the verdict on {{ $labels.target }} needs cannot be read, so no step that needs it \
+                      starts. /verdict says what."
             .to_owned(),
     };
     let blind = Select::new(settings).matching("k8s_upgrade_blind", &[OPEN_RUN]);
@@ -58,7 +58,7 @@ fn blind(settings: &Settings) -> AlertRule {
     let words = Words {
         name: "K8sUpgradeBlind",
         severity: Severity::Warning,
-        summary: "Nobody can say whether the cluster is ready for the newest patch.",
+        summary: "It is not known whether the cluster is ready for the newest patch.",
         description: format!(
             "The verdict on the newest {{{{ $labels.kind }}}} lacks something that cannot be read; /verdict says what. Blind \
              checks:{{{{ range query `max by (check) ({checks} == 1 and on (target) {blind} == 1)` }}}} {{{{ .Labels.check \
@@ -74,7 +74,7 @@ fn held_past_eol(settings: &Settings) -> AlertRule {
         name: "K8sUpgradeHeldPastEol",
         severity: Severity::Warning,
         summary: "The running minor will soon get no more patches, and the cluster cannot leave it.",
-        description: "The running minor soon gets no more patches, or nobody knows when that is, and the cluster is not \
+        description: "The running minor soon gets no more patches, or it is not known when, and the cluster is not \
                       ready for the next one: k8s_upgrade_running_minor_eol_timestamp_seconds has the day, /verdict says \
                       what is in the way."
             .to_owned(),

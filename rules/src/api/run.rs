@@ -48,7 +48,7 @@ impl UpgradeRun {
 pub struct UpgradeRunSpec {
     /// The version to upgrade to, such as v1.36.3. It cannot be changed: for another target, create another run.
     pub target: String,
-    /// Starts nothing new while true; a node whose mutation has begun is finished.
+    /// Starts nothing new while true; a node whose change has begun is finished.
     #[serde(default, skip_serializing_if = "is_false")]
     pub paused: bool,
     /// Starts nothing after this step, such as control-plane/node-1.
@@ -57,7 +57,7 @@ pub struct UpgradeRunSpec {
     /// Nodes that are left as they are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skip: Vec<String>,
-    /// Lets halted and failed steps be tried again, each once.
+    /// Steps that have halted or failed, each to be tried once more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retry: Vec<Retry>,
     /// Reason codes of preflight that a person has looked at and accepts, such as pdb_blocked; or a single finding of such
@@ -109,8 +109,8 @@ pub enum CordonedNodes {
 pub struct WorkersPolicy {
     /// How many workers may be out of service at a time. The first worker of a run always goes alone.
     pub concurrency: u32,
-    /// How many workers may fail before the run halts. A failed worker stays out of service until a person has looked, and
-    /// counts among those that are.
+    /// The run halts once this many workers have failed. A failed worker stays out of service until a person has looked,
+    /// and counts as one of those that are.
     pub max_failures: u32,
 }
 
@@ -172,11 +172,11 @@ pub struct UpgradeRunStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub started_at: Option<Timestamp>,
-    /// When the run was over.
+    /// When the run ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub finished_at: Option<Timestamp>,
-    /// The last sequence number that was given to a token.
+    /// The sequence number of the last token.
     #[serde(default)]
     pub sequence: u64,
     /// The step that waits for its permit.
@@ -185,23 +185,23 @@ pub struct UpgradeRunStatus {
     /// The steps that run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub active: Vec<ActiveStep>,
-    /// The steps that are over, in brief, without node steps that can be read off the nodes.
+    /// The steps that have finished, in brief; node steps that the nodes themselves show are left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub finished: Vec<FinishedStep>,
-    /// The steps that were tried without success and are not over, bounded.
+    /// The steps that were tried without success and have not finished, bounded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempted: Vec<AttemptedStep>,
-    /// When a step was last over that never was before.
+    /// When a step last finished for the first time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub progressed_at: Option<Timestamp>,
     /// The workers that have failed while the run went on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<Halt>,
-    /// How many node steps are over.
+    /// How many node steps have finished.
     #[serde(default)]
     pub nodes_done: u32,
-    /// How many of them were of workers.
+    /// How many of them were steps of workers.
     #[serde(default)]
     pub workers_done: u32,
     /// Until when each worker soaks that was upgraded beside others: it keeps its place among those out of service.
@@ -263,7 +263,7 @@ pub struct UpgradeRunStatus {
 pub struct WaitingStep {
     /// Such as preflight or worker/node-3.
     pub step: String,
-    /// The challenge.
+    /// Names this one attempt; it must come back through the whole alert path.
     pub token: String,
     /// When the token was minted.
     #[schemars(with = "String")]

@@ -60,11 +60,11 @@ pub struct Accept {
     /// The check that finds it.
     #[serde(with = "As::<Check>")]
     pub check: String,
-    /// What the finding is about, exactly as it is told.
+    /// What the finding is about, exactly as the finding shows it.
     #[serde(with = "As::<Filled>")]
     #[schemars(example = &"calico")]
     pub subject: String,
-    /// The finding's code; all of them about the subject if nothing is said.
+    /// The finding's code; all of them about the subject by default.
     #[serde(default, with = "As::<Code>")]
     pub reason: Option<Reason>,
     /// Why it is accepted.
@@ -80,7 +80,7 @@ pub struct Accept {
     pub until: Date,
 }
 
-/// Findings that stand in the way and that a person accepts for a while.
+/// Findings that are in the way and that a person accepts for a while.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 pub struct Accepts(#[serde(with = "Rows::<Accept>")] pub Vec<Accept>);
 

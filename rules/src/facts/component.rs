@@ -18,10 +18,10 @@ pub struct Components {
     /// The gates that none of these minors removes or locks.
     #[serde(with = "List::<Gate>")]
     pub other_gates: BTreeSet<String>,
-    /// Flags that are gone.
+    /// Flags that were removed.
     #[serde(with = "Rows::<RemovedFlags>")]
     pub flags: Vec<RemovedFlags>,
-    /// Admission plugins that are gone.
+    /// Admission plugins that were removed.
     #[serde(with = "Rows::<RemovedName>")]
     pub admission_plugins: Vec<RemovedName>,
     /// What kubeadm no longer knows.
@@ -31,7 +31,7 @@ pub struct Components {
 /// What is known of kubeadm.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 pub struct Kubeadm {
-    /// Its own feature gates that are gone.
+    /// Its own feature gates that were removed.
     #[serde(with = "Rows::<RemovedName>")]
     pub gates: Vec<RemovedName>,
     /// Versions of its configuration that it reads, or has read. Of one that is not here nothing is known.
@@ -55,7 +55,7 @@ pub struct GateChanges {
     pub source: String,
 }
 
-/// Flags of one component that go together.
+/// Flags of one component that the same minor removes.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct RemovedFlags {
     /// The component.

@@ -282,7 +282,7 @@ pub fn has_schema(text: &str) -> bool {
     }
 }
 
-/// Facts about versions, laid over the built-in ones.
+/// Facts about versions, on top of the built-in ones.
 #[derive(Debug, Default, serde::Deserialize, JsonSchema)]
 struct Head {
     /// Which kind of file this is: 2, the only schema of this version.
@@ -292,7 +292,7 @@ struct Head {
     /// The day of the facts in this file. They say nothing once they are older than max_age_days.
     #[serde(with = "As::<Date>")]
     as_of: Option<Date>,
-    /// How many days old the facts may be; 180 if nothing is said. Of rows that are joined with those of other files the
+    /// How many days old the facts may be; 180 by default. Of rows that are joined with those of other files the
     /// shortest counts.
     #[serde(default = "max_age_days")]
     max_age_days: u32,

@@ -179,7 +179,7 @@ impl Section for Kernels {
     const KEY: &'static str = "kernel";
 }
 
-/// When cgroup v1 stops to be enough for a kubelet.
+/// From which minor on kubelets no longer start on cgroup v1.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 pub struct CgroupV1 {
     /// The first minor whose kubelets do not start there by themselves.

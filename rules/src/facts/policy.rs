@@ -24,7 +24,7 @@ pub struct Policy {
     pub newer_addon_than_matrix: NewerAddon,
     /// A target that is newer than a row's ceiling.
     pub newer_k8s_than_row: NewerKubernetes,
-    /// A target outside the range that a release of an add-on was tested with; hold if nothing is said.
+    /// A target outside the range that a release of an add-on was tested with; hold by default.
     pub outside_tested: OutsideTested,
     /// What looks like an add-on and has no row.
     pub not_covered: NotCovered,
@@ -32,15 +32,16 @@ pub struct Policy {
     pub patch_beyond_ceiling: Beyond,
     /// A run whose control plane is at a minor already that an add-on is not known to fit.
     pub resume_beyond_ceiling: Beyond,
-    /// For how many days nobody may have asked for an API that goes; 30 if nothing is said: a month sees what runs monthly.
+    /// For how many days nobody may have called an API that the target removes; 30 by default: a month sees what runs
+    /// monthly.
     #[serde(deserialize_with = "days")]
     #[schemars(range(min = 1, max = WINDOW_DAYS_MAX))]
     pub deprecated_api_window_days: u32,
     /// Fewer days of samples; hold is a hold below 7 and a note above.
     pub deprecated_api_short_proof: ShortProof,
-    /// An API that was asked for, but not lately.
+    /// An API that was called, but not lately.
     pub deprecated_api_ghosts: Ghosts,
-    /// Up to which minor a person has looked at the flags that kubelets are started with.
+    /// Up to which minor somebody has checked the flags that kubelets are started with.
     pub kubelet_flags_checked: Option<Minor>,
     /// More managers whose writes follow the control plane.
     #[serde(deserialize_with = "List::<Manager>::deserialize")]

@@ -11,7 +11,7 @@ use super::text::{As, List, Row, Rows, Source, Text};
 use crate::cluster::inventory::ApiKind;
 use crate::words::version::Minor;
 
-/// Kinds of one group and version that go together.
+/// Kinds of one group and version that the same minor removes.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct RemovedApi {
     /// The group; empty for the core group.
@@ -35,7 +35,7 @@ pub struct RemovedApi {
     pub source: String,
 }
 
-/// Kinds that an API server stops to serve.
+/// Kinds that API servers stop serving.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 pub struct RemovedApis {
     /// The page that says so of every row without one of its own.

@@ -9,7 +9,7 @@ use super::Section;
 use super::text::{As, Lack, Row, Rows, Source};
 use crate::words::version::Minor;
 
-/// A volume plugin that goes.
+/// A volume plugin that is removed.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct VolumePlugin {
     /// Its field in the source of a volume.

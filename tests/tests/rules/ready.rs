@@ -137,7 +137,7 @@ fn the_ready_alert_says_which_step_and_which_token() {
     let annotations = json!({
         "summary": "The next step of the upgrade may start.",
         "description": "Step worker/w-1 of run spring may start: no gate alert of its class is pending or firing, \
-                        and what they are judged by is fresh.",
+                        and the data behind them is fresh.",
         "runbook_url": "docs/runbooks.md#k8supgradestepready",
     });
     let case = may_start("exactly").fires_exactly(400, READY_ALERT, &labels, &annotations);

@@ -94,7 +94,7 @@ fn blind_in_words() -> Case {
             BLIND,
             &json!({"kind": "patch", "severity": "warning"}),
             &json!({
-                "summary": "Nobody can say whether the cluster is ready for the newest patch.",
+                "summary": "It is not known whether the cluster is ready for the newest patch.",
                 "description": "The verdict on the newest patch lacks something that cannot be read; /verdict says what. \
                                 Blind checks: kernel.",
                 "runbook_url": "docs/runbooks.md#k8supgradeblind",

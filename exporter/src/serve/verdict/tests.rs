@@ -77,7 +77,7 @@ fn the_answer_and_the_next_step_come_first_and_what_passed_in_one_line() {
     ]
     .map(|words| text.find(words).unwrap_or_else(|| panic!("{words:?} is not in\n{text}")));
     assert!(places.is_sorted(), "{text}");
-    assert!(text.contains("    -> mend the source that is named\n"), "{text}");
+    assert!(text.contains("    -> fix the source that is named\n"), "{text}");
     assert!(text.contains("    the rule: https://kubernetes.io/releases/version-skew-policy/\n"), "{text}");
     assert!(!text.contains('\u{1b}') && !text.contains("\nsources\n"), "{text}");
     let passed = text.lines().find(|line| line.starts_with("  passed, ")).unwrap();

@@ -63,7 +63,7 @@ pub struct Addon {
     /// The page that states the windows.
     #[serde(with = "As::<Source>")]
     pub source: String,
-    /// The day somebody looked at that page; the file's if nothing is said.
+    /// The day somebody looked at that page; the file's by default.
     #[serde(default, with = "As::<Date>")]
     pub as_of: Option<Date>,
 }
@@ -82,14 +82,14 @@ pub struct Detection {
     #[serde(with = "As::<Filled>")]
     #[schemars(example = &"calico-node")]
     pub resource: String,
-    /// Who upgrades it; people if nothing is said. What kubeadm upgrades with the control plane is only what is in its usual
+    /// Who upgrades it; people by default. What kubeadm upgrades with the control plane is only what is in its usual
     /// place, and has to fit only the minor that is asked for, not the one that runs.
     #[serde(rename = "upgraded_by", default, with = "Via::<UpgradedBy>")]
     pub of_kubeadm: bool,
     /// Reads the version from `repository:tag`, in its first group; empty where images do not tell it.
     #[serde(rename = "image_re", with = "As::<ImagePattern>")]
     pub image: Option<ImagePattern>,
-    /// The container to read; every one with such an image if nothing is said.
+    /// The container to read; every one with such an image by default.
     #[serde(default, with = "As::<Filled>")]
     #[schemars(example = &"calico-node")]
     pub container: Option<String>,
@@ -97,16 +97,16 @@ pub struct Detection {
     /// that a workload bears is enough to find it; one in the cluster without any workload is what it left behind.
     #[serde(default)]
     pub witnesses: Witnesses,
-    /// Whether init containers are read too; false if nothing is said.
+    /// Whether init containers are read too; false by default.
     #[serde(default)]
     pub init_containers: bool,
-    /// What it means that it is not there; unknown if nothing is said.
+    /// What it means that it is not there; unknown by default.
     #[serde(default)]
     pub if_absent: IfAbsent,
     /// What else tells its version.
     #[serde(default, with = "Rows::<Reading>")]
     pub also_read: Vec<String>,
-    /// Whether one reading is enough, or all must say the same; any if nothing is said.
+    /// Whether one reading is enough, or all must say the same; any by default.
     #[serde(default)]
     pub agree: Agree,
     /// The releases behind digests, for images without a tag.
@@ -159,7 +159,7 @@ pub struct Kernel {
     /// Kernels that it works on, by the oldest branch.
     #[serde(rename = "kernel", default, with = "As::<OldestKernel>")]
     pub oldest: Option<Minor>,
-    /// The first release that asks for that; all do if nothing is said.
+    /// The first release that asks for that; all do by default.
     #[serde(rename = "kernel_since", default, with = "As::<AddonVersion>")]
     pub since: Option<AddonVersion>,
     /// What builds of distributions have in their names that are as good whatever their number.

@@ -172,7 +172,7 @@ impl From<Stage> for Lifecycle {
 /// A pin names who wants it, why, and until when: one without an end is forgotten.
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Pinned {
-    /// Whether `pin` holds; it does where nothing is said.
+    /// Whether `pin` holds; it does by default.
     pinned: Option<bool>,
     /// Somebody wants it to stay as it is for a while.
     pin: Option<Pin>,

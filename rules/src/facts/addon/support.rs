@@ -110,8 +110,8 @@ pub struct Support {
     /// The newest minor that each release fits, from the one that is named on.
     #[serde(rename = "max_k8s", default, with = "Table::<AddonVersion, Minor>")]
     pub max: Floors,
-    /// That nobody states a newest minor of new releases; needed where there is no max_k8s. Windows may still state those of
-    /// old ones.
+    /// That the vendor states no newest minor of new releases; needed where there is no max_k8s. Windows may still state those
+    /// of old ones.
     #[serde(rename = "no_declared_ceiling", default = "yes", deserialize_with = "not")]
     pub has_ceiling: bool,
     /// Exceptions from the two tables; the first that matches holds.

@@ -67,7 +67,7 @@ pub struct Witnesses {
     /// gateway.networking.k8s.io, snapshot.storage.k8s.io or monitoring.coreos.com: the whole names of its own definitions.
     #[serde(with = "List::<Group>")]
     pub crd_groups: BTreeSet<String>,
-    /// What its webhooks, or their configurations, are called.
+    /// The names of its webhooks, or of their configurations.
     #[serde(with = "List::<Name>")]
     pub webhooks: BTreeSet<String>,
 }

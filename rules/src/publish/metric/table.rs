@@ -273,7 +273,7 @@ pub(super) static ACCEPT_EXPIRY: Metric = gauge(
     "When an accepted finding counts again; reason is empty if all findings about the subject are accepted.",
 );
 pub(super) static GATE_OPEN: Metric =
-    of_actuator(gauge("k8s_upgrade_gate_open", &[], "Whether the last live check passed."));
+    of_actuator(gauge("k8s_upgrade_gate_open", &[], "1 if the last live check passed, 0 otherwise."));
 pub(super) static GATE_CHECK: Metric = of_actuator(gauge(
     "k8s_upgrade_gate_check_timestamp_seconds",
     &[],
