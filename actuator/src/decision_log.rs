@@ -13,10 +13,12 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use lockkeeper_rules::driver::order::Look;
 use lockkeeper_rules::gate::Proof;
 use lockkeeper_rules::gate::{CheckResult, Form};
 use lockkeeper_rules::reason::Finding;
 use lockkeeper_rules::run::Command;
+use lockkeeper_rules::words::name::NodeName;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -28,8 +30,10 @@ const FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 const ITEMS_MAX: usize = 20;
 /// How much of a text is in a line.
 const TEXT_CHARS_MAX: usize = 1_000;
-/// How often a line is written that says the same as the last one of its kind.
+/// How often a line is written that says the same as the last one of its topic.
 const REPEAT_PAUSE: Duration = Duration::from_mins(5);
+/// How many topics are remembered: more than the commands of every node that can be in hand.
+const TOPICS_MAX: usize = 1_000;
 
 /// Where the lines go. The log of the process has them too, in short.
 #[derive(Debug, Default)]
@@ -72,8 +76,8 @@ impl DecisionLog {
             Form::Start => "start",
             Form::Continue => "continue",
         };
-        let what = format!("{} {form} {}", result.token, codes(&result.findings));
-        if self.is_news(("check", ""), what, result.findings.is_empty()) {
+        let what = format!("{form} {}", codes(&result.findings));
+        if self.is_news(("check", "", result.token.to_string()), what, result.findings.is_empty()) {
             self.write(&Line::Check { at: Timestamp::now(), report: result });
         }
     }
@@ -81,7 +85,7 @@ impl DecisionLog {
     /// A command is about to be run.
     pub fn begin(&self, order: &Command) {
         let (command, node) = (name(order), node(order));
-        if self.is_news(("begin", command), what(order), !is_look(order)) {
+        if self.is_news(("begin", command, subject(order)), what(order), !is_look(order)) {
             tracing::info!(command, node, "begin");
             self.write(&Line::Begin { at: Timestamp::now(), command, node, proof: proof(order), order });
         }
@@ -91,7 +95,8 @@ impl DecisionLog {
     pub fn end(&self, order: &Command, findings: &[Finding]) -> bool {
         let (command, node) = (name(order), node(order));
         let is_change = findings.is_empty() && !is_look(order);
-        if !self.is_news(("end", command), format!("{} {}", what(order), codes(findings)), is_change) {
+        let what = format!("{} {}", what(order), codes(findings));
+        if !self.is_news(("end", command, subject(order)), what, is_change) {
             return false;
         }
         match findings.first() {
@@ -119,8 +124,9 @@ impl DecisionLog {
     }
 }
 
-/// What a line is about: its kind, and the command.
-type Topic = (&'static str, &'static str);
+/// What a line is about: its kind, the command, and the node or the token. Several nodes have lines in turn, and one of
+/// them says nothing about another.
+type Topic = (&'static str, &'static str, String);
 
 /// What was last said of each topic, and when.
 #[derive(Debug, Default)]
@@ -132,15 +138,30 @@ impl LastLines {
         let last = self.0.get(&topic);
         let is_news = last.is_none_or(|(said, at)| *said != what || now.duration_since(*at) >= REPEAT_PAUSE);
         if is_news {
+            // Whatever was said long ago is news again, remembered or not.
+            self.0.retain(|_, (_, at)| now.duration_since(*at) < REPEAT_PAUSE);
+            if self.0.len() >= TOPICS_MAX {
+                self.0.clear();
+            }
             self.0.insert(topic, (what, now));
         }
         is_news
     }
 }
 
-/// What is looked at, or what a change is of: each time its order names another check.
+/// What is looked at. The order of a change names another check each time, and says nothing that its topic does not.
 fn what(order: &Command) -> String {
-    if is_look(order) { format!("{order:?}") } else { node(order).unwrap_or_default().to_owned() }
+    if is_look(order) { format!("{order:?}") } else { String::new() }
+}
+
+/// Which node a command is about; nothing where it is about the run, or about many.
+fn subject(order: &Command) -> String {
+    let Command::Look(look) = order else { return node(order).unwrap_or_default().to_owned() };
+    let nodes: Vec<&NodeName> = match look {
+        Look::Kubeadm(order) => order.nodes.iter().map(|node| &node.name).collect(),
+        Look::Job(order) => order.jobs_on.iter().collect(),
+    };
+    if let [node] = nodes[..] { node.0.clone() } else { String::new() }
 }
 
 /// What was found, without the details: they count seconds.

@@ -18,12 +18,13 @@ use lockkeeper_rules::words::name::{NodeName, RunUid};
 use crate::channel::Channels;
 use crate::decision_log::DecisionLog;
 use crate::driver::{self, kubeadm::Ssh};
-use crate::execute::{Clearance, cordon, evict, uncordon, volumes_on};
+use crate::execute::{Clearance, cordon, evict, uncordon};
 use crate::leader::Leader;
 use crate::live_check::LiveCheck;
 use crate::lock::{self, Holder};
 use crate::memory::Memory;
 use crate::metrics::Metrics;
+use crate::reader::ByName;
 use crate::store;
 
 /// What carries commands out.
@@ -115,11 +116,8 @@ impl Executor {
     }
 
     async fn check(&self, order: &CheckOrder, run: &UpgradeRun, snapshot: &Snapshot, memory: &mut Memory) {
-        let ownership = async {
-            let (held, holder) = tokio::join!(self.leader.held(), Holder::read(&self.cluster.client));
-            (held, holder.seen_from(&run.uid, snapshot))
-        };
-        let (timed, silences) = self.live_check.ask(order, ownership).await;
+        let lock = |holder: &Holder| holder.seen_from(&run.uid, snapshot);
+        let (timed, silences) = self.live_check.ask(order, lock).await;
         self.log.check(&timed.result);
         self.metrics.checked(&timed.result);
         memory.checked(timed, silences);
@@ -176,7 +174,9 @@ impl Executor {
             }
             Command::ReadVolumes(node) => {
                 let asked = Instant::now();
-                let result = volumes_on(client, node).await;
+                let unknown = |why| Finding::new(Reason::ApiUnreachable, format!("volumes of {node}"), why);
+                let read = ByName(client).volumes_on(node).await;
+                let result = read.newest().cloned().map_err(unknown);
                 let findings = result.as_ref().err().cloned().into_iter().collect();
                 memory.volumes_read(node.clone(), result, asked);
                 findings

@@ -12,6 +12,7 @@ use lockkeeper_rules::gate::Held;
 use lockkeeper_rules::run::{LeaseFacts, LeaseMemory, LeaseMove, LeaseTimes, is_refusal};
 
 use crate::lease::LeaseAt;
+use crate::reader::ByName;
 
 /// Where the Lease lives: one for the whole cluster, beside the cluster lock, whatever namespace an installation has.
 /// Two installations would otherwise both lead, and both drive the same runs.
@@ -95,11 +96,11 @@ impl Leader {
 
     /// Our Lease, read now: the live check asks the API server, not this process.
     pub async fn held(&self) -> Held {
-        match self.at().read().await {
-            Err(error) => Held::Unreadable(error.to_string()),
+        match ByName(&self.client).lease(&self.namespace, LEASE_NAME).await.newest() {
+            Err(why) => Held::Unreadable(why),
             Ok(None) => Held::NotOurs("the Lease is gone".to_owned()),
             Ok(Some(lease)) => {
-                let holder = lease.spec.and_then(|spec| spec.holder_identity).unwrap_or_default();
+                let holder = facts(lease).holder;
                 if holder == self.identity { Held::Ours } else { Held::NotOurs(holder) }
             }
         }

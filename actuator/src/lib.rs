@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   webhook ─▶ receive ─▶ permits ─┐ wakes
-//!   cluster ─▶ snapshot ───────────┼─▶ turn ─▶ rules::run::decide ─▶ store (intent) ─▶ executor ─┐
+//!   cluster ─▶ reader ─────────────┼─▶ turn ─▶ rules::run::decide ─▶ store (intent) ─▶ executor ─┐
 //!   memory  ───────────────────────┘    ▲                                                        │
 //!                                       └────────── outcome ◀── live_check, driver, execute ◀────┘
 //! ```
@@ -28,7 +28,9 @@ pub mod metrics;
 pub mod packages;
 mod parts;
 pub mod permits;
+pub mod reader;
 pub mod receive;
+mod rounds;
 pub mod service;
 pub mod store;
 pub mod turn;

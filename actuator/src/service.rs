@@ -36,7 +36,9 @@ use crate::live_check::LiveCheck;
 use crate::metrics::{self, Metrics};
 use crate::parts::Parts;
 use crate::permits::PermitStore;
+use crate::reader::ClusterView;
 use crate::receive::{Receiver, TokenFile};
+use crate::rounds::Rounds;
 use crate::turn::Actuator;
 use crate::under_way::UnderWay;
 
@@ -81,8 +83,6 @@ impl Service {
         let metrics = Arc::new(Metrics::new());
         let permits = PermitStore::new(Arc::clone(&settings));
         let leader = Leader::new(cluster.client.clone(), LEASE_NAMESPACE, &identity, settings.lease_seconds);
-        let live_check = live_check(config, &settings, &cluster, &permits)?;
-        let executor = executor(config, live_check, &leader, &metrics, identity, own_node)?;
         let (sender, packages) = watch::channel(Source::unread());
         let polled_config = PolledConfig {
             prometheus: polled_prometheus(config)?,
@@ -90,15 +90,21 @@ impl Service {
             facts: matrix.in_force(),
         };
         let inventories = Arc::new(Inventories::new(&Arc::new(Notify::new()), polled_config));
+        let cluster = ClusterView {
+            api: cluster,
+            namespaces: settings.namespaces.clone(),
+            packages,
+            inventories,
+            facts: matrix.in_force(),
+        };
+        let live_check = live_check(config, &settings, &cluster, &leader, &permits)?;
+        let executor = executor(config, live_check, &metrics, identity, own_node)?;
         let actuator = Actuator {
             cluster,
             settings,
             leader,
             permits: permits.clone(),
             executor: Arc::new(executor),
-            packages,
-            inventories,
-            facts: matrix.in_force(),
             metrics: Arc::clone(&metrics),
             leading_since: None,
             memories: BTreeMap::new(),
@@ -150,20 +156,19 @@ impl Service {
         }
         let (stop, stopping) = watch::channel(false);
         let metrics = Arc::clone(&actuator.metrics);
-        let facts = actuator.facts.clone();
+        let view = actuator.cluster.clone();
         let leader = actuator.leader.clone();
-        let cluster = Arc::clone(&actuator.cluster);
         let mut watches = JoinSet::new();
-        actuator.inventories.open(&cluster, &mut watches);
+        view.inventories.open(&view.api, &mut watches);
         let (end_lease, lease_ends) = watch::channel(false);
         let mut parts = Parts {
             turns: tokio::spawn(actuator.work(stopped(stopping.clone()))),
             lease: tokio::spawn(async move { leader.keep(stopped(lease_ends)).await }),
-            packages: tokio::spawn(crate::packages::keep(cluster, repository, packages_pause, packages)),
+            packages: tokio::spawn(crate::packages::keep(view.api, repository, packages_pause, packages)),
             matrix: tokio::spawn(matrix.keep()),
             watches: tokio::spawn(async move { drop(watches.join_next().await) }),
             webhook: tokio::spawn(webhook.serve(receiver.handler(), stopped(stopping.clone()))),
-            metrics: tokio::spawn(scrape.serve(scrape_handler(metrics, facts), stopped(stopping))),
+            metrics: tokio::spawn(scrape.serve(scrape_handler(metrics, view.facts), stopped(stopping))),
             probes: tokio::spawn(probes.serve(probe_handler(), std::future::pending())),
         };
         tokio::select! {
@@ -190,13 +195,16 @@ impl Service {
 fn live_check(
     config: &Config,
     settings: &Arc<Settings>,
-    cluster: &Arc<Cluster>,
+    cluster: &ClusterView,
+    leader: &Leader,
     permits: &PermitStore,
 ) -> anyhow::Result<LiveCheck> {
     Ok(LiveCheck {
         prometheus: Prometheus::all(&config.prometheus).context("prometheus.urls")?,
         alertmanager: Alertmanager::all(&config.alertmanager).context("alertmanager.urls")?,
-        cluster: Arc::clone(cluster),
+        cluster: cluster.clone(),
+        leader: leader.clone(),
+        rounds: Rounds::default(),
         settings: Arc::clone(settings),
         counts: permits.counts(),
     })
@@ -205,17 +213,16 @@ fn live_check(
 fn executor(
     config: &Config,
     live_check: LiveCheck,
-    leader: &Leader,
     metrics: &Arc<Metrics>,
     identity: String,
     own_node: Option<NodeName>,
 ) -> anyhow::Result<Executor> {
-    let cluster = Arc::clone(&live_check.cluster);
+    let cluster = Arc::clone(&live_check.cluster.api);
     let events = Channel::Events(Events::new(cluster.client.clone(), identity));
     Ok(Executor {
         ssh: ssh(config),
         started: Instant::now(),
-        leader: leader.clone(),
+        leader: live_check.leader.clone(),
         log: DecisionLog::open(config.decision_log.as_deref()).context("decisionLog")?,
         metrics: Arc::clone(metrics),
         channels: Channels::start(vec![events], metrics, Bounds::default()),

@@ -7,14 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use kube::Client;
-use lockkeeper_exporter::client::kubernetes::Cluster;
-use lockkeeper_exporter::read::inventory::Inventories;
-use lockkeeper_exporter::read::now::{self, snapshot_now};
 use lockkeeper_rules::api::{UpgradeRun, UpgradeRunStatus};
-use lockkeeper_rules::cluster::snapshot::{Packages, RunElsewhere, Snapshot, Source};
+use lockkeeper_rules::cluster::snapshot::{RunElsewhere, Snapshot, Source};
 use lockkeeper_rules::driver::Driver;
-use lockkeeper_rules::facts::reload::InForce;
 use lockkeeper_rules::gate::LockView;
 use lockkeeper_rules::gate::{self, Pending};
 use lockkeeper_rules::notice::{self, News};
@@ -24,24 +19,19 @@ use lockkeeper_rules::run::{
 use lockkeeper_rules::settings::Settings;
 use lockkeeper_rules::turn::{self, Decided};
 use lockkeeper_rules::verdict::{self, Case, Verdict};
-use tokio::sync::watch;
 
-use crate::execute::{all_pods, budgets, places, pods_on};
 use crate::executor::Executor;
 use crate::leader::Leader;
 use crate::lock::Holder;
 use crate::memory::RunMemory;
 use crate::metrics::{Metrics, Pause};
 use crate::permits::PermitStore;
+use crate::reader::ClusterView;
 use crate::store::{self, StoreError};
 use crate::under_way::{Ended, UnderWay};
 
-/// How long one read of the cluster may take.
-const READ_DEADLINE: Duration = Duration::from_secs(3);
 /// How often the runs that are not served are looked at, to tell one of them so: there may be any number of them.
 const ELSEWHERE_PAUSE: Duration = Duration::from_secs(5);
-/// How long that may take: as long as it lasts, no run that is served has its turn.
-const ELSEWHERE_DEADLINE: Duration = Duration::from_secs(2);
 /// The pause after something that did not work, and while another replica leads.
 const PAUSE: Duration = Duration::from_millis(500);
 /// The pause while there is no run.
@@ -50,8 +40,8 @@ const IDLE: Duration = Duration::from_secs(1);
 /// Everything that a turn needs.
 #[derive(Debug)]
 pub struct Actuator {
-    /// The API server.
-    pub cluster: Arc<Cluster>,
+    /// What is looked at to choose.
+    pub cluster: ClusterView,
     /// The thresholds.
     pub settings: Arc<Settings>,
     /// Whether we lead.
@@ -60,12 +50,6 @@ pub struct Actuator {
     pub permits: PermitStore,
     /// What carries commands out.
     pub executor: Arc<Executor>,
-    /// What the package repository offers, read beside the turns.
-    pub packages: watch::Receiver<Source<Packages>>,
-    /// What lives in the cluster beside nodes and runs, watched beside the turns.
-    pub inventories: Arc<Inventories>,
-    /// What is known of versions.
-    pub facts: watch::Receiver<InForce>,
     /// Our own metrics.
     pub metrics: Arc<Metrics>,
     /// Since when we lead without a break.
@@ -166,11 +150,9 @@ impl Actuator {
 
     /// One turn for each run. Returns how long nothing needs to be looked at.
     async fn pass(&mut self, generation: u64) -> Duration {
-        let packages = self.packages.borrow().clone();
         // Read before the runs, or a holder that is younger than their list would pass for gone.
-        let holder = Holder::read(&self.cluster.client).await;
-        let namespaces = &self.settings.namespaces;
-        let mut snapshot = snapshot_now(&self.cluster, packages, namespaces, READ_DEADLINE).await;
+        let holder = Holder::read(self.cluster.by_name()).await;
+        let mut snapshot = self.cluster.snapshot().await;
         let runs = match snapshot.runs.fresh(Timestamp::now(), self.settings.check_seconds_max) {
             Ok(runs) => runs.clone(),
             Err(error) => {
@@ -187,7 +169,7 @@ impl Actuator {
         }
         // All of them at once: whom to ask must not change from run to run.
         let targets: Vec<_> = runs.iter().filter_map(|run| run.spec.target.parse().ok()).collect();
-        self.inventories.want_kubelets(snapshot.nodes.value.as_deref().unwrap_or_default(), &targets);
+        self.cluster.want_kubelets(snapshot.nodes.value.as_deref().unwrap_or_default(), &targets);
         let mut pause = IDLE;
         let mut waiting = None;
         let mut all_kept = true;
@@ -213,8 +195,7 @@ impl Actuator {
             return Source::unread();
         }
         self.looked_elsewhere = Some(Instant::now());
-        let namespaces = &self.settings.namespaces;
-        now::runs_elsewhere(&self.cluster.client, namespaces, ELSEWHERE_DEADLINE).await
+        self.cluster.runs_elsewhere().await
     }
 
     /// Tells a run of a namespace that is not served that nothing is done for it: one at a time, each version of it once,
@@ -229,13 +210,23 @@ impl Actuator {
             memories.entry(run.uid.clone()).or_default().is_news(&run.generation.to_string())
         };
         let Some(run) = newest_first.into_iter().find(|&run| is_news(run)) else { return };
-        if let Err(error) = mark_not_served(&self.cluster.client, run).await {
+        if let Err(error) = self.mark_not_served(run).await {
             let (name, namespace) = (&run.name, &run.namespace);
             tracing::warn!(run = name, namespace, %error, "the run was not told that it is not served");
             if matches!(error, StoreError::Conflict | StoreError::Unknown(_)) {
                 self.memories.entry(run.uid.clone()).or_default().announce_failed();
             }
         }
+    }
+
+    /// Reads the run whole and writes into its status that it is not served, unless that says so.
+    async fn mark_not_served(&self, run: &RunElsewhere) -> Result<(), StoreError> {
+        let read = self.cluster.by_name().run(&run.namespace, &run.name).await;
+        let Some(run) = read.newest().map_err(StoreError::Unknown)? else { return Ok(()) };
+        let Some(status) = status_not_served(run, Timestamp::now()) else { return Ok(()) };
+        store::keep(&self.executor.cluster.client, run, &status).await?;
+        tracing::info!(run = run.name, namespace = run.namespace, "the run is not served");
+        Ok(())
     }
 
     /// One turn of one run.
@@ -308,21 +299,21 @@ impl Actuator {
     /// The verdict, of the checks that concern what is left of the run, and for a step that would begin beside others.
     fn verdicts(&self, run: &UpgradeRun, snapshot: &Snapshot) -> (Verdict, Verdict) {
         let now = Timestamp::now();
-        let inventory = self.inventories.inventory();
-        let matrix = Arc::clone(&self.facts.borrow().matrix);
+        let (inventory, matrix) = (self.cluster.inventory(), self.cluster.matrix());
         let case = Case { snapshot, inventory: &inventory, matrix: &matrix, settings: &self.settings, now };
         let whole = verdict::verdict(&run.spec.target, &case);
         (whole.for_run(run, snapshot), whole.for_next(run, snapshot))
     }
 
     async fn decide(&self, run: &UpgradeRun, view: &RunView, snapshot: &Snapshot) -> Decided {
-        let client = &self.cluster.client;
+        let cluster = &self.cluster;
         let (pods, budgets, places) = match needs(&view.state, run) {
             Needs::Nothing => (None, None, None),
-            Needs::PodsOn(nodes) => (Some(pods_on(client, &nodes).await), None, None),
-            Needs::AllPods => (Some(all_pods(client).await), None, None),
+            Needs::PodsOn(nodes) => (Some(cluster.by_name().pods_on(&nodes).await), None, None),
+            Needs::AllPods => (Some(cluster.all_pods().await), None, None),
             Needs::AllPodsBudgetsAndPlaces => {
-                let (pods, budgets, places) = tokio::join!(all_pods(client), budgets(client), places(client));
+                let (pods, budgets, places) =
+                    tokio::join!(cluster.all_pods(), cluster.budgets(), cluster.places());
                 (Some(pods), Some(budgets), Some(places))
             }
         };
@@ -341,7 +332,7 @@ impl Actuator {
             gate::heartbeat(self.permits.heartbeat_at(), since, now, &self.settings).into_iter().collect();
         alert_path.extend(self.permits.too_large_at().map(gate::too_large));
         let nonce = nonce();
-        let matrix = Arc::clone(&self.facts.borrow().matrix);
+        let matrix = self.cluster.matrix();
         let standing = view.verdict.allows(now, &self.settings).err().unwrap_or_default();
         let for_next = view.verdict_for_next.allows(now, &self.settings).err().unwrap_or_default();
         let driver = Driver::kubeadm(&run.spec.target, &self.executor.ssh.scripts.kubeadm);
@@ -382,7 +373,7 @@ impl Actuator {
         if run.status.as_ref() == Some(&status) {
             return Ok(());
         }
-        store::keep(&self.cluster.client, run, &status).await?;
+        store::keep(&self.executor.cluster.client, run, &status).await?;
         let is_new = |it: &&Active| before.active().all(|was| was.token != it.token);
         for it in after.active().filter(is_new) {
             self.permits.consume(&it.token);
@@ -407,17 +398,6 @@ impl Actuator {
             }
         }
     }
-}
-
-/// Reads the run whole and writes into its status that it is not served, unless that says so.
-async fn mark_not_served(client: &Client, run: &RunElsewhere) -> Result<(), StoreError> {
-    let run = now::run(client, &run.namespace, &run.name, ELSEWHERE_DEADLINE).await;
-    let run = run.map_err(|error| StoreError::Unknown(error.to_string()))?;
-    let Some(run) = run else { return Ok(()) };
-    let Some(status) = status_not_served(&run, Timestamp::now()) else { return Ok(()) };
-    store::keep(client, &run, &status).await?;
-    tracing::info!(run = run.name, namespace = run.namespace, "the run is not served");
-    Ok(())
 }
 
 /// Sixteen hexadecimal digits that nobody can guess.

@@ -16,8 +16,9 @@ use lockkeeper_actuator::driver::kubeadm::{Ssh, read_ledger, start_unit, survey}
 use lockkeeper_actuator::execute::{self, Clearance};
 use lockkeeper_actuator::leader::Leader;
 use lockkeeper_actuator::permits::PermitStore;
+use lockkeeper_actuator::reader::ByName;
 use lockkeeper_actuator::store::{self, StoreError};
-use lockkeeper_exporter::read::now;
+use lockkeeper_exporter::read::{budget, now, place, pod};
 use lockkeeper_rules::api::{CORDONED_BY_ANNOTATION, UpgradeRun, UpgradeRunStatus};
 use lockkeeper_rules::cluster::snapshot::Role;
 use lockkeeper_rules::drain::AttachedVolume;
@@ -44,6 +45,8 @@ use lockkeeper_tests::wait::wait_for;
 use lockkeeper_tests::world::{CONTROL_PLANE, Workload};
 use serde_json::{Value, json};
 
+/// How long one read may take.
+const DEADLINE: Duration = Duration::from_secs(5);
 const RUN: &str = "0b9f3c6e-1111-4222-8333-444455556666";
 
 fn token(sequence: u64) -> Token {
@@ -501,14 +504,14 @@ async fn an_eviction_goes_by_uid_and_under_its_budget() {
     assert_eq!(pods_of(&world, "free").await, pods, "the pod of the same name is not meant");
 
     let worker = BTreeSet::from([NodeName("worker-1".to_owned())]);
-    let seen = execute::pods_on(&world.kube, &worker).await.value.unwrap();
-    let everywhere = execute::all_pods(&world.kube).await.value.unwrap();
+    let seen = ByName(&world.kube).pods_on(&worker).await.value.unwrap();
+    let everywhere = pod::all_pods(&world.kube, DEADLINE).await.value.unwrap();
     assert!(seen.iter().all(|pod| pod.node == Some("worker-1".into())) && everywhere.len() > seen.len());
     assert!(everywhere.iter().any(|pod| pod.mirror));
-    let budgets = execute::budgets(&world.kube).await.value.unwrap();
+    let budgets = budget::budgets(&world.kube, DEADLINE).await.value.unwrap();
     assert!(budgets.iter().any(|budget| seen.iter().any(|pod| budget.protects(pod))));
     // kubeadm's taint keeps pods away from the control plane.
-    let places = execute::places(&world.kube).await.value.unwrap();
+    let places = place::places(&world.kube, DEADLINE).await.value.unwrap();
     let free = seen.iter().find(|pod| pod.name.starts_with("free")).unwrap();
     let takes = places.iter().filter(|place| place.takes(&free.placement));
     assert_eq!(takes.map(|place| place.node.0.as_str()).collect::<Vec<_>>(), ["worker-1"]);
@@ -517,7 +520,8 @@ async fn an_eviction_goes_by_uid_and_under_its_budget() {
 
 async fn volumes_are_read_with_their_claims(world: &World) {
     let node = NodeName("worker-1".to_owned());
-    assert_eq!(execute::volumes_on(&world.kube, &node).await, Ok(vec![]));
+    let attached_now = async || ByName(&world.kube).volumes_on(&node).await.newest().cloned();
+    assert_eq!(attached_now().await, Ok(vec![]));
     let volume = json!({"metadata": {"name": "pv-1"}, "spec": {
         "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"],
         "persistentVolumeReclaimPolicy": "Retain", "claimRef": {"namespace": "default", "name": "data"},
@@ -540,7 +544,7 @@ async fn volumes_are_read_with_their_claims(world: &World) {
     };
     let data = Some(("default".to_owned(), "data".to_owned()));
     let expected = vec![attached("csi-1", "pv-1", data), attached("csi-2", "gone", None)];
-    assert_eq!(execute::volumes_on(&world.kube, &node).await, Ok(expected));
+    assert_eq!(attached_now().await, Ok(expected));
 }
 
 /// The target's kubeadm and the installed one, where they were asked.

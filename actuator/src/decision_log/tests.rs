@@ -1,9 +1,10 @@
 use std::path::PathBuf;
 
-use lockkeeper_rules::driver::kubeadm::order::{LedgerOrder, NodeTarget};
+use lockkeeper_rules::driver::kubeadm::order::{LedgerOrder, NodeTarget, SurveyOrder};
 use lockkeeper_rules::driver::order::Read;
 use lockkeeper_rules::reason::Reason;
 use lockkeeper_rules::run::UncordonOrder;
+use lockkeeper_rules::words::name::Token;
 
 use super::*;
 
@@ -94,11 +95,57 @@ fn what_changes_something_is_written_each_time_and_a_look_that_says_the_same_is_
     assert_eq!((told, scratch.lines().len()), (1, 204), "a refusal that stands is told once");
 }
 
+/// What several nodes make of it: their lines alternate.
+#[test]
+fn what_is_said_of_one_node_is_no_news_because_of_another() {
+    let scratch = Scratch::new("nodes");
+    let log = DecisionLog::open(Some(&scratch.0)).unwrap();
+    let tokens = ["run.1.1.00", "run.2.1.00"].map(|token| token.parse::<Token>().unwrap());
+    let nodes = ["w-1", "w-2"].map(|name| NodeTarget {
+        name: name.into(),
+        addresses: vec!["10.0.0.1".to_owned()],
+        machine_id: "m".to_owned(),
+    });
+    let looks = [0, 1].map(|n| {
+        let order = LedgerOrder { node: nodes[n].clone(), token: tokens[n].clone() };
+        let survey = SurveyOrder {
+            nodes: vec![nodes[n].clone()],
+            target: "v1.36.3".parse().unwrap(),
+            kubeadm_on: None,
+            manifests_on: Vec::new(),
+            with_packages: false,
+        };
+        [Command::Read(Read::Kubeadm(order)), Command::Look(Look::Kubeadm(survey))]
+    });
+    let mut told = 0;
+    for _ in 0..100 {
+        for (look, token) in looks.iter().zip(&tokens) {
+            for look in look {
+                log.begin(look);
+                told += usize::from(log.end(look, &firing("")));
+            }
+            log.check(&CheckResult { token: token.clone(), ..result(firing("")) });
+        }
+    }
+    assert_eq!((told, scratch.lines().len()), (4, 2 * (2 * 2 + 1)));
+}
+
+#[test]
+fn no_more_is_remembered_than_has_its_bound() {
+    let (mut last, begun) = (LastLines::default(), Instant::now());
+    let mut say = |node: usize, second| {
+        last.is_news(("end", "cordon", node.to_string()), String::new(), begun + Duration::from_secs(second));
+        last.0.len()
+    };
+    assert_eq!((0..3 * TOPICS_MAX).map(|node| say(node, 0)).max(), Some(TOPICS_MAX));
+    assert_eq!(say(0, 300), 1, "what was said long ago is forgotten");
+}
+
 #[test]
 fn what_is_said_again_and_again_is_written_now_and_then() {
     let (mut last, begun) = (LastLines::default(), Instant::now());
     let news = (0..=900).filter(|second| {
-        last.is_news(("check", ""), "closed".to_owned(), begun + Duration::from_secs(*second))
+        last.is_news(("check", "", String::new()), "closed".to_owned(), begun + Duration::from_secs(*second))
     });
     assert_eq!(news.collect::<Vec<_>>(), [0, 300, 600, 900]);
 }

@@ -11,6 +11,7 @@ use lockkeeper_rules::words::name::NodeName;
 use serde_json::{Value, json};
 
 use super::{Clearance, REQUEST_DEADLINE};
+use crate::reader::ByName;
 
 /// Cordons a node that is still as it was read.
 ///
@@ -41,11 +42,14 @@ pub async fn uncordon(
     clearance: Clearance<'_>,
 ) -> Result<(), Finding> {
     let UncordonOrder { node, uid, resource_version, annotation } = order;
-    let before = read(client, node).await?;
-    let is_ours =
-        before.metadata.uid.as_ref() == Some(uid) && annotation_of(&before) == Some(annotation.as_str());
-    if !is_ours {
-        let detail = format!("{CORDONED_BY_ANNOTATION} is {:?}, not {annotation:?}", annotation_of(&before));
+    let read = ByName(client).node(node).await;
+    let before = match read.newest() {
+        Ok(Some(before)) => before,
+        Ok(None) => return Err(Finding::new(Reason::NodeMissing, node.0.clone(), "")),
+        Err(why) => return Err(Finding::new(Reason::ApiUnreachable, node.0.clone(), why)),
+    };
+    if before.uid != *uid || before.cordoned_by.as_ref() != Some(annotation) {
+        let detail = format!("{CORDONED_BY_ANNOTATION} is {:?}, not {annotation:?}", before.cordoned_by);
         return Err(Finding::new(Reason::NodeChanged, node.0.clone(), detail));
     }
     // The version pins what was just seen: whoever changes the node in between is first, and this is refused.
@@ -61,11 +65,6 @@ pub async fn uncordon(
     expect(node, &after, None)
 }
 
-async fn read(client: &Client, node: &NodeName) -> Result<Node, Finding> {
-    let nodes: Api<Node> = Api::all(client.clone());
-    outcome(node, nodes.get(&node.0)).await
-}
-
 async fn send(
     client: &Client,
     node: &NodeName,
@@ -75,14 +74,7 @@ async fn send(
     let nodes: Api<Node> = Api::all(client.clone());
     let params = PatchParams::default();
     clearance.still_holds()?;
-    outcome(node, nodes.patch(&node.0, &params, patch)).await
-}
-
-async fn outcome(
-    node: &NodeName,
-    request: impl Future<Output = kube::Result<Node>>,
-) -> Result<Node, Finding> {
-    match call(REQUEST_DEADLINE, request).await {
+    match call(REQUEST_DEADLINE, nodes.patch(&node.0, &params, patch)).await {
         Ok(node) => Ok(node),
         Err(CallError::Answer(kube::Error::Api(status))) if status.is_not_found() => {
             Err(Finding::new(Reason::NodeMissing, node.0.clone(), ""))

@@ -13,17 +13,19 @@ use lockkeeper_rules::words::pod_ref::PodRef;
 use serde_json::Value;
 
 use super::{Clearance, REQUEST_DEADLINE};
+use crate::reader::ByName;
 
 /// Asks for the eviction of a batch, and returns everything that stood in the way. The batch ends where its clearance
 /// does: the pods that were not asked come again with the next check.
 pub async fn evict(client: &Client, order: &EvictOrder, clearance: Clearance<'_>) -> Vec<Finding> {
+    let by_name = ByName(client);
     let mut findings = Vec::new();
     for pod in &order.pods {
-        match uid_now(client, pod).await {
+        match by_name.pod_uid(&pod.namespace, &pod.name).await.newest() {
             Ok(uid) if is_there(pod, uid.as_deref()) => {}
             Ok(_another_or_none) => continue,
-            Err(error) => {
-                findings.push(unknown(pod, &error));
+            Err(why) => {
+                findings.push(unknown(pod, why));
                 break;
             }
         }
@@ -36,13 +38,6 @@ pub async fn evict(client: &Client, order: &EvictOrder, clearance: Clearance<'_>
     }
     findings.sort();
     findings
-}
-
-/// The uid that the pod's name has now.
-async fn uid_now(client: &Client, pod: &PodRef) -> Result<Option<String>, CallError> {
-    let pods: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace);
-    let found = call(REQUEST_DEADLINE, pods.get_metadata_opt(&pod.name)).await?;
-    Ok(found.and_then(|found| found.metadata.uid))
 }
 
 async fn evict_one(client: &Client, pod: &PodRef) -> Option<Finding> {
@@ -68,10 +63,10 @@ async fn evict_one(client: &Client, pod: &PodRef) -> Option<Finding> {
             let causes = causes.iter().map(|cause| (cause.reason.clone(), cause.message.clone())).collect();
             eviction_finding(pod, &Refusal { code: status.code, causes, message: status.message.clone() })
         }
-        Err(error) => Some(unknown(pod, &error)),
+        Err(error) => Some(unknown(pod, error.to_string())),
     }
 }
 
-fn unknown(pod: &PodRef, error: &CallError) -> Finding {
-    Finding::new(Reason::ApiUnreachable, format!("{}/{}", pod.namespace, pod.name), error.to_string())
+fn unknown(pod: &PodRef, why: String) -> Finding {
+    Finding::new(Reason::ApiUnreachable, format!("{}/{}", pod.namespace, pod.name), why)
 }

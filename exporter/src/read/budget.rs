@@ -1,10 +1,26 @@
 //! PodDisruptionBudgets, and label selectors.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector, OwnerReference};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::api::ListParams;
+use kube::{Api, Client};
+use lockkeeper_rules::cluster::snapshot::Source;
 use lockkeeper_rules::drain::{Amount, Budget, Demand};
 use lockkeeper_rules::words::labels::{Requirement, Selector};
+
+use super::list::list_all;
+
+/// Every `PodDisruptionBudget` of the cluster.
+pub async fn budgets(client: &Client, deadline: Duration) -> Source<Vec<Budget>> {
+    let asked_at = Timestamp::now();
+    let budgets: Api<PodDisruptionBudget> = Api::all(client.clone());
+    let listed = list_all(&budgets, &ListParams::default(), deadline).await;
+    Source::asked(asked_at, listed.map(|listed| listed.items.iter().map(budget).collect()))
+}
 
 /// A budget as the API server shows it.
 #[must_use]

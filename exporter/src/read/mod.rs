@@ -3,6 +3,7 @@
 pub mod alertmanager;
 pub mod api_requests;
 pub mod api_writes;
+pub mod attached_volume;
 pub mod budget;
 pub mod cluster_reader;
 pub mod convert;
@@ -13,6 +14,8 @@ pub mod list;
 pub mod matrix;
 pub mod now;
 pub mod packages;
+pub mod place;
+pub mod pod;
 mod pod_images;
 mod polled;
 pub mod polled_sources;

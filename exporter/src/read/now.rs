@@ -51,20 +51,13 @@ pub async fn snapshot_now(
         Err(error) => Err(error),
     };
     Snapshot {
-        nodes: source(nodes, now),
-        api_servers: source(api_servers, now),
-        static_pods: source(static_pods, now),
-        controller_leases: source(controller_leases, now),
+        nodes: Source::asked(now, nodes),
+        api_servers: Source::asked(now, api_servers),
+        static_pods: Source::asked(now, static_pods),
+        controller_leases: Source::asked(now, controller_leases),
         packages,
-        runs: source(runs, now),
+        runs: Source::asked(now, runs),
         runs_elsewhere: Source::unread(),
-    }
-}
-
-fn source<T, E: ToString>(read: Result<T, E>, now: Timestamp) -> Source<T> {
-    match read {
-        Ok(value) => Source::read(value, now),
-        Err(error) => Source::failed(error.to_string()),
     }
 }
 
@@ -145,14 +138,14 @@ pub async fn runs_elsewhere(
     namespaces: &[String],
     deadline: Duration,
 ) -> Source<Vec<RunElsewhere>> {
-    let now = Timestamp::now();
+    let asked_at = Timestamp::now();
     let resource = ApiResource::erase::<RawUpgradeRun>(&());
     let listed = list_all_metadata(&Api::all_with(client.clone(), &resource), deadline).await;
     let elsewhere = |listed: Listed<_>| {
         let runs = listed.items.into_iter().map(run_elsewhere);
         runs.filter(|run| !namespaces.contains(&run.namespace)).collect()
     };
-    source(listed.map(elsewhere), now)
+    Source::asked(asked_at, listed.map(elsewhere))
 }
 
 /// The API servers: the configured address, and with more than one control-plane node each at its own address.

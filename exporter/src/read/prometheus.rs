@@ -1,9 +1,10 @@
 //! The client of Prometheus: asks, and leaves the judging to the rules.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::future::join_all;
-use lockkeeper_rules::gate::{Answer, PrometheusAnswers, Questions};
+use lockkeeper_rules::gate::{Answer, PrometheusAnswers};
 use lockkeeper_rules::wire::prometheus::{self, Sample};
 
 use crate::client::backend::{Backend, BackendConfig, BackendError, CALL_DEADLINE, Reading};
@@ -35,12 +36,12 @@ impl Prometheus {
         self.0.shown()
     }
 
-    /// Asks everything that a live check wants to know, all at once.
-    pub async fn ask(&self, questions: &Questions) -> PrometheusAnswers {
+    /// Asks everything that live checks want to know, all at once; these are the expressions of all of them.
+    pub async fn ask(&self, expressions: &BTreeSet<&str>) -> PrometheusAnswers {
         let (runtime, rules, queries) = tokio::join!(
             self.0.ask("api/v1/status/runtimeinfo", &[], reading(prometheus::runtime_info)),
             self.0.ask("api/v1/rules", &[("type", "alert")], reading(prometheus::rules)),
-            join_all(questions.all().into_iter().map(async |expr| (expr.to_owned(), self.query(expr).await))),
+            join_all(expressions.iter().map(async |expr| ((*expr).to_owned(), self.query(expr).await))),
         );
         PrometheusAnswers { url: self.url(), runtime, rules, queries: queries.into_iter().collect() }
     }
@@ -70,6 +71,6 @@ fn reading<T>(parse: fn(&[u8]) -> Result<T, prometheus::ParseError>) -> Reading<
 }
 
 /// Asks every server at once.
-pub async fn ask_all(servers: &[Prometheus], questions: &Questions) -> Vec<PrometheusAnswers> {
-    join_all(servers.iter().map(|server| server.ask(questions))).await
+pub async fn ask_all(servers: &[Prometheus], expressions: &BTreeSet<&str>) -> Vec<PrometheusAnswers> {
+    join_all(servers.iter().map(|server| server.ask(expressions))).await
 }

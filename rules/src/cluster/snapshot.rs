@@ -72,6 +72,26 @@ impl<T> Source<T> {
         Self { value: None, proven_at: None, error: Some(error.into()) }
     }
 
+    /// What came of asking for it at `asked_at`: it is proven then, and not when it came.
+    #[must_use]
+    pub fn asked(asked_at: Timestamp, answer: Result<T, impl ToString>) -> Self {
+        match answer {
+            Ok(value) => Self::read(value, asked_at),
+            Err(error) => Self::failed(error.to_string()),
+        }
+    }
+
+    /// The value whatever its age, unless its newest read failed.
+    ///
+    /// # Errors
+    /// Why it was not read.
+    pub fn newest(&self) -> Result<&T, String> {
+        match (&self.value, &self.error) {
+            (Some(value), None) => Ok(value),
+            (_, error) => Err(error.clone().unwrap_or_else(|| "not read".to_owned())),
+        }
+    }
+
     /// How old the proof is, in seconds; nothing if it was never read, or if it is from the future: the clock was set
     /// back since, and nobody knows.
     #[must_use]

@@ -45,7 +45,7 @@ pub fn lock_view(
     let other = |namespace: &str, name: &str, note: &str| LockView::Other {
         holder: format!("{namespace}/{name}{note}"),
     };
-    match whole(served) {
+    match served.newest() {
         Err(why) => return unknown(why),
         Ok(runs) => {
             if let Some(run) = runs.iter().find(|run| run.uid == holder) {
@@ -53,19 +53,11 @@ pub fn lock_view(
             }
         }
     }
-    match whole(elsewhere) {
+    match elsewhere.newest() {
         Err(why) => unknown(why),
         Ok(runs) => runs.iter().find(|run| run.uid == holder).map_or(LockView::Free, |run| {
             other(&run.namespace, &run.name, ", whose namespace is not served")
         }),
-    }
-}
-
-/// A list, unless its newest reading failed.
-fn whole<T>(list: &Source<Vec<T>>) -> Result<&[T], String> {
-    match (&list.value, &list.error) {
-        (Some(list), None) => Ok(list),
-        (_, error) => Err(error.clone().unwrap_or_else(|| "not read".to_owned())),
     }
 }
 

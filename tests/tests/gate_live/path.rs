@@ -194,11 +194,14 @@ impl AlertPath {
             exempt: vec!["w-1".into()],
         };
         let questions = Questions::of(&order, &self.settings);
+        let expressions = questions.all().into_iter().collect();
         let prometheus = prometheus::Prometheus::all(prometheus_at)?;
         let alertmanager = alertmanager::Alertmanager::all(alertmanager_at)?;
         let started_at = Timestamp::now();
-        let (prometheus, alertmanager) =
-            tokio::join!(prometheus::ask_all(&prometheus, &questions), alertmanager::ask_all(&alertmanager),);
+        let (prometheus, alertmanager) = tokio::join!(
+            prometheus::ask_all(&prometheus, &expressions),
+            alertmanager::ask_all(&alertmanager),
+        );
         let cluster = cluster(Timestamp::now());
         let answers = Answers {
             started_at,

@@ -1,54 +1,45 @@
-//! Pods and budgets, read for one turn.
+//! Pods, as a drain asks about them.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as core;
-use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::ListParams;
 use kube::{Api, Client};
-use lockkeeper_exporter::read::budget::budget;
-use lockkeeper_exporter::read::list::list_all;
 use lockkeeper_rules::cluster::snapshot::Source;
-use lockkeeper_rules::drain::{Budget, Controller, Pod, PodPhase};
+use lockkeeper_rules::drain::{Controller, Pod, PodPhase};
 use lockkeeper_rules::words::name::NodeName;
 
-use super::places::placement;
-use super::{REQUEST_DEADLINE, source};
+use super::list::list_all;
+use super::place::placement;
 
 /// The annotation by which the kubelet marks the mirror of a static pod.
 const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
 
 /// The pods that are bound to these nodes: one that cannot be asked for leaves all of them unread.
-pub async fn pods_on(client: &Client, nodes: &BTreeSet<NodeName>) -> Source<Vec<Pod>> {
+pub async fn pods_on(client: &Client, nodes: &BTreeSet<NodeName>, deadline: Duration) -> Source<Vec<Pod>> {
     let on = |node: &NodeName| ListParams::default().fields(&format!("spec.nodeName={node}"));
-    read_pods(client, nodes.iter().map(on).collect()).await
+    read_pods(client, nodes.iter().map(on).collect(), deadline).await
 }
 
 /// Every pod of the cluster.
-pub async fn all_pods(client: &Client) -> Source<Vec<Pod>> {
-    read_pods(client, vec![ListParams::default()]).await
+pub async fn all_pods(client: &Client, deadline: Duration) -> Source<Vec<Pod>> {
+    read_pods(client, vec![ListParams::default()], deadline).await
 }
 
-async fn read_pods(client: &Client, params: Vec<ListParams>) -> Source<Vec<Pod>> {
+async fn read_pods(client: &Client, params: Vec<ListParams>, deadline: Duration) -> Source<Vec<Pod>> {
     // Proven when it was asked for, not when it came.
     let asked_at = Timestamp::now();
     let pods: Api<core::Pod> = Api::all(client.clone());
     let mut all = Vec::new();
     for params in params {
-        match list_all(&pods, &params, REQUEST_DEADLINE).await {
+        match list_all(&pods, &params, deadline).await {
             Ok(listed) => all.extend(listed.items.into_iter().map(pod)),
             Err(error) => return Source::failed(error.to_string()),
         }
     }
     Source::read(all, asked_at)
-}
-
-/// Every `PodDisruptionBudget` of the cluster.
-pub async fn budgets(client: &Client) -> Source<Vec<Budget>> {
-    let asked_at = Timestamp::now();
-    let budgets: Api<PodDisruptionBudget> = Api::all(client.clone());
-    source(list_all(&budgets, &ListParams::default(), REQUEST_DEADLINE).await, asked_at, |it| budget(&it))
 }
 
 fn pod(pod: core::Pod) -> Pod {

@@ -1,30 +1,30 @@
-//! The volumes that are attached to a node, read once.
+//! The volumes that are attached to a node.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PersistentVolume;
 use k8s_openapi::api::storage::v1::VolumeAttachment;
 use kube::api::ListParams;
 use kube::{Api, Client};
-use lockkeeper_exporter::client::kubernetes::call;
-use lockkeeper_exporter::read::list::list_all;
+use lockkeeper_rules::cluster::snapshot::Source;
 use lockkeeper_rules::drain::AttachedVolume;
-use lockkeeper_rules::reason::{Finding, Reason};
 use lockkeeper_rules::words::name::NodeName;
 
-use super::REQUEST_DEADLINE;
+use super::list::list_all;
+use crate::client::kubernetes::call;
 
 /// Every volume that is attached to a node, with the claim that it belongs to.
-///
-/// # Errors
-/// One of them cannot be read, so that nobody knows.
-pub async fn volumes_on(client: &Client, node: &NodeName) -> Result<Vec<AttachedVolume>, Finding> {
-    let unknown =
-        |what: &str, why: String| Finding::new(Reason::ApiUnreachable, format!("{what} of {node}"), why);
+pub async fn volumes_on(client: &Client, node: &NodeName, deadline: Duration) -> Source<Vec<AttachedVolume>> {
+    let asked_at = Timestamp::now();
     let attachments: Api<VolumeAttachment> = Api::all(client.clone());
-    let listed = list_all(&attachments, &ListParams::default(), REQUEST_DEADLINE).await;
-    let listed = listed.map_err(|error| unknown("volumeattachments", error.to_string()))?;
-    let on_node = listed.items.into_iter().filter(|it| it.spec.node_name == node.0);
-    let claims = claims(client, on_node.map(attached).collect());
-    call(REQUEST_DEADLINE, claims).await.map_err(|error| unknown("persistentvolumes", error.to_string()))
+    let listed = match list_all(&attachments, &ListParams::default(), deadline).await {
+        Ok(listed) => listed.items,
+        Err(error) => return Source::failed(format!("volumeattachments: {error}")),
+    };
+    let on_node = listed.into_iter().filter(|it| it.spec.node_name == node.0);
+    let claims = call(deadline, claims(client, on_node.map(attached).collect())).await;
+    Source::asked(asked_at, claims.map_err(|error| format!("persistentvolumes: {error}")))
 }
 
 fn attached(attachment: VolumeAttachment) -> AttachedVolume {

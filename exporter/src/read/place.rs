@@ -1,22 +1,24 @@
-//! Where pods may go, read for one turn.
+//! Where pods may go.
+
+use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as core;
 use kube::api::ListParams;
 use kube::{Api, Client};
-use lockkeeper_exporter::read::list::list_all;
 use lockkeeper_rules::cluster::snapshot::Source;
 use lockkeeper_rules::drain::{Place, Placement, Taint, Toleration};
 use lockkeeper_rules::words::labels::{Requirement, Selector};
 use lockkeeper_rules::words::name::NodeName;
 
-use super::{REQUEST_DEADLINE, source};
+use super::list::list_all;
 
 /// Every node, as a scheduler sees it. A snapshot has no labels and taints: only a forecast asks for them.
-pub async fn places(client: &Client) -> Source<Vec<Place>> {
+pub async fn places(client: &Client, deadline: Duration) -> Source<Vec<Place>> {
     let asked_at = Timestamp::now();
     let nodes: Api<core::Node> = Api::all(client.clone());
-    source(list_all(&nodes, &ListParams::default(), REQUEST_DEADLINE).await, asked_at, place)
+    let listed = list_all(&nodes, &ListParams::default(), deadline).await;
+    Source::asked(asked_at, listed.map(|listed| listed.items.into_iter().map(place).collect()))
 }
 
 fn place(node: core::Node) -> Place {
