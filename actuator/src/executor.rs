@@ -103,6 +103,7 @@ impl Executor {
             run: &run.uid,
             target: &target,
             workers_max: run.spec.workers.concurrency,
+            topology_key: run.spec.workers.topology_key.as_deref(),
             skip: &run.spec.skip,
             snapshot,
             known: &known,

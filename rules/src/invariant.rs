@@ -27,6 +27,16 @@ pub enum Violation {
         /// Which.
         names: String,
     },
+    /// A worker is to be taken out of service while another is out in another topology domain.
+    #[error("{worker} while {other} is out of service, and they do not share a {key}")]
+    OtherDomain {
+        /// The worker.
+        worker: NodeName,
+        /// The node that is out.
+        other: NodeName,
+        /// The label that tells the domain.
+        key: String,
+    },
     /// A mutation without a check that is young enough.
     #[error("{command} on the strength of a check that began at {checked_at}, now is {now}")]
     StaleProof {
@@ -85,6 +95,8 @@ pub struct Context<'a> {
     pub target: &'a Version,
     /// How many workers may be out of service at a time.
     pub workers_max: u32,
+    /// The label whose value all workers share that are out of service at a time.
+    pub topology_key: Option<&'a str>,
     /// Nodes that people asked to leave.
     pub skip: &'a [String],
     /// The cluster.
@@ -107,6 +119,7 @@ pub fn check(context: &Context<'_>, command: &Command, now: Timestamp) -> Vec<Vi
         Command::Cordon(order) => {
             found.extend(proof("cordon", &order.proof, &order.token, context, now));
             found.extend(out_of_service(nodes, context, &order.node, context.workers_max));
+            found.extend(other_domain(nodes, &order.node, context));
             found.extend(order_of_roles(nodes, &order.node, context));
             if context.own_node == Some(&order.node) {
                 found.push(Violation::OwnNode(order.node.clone()));
@@ -218,6 +231,20 @@ fn out_of_service(
     found
 }
 
+/// A worker that the run holds in another topology domain; a node that names none is in one of its own.
+fn other_domain(nodes: &[Node], about: &NodeName, context: &Context<'_>) -> Option<Violation> {
+    let key = context.topology_key?;
+    let prefix = format!("{}.", context.run);
+    let node = nodes.iter().find(|node| node.name == *about && node.role == Role::Worker)?;
+    let other = nodes.iter().find(|other| {
+        other.name != *about
+            && other.role == Role::Worker
+            && other.cordoned_by.as_deref().is_some_and(|by| by.starts_with(&prefix))
+            && (node.topology(key).is_none() || other.topology(key) != node.topology(key))
+    })?;
+    Some(Violation::OtherDomain { worker: about.clone(), other: other.name.clone(), key: key.to_owned() })
+}
+
 /// A source of packages belongs to the run as long as that goes on, and to the node once that may have begun to change.
 fn restore(about: &NodeName, nodes: &[Node], context: &Context<'_>) -> Vec<Violation> {
     let run = context.snapshot.runs.value.iter().flatten().find(|run| run.uid == context.run);
@@ -311,6 +338,7 @@ mod tests {
                 run: "u",
                 target: &target,
                 workers_max: 1,
+                topology_key: None,
                 skip: &[],
                 snapshot: &snapshot,
                 known: &known,
@@ -381,6 +409,7 @@ mod tests {
                 run: "u",
                 target: &target,
                 workers_max: 1,
+                topology_key: None,
                 skip: &[],
                 snapshot: &snapshot,
                 known: &known,

@@ -239,10 +239,10 @@ fn all_holds(state: &State) -> impl Iterator<Item = &(Finding, Timestamp)> {
 
 /// What is waited for, if that is something else than before. Details count up and down by themselves, and are no news.
 fn holding(before: &State, after: &State) -> Option<News> {
-    let holds = |state: &State| -> Vec<(Reason, String)> {
-        all_holds(state).map(|(finding, _)| (finding.reason, finding.subject.clone())).collect()
-    };
+    fn about(state: &State) -> impl Iterator<Item = (Reason, &str)> {
+        all_holds(state).map(|(finding, _)| finding.about())
+    }
     let findings = || all_holds(after).map(|(finding, _)| finding.clone()).collect();
-    (holds(before) != holds(after))
+    (!about(before).eq(about(after)))
         .then(|| News::Holding { step: after.step().cloned(), findings: findings() })
 }

@@ -100,6 +100,11 @@ async fn the_definition_refuses_what_can_never_become_right_and_says_what_to_do(
             "spec.retry[0].attempt",
             "greater than or equal to 1",
         ),
+        (
+            json!({ "target": "v1.36.3", "workers": { "topologyKey": "topology.kubernetes.io/" } }),
+            "spec.workers.topologyKey",
+            "write one such as topology.kubernetes.io/zone",
+        ),
         (json!({ "target": "v1.36.3", "cordonedNodes": "ignore" }), "spec.cordonedNodes", "\"upgrade\""),
         (
             json!({ "target": "v1.36.3", "skip": vec!["w"; 1_001] }),

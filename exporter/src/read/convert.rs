@@ -1,6 +1,6 @@
 //! Kubernetes objects turned into the rules' plain values: the same for watching and for reading at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -80,7 +80,16 @@ pub fn node(node: &core::Node, lease_renewed_at: Option<Timestamp>) -> Node {
         pressures: pressures(&conditions),
         lease_renewed_at,
         deleting: metadata.deletion_timestamp.is_some(),
+        labels: BTreeMap::new(),
     }
+}
+
+/// The same with these of its labels.
+#[must_use]
+pub fn node_with(node: &core::Node, lease_renewed_at: Option<Timestamp>, keys: &BTreeSet<&str>) -> Node {
+    let labels = node.metadata.labels.iter().flatten().filter(|(key, _)| keys.contains(key.as_str()));
+    let labels = labels.map(|(key, value)| (key.clone(), value.clone())).collect();
+    Node { labels, ..self::node(node, lease_renewed_at) }
 }
 
 fn pressures(conditions: &[core::NodeCondition]) -> Vec<Pressure> {
@@ -172,6 +181,16 @@ mod tests {
         assert_eq!(node.cordoned_by.as_deref(), Some("run.1.1.aa"));
         assert_eq!(node.pressures, [Pressure::Disk], "unknown pressure is pressure");
         assert!(node.ready && node.unschedulable && node.ready_since.is_some());
+    }
+
+    #[test]
+    fn only_the_labels_that_a_run_asks_for_are_kept() {
+        let raw = json!({"metadata": {"name": "w-1", "labels": {"zone": "a", "rack": "1", "os": "linux"}}});
+        let raw = serde_json::from_value(raw).unwrap();
+        let read = node_with(&raw, None, &BTreeSet::from(["zone", "room"]));
+        assert_eq!((read.topology("zone"), read.topology("room")), (Some("a"), None));
+        assert_eq!(read.labels.len(), 1);
+        assert!(node(&raw, None).labels.is_empty());
     }
 
     #[test]

@@ -43,6 +43,9 @@ pub async fn snapshot_now(
         runs(client, namespaces, deadline),
         own_api_server(cluster, deadline),
     );
+    let keys = topology_keys(runs.as_deref().unwrap_or_default());
+    let nodes: Result<Vec<Node>, _> = nodes
+        .map(|read| read.iter().map(|(node, renewed)| convert::node_with(node, *renewed, &keys)).collect());
     let api_servers = match own {
         Ok(own) => match &nodes {
             Ok(nodes) => Ok(with_others(cluster, own, nodes, deadline).await),
@@ -65,7 +68,10 @@ pub async fn snapshot_now(
 ///
 /// # Errors
 /// Nodes or Leases cannot be listed.
-pub async fn nodes(client: &Client, deadline: Duration) -> Result<Vec<Node>, ListError> {
+async fn nodes(
+    client: &Client,
+    deadline: Duration,
+) -> Result<Vec<(core::Node, Option<Timestamp>)>, ListError> {
     let nodes: Api<core::Node> = Api::all(client.clone());
     let leases: Api<Lease> = Api::namespaced(client.clone(), convert::NODE_LEASE_NAMESPACE);
     let all = ListParams::default();
@@ -73,7 +79,12 @@ pub async fn nodes(client: &Client, deadline: Duration) -> Result<Vec<Node>, Lis
         tokio::try_join!(list_all(&nodes, &all, deadline), list_all(&leases, &all, deadline))?;
     let renewals = convert::renewals(&leases.items);
     let renewal = |node: &core::Node| renewals.get(node.metadata.name.as_deref()?).copied();
-    Ok(nodes.items.iter().map(|node| convert::node(node, renewal(node))).collect())
+    Ok(nodes.items.into_iter().map(|node| (renewal(&node), node)).map(|(at, node)| (node, at)).collect())
+}
+
+/// The labels by which runs tell where a node is.
+fn topology_keys(runs: &[UpgradeRun]) -> BTreeSet<&str> {
+    runs.iter().filter_map(|run| run.spec.workers.topology_key.as_deref()).collect()
 }
 
 async fn static_pods(client: &Client, deadline: Duration) -> Result<Vec<StaticPod>, ListError> {

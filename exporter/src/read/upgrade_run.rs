@@ -194,6 +194,7 @@ fn unreadable(metadata: &ObjectMeta, stored_schema: Option<u64>, error: String) 
             reason: finding.reason.clone(),
             subject: finding.subject.clone(),
             detail: finding.detail.clone(),
+            words: finding.words.clone(),
             remedy: reason.entry().remedy.to_owned(),
             since: at,
         }],

@@ -67,12 +67,13 @@ pub fn runs(snapshot: &Snapshot) -> Vec<RunStatus> {
 
 /// Of what its status says, only where it stood: a run that was served before may hold a node.
 fn run_not_served(run: &RunElsewhere) -> RunStatus {
-    let Finding { reason, subject, detail } = not_served(&run.namespace);
+    let Finding { reason, subject, detail, words } = not_served(&run.namespace);
     let hold = Hold {
         step: None,
         reason: reason.code().to_owned(),
         subject,
         detail,
+        words,
         remedy: reason.entry().remedy.to_owned(),
         since: run.created_at.unwrap_or(Timestamp::UNIX_EPOCH),
     };

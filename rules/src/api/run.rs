@@ -104,7 +104,7 @@ pub enum CordonedNodes {
 }
 
 /// How many workers are upgraded at a time. The control plane goes node by node, whatever this says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct WorkersPolicy {
     /// How many workers may be out of service at a time. The first worker of a run always goes alone.
@@ -112,11 +112,15 @@ pub struct WorkersPolicy {
     /// The run halts once this many workers have failed. A failed worker stays out of service until a person has looked,
     /// and counts as one of those that are.
     pub max_failures: u32,
+    /// A label of nodes, such as topology.kubernetes.io/zone: all workers that are out of service at a time have the same
+    /// value of it. A worker without it goes alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topology_key: Option<String>,
 }
 
 impl Default for WorkersPolicy {
     fn default() -> Self {
-        Self { concurrency: 1, max_failures: 1 }
+        Self { concurrency: 1, max_failures: 1, topology_key: None }
     }
 }
 
@@ -499,6 +503,9 @@ pub struct StoredFinding {
     /// What was seen.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
+    /// The same with {} for each figure that changes by itself; nothing if there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub words: String,
 }
 
 impl From<&Finding> for StoredFinding {
@@ -507,6 +514,7 @@ impl From<&Finding> for StoredFinding {
             reason: finding.reason.code().to_owned(),
             subject: finding.subject.clone(),
             detail: finding.detail.clone(),
+            words: finding.words.clone(),
         }
     }
 }
@@ -523,6 +531,9 @@ pub struct Hold {
     /// What was seen.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
+    /// The same with {} for each figure that changes by itself; nothing if there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub words: String,
     /// What would clear it.
     pub remedy: String,
     /// The running step that it holds; nothing if it holds the run.

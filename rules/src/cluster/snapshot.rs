@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{RunPhase, UpgradeRun};
+use crate::reason::{Finding, Reason};
 use crate::words::name::NodeName;
 use crate::words::version::Version;
 
@@ -161,6 +162,20 @@ pub enum Unusable {
         /// The age that is allowed.
         age_seconds_max: u64,
     },
+}
+
+impl Unusable {
+    /// The finding that says so of `subject`.
+    #[must_use]
+    pub fn finding(&self, reason: Reason, subject: impl Into<String>) -> Finding {
+        match self {
+            Self::Unreadable(why) => Finding::new(reason, subject, why),
+            Self::Stale { age_seconds, age_seconds_max } => {
+                let words = format!("last proven {{}} s ago, at most {age_seconds_max} s are allowed");
+                Finding::with_figures(reason, subject, words, &[age_seconds])
+            }
+        }
+    }
 }
 
 /// Everything that was read, at one moment.
@@ -327,9 +342,19 @@ pub struct Node {
     pub lease_renewed_at: Option<Timestamp>,
     /// It is being deleted.
     pub deleting: bool,
+    /// Of its labels those that a run names in `topologyKey`, and only where the actuator reads: thousands of nodes have
+    /// dozens each.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
 }
 
 impl Node {
+    /// Where it is by this label; nothing if it does not say.
+    #[must_use]
+    pub fn topology(&self, key: &str) -> Option<&str> {
+        self.labels.get(key).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
     /// The addresses to reach it by, in their order: the kubelet's of each family. Whoever may write a Node's status may write
     /// anything there: another name would be another machine, and a word that begins with a dash an option of whatever is
     /// started with it.
@@ -400,6 +425,7 @@ impl Node {
             pressures: Vec::new(),
             lease_renewed_at: None,
             deleting: false,
+            labels: BTreeMap::new(),
         }
     }
 }

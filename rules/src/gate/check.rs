@@ -11,7 +11,7 @@ mod silences;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -83,6 +83,17 @@ impl<'a> Check<'a> {
         self.findings.push(Finding::new(reason, subject, detail));
     }
 
+    /// The same with figures that change by themselves.
+    fn counted(
+        &mut self,
+        reason: Reason,
+        subject: impl Into<String>,
+        words: &str,
+        figures: &[&dyn std::fmt::Display],
+    ) {
+        self.findings.push(Finding::with_figures(reason, subject, words, figures));
+    }
+
     fn is_start(&self) -> bool {
         self.order.form == Form::Start
     }
@@ -109,7 +120,7 @@ impl<'a> Check<'a> {
     fn own_clock(&mut self) {
         let age = self.now.duration_since(self.answers.started_at);
         if age.is_negative() || age > seconds(self.settings.check_seconds_max) {
-            self.found(Reason::CheckExpired, "", format!("begun {} s ago", age.as_secs()));
+            self.counted(Reason::CheckExpired, "", "begun {} s ago", &[&age.as_secs()]);
         }
     }
 
@@ -141,7 +152,7 @@ impl<'a> Check<'a> {
     fn clock(&mut self, url: &str, theirs: Timestamp, ours: Timestamp) {
         let skew = theirs.duration_since(ours);
         if skew.abs() > seconds(self.settings.clock_skew_seconds_max) {
-            self.found(Reason::ClockSkew, url, format!("its clock says {theirs}, ours said {ours}"));
+            self.counted(Reason::ClockSkew, url, "its clock says {}, ours said {}", &[&theirs, &ours]);
         }
     }
 }
@@ -163,23 +174,26 @@ const DETAILS_MAX: usize = 5;
 
 /// Sorted, and one finding for each reason and subject, with what was seen put together.
 fn tidy(findings: Vec<Finding>) -> Vec<Finding> {
-    let mut by_subject: BTreeMap<(Reason, String), BTreeSet<String>> = BTreeMap::new();
-    for Finding { reason, subject, detail } in findings {
-        by_subject.entry((reason, subject)).or_default().insert(detail);
+    let mut by_subject: BTreeMap<(Reason, String), BTreeMap<String, String>> = BTreeMap::new();
+    for Finding { reason, subject, detail, words } in findings {
+        by_subject.entry((reason, subject)).or_default().insert(detail, words);
     }
-    let joined = |details: BTreeSet<String>| {
-        let more = details.len().saturating_sub(DETAILS_MAX);
-        let mut shown: Vec<_> =
-            details.into_iter().take(DETAILS_MAX).filter(|detail| !detail.is_empty()).collect();
+    let joined = |all: Vec<&String>| {
+        let more = all.len().saturating_sub(DETAILS_MAX);
+        let mut shown: Vec<String> =
+            all.into_iter().take(DETAILS_MAX).filter(|text| !text.is_empty()).cloned().collect();
         if more > 0 {
             shown.push(format!("and {more} more"));
         }
         shown.join("; ")
     };
-    by_subject
-        .into_iter()
-        .map(|((reason, subject), details)| Finding::new(reason, subject, joined(details)))
-        .collect()
+    let one = |((reason, subject), seen): ((Reason, String), BTreeMap<String, String>)| {
+        let has_figures = seen.values().any(|words| !words.is_empty());
+        let words = seen.iter().map(|(detail, words)| if words.is_empty() { detail } else { words });
+        let words = if has_figures { joined(words.collect()) } else { String::new() };
+        Finding { reason, subject, detail: joined(seen.keys().collect()), words }
+    };
+    by_subject.into_iter().map(one).collect()
 }
 
 /// Every reason that a live check can give: the values of the label of `k8s_upgrade_gate_reason`.

@@ -22,9 +22,9 @@ impl Proof {
             Ok(wall) if wall.max(elapsed) <= allowed => Ok(()),
             Ok(wall) => {
                 let age = wall.max(elapsed).as_millis();
-                let detail =
-                    format!("the check is {age} ms old, at most {} ms are allowed", allowed.as_millis());
-                Err(Finding::new(Reason::CheckExpired, self.token.to_string(), detail))
+                let words =
+                    format!("the check is {{}} ms old, at most {} ms are allowed", allowed.as_millis());
+                Err(Finding::with_figures(Reason::CheckExpired, self.token.to_string(), words, &[&age]))
             }
             Err(_from_the_future) => {
                 Err(Finding::new(Reason::CheckExpired, self.token.to_string(), "the clock was set back"))

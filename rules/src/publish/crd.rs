@@ -97,6 +97,11 @@ const ATTEMPT_MAX: u64 = 1_000_000;
 /// How many nodes may be out of service or have failed at a time: what is known of each of them is kept in the status.
 const AT_A_TIME_MAX: u32 = 40;
 
+/// A label's key: a domain and a name at their longest.
+const LABEL_KEY_LENGTH_MAX: u64 = 317;
+const LABEL_KEY_PATTERN: &str =
+    r"^([a-z0-9]([-.a-z0-9]*[a-z0-9])?/)?[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?$";
+
 /// A version by its shape. Whether it may be gone to, a pre-release for one, is for the verdict to say.
 const VERSION_PATTERN: &str = r"^v?[0-9]+[.][0-9]+[.][0-9]+(-[0-9A-Za-z.-]+)?([+][0-9A-Za-z.-]+)?$";
 
@@ -132,6 +137,12 @@ fn guard_spec(properties: &mut Value) {
         properties["workers"]["properties"][number]["minimum"] = json!(1);
         properties["workers"]["properties"][number]["maximum"] = json!(AT_A_TIME_MAX);
     }
+    let topology_key = &mut properties["workers"]["properties"]["topologyKey"];
+    topology_key["maxLength"] = json!(LABEL_KEY_LENGTH_MAX);
+    topology_key["x-kubernetes-validations"] = json!([{
+        "rule": matches(LABEL_KEY_PATTERN),
+        "message": "topologyKey is not the key of a label: write one such as topology.kubernetes.io/zone",
+    }]);
     properties["workers"]["x-kubernetes-validations"] = json!([{
         "rule": format!("self.concurrency + self.maxFailures <= {AT_A_TIME_MAX}"),
         "message": format!("concurrency and maxFailures together are at most {AT_A_TIME_MAX}"),

@@ -584,6 +584,11 @@ pub enum Reason {
     /// as many nodes are out of service as are allowed
     #[strum(message = "wait; spec.workers.concurrency says how many workers may be")]
     NodesInHand,
+    /// a node of another topology domain is out of service, or one of which the domain is not known
+    #[strum(
+        message = "wait until it is back; spec.workers.topologyKey names the label that tells the domain"
+    )]
+    OtherTopologyDomain,
     /// this starts only while no other node is out of service
     #[strum(message = "wait until the others are back")]
     GoesAlone,

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+
 use super::next::Beginning;
 use super::observed::Observed;
 use super::state::{Active, Position, State, Work};
-use crate::cluster::snapshot::Role;
+use crate::cluster::snapshot::{Role, Unusable};
 use crate::drain::{self, Pod, PodPhase};
 use crate::reason::{Finding, Reason};
 use crate::words::name::NodeName;
@@ -45,7 +47,8 @@ fn goes_alone(it: &Active) -> bool {
 
 /// What stands against beginning this step beside what runs.
 pub(super) fn findings(it: &Beginning<'_>) -> Vec<Finding> {
-    if it.observed.concurrency() == 1 && it.state.running.is_empty() {
+    let is_any_out = !it.state.running.is_empty() || !it.state.failed.is_empty();
+    if it.observed.concurrency() == 1 && !is_any_out {
         return Vec::new();
     }
     let Step::Worker(name) = it.step else { return alone(it, &it.step.to_string()) };
@@ -84,7 +87,7 @@ fn room(it: &Beginning<'_>, name: &NodeName) -> Vec<Finding> {
     // The first worker shows what the change does; until it has soaked no other goes.
     let most = if state.workers_done == 0 { 1 } else { observed.concurrency() };
     if out.len() + soaking < most {
-        return Vec::new();
+        return elsewhere(it, name, &out).into_iter().collect();
     }
     let names = out.iter().map(|name| name.0.as_str()).collect::<Vec<_>>().join(", ");
     let detail =
@@ -92,18 +95,46 @@ fn room(it: &Beginning<'_>, name: &NodeName) -> Vec<Finding> {
     vec![Finding::new(Reason::NodesInHand, names, detail)]
 }
 
+/// That a node is out of service in another topology domain than this one, or that nobody can tell. A node that the run
+/// holds already takes nothing more away.
+fn elsewhere(it: &Beginning<'_>, name: &NodeName, out: &BTreeSet<&NodeName>) -> Option<Finding> {
+    let key = it.observed.run.spec.workers.topology_key.as_deref()?;
+    let node_of = |name: &NodeName| it.nodes.iter().find(|node| node.name == *name);
+    let domain_of = |name: &NodeName| node_of(name).and_then(|node| node.topology(key));
+    if node_of(name).is_some_and(|node| it.observed.is_ours(node)) {
+        return None;
+    }
+    let domain = domain_of(name);
+    let is_with_it = |other: &NodeName| domain.is_some() && domain_of(other) == domain;
+    let others: Vec<&str> =
+        out.iter().filter(|other| !is_with_it(other)).map(|other| other.0.as_str()).collect();
+    let detail = match domain {
+        Some(domain) => format!("{name} has {key}={domain}"),
+        None => format!("{name} has no {key} and goes alone"),
+    };
+    let found = || Finding::new(Reason::OtherTopologyDomain, others.join(", "), detail);
+    (!others.is_empty()).then(found)
+}
+
+/// Whether what has failed is all that the others wait for: it comes to an end only if a person looks.
+pub(super) fn waits_for_failed(state: &State, against: &[Finding], now: Timestamp) -> bool {
+    let is_room = |it: &Finding| matches!(it.reason, Reason::NodesInHand | Reason::OtherTopologyDomain);
+    let rests = state.running.is_empty() && state.soaking.iter().all(|until| *until <= now);
+    rests && !state.failed.is_empty() && !against.is_empty() && against.iter().all(is_room)
+}
+
 /// What the pods and their budgets say against it. What cannot be read is no room.
 fn with_pods(it: &Beginning<'_>, name: &NodeName) -> Vec<Finding> {
     let Beginning { state, observed, now, .. } = *it;
-    let unread = |what: &str, why: String| vec![Finding::new(Reason::ApiUnreachable, what, why)];
+    let unread = |what: &str, why: &Unusable| vec![why.finding(Reason::ApiUnreachable, what)];
     let age_max = observed.settings.check_seconds_max;
     let (Some(pods), Some(budgets)) = (observed.pods, observed.budgets) else {
-        return unread("pods", "not read".to_owned());
+        return vec![Finding::new(Reason::ApiUnreachable, "pods", "not read")];
     };
     let (pods, budgets) = match (pods.fresh(now, age_max), budgets.fresh(now, age_max)) {
         (Ok(pods), Ok(budgets)) => (pods, budgets),
-        (Err(error), _) => return unread("pods", error.to_string()),
-        (_, Err(error)) => return unread("budgets", error.to_string()),
+        (Err(error), _) => return unread("pods", &error),
+        (_, Err(error)) => return unread("budgets", &error),
     };
     let is_on = |pod: &Pod, node: &NodeName| pod.node.as_ref() == Some(node);
     if pods.iter().any(|pod| is_on(pod, name) && keeps_alone(pod)) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::active::active;
-use super::beside::{is_alone, is_full};
+use super::beside::{is_alone, is_full, waits_for_failed};
 use super::clock::set_right;
 use super::command::Command;
 use super::ending::{ending, finish_node};
@@ -142,6 +142,9 @@ fn open(mut state: State, observed: &Observed<'_>, now: Timestamp) -> Turn {
     let step = next.as_ref().unwrap_or(&Step::Postflight);
     let beginning = Beginning { step, state: &state, observed, nodes, now };
     let against = may_begin(&beginning, Effect::Withdraws);
+    if waits_for_failed(&state, &against, now) {
+        return look_at_failed(state);
+    }
     if !against.is_empty() {
         return hold(state, against, now);
     }
@@ -160,8 +163,7 @@ fn open(mut state: State, observed: &Observed<'_>, now: Timestamp) -> Turn {
     }
     // What has failed is looked at before the run is called over.
     if matches!(next, None | Some(Step::Postflight)) && !state.failed.is_empty() {
-        let halted = state.failed.remove(0);
-        return Turn::again(State { position: Position::Halted(halted), ..state });
+        return look_at_failed(state);
     }
     match next {
         Some(step) => {
@@ -179,6 +181,12 @@ fn open(mut state: State, observed: &Observed<'_>, now: Timestamp) -> Turn {
             Turn::again(state)
         }
     }
+}
+
+/// The run halts over the first of what has failed.
+fn look_at_failed(mut state: State) -> Turn {
+    let halted = state.failed.remove(0);
+    Turn::again(State { position: Position::Halted(halted), holds: Vec::new(), ..state })
 }
 
 /// What is to be done about the cluster lock before anything else; nothing if it is ours.

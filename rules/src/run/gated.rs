@@ -65,8 +65,7 @@ pub(super) fn gated(
             // What is tried again and again without success is held all the while, and keeps its age.
             let refused = failure.map_or(&[][..], |(findings, _)| findings);
             state.holds.retain(|(old, _)| {
-                old.reason == Reason::PodTerminating
-                    || refused.iter().any(|new| new.reason == old.reason && new.subject == old.subject)
+                old.reason == Reason::PodTerminating || refused.iter().any(|new| new.about() == old.about())
             });
             let held_since = it.held_since.filter(|_| failure.is_some());
             // Written down anew for each change, so that the status is stored over the run as it was read a moment ago:
@@ -96,8 +95,8 @@ fn what_it_found(check: &Checked) -> Vec<Finding> {
     if !check.result.findings.is_empty() {
         return check.result.findings.clone();
     }
-    let detail = format!("the answers took {} s", check.age.as_secs());
-    vec![Finding::new(Reason::CheckExpired, "", detail)]
+    let age = check.age.as_secs();
+    vec![Finding::with_figures(Reason::CheckExpired, "", "the answers took {} s", &[&age])]
 }
 
 /// What went wrong with the last mutation of this step, and how long ago.

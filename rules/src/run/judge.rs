@@ -10,7 +10,7 @@ use super::moves::{finish, halt, linger, remember_once, retry_later};
 use super::observed::{Observed, Turn};
 use super::state::{Active, State};
 use crate::api::UpgradeRun;
-use crate::cluster::snapshot::Node;
+use crate::cluster::snapshot::{Node, Unusable};
 use crate::drain;
 use crate::reason::{Finding, Reason};
 use crate::words::name::NodeName;
@@ -33,7 +33,7 @@ const BUDGETS_CHECK: &str = "disruption_budgets";
 /// Whether a person has looked at this and accepts it for the whole run.
 #[must_use]
 pub fn is_accepted(run: &UpgradeRun, finding: &Finding) -> bool {
-    let Finding { reason, subject, detail: _ } = finding;
+    let (reason, subject) = (&finding.reason, &finding.subject);
     let accepts = |word: &str| run.spec.accept_risks.iter().any(|accepted| accepted == word);
     ACCEPTABLE.contains(reason) && accepts(reason.code())
         || (ACCEPTABLE.contains(reason) || ACCEPTABLE_BY_WORD.contains(reason))
@@ -132,17 +132,17 @@ fn drained<'a>(nodes: &'a [Node], observed: &Observed<'_>) -> BTreeSet<&'a NodeN
 }
 
 fn drain_findings(nodes: &[Node], observed: &Observed<'_>, now: Timestamp) -> Vec<Finding> {
-    let unread = |what: &str, error: String| vec![Finding::new(Reason::ApiUnreachable, what, error)];
+    let unread = |what: &str, why: &Unusable| vec![why.finding(Reason::ApiUnreachable, what)];
     let age_max = observed.settings.check_seconds_max;
     let (Some(pods), Some(budgets), Some(places)) = (observed.pods, observed.budgets, observed.places) else {
-        return unread("pods", "not read".to_owned());
+        return vec![Finding::new(Reason::ApiUnreachable, "pods", "not read")];
     };
     let (pods, budgets, places) =
         match (pods.fresh(now, age_max), budgets.fresh(now, age_max), places.fresh(now, age_max)) {
             (Ok(pods), Ok(budgets), Ok(places)) => (pods, budgets, places),
-            (Err(error), _, _) => return unread("pods", error.to_string()),
-            (_, Err(error), _) => return unread("budgets", error.to_string()),
-            (_, _, Err(error)) => return unread("nodes", error.to_string()),
+            (Err(error), _, _) => return unread("pods", &error),
+            (_, Err(error), _) => return unread("budgets", &error),
+            (_, _, Err(error)) => return unread("nodes", &error),
         };
     let mut findings = drain::forecast(pods, budgets, observed.run.spec.drain);
     let stranded = drain::stranded(pods, places, &drained(nodes, observed));
@@ -191,7 +191,7 @@ pub(super) fn postflight(state: State, it: &Active, observed: &Observed<'_>, now
 fn pods_findings(observed: &Observed<'_>, now: Timestamp) -> Option<Finding> {
     let pods = match observed.pods.map(|pods| pods.fresh(now, observed.settings.check_seconds_max)) {
         Some(Ok(pods)) => pods,
-        Some(Err(error)) => return Some(Finding::new(Reason::ApiUnreachable, "pods", error.to_string())),
+        Some(Err(error)) => return Some(error.finding(Reason::ApiUnreachable, "pods")),
         None => return Some(Finding::new(Reason::ApiUnreachable, "pods", "not read")),
     };
     let alive: Vec<_> = pods.iter().filter(|pod| !pod.is_finished()).collect();
@@ -199,7 +199,7 @@ fn pods_findings(observed: &Observed<'_>, now: Timestamp) -> Option<Finding> {
     let percent = if alive.is_empty() { 100 } else { ready * 100 / alive.len() };
     let wanted = observed.settings.pods_ready_percent_min;
     (u64::try_from(percent).unwrap_or(0) < wanted).then(|| {
-        let detail = format!("{ready} of {} are Ready, {wanted} % are wanted", alive.len());
-        Finding::new(Reason::PodsNotReady, "", detail)
+        let words = format!("{{}} of {{}} are Ready, {wanted} % are wanted");
+        Finding::with_figures(Reason::PodsNotReady, "", words, &[&ready, &alive.len()])
     })
 }

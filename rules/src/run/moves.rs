@@ -240,23 +240,12 @@ pub(super) fn holds(
     bound(&mut findings);
     findings
         .into_iter()
-        .map(|finding| {
-            let same =
-                before.iter().find(|(old, _)| old.reason == finding.reason && old.subject == finding.subject);
-            match same {
-                None => (finding, now),
-                Some(same) if without_numbers(&same.0.detail) == without_numbers(&finding.detail) => {
-                    same.clone()
-                }
-                Some((_, since)) => (finding, *since),
-            }
+        .map(|finding| match before.iter().find(|(old, _)| old.about() == finding.about()) {
+            None => (finding, now),
+            Some(same) if same.0.says_the_same_as(&finding) => same.clone(),
+            Some((_, since)) => (finding, *since),
         })
         .collect()
-}
-
-/// Words without what counts up or down by itself, such as an age.
-fn without_numbers(text: &str) -> String {
-    text.chars().filter(|c| !c.is_ascii_digit()).collect()
 }
 
 /// Adds a line of history.
@@ -277,7 +266,7 @@ pub(super) fn remember_once(state: &mut State, now: Timestamp, step: &str, event
 fn bound(findings: &mut Vec<Finding>) {
     *findings = std::mem::take(findings).into_iter().map(bounded).collect();
     findings.sort();
-    findings.dedup_by(|a, b| a.reason == b.reason && a.subject == b.subject);
+    findings.dedup_by(|a, b| a.about() == b.about());
     findings.truncate(HOLDS_LENGTH_MAX);
 }
 
@@ -286,6 +275,7 @@ pub(super) fn bounded(mut finding: Finding) -> Finding {
     let cut = |text: &mut String, length_max| text.truncate(text.floor_char_boundary(length_max));
     cut(&mut finding.subject, SUBJECT_LENGTH_MAX);
     cut(&mut finding.detail, DETAIL_LENGTH_MAX);
+    cut(&mut finding.words, DETAIL_LENGTH_MAX);
     finding
 }
 
@@ -293,16 +283,47 @@ pub(super) fn bounded(mut finding: Finding) -> Finding {
 mod tests {
     use super::super::status::{Shown, status};
     use super::*;
+    use crate::api::UpgradeRunStatus;
 
     #[test]
     fn a_hold_keeps_its_time_and_says_anew_only_what_has_become_other_words() {
         let at = |second| Timestamp::from_second(second).unwrap();
         let finding = |detail: &str| Finding::new(Reason::SourceUnreadable, "packages", detail);
-        let first = holds(&[], vec![finding("the server answers 500")], at(1));
-        let counted = holds(&first, vec![finding("the server answers 503")], at(2));
+        let answers = |code: u32| {
+            let (reason, words) = (Reason::SourceUnreadable, "the server answers {}");
+            Finding::with_figures(reason, "packages", words, &[&code])
+        };
+        assert_eq!(answers(500).detail, "the server answers 500");
+        let first = holds(&[], vec![answers(500)], at(1));
+        let counted = holds(&first, vec![answers(503)], at(2));
         assert_eq!(counted, first, "a number alone is no news");
         let other = holds(&counted, vec![finding("the index is empty")], at(3));
         assert_eq!(other, [(finding("the index is empty"), at(1))]);
+        let again = holds(&other, vec![answers(500)], at(4));
+        assert_eq!(again, [(answers(500), at(1))]);
+        let two = |n: u32| finding(&format!("{n} files are missing"));
+        assert_eq!(holds(&[(two(1), at(1))], vec![two(2)], at(2)), [(two(2), at(1))], "a count is news");
+    }
+
+    #[test]
+    fn a_hold_is_stored_with_its_words_and_one_of_before_is_read_without() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let scraped = |age: u32| Finding::with_figures(Reason::EchoStale, "p", "scraped {} s ago", &[&age]);
+        let mut state = State::new();
+        state.holds = holds(&[], vec![scraped(31)], at(1));
+        let shown = Shown { previous: None, generation: 1, next: "", progress: "", ending: false };
+        let mut stored = serde_json::to_value(status(&state, &shown, at(1))).unwrap();
+        let read = |stored: &serde_json::Value| {
+            let status: UpgradeRunStatus = serde_json::from_value(stored.clone()).unwrap();
+            State::parse(Some(&status), "u").unwrap().holds
+        };
+        assert_eq!(stored["holds"][0]["detail"], "scraped 31 s ago");
+        assert_eq!(read(&stored), state.holds);
+        assert_eq!(holds(&read(&stored), vec![scraped(32)], at(2)), state.holds);
+        stored["holds"][0].as_object_mut().unwrap().remove("words").unwrap();
+        let before = read(&stored);
+        assert_eq!(before, [(Finding::new(Reason::EchoStale, "p", "scraped 31 s ago"), at(1))]);
+        assert_eq!(holds(&before, vec![scraped(32)], at(2)), [(scraped(32), at(1))]);
     }
 
     #[test]

@@ -63,7 +63,7 @@ fn is_young(since: Timestamp, observed: &Observed<'_>, now: Timestamp) -> bool {
 }
 
 /// The nodes whose steps remain and do not run, in order: control plane before workers, a node that this run holds cordoned
-/// before others, the actuator's own node last, else by name. Where several may run, one that waits for its next attempt
+/// before others, the actuator's own node last, workers by topology domain, else by name. Where several may run, one that waits for its next attempt
 /// keeps none of the others waiting.
 fn remaining<'n>(state: &State, observed: &Observed<'_>, nodes: &'n [Node], now: Timestamp) -> Vec<&'n Node> {
     let mut left: Vec<&Node> = nodes
@@ -73,11 +73,14 @@ fn remaining<'n>(state: &State, observed: &Observed<'_>, nodes: &'n [Node], now:
         .filter(|node| state.active().all(|it| it.step.node() != Some(&node.name)))
         .filter(|node| state.failed.iter().all(|it| it.step.node() != Some(&node.name)))
         .collect();
-    left.sort_by_key(|node| {
+    left.sort_by_key(|&node| {
         let is_of_it = |step: &Step| step.node() == Some(&node.name);
         let mut tried = state.attempted.iter().filter(|it| is_of_it(&it.step));
         let rests = observed.concurrency() > 1 && tried.any(|it| it.not_before > now);
-        (node.role, rests, !observed.is_ours(node), observed.own_node == Some(&node.name), node.name.clone())
+        let key = observed.run.spec.workers.topology_key.as_deref().filter(|_| node.role == Role::Worker);
+        let domain = key.and_then(|key| node.topology(key));
+        let is_own = observed.own_node == Some(&node.name);
+        (node.role, rests, !observed.is_ours(node), is_own, domain.is_none(), domain, &node.name)
     });
     left
 }

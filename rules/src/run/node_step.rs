@@ -317,7 +317,7 @@ fn emptied(
     let pods = match pods {
         Some(Ok(pods)) => pods,
         Some(Err(error)) => {
-            return linger(state, vec![Finding::new(Reason::ApiUnreachable, "pods", error.to_string())], now);
+            return linger(state, vec![error.finding(Reason::ApiUnreachable, "pods")], now);
         }
         None => return linger(state, vec![Finding::new(Reason::ApiUnreachable, "pods", "not read")], now),
     };
@@ -508,7 +508,7 @@ pub(super) fn not_verified(node: &Node, observed: &Observed<'_>, now: Timestamp)
                     .filter(|server| !server.ready)
                     .map(|server| Finding::new(Reason::ControlPlaneNotReady, server.name.clone(), "")),
             ),
-            Err(error) => findings.push(Finding::new(Reason::ControlPlaneNotReady, "", error.to_string())),
+            Err(error) => findings.push(error.finding(Reason::ControlPlaneNotReady, "")),
         }
     }
     findings

@@ -155,12 +155,10 @@ impl<'a> Observed<'a> {
     /// The nodes, if they were read for this turn.
     pub(super) fn nodes(&self, now: Timestamp) -> Result<&'a [Node], Finding> {
         let fresh = self.snapshot.nodes.fresh(now, self.settings.check_seconds_max);
-        let nodes =
-            fresh.map_err(|error| Finding::new(Reason::ApiUnreachable, "nodes", error.to_string()))?;
+        let nodes = fresh.map_err(|error| error.finding(Reason::ApiUnreachable, "nodes"))?;
         // What a node runs is told by both: without the static pods a control-plane node would look unfinished.
         let static_pods = self.snapshot.static_pods.fresh(now, self.settings.check_seconds_max);
-        static_pods
-            .map_err(|error| Finding::new(Reason::ApiUnreachable, "static pods", error.to_string()))?;
+        static_pods.map_err(|error| error.finding(Reason::ApiUnreachable, "static pods"))?;
         if nodes.is_empty() {
             return Err(Finding::new(Reason::NoNodes, "nodes", "the list is empty"));
         }
@@ -211,7 +209,7 @@ impl<'a> Observed<'a> {
     pub(super) fn etcd_findings(&self, now: Timestamp) -> Vec<Finding> {
         let pods = match self.snapshot.static_pods.fresh(now, self.settings.check_seconds_max) {
             Ok(pods) => pods,
-            Err(error) => return vec![Finding::new(Reason::EtcdUnhealthy, "static pods", error.to_string())],
+            Err(error) => return vec![error.finding(Reason::EtcdUnhealthy, "static pods")],
         };
         let stable = i64::try_from(self.settings.etcd_stable_seconds).unwrap_or(i64::MAX);
         // No etcd pod at all means an external etcd, which an upgrade of a node does not touch; where one node has a

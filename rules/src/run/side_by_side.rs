@@ -46,7 +46,7 @@ pub(super) fn each_running(
             pause = pause.min(turn.pause);
         }
         orders.extend(turn.command.map(|command| Order { step: Some(token.clone()), command }));
-        state = together(turn.state, index, position, holds, observed.run.spec.workers, now);
+        state = together(turn.state, index, position, holds, &observed.run.spec.workers, now);
     }
     Decision { state, orders, pause }
 }
@@ -57,7 +57,7 @@ fn together(
     index: usize,
     position: Position,
     holds: Holds,
-    workers: WorkersPolicy,
+    workers: &WorkersPolicy,
     now: Timestamp,
 ) -> State {
     let (made_of_it, its_holds) =
@@ -91,7 +91,7 @@ fn together(
 
 /// Whether the run goes on although this step has failed: it is a worker's, not one too many, and nothing is wrong with the
 /// run itself.
-fn is_bearable(state: &State, it: &Halted, workers: WorkersPolicy) -> bool {
+fn is_bearable(state: &State, it: &Halted, workers: &WorkersPolicy) -> bool {
     let failures = state.failed.len() + 1;
     let is_of_run = matches!(
         it.finding.reason,
@@ -129,7 +129,7 @@ pub(super) fn one_makes_room(decision: &mut Decision, observed: &Observed<'_>, n
     let (position, holds) = (state.position.clone(), state.holds.clone());
     let finding = Finding::new(Reason::DrainsBlockEachOther, it.active.step.to_string(), "");
     let turn = put_back(state.seen_by(it.clone()), &it.active, finding, observed, now);
-    decision.state = together(turn.state, younger, position, holds, observed.run.spec.workers, now);
+    decision.state = together(turn.state, younger, position, holds, &observed.run.spec.workers, now);
     decision.pause = Duration::ZERO;
 }
 

@@ -189,6 +189,7 @@ fn store_hold(step: Option<&Step>, finding: &Finding, since: Timestamp) -> Hold 
         reason: finding.reason.code().to_owned(),
         subject: finding.subject.clone(),
         detail: finding.detail.clone(),
+        words: finding.words.clone(),
         remedy: finding.reason.entry().remedy.to_owned(),
         since,
     }

@@ -5,7 +5,7 @@ use super::state::{
     SCHEMA_VERSION, State, Unsent, Waiting, Work,
 };
 use crate::api::{
-    ActiveStep, AttemptedStep, FinishedStep, Halt, Intent, ManifestRecord, StoredFinding, UnsentNotice,
+    ActiveStep, AttemptedStep, FinishedStep, Halt, Hold, Intent, ManifestRecord, StoredFinding, UnsentNotice,
     UpgradeRun, UpgradeRunStatus, WaitingStep,
 };
 use crate::driver;
@@ -145,14 +145,18 @@ fn read<T: std::str::FromStr<Err: std::fmt::Display>>(field: &str, text: &str) -
     text.parse().map_err(|error| malformed(field, error))
 }
 
-fn finding(field: &str, code: &str, subject: &str, detail: &str) -> Result<Finding, Finding> {
-    let reason =
-        Reason::from_code(code).ok_or_else(|| malformed(field, format!("unknown reason code {code:?}")))?;
-    Ok(Finding::new(reason, subject, detail))
+fn reason(field: &str, code: &str) -> Result<Reason, Finding> {
+    Reason::from_code(code).ok_or_else(|| malformed(field, format!("unknown reason code {code:?}")))
 }
 
 fn stored(field: &str, stored: &StoredFinding) -> Result<Finding, Finding> {
-    finding(field, &stored.reason, &stored.subject, &stored.detail)
+    let StoredFinding { reason: code, subject, detail, words } = stored.clone();
+    Ok(Finding { reason: reason(field, &code)?, subject, detail, words })
+}
+
+fn held(hold: &Hold) -> Result<(Finding, Timestamp), Finding> {
+    let Hold { reason: code, subject, detail, words, remedy: _, step: _, since } = hold.clone();
+    Ok((Finding { reason: reason("status.holds", &code)?, subject, detail, words }, since))
 }
 
 fn position(status: &UpgradeRunStatus) -> Result<Position, Finding> {
@@ -173,8 +177,7 @@ fn running(it: &ActiveStep, status: &UpgradeRunStatus) -> Result<Running, Findin
 /// What holds this running step, or the run.
 fn holds_of(step: Option<&str>, status: &UpgradeRunStatus) -> Result<Vec<(Finding, Timestamp)>, Finding> {
     let its = status.holds.iter().filter(|hold| hold.step.as_deref() == step);
-    its.map(|hold| Ok((finding("status.holds", &hold.reason, &hold.subject, &hold.detail)?, hold.since)))
-        .collect()
+    its.map(held).collect()
 }
 
 fn waiting(it: &WaitingStep) -> Result<Waiting, Finding> {

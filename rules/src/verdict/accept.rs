@@ -64,8 +64,8 @@ fn accept<'a>(
 
 fn noted(finding: Finding, accept: &Accept) -> Finding {
     let Accept { why, by, until, .. } = accept;
-    let Finding { reason, subject, detail } = finding;
-    Finding { reason, subject, detail: format!("{detail}; accepted by {by} until {until}: {why}") }
+    let Finding { reason, subject, detail, words: _ } = finding;
+    Finding::new(reason, subject, format!("{detail}; accepted by {by} until {until}: {why}"))
 }
 
 fn unused(accept: &Accept) -> Finding {

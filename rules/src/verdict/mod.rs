@@ -334,8 +334,8 @@ impl Verdict {
     pub fn allows(&self, now: Timestamp, settings: &Settings) -> Result<(), Vec<Finding>> {
         let age = now.duration_since(self.computed_at).as_secs();
         if !u64::try_from(age).is_ok_and(|age| age <= settings.verdict_seconds_max) {
-            let detail = format!("{age} s old, at most {} s are allowed", settings.verdict_seconds_max);
-            return Err(vec![Finding::new(Reason::VerdictStale, &self.target, detail)]);
+            let words = format!("{{}} s old, at most {} s are allowed", settings.verdict_seconds_max);
+            return Err(vec![Finding::with_figures(Reason::VerdictStale, &self.target, words, &[&age])]);
         }
         let mut driver = self.about(Concerns::Driver).peekable();
         // That nobody has looked at the nodes is no all-clear.

@@ -6,6 +6,7 @@ mod budgets;
 mod clock;
 mod cordons;
 mod deletion;
+mod domains;
 mod drain;
 mod gate;
 mod jobs;

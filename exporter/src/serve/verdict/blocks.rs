@@ -249,7 +249,7 @@ fn render_run(run: &RunStatus, now: Timestamp, blocks: &mut Vec<Block>) {
     let progress = if run.progress.is_empty() { String::new() } else { format!(", {} nodes", run.progress) };
     blocks.push(Block::Title(format!("run {} to {}: {phase}{step}{since}{progress}", run.run, run.target)));
     blocks.extend(run.halted.iter().map(|halted| Block::Line(1, format!("halted: {halted}"))));
-    for Hold { reason, subject, detail, remedy, step, since } in &run.waits_for {
+    for Hold { reason, subject, detail, words: _, remedy, step, since } in &run.waits_for {
         let words = [reason, subject, detail].into_iter().filter(|word| !word.is_empty());
         // One step is named above.
         let who =

@@ -89,7 +89,7 @@ fn grouped<'a, Order: Ord>(
 ) -> Vec<Group<'a>> {
     let place = |check: &str| CHECK_IDS.iter().position(|id| *id == check);
     let mut groups: BTreeMap<_, (&Check, Vec<Subject<'_>>)> = BTreeMap::new();
-    for (order, check, Finding { reason, subject, detail }) in findings {
+    for (order, check, Finding { reason, subject, detail, words: _ }) in findings {
         let (_, subjects) =
             groups.entry((order, place(check.id), *reason)).or_insert_with(|| (check, Vec::new()));
         subjects.push(Subject { subject, detail });

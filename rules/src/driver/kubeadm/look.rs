@@ -110,45 +110,44 @@ impl Kubeadm<'_> {
     ) -> Vec<Finding> {
         let settings = view.settings;
         let mut findings = Vec::new();
-        let mut found =
-            |reason, detail: String| findings.push(Finding::new(reason, node.name.0.clone(), detail));
+        let name = || node.name.0.clone();
+        let found = |reason, detail: String| Finding::new(reason, name(), detail);
+        let counted = |reason, words: String, figure: &dyn std::fmt::Display| {
+            Finding::with_figures(reason, name(), words, &[figure])
+        };
         if survey.machine_id != node.machine_id {
-            found(Reason::MachineIdMismatch, format!("{} instead of {}", survey.machine_id, node.machine_id));
+            findings.push(found(
+                Reason::MachineIdMismatch,
+                format!("{} instead of {}", survey.machine_id, node.machine_id),
+            ));
         }
         let up_seconds = u64::try_from(view.now.duration_since(survey.booted_at).as_secs()).unwrap_or(0);
         if up_seconds < settings.quiet_seconds {
-            found(
-                Reason::NodeRebootedRecently,
-                format!("up for {up_seconds} s, quiet time is {} s", settings.quiet_seconds),
-            );
+            let words = format!("up for {{}} s, quiet time is {} s", settings.quiet_seconds);
+            findings.push(counted(Reason::NodeRebootedRecently, words, &up_seconds));
         }
         if survey.clock_off_seconds.unsigned_abs() > settings.clock_skew_seconds_max {
-            let detail = format!(
-                "its clock is {} s off ours, at most {} s are allowed",
-                survey.clock_off_seconds, settings.clock_skew_seconds_max
+            let words = format!(
+                "its clock is {{}} s off ours, at most {} s are allowed",
+                settings.clock_skew_seconds_max
             );
-            found(Reason::ClockSkew, detail);
+            findings.push(counted(Reason::ClockSkew, words, &survey.clock_off_seconds));
         }
         if survey.disk_free_mib < settings.disk_free_mib_min {
-            found(
-                Reason::DiskTooSmall,
-                format!(
-                    "{} MiB free in {}, {} MiB wanted",
-                    survey.disk_free_mib, survey.disk_place, settings.disk_free_mib_min
-                ),
-            );
+            let words =
+                format!("{{}} MiB free in {}, {} MiB wanted", survey.disk_place, settings.disk_free_mib_min);
+            findings.push(counted(Reason::DiskTooSmall, words, &survey.disk_free_mib));
         }
         for (reason, detail) in lacking(&survey.lacking) {
-            found(reason, detail);
+            findings.push(found(reason, detail));
         }
         // The token at hand is sent to nobody before this is judged, in preflight and before a node's own step.
         let sent = memory.sequence.saturating_sub(1);
         if survey.ledger_sequence > sent {
-            let ahead = went_backwards(&node.name, survey.ledger_sequence, sent);
-            found(ahead.reason, ahead.detail);
+            findings.push(went_backwards(&node.name, survey.ledger_sequence, sent));
         }
         if let Some(kubeadm) = survey.kubeadm.as_ref().filter(|kubeadm| !kubeadm.agrees) {
-            found(Reason::PreflightFailed, kubeadm.output.clone());
+            findings.push(found(Reason::PreflightFailed, kubeadm.output.clone()));
         }
         findings.extend(self.patches_finding(survey, node, view.snapshot));
         findings

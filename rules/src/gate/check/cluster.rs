@@ -40,7 +40,7 @@ impl<'a> Check<'a> {
         match source.fresh(self.now, self.settings.check_seconds_max) {
             Ok(value) => Some(value),
             Err(error) => {
-                self.found(Reason::ApiUnreachable, what, error.to_string());
+                self.findings.push(error.finding(Reason::ApiUnreachable, what));
                 None
             }
         }
@@ -86,7 +86,7 @@ impl<'a> Check<'a> {
             None => self.found(reason, subject, "it has no renewal"),
             // A renewal from far in the future proves nothing: its writer's clock is wrong.
             Some(age) if age > age_max || age < -age_max => {
-                self.found(reason, subject, format!("renewed {} s ago", age.as_secs()));
+                self.counted(reason, subject, "renewed {} s ago", &[&age.as_secs()]);
             }
             Some(_) => {}
         }

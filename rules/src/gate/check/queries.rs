@@ -67,7 +67,7 @@ impl<'a> Check<'a> {
         match samples.iter().filter(ours).filter_map(age).min() {
             None => self.found(Reason::EchoMissing, url, format!("{echo_time} has no result")),
             Some(age) if age > age_max || age < -age_max => {
-                self.found(Reason::EchoStale, url, format!("scraped {} s ago", age.as_secs()));
+                self.counted(Reason::EchoStale, url, "scraped {} s ago", &[&age.as_secs()]);
             }
             Some(_) => {}
         }
@@ -152,7 +152,8 @@ impl<'a> Check<'a> {
         }
         // An increase over a time is no whole number: it is put together from samples that lie within.
         if sample.value.round() > max_value {
-            self.found(*reason, instance, format!("{what}: {:.0}, at most {max} is well", sample.value));
+            let words = format!("{what}: {{}}, at most {max} is well");
+            self.counted(*reason, instance, &words, &[&format!("{:.0}", sample.value)]);
         }
     }
 

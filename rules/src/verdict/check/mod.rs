@@ -213,7 +213,7 @@ impl Facts<'_> {
 /// What is noted of many nodes in the same words, as one note that names some of them.
 fn together(notes: Vec<Finding>) -> Vec<Finding> {
     let mut nodes: BTreeMap<(Reason, String), Vec<String>> = BTreeMap::new();
-    for Finding { reason, subject, detail } in notes {
+    for Finding { reason, subject, detail, words: _ } in notes {
         nodes.entry((reason, detail)).or_default().push(subject);
     }
     let one = |((reason, detail), mut nodes): ((Reason, String), Vec<String>)| {
@@ -237,7 +237,7 @@ fn usable<'a, T>(
             Unusable::Unreadable(_) => Reason::SourceUnreadable,
             Unusable::Stale { .. } => Reason::SourceStale,
         };
-        Finding::new(reason, name, why.to_string())
+        why.finding(reason, name)
     })
 }
 

@@ -130,6 +130,10 @@ impl Simulated {
         change(self.nodes.get_mut(name).unwrap());
     }
 
+    pub fn label_of(&self, name: &str, key: &str) -> Option<String> {
+        self.nodes[name].topology(key).map(str::to_owned)
+    }
+
     pub fn set_ready(&mut self, name: &str, ready: bool) {
         self.nodes.get_mut(name).unwrap().ready = ready;
     }

@@ -158,6 +158,7 @@ impl Simulated {
             run: &self.run.uid,
             target: &self.run.spec.target.parse().unwrap(),
             workers_max: self.run.spec.workers.concurrency,
+            topology_key: self.run.spec.workers.topology_key.as_deref(),
             skip: &self.run.spec.skip,
             snapshot,
             known,

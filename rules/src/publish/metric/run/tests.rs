@@ -107,8 +107,12 @@ fn of_a_run_whose_namespace_is_not_served_nothing_is_shown_and_no_step_is_offere
 #[test]
 fn what_goes_on_beside_a_failed_step_is_shown_and_each_failed_node_is() {
     let failed = |step: &str| {
-        let finding =
-            StoredFinding { reason: "unit_failed".to_owned(), subject: String::new(), detail: String::new() };
+        let finding = StoredFinding {
+            reason: "unit_failed".to_owned(),
+            subject: String::new(),
+            detail: String::new(),
+            words: String::new(),
+        };
         Halt { step: step.to_owned(), attempt: 1, at: at(), finding }
     };
     let at_work = || ActiveStep {
@@ -150,8 +154,12 @@ fn nothing_of_a_halted_or_succeeded_run_is_pending_or_running() {
     };
     let halted = run(RunPhase::Halted, |status| {
         both(status);
-        let finding =
-            StoredFinding { reason: "unit_failed".to_owned(), subject: String::new(), detail: String::new() };
+        let finding = StoredFinding {
+            reason: "unit_failed".to_owned(),
+            subject: String::new(),
+            detail: String::new(),
+            words: String::new(),
+        };
         status.halted = Some(Halt { step: "worker/w-1".to_owned(), attempt: 1, at: at(), finding });
     });
     for (run, in_flight, node) in [(halted, 1, "failed"), (run(RunPhase::Succeeded, both), 0, "nothing")] {

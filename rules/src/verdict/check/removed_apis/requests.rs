@@ -63,8 +63,8 @@ fn proven_for(node: &Node, seconds: u64, question: &Question<'_>, tally: &mut Ta
         }
         ShortProof::Hold => (&mut tally.holds, wait.as_str()),
     };
-    let detail = format!("proved for {proven}, and {window_days} days are asked for{way_on}; {KEEP}");
-    findings.push(Finding::new(Reason::ApiProofShort, node.name.0.clone(), detail));
+    let words = format!("proved for {{}}, and {window_days} days are asked for{way_on}; {KEEP}");
+    findings.push(Finding::with_figures(Reason::ApiProofShort, node.name.0.clone(), words, &[&proven]));
 }
 
 fn in_words(seconds: u64) -> String {
