@@ -91,7 +91,8 @@ mod tests {
         }
 
         async fn end(&self) {
-            self.began.notified().await;
+            let began = tokio::time::timeout(Duration::from_secs(10), self.began.notified());
+            began.await.expect("another round begins");
             self.ends.notify_one();
         }
     }
