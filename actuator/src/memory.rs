@@ -41,7 +41,9 @@ const FINISHED_LENGTH_MAX: usize = 40;
 impl RunMemory {
     /// Takes out what was learnt for a step or for the run itself, for a command that adds to it.
     pub fn take(&mut self, step: Option<&Token>) -> Memory {
-        self.learnt.remove(&step.cloned()).unwrap_or_default()
+        let learnt = self.learnt.remove(&step.cloned()).unwrap_or_default();
+        // Only a check brings silences back: those of an older one must not take the place of what another step saw since.
+        Memory { silences: None, ..learnt }
     }
 
     /// Puts it back once the command has ended.

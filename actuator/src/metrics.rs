@@ -126,7 +126,10 @@ impl Metrics {
         }
         let pauses = [Reason::ReadySilenced, Reason::SilenceForgotten];
         let silenced = result.findings.iter().any(|finding| pauses.contains(&finding.reason));
-        self.paused(Pause::Silence, silenced);
+        // A silence keeps steps from beginning; the checks of those that run say nothing about it.
+        if result.form == Form::Start {
+            self.paused(Pause::Silence, silenced);
+        }
         self.checks.get_or_create(&check_labels(result.form, passed)).inc();
     }
 

@@ -127,9 +127,11 @@ pub fn check(context: &Context<'_>, command: &Command, now: Timestamp) -> Vec<Vi
         }
         Command::Evict(order) => {
             found.extend(proof("evict", &order.proof, &order.proof.token, context, now));
-            // A limit that was lowered since stops none that was admitted under the one before.
-            let most = context.workers_max.max(admitted(context));
-            found.extend(out_of_service(nodes, context, &order.node, most));
+            // The limit is on cordons: lowered since, it stops none that is out already.
+            if !nodes.iter().any(|node| node.name == order.node && is_held(node, context)) {
+                let most = context.workers_max.max(admitted(context));
+                found.extend(out_of_service(nodes, context, &order.node, most));
+            }
         }
         Command::Start(order) => {
             found.extend(proof("unit", order.proof(), order.token(), context, now));
@@ -189,6 +191,12 @@ fn proof(
     })
 }
 
+/// Whether the run has cordoned a node.
+fn is_held(node: &Node, context: &Context<'_>) -> bool {
+    let by = node.cordoned_by.as_deref().and_then(|by| by.strip_prefix(context.run));
+    by.is_some_and(|rest| rest.starts_with('.'))
+}
+
 /// How many steps of the run are stored as running.
 fn admitted(context: &Context<'_>) -> u32 {
     let run = context.snapshot.runs.value.iter().flatten().find(|run| run.uid == context.run);
@@ -202,7 +210,6 @@ fn out_of_service(
     about: &NodeName,
     workers_max: u32,
 ) -> Vec<Violation> {
-    let prefix = format!("{}.", context.run);
     let workers_max = usize::try_from(workers_max).unwrap_or(1);
     let role_of = |name: &NodeName| nodes.iter().find(|node| node.name == *name).map(|node| node.role);
     let mut found = Vec::new();
@@ -211,9 +218,7 @@ fn out_of_service(
     {
         let mut names: Vec<&str> = nodes
             .iter()
-            .filter(|node| {
-                node.role == role && node.cordoned_by.as_deref().is_some_and(|by| by.starts_with(&prefix))
-            })
+            .filter(|node| node.role == role && is_held(node, context))
             .map(|node| node.name.0.as_str())
             .collect();
         if role_of(about) == Some(role) && !names.contains(&about.0.as_str()) {
@@ -258,16 +263,14 @@ fn restore(about: &NodeName, nodes: &[Node], context: &Context<'_>) -> Vec<Viola
         stages.any(|stage| Stage::from_name(stage).is_none_or(|stage| stage >= Stage::Mutate))
             || status.attempted.iter().any(|it| it.begun && is_of(&it.step))
     });
-    let prefix = format!("{}.", context.run);
     let node = nodes.iter().find(|node| node.name == *about);
-    // One that the run still holds may be about to change.
-    let is_held = |node: &Node| node.cordoned_by.as_deref().is_some_and(|by| by.starts_with(&prefix));
     let is_there = |node: &Node| node.kubelet_version.as_ref() == Ok(context.target);
     let mut found = Vec::new();
     if !is_over {
         found.push(Violation::NotOver(about.clone()));
     }
-    if has_begun || node.is_some_and(|node| is_held(node) || is_there(node)) {
+    // One that the run still holds may be about to change.
+    if has_begun || node.is_some_and(|node| is_held(node, context) || is_there(node)) {
         found.push(Violation::Changed(about.clone()));
     }
     found
@@ -353,8 +356,7 @@ mod tests {
     fn a_source_is_put_back_only_when_the_run_is_over_and_the_node_unchanged() {
         let (now, settings) = (Timestamp::UNIX_EPOCH, Settings::default());
         let (target, known) = ("v1.36.3".parse().unwrap(), Known::default());
-        let name: NodeName = "w-1".into();
-        let token: Token = "u.7.1.restore".parse().unwrap();
+        let (name, token): (NodeName, Token) = ("w-1".into(), "u.7.1.restore".parse().unwrap());
         let reached = NodeTarget {
             name: name.clone(),
             addresses: vec!["10.0.0.1".to_owned()],

@@ -205,6 +205,10 @@ fn ended(it: &Active, before: &State, after: &State) -> Option<News> {
     if let Some(failed) = after.failed.iter().find(|failed| failed.step == it.step) {
         return Some(News::StepFailed(failed.clone()));
     }
+    // It waits behind another step for its next attempt.
+    if after.attempted(&it.step).is_some_and(|tried| tried.attempt == it.token.attempt) {
+        return Some(News::StepRetried { step: step(), because: Vec::new() });
+    }
     let is_recorded = after.finished(&it.step).is_some_and(|finished| finished.token == it.token);
     let is_tried = after.attempted(&it.step).is_some();
     if is_recorded || after.nodes_done > before.nodes_done && !is_tried {

@@ -14,8 +14,8 @@ use crate::words::name::NodeName;
 use crate::words::step::{Stage, Step};
 
 /// Whether nothing more may begin, whatever it is: then nothing needs to be read for it.
-pub(super) fn is_full(state: &State, observed: &Observed<'_>) -> bool {
-    state.running.len() >= observed.concurrency()
+pub(super) fn is_full(state: &State, concurrency: u32) -> bool {
+    state.running.len() >= usize::try_from(concurrency).unwrap_or(usize::MAX)
         || state.active().any(goes_alone)
         || matches!(state.position, Position::Halted(_)) && !state.running.is_empty()
 }
@@ -23,8 +23,12 @@ pub(super) fn is_full(state: &State, observed: &Observed<'_>) -> bool {
 /// Whether the pods of all nodes are to be read, to tell which step may begin.
 pub(super) fn asks_for_pods(state: &State, concurrency: u32) -> bool {
     let is_of_worker = |step: &Step| matches!(step, Step::Worker(_));
-    let waits = matches!(&state.position, Position::Waiting(it) if is_of_worker(&it.step));
-    concurrency > 1 && (waits || state.active().any(|it| is_of_worker(&it.step)))
+    let may_come = match &state.position {
+        Position::Waiting(it) => is_of_worker(&it.step),
+        Position::Open => state.active().any(|it| is_of_worker(&it.step)),
+        Position::Active(_) | Position::Halted(_) | Position::Succeeded { .. } => false,
+    };
+    concurrency > 1 && may_come && !is_full(state, concurrency)
 }
 
 /// A running step that nothing begins beside.
@@ -47,7 +51,8 @@ fn goes_alone(it: &Active) -> bool {
 
 /// What stands against beginning this step beside what runs.
 pub(super) fn findings(it: &Beginning<'_>) -> Vec<Finding> {
-    let is_any_out = !it.state.running.is_empty() || !it.state.failed.is_empty();
+    let State { running, failed, soaking, .. } = it.state;
+    let is_any_out = !running.is_empty() || !failed.is_empty() || !soaking.is_empty();
     if it.observed.concurrency() == 1 && !is_any_out {
         return Vec::new();
     }
@@ -71,8 +76,12 @@ fn alone(it: &Beginning<'_>, subject: &str) -> Vec<Finding> {
 
 /// Whether one more worker may be out of service. A node is out that a step of this run is at work on, or that carries
 /// anybody's annotation of ours; one that soaks keeps its place.
-fn room(it: &Beginning<'_>, name: &NodeName) -> Vec<Finding> {
+pub(super) fn room(it: &Beginning<'_>, name: &NodeName) -> Vec<Finding> {
     let Beginning { state, observed, now, .. } = *it;
+    // What is out already takes no place more: it is tried again although the number was lowered.
+    if it.nodes.iter().any(|node| node.name == *name && observed.is_ours(node)) {
+        return Vec::new();
+    }
     let failed = state.failed.iter().filter_map(|it| it.step.node());
     let at_work = state.active().filter_map(|it| it.step.node()).chain(failed);
     let annotated =
@@ -95,15 +104,11 @@ fn room(it: &Beginning<'_>, name: &NodeName) -> Vec<Finding> {
     vec![Finding::new(Reason::NodesInHand, names, detail)]
 }
 
-/// That a node is out of service in another topology domain than this one, or that nobody can tell. A node that the run
-/// holds already takes nothing more away.
+/// That a node is out of service in another topology domain than this one, or that nobody can tell.
 fn elsewhere(it: &Beginning<'_>, name: &NodeName, out: &BTreeSet<&NodeName>) -> Option<Finding> {
     let key = it.observed.run.spec.workers.topology_key.as_deref()?;
     let node_of = |name: &NodeName| it.nodes.iter().find(|node| node.name == *name);
     let domain_of = |name: &NodeName| node_of(name).and_then(|node| node.topology(key));
-    if node_of(name).is_some_and(|node| it.observed.is_ours(node)) {
-        return None;
-    }
     let domain = domain_of(name);
     let is_with_it = |other: &NodeName| domain.is_some() && domain_of(other) == domain;
     let others: Vec<&str> =
@@ -160,6 +165,7 @@ fn with_pods(it: &Beginning<'_>, name: &NodeName) -> Vec<Finding> {
     // back by now.
     let is_left_over = |pod: &&Pod| {
         pod.phase == PodPhase::Pending
+            && pod.node.is_none()
             && pod.would_leave()
             && pod.created_at.is_none_or(|at| Some(at) >= state.started_at)
     };
@@ -176,10 +182,10 @@ fn keeps_alone(pod: &Pod) -> bool {
 
 /// Whether the node of a step that begins goes alone. Where that cannot be told, it does.
 pub(super) fn is_alone(node: &NodeName, role: Role, observed: &Observed<'_>) -> bool {
-    match (role, observed.concurrency(), observed.pods.and_then(|pods| pods.value.as_deref())) {
-        (Role::ControlPlane, _, _) | (Role::Worker, 1, _) => false,
-        (Role::Worker, _, None) => true,
-        (Role::Worker, _, Some(pods)) => {
+    match (role, observed.pods.and_then(|pods| pods.value.as_deref())) {
+        (Role::ControlPlane, _) => false,
+        (Role::Worker, None) => true,
+        (Role::Worker, Some(pods)) => {
             pods.iter().any(|pod| pod.node.as_ref() == Some(node) && keeps_alone(pod))
         }
     }

@@ -33,8 +33,10 @@ use crate::words::step::Step;
 pub fn decide(state: &State, observed: &Observed<'_>, now: Timestamp) -> Decision {
     let state = State { silences: silences(state, observed), ..state.clone() };
     let mut state = set_right(state, observed, now);
-    state.failed.retain(|failed| !is_wished(failed, observed));
-    let is_full = is_full(&state, observed);
+    // One that people leave out is given back, as is one that has halted the run.
+    let is_left = |failed: &Halted| failed.step.node().is_some_and(|node| observed.is_skipped(node));
+    state.failed.retain(|failed| !is_wished(failed, observed) && !is_left(failed));
+    let is_full = is_full(&state, observed.run.spec.workers.concurrency);
     let is_ending = observed.run.deleting;
     let is_halting = matches!(state.position, Position::Halted(_));
     let mut decision = each_running(state, observed, now, |state, it, observed, now| {
@@ -142,7 +144,7 @@ fn open(mut state: State, observed: &Observed<'_>, now: Timestamp) -> Turn {
     let step = next.as_ref().unwrap_or(&Step::Postflight);
     let beginning = Beginning { step, state: &state, observed, nodes, now };
     let against = may_begin(&beginning, Effect::Withdraws);
-    if waits_for_failed(&state, &against, now) {
+    if is_one_too_many(&state, observed) || waits_for_failed(&state, &against, now) {
         return look_at_failed(state);
     }
     if !against.is_empty() {
@@ -183,6 +185,12 @@ fn open(mut state: State, observed: &Observed<'_>, now: Timestamp) -> Turn {
     }
 }
 
+/// Whether more workers have failed than the run may go on with: the number was lowered, or one of them alone is tried again.
+fn is_one_too_many(state: &State, observed: &Observed<'_>) -> bool {
+    let most = usize::try_from(observed.run.spec.workers.max_failures).unwrap_or(usize::MAX);
+    !state.failed.is_empty() && state.failed.len() >= most
+}
+
 /// The run halts over the first of what has failed.
 fn look_at_failed(mut state: State) -> Turn {
     let halted = state.failed.remove(0);
@@ -212,7 +220,8 @@ fn waiting(state: State, it: &Waiting, observed: &Observed<'_>, now: Timestamp) 
     // Whoever pauses, stops, or changes the nodes takes the token back: no alert asks for a step that may not be.
     let beginning = Beginning { step: &it.step, state: &state, observed, nodes, now };
     let is_wanted = next_step(&state, observed, nodes, now).as_ref() == Some(&it.step);
-    if !is_wanted || !may_begin(&beginning, Effect::Withdraws).is_empty() {
+    if !is_wanted || is_one_too_many(&state, observed) || !may_begin(&beginning, Effect::Withdraws).is_empty()
+    {
         return Turn::again(State { position: Position::Open, ..state });
     }
     if let Some(turn) = locked(&state, observed, now) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::command::{Checked, Command, ReadBack};
+use super::in_hand::is_held_by;
 use super::in_hand::is_in_hand;
 use super::may_begin::may_continue;
 use super::moves::{bounded, fail, holds, linger};
@@ -167,12 +168,14 @@ pub(super) fn held_too_long(state: &State, it: &Active) -> Finding {
 }
 
 /// The nodes that need not be Ready for a step to go on: the one that is at work, those that other steps are at work on or
-/// have failed on, and what people asked to leave.
+/// have failed on, those that the run holds out of service until their next attempt, and what people asked to leave.
 pub(super) fn exempt(at_work: Option<&NodeName>, state: &State, observed: &Observed<'_>) -> Vec<NodeName> {
     let others = state.active().filter_map(|it| it.step.node()).cloned();
     let skipped = observed.run.spec.skip.iter().map(|name| NodeName(name.clone()));
     let failed = state.failed.iter().filter_map(|it| it.step.node()).cloned();
-    at_work.cloned().into_iter().chain(others).chain(failed).chain(skipped).collect()
+    let nodes = observed.snapshot.nodes.value.iter().flatten();
+    let held = nodes.filter(|node| is_held_by(&observed.run.uid, node)).map(|node| node.name.clone());
+    at_work.cloned().into_iter().chain(others).chain(failed).chain(held).chain(skipped).collect()
 }
 
 /// Puts a node back as it was, as long as its mutation cannot have begun; else goes on waiting for what the node

@@ -11,9 +11,14 @@ use crate::words::name::Token;
 /// The metrics and the live check both ask this, so that the gate alerts and the actuator excuse the same nodes.
 #[must_use]
 pub fn is_in_hand(run: &UpgradeRun, token: &Token, node: &Node) -> bool {
-    let by = node.cordoned_by.as_deref().and_then(|text| text.parse::<Token>().ok());
-    let is_ours = by.is_some_and(|by| by.run.0 == run.uid);
     // Somebody else's cordon that the run was told to work under: only a later attempt can have changed the node.
     let is_theirs = run.spec.cordoned_nodes == CordonedNodes::Upgrade && token.attempt > 1;
-    node.unschedulable && (is_ours || is_theirs)
+    is_held_by(&run.uid, node) || node.unschedulable && is_theirs
+}
+
+/// Whether a run holds a node out of service, by a cordon of its own.
+#[must_use]
+pub fn is_held_by(run: &str, node: &Node) -> bool {
+    let by = node.cordoned_by.as_deref().and_then(|text| text.parse::<Token>().ok());
+    node.unschedulable && by.is_some_and(|by| by.run.0 == run)
 }

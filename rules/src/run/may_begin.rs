@@ -27,7 +27,7 @@ type Line = (Effect, fn(&Beginning<'_>) -> Vec<Finding>);
 
 const MAY_BEGIN: [Line; 6] = [
     (Effect::Withdraws, |it| paused(it.observed)),
-    (Effect::Withdraws, |it| stopped(it.state, it.observed, it.nodes).into_iter().collect()),
+    (Effect::Withdraws, |it| stopped(it).into_iter().collect()),
     (Effect::Withdraws, beside::findings),
     (Effect::Holds, |it| it.observed.verdict_for_next.to_vec()),
     (Effect::Holds, |it| cordoned_by_others(it.step, it.observed, it.nodes)),

@@ -40,7 +40,7 @@ mod visit;
 pub use budgets::heeds_budgets;
 pub use command::*;
 pub use decide::decide;
-pub use in_hand::is_in_hand;
+pub use in_hand::{is_held_by, is_in_hand};
 pub use judge::is_accepted;
 pub use lease::*;
 pub(crate) use moves::NOT_BEGUN;

@@ -86,7 +86,10 @@ fn remaining<'n>(state: &State, observed: &Observed<'_>, nodes: &'n [Node], now:
 }
 
 /// Whether `spec.stopAfter` keeps the next step from being minted; a text that is no step of the run keeps every one.
-pub(super) fn stopped(state: &State, observed: &Observed<'_>, nodes: &[Node]) -> Option<Finding> {
+///
+/// Workers may go side by side: once that one's step has begun, no other worker does.
+pub(super) fn stopped(it: &Beginning<'_>) -> Option<Finding> {
+    let Beginning { state, observed, nodes, .. } = *it;
     let text = observed.run.spec.stop_after.as_deref()?;
     let found = |detail: String| Some(Finding::new(Reason::StopAfter, "spec.stopAfter", detail));
     let step: Step = match text.parse() {
@@ -98,10 +101,20 @@ pub(super) fn stopped(state: &State, observed: &Observed<'_>, nodes: &[Node]) ->
     }
     let is_over = |node: &Node| observed.is_at_target(node) && !observed.is_ours(node);
     let reached = match step.node() {
-        Some(name) => nodes.iter().any(|node| node.name == *name && is_over(node)),
+        Some(name) => {
+            let is_over = nodes.iter().any(|node| node.name == *name && is_over(node));
+            is_over || matches!(it.step, Step::Worker(other) if other != name) && is_tried(state, &step)
+        }
         None => state.finished(&step).is_some(),
     };
     if reached { found(text.to_owned()) } else { None }
+}
+
+/// Whether a step runs, has failed, or was tried.
+fn is_tried(state: &State, step: &Step) -> bool {
+    state.active().any(|it| it.step == *step)
+        || state.failed.iter().any(|it| it.step == *step)
+        || state.attempted(step).is_some()
 }
 
 /// Nodes that somebody else has cordoned and that the step would have to touch.

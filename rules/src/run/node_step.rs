@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::beside::room;
 use super::command::{Command, CordonOrder, EvictOrder, UncordonOrder};
 use super::gated::{cannot_have_begun, gated, held, held_too_long, put_back, run_deleted};
 use super::look::{Look, look};
 use super::moves::{NOT_BEGUN, fail, finish, halt, linger, put_off, remember, retry_later};
-use super::next::next_step;
+use super::next::{Beginning, next_step};
 use super::observed::{Followed, Observed, Turn};
 use super::state::{Action, Active, Intended, NodeWork, Position, State, Work};
 use super::visit::{follow, was_sent};
@@ -209,6 +210,10 @@ fn cordon(
     if node.unschedulable {
         return give_up_cordon(state, it, node, observed, now);
     }
+    let full = no_room_any_more(&state, it, node, observed, now);
+    if !full.is_empty() {
+        return put_off(state, it, full, observed, now);
+    }
     gated(state, it, Action::Cordon, &node.name, observed, now, |proof| {
         Ok(Command::Cordon(CordonOrder {
             node: node.name.clone(),
@@ -218,6 +223,23 @@ fn cordon(
             proof,
         }))
     })
+}
+
+/// That the number was lowered between the permit and the cordon: nothing was begun, and the step waits again.
+fn no_room_any_more(
+    state: &State,
+    it: &Active,
+    node: &Node,
+    observed: &Observed<'_>,
+    now: Timestamp,
+) -> Vec<Finding> {
+    let nodes = observed.snapshot.nodes.value.as_deref().unwrap_or_default();
+    match &it.step {
+        Step::Worker(name) if !state.running.is_empty() && !observed.is_ours(node) => {
+            room(&Beginning { step: &it.step, state, observed, nodes, now }, name)
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Whether what a run begins with is to be done again before its first node is touched: the step was left for long.

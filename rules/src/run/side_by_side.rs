@@ -118,9 +118,14 @@ pub(super) fn one_makes_room(decision: &mut Decision, observed: &Observed<'_>, n
     let state = &decision.state;
     let blocked: Vec<usize> =
         (0..state.running.len()).filter(|&index| is_blocked(&state.running[index])).collect();
-    let [_, .., younger] = blocked[..] else { return };
+    if blocked.len() < 2 {
+        return;
+    }
+    // One whose change has begun in an attempt before cannot return; then the one before it does.
+    let returns = |index: &&usize| can_return(state, &state.running[**index].active);
+    let Some(&younger) = blocked.iter().rev().find(returns) else { return };
     let it = state.running[younger].clone();
-    if !can_return(state, &it.active) || observed.is_under_way(Some(&it.active.token)) {
+    if observed.is_under_way(Some(&it.active.token)) {
         return;
     }
     decision.orders.retain(|order| order.step.as_ref() != Some(&it.active.token));

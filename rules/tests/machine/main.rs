@@ -15,6 +15,7 @@ mod manifests;
 mod mid_step;
 mod refused;
 mod several;
+mod several_edits;
 mod simulated;
 mod sources;
 mod units;

@@ -10,17 +10,17 @@ use crate::drain::budget;
 use crate::simulated::{Faults, Simulated};
 
 /// A cluster whose run may take so many workers at a time, at the start of its second worker's step.
-fn with_workers(workers: usize, concurrency: u32, seed: u64) -> Simulated {
+pub(crate) fn with_workers(workers: usize, concurrency: u32, seed: u64) -> Simulated {
     let mut cluster = Simulated::new(1, workers, seed, Faults::default());
     cluster.run.spec.workers.concurrency = concurrency;
     cluster
 }
 
-fn out(cluster: &Simulated) -> Vec<&str> {
+pub(crate) fn out(cluster: &Simulated) -> Vec<&str> {
     cluster.out_of_service()
 }
 
-fn until(cluster: &mut Simulated, what: &str, is_so: impl Fn(&Simulated) -> bool) {
+pub(crate) fn until(cluster: &mut Simulated, what: &str, is_so: impl Fn(&Simulated) -> bool) {
     for _ in 0..20_000 {
         if is_so(cluster) {
             return;

@@ -2,7 +2,7 @@
 
 use crate::api::{UpgradeRun, UpgradeRunStatus, WaitingStep};
 use crate::cluster::snapshot::Node;
-use crate::run::is_in_hand;
+use crate::run::{is_held_by, is_in_hand};
 use crate::words::name::Token;
 use crate::words::step::Step;
 use crate::words::version::Version;
@@ -24,7 +24,7 @@ pub(super) fn node_state(node: &Node, run: &UpgradeRun) -> &'static str {
     };
     if failed.any(|halt| is_of(&halt.step)) {
         "failed"
-    } else if is_run() || is_waited_for().unwrap_or(false) {
+    } else if is_run() || is_waited_for().unwrap_or(false) || is_held_by(&run.uid, node) {
         "upgrading"
     } else if run.spec.skip.contains(&node.name.0) {
         "skipped"
