@@ -17,21 +17,26 @@ fn workers_at_work(cluster: &Simulated) -> Vec<String> {
     cluster.state().active().filter_map(|it| it.step.node().map(ToString::to_string)).collect()
 }
 
-/// Two of six workers have failed and have halted the run.
-fn two_failed(seed: u64) -> Simulated {
+/// These of six workers have failed, one after the other, and the last has halted the run.
+fn failed(nodes: &[&str], seed: u64) -> Simulated {
     let mut cluster = with_workers(6, 3, seed);
     cluster.give_up_after(1);
-    cluster.run.spec.workers.max_failures = 2;
+    cluster.run.spec.workers.max_failures = nodes.len().try_into().unwrap();
     until(&mut cluster, "first done", |cluster| cluster.state().workers_done == 1);
-    cluster.keep_pods_of("w-3", true);
-    cluster.failing_node = Some("w-2".to_owned());
-    until(&mut cluster, "one failed", |cluster| !cluster.state().failed.is_empty());
-    cluster.keep_pods_of("w-3", false);
-    cluster.failing_node = Some("w-3".to_owned());
+    for node in nodes {
+        cluster.keep_pods_of(node, true);
+    }
+    for (before, node) in nodes.iter().enumerate() {
+        cluster.failing_node = Some((*node).to_owned());
+        cluster.keep_pods_of(node, false);
+        until(&mut cluster, "failed", |cluster| {
+            cluster.halted().is_some() || cluster.state().failed.len() > before
+        });
+    }
     until(&mut cluster, "halted", |cluster| cluster.halted().is_some() && cluster.state().running.is_empty());
     cluster.failing_node = None;
     cluster.run.spec.workers.max_failures = 1;
-    assert_eq!(out(&cluster), ["w-2", "w-3"]);
+    assert_eq!(out(&cluster), nodes);
     cluster
 }
 
@@ -54,8 +59,8 @@ fn a_failed_worker_that_takes_the_only_place_halts_the_run_and_costs_no_other_an
 
 #[test]
 fn no_worker_begins_while_more_have_failed_than_may_though_one_of_them_is_tried_again() {
-    let mut cluster = two_failed(22);
-    cluster.run.spec.retry = vec![retry("w-2")];
+    let mut cluster = failed(&["w-2", "w-3"], 22);
+    cluster.run.spec.retry = vec![retry("w-3")];
     let begun = |cluster: &Simulated| ["w-4", "w-5", "w-6"].map(|node| starts_of(cluster, node));
     let before = begun(&cluster);
     for _ in 0..4_000 {
@@ -63,14 +68,14 @@ fn no_worker_begins_while_more_have_failed_than_may_though_one_of_them_is_tried_
     }
     assert!(cluster.halted().is_some());
     assert_eq!(begun(&cluster), before);
-    cluster.run.spec.retry.push(retry("w-3"));
+    cluster.run.spec.retry.push(retry("w-2"));
     until(&mut cluster, "over", Simulated::is_over);
     cluster.assert_upgraded_once_each();
 }
 
 #[test]
 fn two_that_have_failed_and_are_not_ready_do_not_keep_each_other_waiting() {
-    let mut cluster = two_failed(23);
+    let mut cluster = failed(&["w-2", "w-3"], 23);
     cluster.set_ready("w-2", false);
     cluster.set_ready("w-3", false);
     cluster.run.spec.retry = vec![retry("w-2"), retry("w-3")];
@@ -85,9 +90,9 @@ fn two_that_have_failed_and_are_not_ready_do_not_keep_each_other_waiting() {
 
 #[test]
 fn what_is_out_already_is_tried_again_though_the_number_was_lowered() {
-    let mut cluster = two_failed(24);
-    cluster.run.spec.workers.concurrency = 1;
-    cluster.run.spec.retry = vec![retry("w-2"), retry("w-3")];
+    let mut cluster = failed(&["w-2", "w-3", "w-4"], 24);
+    cluster.run.spec.workers.concurrency = 2;
+    cluster.run.spec.retry = vec![retry("w-2"), retry("w-3"), retry("w-4")];
     until(&mut cluster, "over", Simulated::is_over);
     cluster.assert_upgraded_once_each();
 }
@@ -122,6 +127,9 @@ fn lowering_the_number_beside_a_failed_worker_costs_the_others_no_attempt() {
         !cluster.state().failed.is_empty() && out(cluster) == ["w-2", "w-3", "w-4"]
     });
     cluster.run.spec.workers.concurrency = 2;
+    // One more that is still to be evicted.
+    cluster.bind_pod("w-3");
+    cluster.bind_pod("w-4");
     cluster.keep_pods_of("w-3", false);
     cluster.keep_pods_of("w-4", false);
     until(&mut cluster, "two more", |cluster| cluster.state().workers_done == 3);
