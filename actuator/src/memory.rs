@@ -193,3 +193,30 @@ impl Memory {
 fn acted((command, findings, at): &(Command, Vec<Finding>, Instant)) -> Acted {
     Acted { command: command.clone(), age: at.elapsed(), findings: findings.clone() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_step_saw_of_silences_does_not_take_the_place_of_what_another_saw_since() {
+        let silence = SilenceRecord {
+            id: "s".to_owned(),
+            matchers: String::new(),
+            created_by: String::new(),
+            comment: String::new(),
+            ends_at: Timestamp::UNIX_EPOCH,
+            updated_at: Timestamp::UNIX_EPOCH,
+        };
+        let mut memory = RunMemory::default();
+        let token: Token = "u.7.1.a".parse().unwrap();
+        let first = Memory { silences: Some(Vec::new()), ..memory.take(Some(&token)) };
+        memory.put(Some(token.clone()), first);
+        let other = Memory { silences: Some(vec![silence.clone()]), ..memory.take(None) };
+        memory.put(None, other);
+        // The first reads something else, and makes no check.
+        let reading = memory.take(Some(&token));
+        memory.put(Some(token), reading);
+        assert_eq!(memory.known(None, Timestamp::UNIX_EPOCH).silences, Some(vec![silence]));
+    }
+}
