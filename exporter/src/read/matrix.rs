@@ -144,52 +144,60 @@ impl MatrixFiles {
     }
 
     /// Keeps them up to date, for ever.
-    pub async fn keep(mut self) {
-        self.warn_of_older();
+    pub async fn keep(self) {
+        let Self { files, pause, mut reload, in_force } = self;
+        warn_of_older(reload.in_force());
         loop {
-            tokio::time::sleep(self.pause).await;
-            let files = self.files.clone();
-            let mut looking = tokio::task::spawn_blocking(move || look(&files));
-            let change = match within(LOOK_DEADLINE, &mut looking).await {
-                Ok(seen) => self.reload.look(seen.expect("a look does not panic"), Timestamp::now()),
+            tokio::time::sleep(pause).await;
+            let looked_at = files.clone();
+            let mut looking = tokio::task::spawn_blocking(move || look(&looked_at));
+            match within(LOOK_DEADLINE, &mut looking).await {
+                Ok(seen) => {
+                    let seen = seen.expect("a look does not panic");
+                    // To read thousands of rows takes longer than a task may keep others waiting.
+                    let judging = tokio::task::spawn_blocking(move || {
+                        let change = reload.look(seen, Timestamp::now());
+                        (reload, change)
+                    });
+                    let change;
+                    (reload, change) = judging.await.expect("files are judged without a panic");
+                    apply(change, reload.in_force(), &in_force);
+                }
                 Err(late) => {
                     let names: Vec<String> =
-                        self.files.iter().map(|file| file.path.display().to_string()).collect();
-                    let change = self.reload.no_look(&names, &late.to_string());
-                    self.apply(change);
+                        files.iter().map(|file| file.path.display().to_string()).collect();
+                    let change = reload.no_look(&names, &late.to_string());
+                    apply(change, reload.in_force(), &in_force);
                     // Not one more thread for each look at a disk that does not answer.
                     let _late = looking.await;
-                    Change::None
-                }
-            };
-            self.apply(change);
-        }
-    }
-
-    fn apply(&self, change: Change) {
-        let in_force = self.reload.in_force();
-        match change {
-            Change::None => return,
-            Change::Loaded => {
-                tracing::info!(files = ?in_force.matrix.files, "the facts about versions were loaded anew");
-                self.warn_of_older();
-            }
-            Change::Refused => {
-                for mistake in &in_force.matrix.refused {
-                    tracing::error!(
-                        %mistake,
-                        "the facts about versions were refused: the ones before stay, and every verdict is unknown"
-                    );
                 }
             }
         }
-        self.in_force.send_replace(in_force.clone());
     }
+}
 
-    fn warn_of_older(&self) {
-        for older in &self.reload.in_force().matrix.older {
-            tracing::warn!(%older, "facts about versions are older than the ones whose place they have taken");
+fn apply(change: Change, now: &InForce, in_force: &watch::Sender<InForce>) {
+    match change {
+        Change::None => return,
+        Change::Loaded => {
+            tracing::info!(files = ?now.matrix.files, "the facts about versions were loaded anew");
+            warn_of_older(now);
         }
+        Change::Refused => {
+            for mistake in &now.matrix.refused {
+                tracing::error!(
+                    %mistake,
+                    "the facts about versions were refused: the ones before stay, and every verdict is unknown"
+                );
+            }
+        }
+    }
+    in_force.send_replace(now.clone());
+}
+
+fn warn_of_older(now: &InForce) {
+    for older in &now.matrix.older {
+        tracing::warn!(%older, "facts about versions are older than the ones whose place they have taken");
     }
 }
 

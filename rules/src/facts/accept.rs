@@ -120,6 +120,10 @@ impl Section for Accepts {
 
     const IS_JOINED: bool = true;
 
+    fn too_many(&self) -> Option<usize> {
+        (self.0.len() > ACCEPTS_MAX).then_some(ACCEPTS_MAX)
+    }
+
     /// Wishes do not age.
     fn replaced(&self, _later: &Self) -> Vec<Replaced> {
         Vec::new()

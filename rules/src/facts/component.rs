@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Section;
-use super::text::{As, List, Row, Rows, Source, Table, Text};
+use super::text::{As, Filled, List, Row, Rows, Source, Table, Text, is_alphanumeric};
+use crate::cluster::snapshot::{CONTROL_PLANE, ETCD};
 use crate::words::version::Minor;
 
 /// What minors take away from how the components are configured.
@@ -59,7 +60,7 @@ pub struct GateChanges {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct RemovedFlags {
     /// The component.
-    #[schemars(example = &"kubelet")]
+    #[serde(with = "As::<Component>")]
     pub component: String,
     /// The first minor that does not start with them.
     pub removed: Minor,
@@ -75,6 +76,7 @@ pub struct RemovedFlags {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct Format {
     /// Its name.
+    #[serde(with = "As::<Filled>")]
     #[schemars(example = &"v1beta3")]
     pub name: String,
     /// The first minor that does not read it; nothing where all do that are known.
@@ -88,6 +90,7 @@ pub struct Format {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct RemovedName {
     /// Its name.
+    #[serde(with = "As::<Filled>")]
     #[schemars(example = &"PublicKeysECDSA")]
     pub name: String,
     /// The first minor that does not know it.
@@ -199,27 +202,57 @@ impl Section for Components {
     }
 }
 
-impl Row for GateChanges {}
-impl Row for RemovedFlags {}
-impl Row for RemovedName {}
-impl Row for Format {}
+impl Row for GateChanges {
+    fn once(&self) -> Option<String> {
+        Some(format!("one row for {}", self.minor))
+    }
+}
 
+impl Row for RemovedFlags {}
+
+impl Row for RemovedName {
+    fn once(&self) -> Option<String> {
+        Some(format!("one row for {}", self.name))
+    }
+}
+
+impl Row for Format {
+    fn once(&self) -> Option<String> {
+        Some(format!("one row for {}", self.name))
+    }
+}
+
+struct Component;
 struct Gate;
 struct Flag;
+
+/// One whose flags are looked at: of any other a row would never be asked for.
+impl Text for Component {
+    type Is = String;
+    const READ: fn(&str) -> Option<String> = |text| (Self::WORDS)().contains(&text).then(|| text.to_owned());
+    const WORDS: fn() -> Vec<&'static str> = || CONTROL_PLANE.into_iter().chain([ETCD, "kubelet"]).collect();
+}
 
 impl Text for Gate {
     type Is = String;
     const WHAT: &'static str = "A feature gate.";
     const PATTERN: &'static str = "^[A-Za-z0-9]+$";
     const EXAMPLE: &'static str = "SidecarContainers";
-    const READ: fn(&str) -> Option<String> = |text| Some(text.to_owned());
+    const EXPECTED: &'static str = "the name of a feature gate, in letters and digits";
+    const READ: fn(&str) -> Option<String> = |text| is_alphanumeric(text).then(|| text.to_owned());
 }
 
 impl Text for Flag {
     type Is = String;
     const WHAT: &'static str = "A flag without its dashes.";
+    const EXPECTED: &'static str = "the name of a flag, without dashes before it and without a value";
+    const PATTERN: &'static str = r"^[^-=\s][^=\s]*$";
     const EXAMPLE: &'static str = "register-schedulable";
-    const READ: fn(&str) -> Option<String> = |text| Some(text.to_owned());
+    const READ: fn(&str) -> Option<String> = |text| {
+        let is_name = !text.is_empty() && !text.starts_with('-');
+        let has_more = text.contains(|it: char| it == '=' || it.is_whitespace());
+        (is_name && !has_more).then(|| text.to_owned())
+    };
 }
 
 #[cfg(test)]
@@ -298,6 +331,27 @@ mod tests {
         }
         let plugins: Vec<&str> = known.plugins(hop(36, 37)).map(|row| row.name.as_str()).collect();
         assert_eq!(plugins, ["PodGroupWorkloadExists", "JobValidation"]);
+    }
+
+    /// What is accepted and never found would be a fact that nobody misses.
+    #[test]
+    fn a_name_that_cannot_be_one_is_refused() {
+        let built_in = include_str!("../../data/components.yaml");
+        for (from, to, field) in [
+            ("component: kubelet", "component: kublet", "component"),
+            ("component: kubelet", "component: kube-proxy", "component"),
+            ("other_gates: [", "other_gates: [SidecarContainers=true, ", "other_gates[0]"),
+            ("other_gates: [", "other_gates: ['', ", "other_gates[0]"),
+            ("[container-runtime]", "[container-runtime, \"--config\"]", "flags[1]"),
+            ("[container-runtime]", "[container-runtime, config=a]", "flags[1]"),
+            ("[container-runtime]", "[container-runtime, '']", "flags[1]"),
+            ("name: JobValidation", "name: ' '", "name"),
+        ] {
+            let text = built_in.replacen(from, to, 1);
+            assert_ne!(text, built_in, "{from}");
+            let told = Matrix::load(&[("mine.yaml", &text)]).unwrap_err();
+            assert!(told.len() == 1 && told[0].field.ends_with(field), "{to}: {told:#?}");
+        }
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::cell::{LazyCell, RefCell};
 use std::collections::BTreeSet;
 
-use super::mistake::Mistake;
-use super::tree::{Kind, Tree, Value};
+use super::mistake::{Mistake, Place};
+use super::tree::{Key, Kind, Tree, Value};
 
 /// How many mistakes are told; whoever has more mends these first.
 const MISTAKES_MAX: usize = 100;
@@ -53,6 +53,8 @@ impl Notes {
 pub(crate) struct Field<'a> {
     notes: &'a Notes,
     pub(super) value: &'a Value,
+    /// Where its key stands, if it has one; else where it stands itself.
+    key_place: Place,
     path: String,
     /// The group of fields that is read, where somebody else reads the other fields of the same mapping; else empty.
     pub(super) part: &'static str,
@@ -62,18 +64,22 @@ impl<'a> Field<'a> {
     /// The whole document.
     #[must_use]
     pub(super) fn whole(tree: &'a Tree, notes: &'a Notes) -> Self {
-        Self { notes, value: &tree.root, path: String::new(), part: "" }
+        Self { notes, value: &tree.root, key_place: tree.root.place, path: String::new(), part: "" }
     }
 
     /// Notes that this value is not what it should be.
     pub(super) fn wrong(&self, expected: impl Into<String>) {
-        self.note(self.value.kind.to_string(), expected.into());
+        self.note(self.value.place, self.value.kind.to_string(), expected.into());
     }
 
-    fn note(&self, found: String, expected: String) {
+    /// Notes that the key of this value is not what it should be.
+    pub(super) fn wrong_key(&self, key: &str, expected: String) {
+        self.note(self.key_place, format!("the key {key:?}"), expected);
+    }
+
+    fn note(&self, place: Place, found: String, expected: String) {
         let field = if self.path.is_empty() { "the file".to_owned() } else { self.path.clone() };
-        let mistake =
-            Mistake { file: self.notes.file.clone(), place: self.value.place, field, found, expected };
+        let mistake = Mistake { file: self.notes.file.clone(), place, field, found, expected };
         self.notes.mistakes.borrow_mut().push(mistake);
     }
 
@@ -82,7 +88,7 @@ impl<'a> Field<'a> {
         let must = required(&self.notes.schema, &self.path);
         let is_missing = |name: &&str| (*name == first || must.contains(name)) && self.get(name).is_none();
         for name in fields.filter(is_missing) {
-            self.note(format!("no {name}"), format!("the field {name}"));
+            self.note(self.value.place, format!("no {name}"), format!("the field {name}"));
         }
     }
 
@@ -90,7 +96,7 @@ impl<'a> Field<'a> {
     pub(super) fn finish(&self) {
         for (key, field) in self.entries().unwrap_or_default() {
             if self.notes.asked.borrow_mut().insert(field.value) {
-                field.note(format!("the field {key}"), "no field of that name".to_owned());
+                field.note(field.key_place, format!("the field {key}"), "no field of that name".to_owned());
             }
         }
     }
@@ -112,15 +118,17 @@ impl<'a> Field<'a> {
     /// The parts of a list.
     pub(super) fn list(&self) -> Option<Vec<Field<'a>>> {
         let Kind::List(values) = &self.value.kind else { return None };
-        let field =
-            |(index, value)| Field { value, path: format!("{}[{index}]", self.path), part: "", ..*self };
+        let field = |(index, value): (_, &'a Value)| {
+            let path = format!("{}[{index}]", self.path);
+            Field { value, key_place: value.place, path, part: "", ..*self }
+        };
         Some(values.iter().enumerate().map(field).collect())
     }
 
     /// The keys with their values.
     pub(super) fn entries(&self) -> Option<Vec<(&'a str, Field<'a>)>> {
         let Kind::Map(entries) = &self.value.kind else { return None };
-        Some(entries.iter().map(|(key, value)| (key.as_str(), self.child(key, value))).collect())
+        Some(entries.iter().map(|(key, value)| (key.name.as_str(), self.child(key, value))).collect())
     }
 
     /// Whether it has fields at all.
@@ -128,17 +136,22 @@ impl<'a> Field<'a> {
         matches!(self.value.kind, Kind::Map(_))
     }
 
-    /// A field of a mapping. One without a value counts as left out.
+    /// A field of a mapping. One without a value is refused: whoever left a value out may have meant one.
     pub(super) fn get(&self, name: &str) -> Option<Field<'a>> {
         let Kind::Map(entries) = &self.value.kind else { return None };
-        let (key, value) = entries.iter().find(|(key, _)| key == name)?;
+        let (key, value) = entries.iter().find(|(key, _)| key.name == name)?;
         self.notes.asked.borrow_mut().insert(value);
-        (!matches!(value.kind, Kind::Null)).then(|| self.child(key, value))
+        let field = self.child(key, value);
+        if matches!(value.kind, Kind::Null) && !field.is_refused() {
+            field.note(key.place, value.kind.to_string(), "a value, or no such field".to_owned());
+            field.refuse();
+        }
+        Some(field)
     }
 
-    fn child(&self, key: &str, value: &'a Value) -> Self {
-        let path = if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) };
-        Self { value, path, part: "", ..*self }
+    fn child(&self, Key { place, name }: &Key, value: &'a Value) -> Self {
+        let path = if self.path.is_empty() { name.clone() } else { format!("{}.{name}", self.path) };
+        Self { value, key_place: *place, path, part: "", ..*self }
     }
 }
 
@@ -158,6 +171,12 @@ mod tests {
     struct Inner {
         #[serde(rename = "e")]
         _e: String,
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Number {
+        #[serde(rename = "max_age_days")]
+        _max_age_days: u32,
     }
 
     fn mistakes<T: for<'de> serde::Deserialize<'de>>(text: &str) -> Vec<String> {
@@ -197,9 +216,9 @@ mod tests {
                 "f.yaml:2:4: b: found the text \"yes\", expected true or false, without quotation marks",
                 "f.yaml:3:8: c[1]: found the number 2, expected a text in quotation marks",
                 "f.yaml:3:11: c[2]: found the text \" \", expected a text that is not empty",
-                "f.yaml:4:4: d: found no e, expected the field e",
+                "f.yaml:4:5: d.e: found nothing, expected a value, or no such field",
                 "f.yaml:5:4: y: found the number -1, expected a whole number from 0 up",
-                "f.yaml:6:4: z: found the field z, expected no field of that name",
+                "f.yaml:6:1: z: found the field z, expected no field of that name",
             ]
         );
     }
@@ -207,7 +226,7 @@ mod tests {
     #[test]
     fn what_is_no_yaml_is_told_with_its_place() {
         for (text, told) in [
-            ("a: 1\na: 2\n", "f.yaml:2:1: the file: "),
+            ("a: 1\na: 2\n", "f.yaml:2:1: the file: found the key \"a\" twice, expected each key once"),
             ("a: [1\n", "f.yaml:1:4: the file: "),
             ("{\"a\": 1, \"a\": 2}", "f.yaml:1:10: the file: "),
             ("", "f.yaml:1:1: the file: "),
@@ -217,6 +236,13 @@ mod tests {
             let found = mistakes::<Inner>(text);
             assert!(found.len() == 1 && found[0].starts_with(told), "{text:?}: {found:?}");
         }
+        let deep = mistakes::<Inner>(&format!("a: {}{}\n", "[".repeat(500), "]".repeat(500)));
+        assert!(deep.len() == 1 && deep[0].contains("Depth { depth: 25 }"), "{deep:?}");
+        let number = mistakes::<Number>("max_age_days: .nan\n");
+        assert_eq!(
+            number,
+            ["f.yaml:1:15: max_age_days: found the number NaN, expected a whole number from 0 up"]
+        );
         let many = mistakes::<Inner>(&"---\na: 1\n".repeat(33));
         assert_eq!(many, ["f.yaml:1:1: the file: found 33 documents, expected at most 32"]);
     }

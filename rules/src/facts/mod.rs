@@ -7,9 +7,10 @@
 //! ```
 //!
 //! A file has `schema: 2`, the date `as_of` of its facts, and any of the sections; several documents in one file, split
-//! by `---`, are as several files, each with its own date. A section that an operator's file has takes the place of the built-in one whole, and may forget nothing of it where [`Section::forgotten`] says so, or
-//! is joined with it row by row where [`Section::join`] does. A
-//! section that is older than its `max_age_days` says nothing: the checks that need it are unknown.
+//! by `---`, are as several files, each with its own date. A section that an operator's file has takes the place of the
+//! built-in one whole, and may forget nothing of it where [`Section::forgotten`] says so, or is joined with it row by row
+//! where [`Section::join`] does. A section that is older than its `max_age_days` says nothing: the checks that need it are
+//! unknown.
 
 mod accept;
 mod addon;
@@ -166,6 +167,11 @@ pub(crate) trait Section: for<'de> Deserialize<'de> + JsonSchema + Default + Par
 
     /// Whether rows of both files count, so that it is as old as the older one.
     const IS_JOINED: bool = false;
+
+    /// How many rows there may be of all files together, if there are too many of them.
+    fn too_many(&self) -> Option<usize> {
+        None
+    }
 
     /// Whether each row has a date of its own, so that files of different age may be joined and only old rows are.
     const ROWS_ARE_DATED: bool = false;
@@ -332,6 +338,11 @@ impl Reading<'_> {
             older.extend(self.older(part, &later));
         }
         part.value = std::mem::take(&mut part.value).join(later.date(self.head.as_of));
+        if let Some(max) = part.value.too_many() {
+            field.wrong(format!("at most {max} of them, with those before it"));
+            // The file is refused, so the list need not grow any further.
+            part.value = T::default();
+        }
         part.as_of = match (is_first, T::ROWS_ARE_DATED, T::IS_JOINED) {
             (false, true, _) => part.as_of.max(self.head.as_of),
             (false, false, true) => part.as_of.min(self.head.as_of),

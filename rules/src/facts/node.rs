@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Section;
-use super::text::{As, List, Row, Rows, Source, Via};
+use super::text::{As, Lack, List, Row, Rows, Source, Via};
 use crate::words::version::{Minor, Version};
 
 /// For one minor.
@@ -16,6 +16,7 @@ pub struct Recommended {
     pub kubernetes: Minor,
     /// The first good patch of each branch.
     #[serde(with = "List::<Version>")]
+    #[schemars(extend("minItems" = 1))]
     pub releases: Vec<Version>,
     /// The page that says so.
     #[serde(with = "As::<Source>")]
@@ -152,9 +153,30 @@ impl From<EtcdFloor> for Floor {
     }
 }
 
-impl Row for Recommended {}
-impl Row for Floor {}
-impl Row for EtcdFloor {}
+/// Of two rows for one minor the order of the file would decide.
+impl Row for Recommended {
+    fn once(&self) -> Option<String> {
+        Some(format!("one row for {}", self.kubernetes))
+    }
+
+    /// Without a release every other runtime would be newer than all of them.
+    fn lacks(&self) -> Option<Lack> {
+        self.releases.is_empty().then(|| (Some("releases"), "at least one release".to_owned()))
+    }
+}
+
+impl Row for Floor {
+    fn once(&self) -> Option<String> {
+        Some(format!("one floor from {}", self.from))
+    }
+}
+
+impl Row for EtcdFloor {
+    fn once(&self) -> Option<String> {
+        Some(format!("one floor from {}", self.target_from))
+    }
+}
+
 impl Row for CriO {}
 impl Row for Docker {}
 
@@ -217,6 +239,16 @@ impl Section for EtcdFloors {
 mod tests {
     use crate::facts::Matrix;
     use crate::words::version::{Minor, Version};
+
+    #[test]
+    fn a_recommendation_without_a_release_is_refused() {
+        let built_in = include_str!("../../data/nodes.yaml");
+        let less = built_in.replace("releases: [\"2.3.0\", \"2.2.0\"]", "releases: []");
+        assert_ne!(less, built_in);
+        let told = Matrix::load(&[("mine.yaml", &less)]).unwrap_err();
+        let [told] = told.as_slice() else { panic!("{told:#?}") };
+        assert!(told.field.ends_with(".releases") && told.expected == "at least one release", "{told}");
+    }
 
     #[test]
     fn each_branch_has_its_own_first_good_patch() {

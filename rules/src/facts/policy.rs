@@ -10,7 +10,7 @@ use super::Section;
 use super::addon::{AddonVersion, Claim, Coverage, Support};
 use super::field::Field;
 use super::older::Replaced;
-use super::text::{List, Rows, Text};
+use super::text::{Filled, List, Rows, Text};
 use crate::words::version::Minor;
 
 /// What an operator wants where the facts leave a choice. What a file leaves out is as it is by default.
@@ -234,8 +234,10 @@ struct Manager;
 impl Text for Manager {
     type Is = String;
     const WHAT: &'static str = "The name of a field manager.";
+    const EXPECTED: &'static str = Filled::EXPECTED;
+    const PATTERN: &'static str = Filled::PATTERN;
     const EXAMPLE: &'static str = "velero-server";
-    const READ: fn(&str) -> Option<String> = |text| Some(text.to_owned());
+    const READ: fn(&str) -> Option<String> = Filled::READ;
 }
 
 #[cfg(test)]
@@ -293,6 +295,13 @@ mod tests {
         let policy = Matrix::load(&[("a.yaml", &one), ("b.yaml", &two)]).unwrap().policy.value;
         let found = (policy.helm_manifests, policy.not_covered, policy.addon_pods);
         assert_eq!(found, (HelmManifests::Required, NotCovered::Warn, AddonPods::Required));
+        // One without a value would take the choice back unseen.
+        let told = Matrix::load(&[("a.yaml", &one), ("b.yaml", &file("{helm_manifests: }"))]).unwrap_err()[0]
+            .to_string();
+        assert!(
+            told.contains("b.yaml:3:10: policy.helm_manifests: found nothing, expected a value"),
+            "{told}"
+        );
         // Every choice can be made by a later file: none is forgotten where they are joined.
         for (name, value) in schema::of::<Policy>()["properties"].as_object().unwrap() {
             let other = match value["type"].as_str().unwrap() {

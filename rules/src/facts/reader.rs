@@ -203,13 +203,20 @@ impl<'a> MapAccess<'a> for Entries<'_, 'a> {
     fn next_key_seed<S: DeserializeSeed<'a>>(&mut self, seed: S) -> Result<Option<S::Value>, Refused> {
         let Some((key, field)) = self.left.find(|(_, field)| !field.is_refused()) else { return Ok(None) };
         self.value = Some(field);
-        let key: StrDeserializer<'_, Refused> = key.into_deserializer();
-        let read = seed.deserialize(key);
-        read.map(Some).map_err(|refused| field.refused(refused))
+        let name: StrDeserializer<'_, Refused> = key.into_deserializer();
+        seed.deserialize(name).map(Some).map_err(|refused| {
+            if let Refused::New(expected) = refused {
+                field.wrong_key(key, expected);
+            }
+            field.refuse();
+            Refused::Again
+        })
     }
 
     fn next_value_seed<S: DeserializeSeed<'a>>(&mut self, seed: S) -> Result<S::Value, Refused> {
-        self.value.take().expect("a key is asked for first").attempt(seed)
+        let field = self.value.take().expect("a key is asked for first");
+        // Under a wrong key nobody can say what the value should be.
+        if field.is_refused() { Err(Refused::Again) } else { field.attempt(seed) }
     }
 
     fn size_hint(&self) -> Option<usize> {

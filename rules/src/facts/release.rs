@@ -37,4 +37,8 @@ impl Section for Releases {
     const KEY: &'static str = "releases";
 }
 
-impl Row for Release {}
+impl Row for Release {
+    fn once(&self) -> Option<String> {
+        Some(format!("one row for {}", self.minor))
+    }
+}

@@ -265,6 +265,6 @@ mod tests {
         let told: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
         assert_eq!(told.len(), 3, "{told:?}");
         assert!(told[0].starts_with("mine.yaml:1:1: the file: found it is gone, expected "), "{told:?}");
-        assert!(told[2].starts_with("mine.yaml:3:10: release: "), "{told:?}");
+        assert!(told[2].starts_with("mine.yaml:3:1: release: "), "{told:?}");
     }
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::Section;
 use super::field::Field;
-use super::text::{As, List, Row, Rows, Source, Text};
+use super::text::{As, Filled, List, Row, Rows, Source, Text, is_alphanumeric};
 use crate::cluster::inventory::ApiKind;
 use crate::words::version::Minor;
 
@@ -18,6 +18,7 @@ pub struct RemovedApi {
     #[schemars(example = &"policy")]
     pub group: String,
     /// The version.
+    #[serde(with = "As::<Filled>")]
     #[schemars(example = &"v1beta1")]
     pub version: String,
     /// The kinds.
@@ -53,6 +54,7 @@ pub struct RemovedApis {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct IgnoredWriter {
     /// The name of a field manager, as in `managedFields`.
+    #[serde(with = "As::<Filled>")]
     #[schemars(example = &"kube-controller-manager")]
     pub manager: String,
     /// The page that says what it is a part of.
@@ -131,8 +133,10 @@ struct Kind;
 impl Text for Kind {
     type Is = String;
     const WHAT: &'static str = "A kind.";
+    const EXPECTED: &'static str = "the name of a kind, in letters and digits";
+    const PATTERN: &'static str = "^[A-Za-z0-9]+$";
     const EXAMPLE: &'static str = "PodDisruptionBudget";
-    const READ: fn(&str) -> Option<String> = |text| Some(text.to_owned());
+    const READ: fn(&str) -> Option<String> = |text| is_alphanumeric(text).then(|| text.to_owned());
 }
 
 #[cfg(test)]

@@ -83,6 +83,10 @@ impl Section for Risks {
 
     const IS_JOINED: bool = true;
 
+    fn too_many(&self) -> Option<usize> {
+        (self.0.len() > RISKS_MAX).then_some(RISKS_MAX)
+    }
+
     fn replaced(&self, later: &Self) -> Vec<Replaced> {
         let is_other = |row: &&Risk| self.0.iter().any(|known| known.name == row.name && known != *row);
         let replaced = |row: &Risk| Replaced { row: Some(row.name.clone()), ..Replaced::WHOLE };

@@ -61,7 +61,7 @@ pub(super) fn of<T: JsonSchema>() -> Value {
     schema
 }
 
-/// Says the same in fewer words: no alternatives, and no null, which is as if nothing were there.
+/// Says the same in fewer words: no alternatives, and no null, which the loader refuses too.
 fn plain(schema: &mut Value) {
     let Value::Object(fields) = schema else { return };
     for key in ["title", "default"] {

@@ -91,9 +91,79 @@ fn a_file_says_what_it_is_and_how_old() {
         [
             "mine.yaml:1:9: schema: found the number 3, expected 2, the only schema of this version",
             "mine.yaml:2:8: as_of: found the text \"2026-13-01\", expected a day such as \"2026-08-11\"",
-            "mine.yaml:3:10: release: found the field release, expected no field of that name"
+            "mine.yaml:3:1: release: found the field release, expected no field of that name"
         ]
     );
+}
+
+#[test]
+fn a_key_without_a_value_is_refused() {
+    let file = |text: &str| mistakes(&format!("schema: 2\nas_of: \"2026-11-30\"\n{text}"));
+    let accept =
+        "accept: [{check: addons, subject: our-op, reason: , why: tested, by: ops, until: \"2026-12-30\"}]\n";
+    let value = "expected a value, or no such field";
+    assert_eq!(file(accept), [format!("mine.yaml:3:43: accept[0].reason: found nothing, {value}")]);
+    assert_eq!(file("addons:\n"), [format!("mine.yaml:3:1: addons: found nothing, {value}")]);
+    assert_eq!(mistakes("schema: 2\nas_of:\n"), [format!("mine.yaml:2:1: as_of: found nothing, {value}")]);
+}
+
+#[test]
+fn a_day_is_a_day_and_nothing_more() {
+    for day in ["2026-12-01T00:30+14:00", "20261130", "2026-12-30T08:00", "2026-12-1", "+002026-12-01"] {
+        let told = mistakes(&format!("schema: 2\nas_of: \"{day}\"\n"));
+        let [told] = told.as_slice() else { panic!("{day}: {told:#?}") };
+        assert!(told.contains("mine.yaml:2:8: as_of: ") && told.contains("a day such as"), "{day}: {told}");
+    }
+}
+
+/// The order of the file would decide between them.
+#[test]
+fn no_row_is_named_twice() {
+    let source = "source: \"https://example.com/a-page\"";
+    for (name, row) in [
+        ("releases.yaml releases", "minor: \"1.36\", end_of_life: \"2030-01-01\""),
+        ("nodes.yaml recommended", "kubernetes: \"1.36\", releases: [\"2.1.3\"]"),
+        ("nodes.yaml hard", "from: \"1.38\", release: \"1.6.0\""),
+        ("nodes.yaml etcd", "target_from: \"1.37\", release: \"3.5.0\""),
+        ("components.yaml gates", "minor: \"1.37\", removed: [], locked: {}"),
+        ("components.yaml admission_plugins", "name: JobValidation, removed: \"1.37\""),
+        ("components.yaml formats", "name: v1beta3, removed: \"1.40\""),
+        ("volume-plugins.yaml volume_plugins", "plugin: gitRepo, removed: \"1.40\""),
+    ] {
+        let (file, list) = name.split_once(' ').unwrap();
+        let (_, built_in) = BUILT_IN.iter().find(|(name, _)| *name == file).unwrap();
+        let line = built_in.lines().find(|line| line.trim_start() == format!("{list}:")).unwrap();
+        let below = built_in.split_once(&format!("{line}\n")).unwrap().1;
+        let indent = below.len() - below.trim_start_matches(' ').len();
+        let row = format!("{line}\n{}- {{{row}, {source}}}\n", " ".repeat(indent));
+        let told = mistakes(&built_in.replacen(&format!("{line}\n"), &row, 1));
+        let [told] = told.as_slice() else { panic!("{name}: {told:#?}") };
+        assert!(
+            told.contains("expected one row for ") || told.contains("expected one floor from "),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn a_list_of_wishes_or_dangers_is_counted_over_all_files() {
+    let accept = |n| format!("{{check: addons, subject: a-{n}, why: w, by: b, until: \"2026-12-30\"}}");
+    let risk = |n| {
+        format!("{{name: r-{n}, why: w, to: \">=1.37\", severity: note, source: \"https://example.com/r\"}}")
+    };
+    let file = |key: &str, rows: Vec<String>| {
+        format!("schema: 2\nas_of: \"2026-11-30\"\n{key}: [{}]\n", rows.join(", "))
+    };
+    for (key, max, row) in [("accept", 100, &accept as &dyn Fn(usize) -> String), ("risks", 50, &risk)] {
+        let two = |last: usize| {
+            let [one, other] = [0..max, max / 2..last].map(|numbers| file(key, numbers.map(row).collect()));
+            Matrix::load(&[("mine.yaml", &format!("{one}---\n{other}"))])
+        };
+        assert!(two(max).is_ok(), "{key}");
+        let told = two(max + 1).unwrap_err();
+        let [mistake] = told.as_slice() else { panic!("{told:#?}") };
+        assert!(mistake.field == key && mistake.expected.contains(&format!("at most {max}")), "{mistake}");
+    }
 }
 
 #[test]

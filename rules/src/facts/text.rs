@@ -76,8 +76,7 @@ pub(crate) struct Table<K, V>(PhantomData<(K, V)>);
 #[derive(JsonSchema)]
 pub(crate) struct Via<T>(#[schemars(with = "T")] PhantomData<T>);
 /// A list of rows.
-#[derive(JsonSchema)]
-pub(crate) struct Rows<T>(#[schemars(with = "Vec<T>")] PhantomData<T>);
+pub(crate) struct Rows<T>(PhantomData<T>);
 
 impl<T: Text> As<T> {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>, C: From<T::Is>>(from: D) -> Result<C, D::Error> {
@@ -188,8 +187,7 @@ impl<'de, K: Text<Is: Clone + Ord + fmt::Display>> DeserializeSeed<'de> for Next
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<K::Is, D::Error> {
         let text = String::deserialize(from)?;
-        let is_no_key = || D::Error::custom(format!("{} as its key, not {text:?}", K::expected(&text)));
-        let key = (K::READ)(&text).ok_or_else(is_no_key)?;
+        let key = (K::READ)(&text).ok_or_else(|| D::Error::custom(K::expected(&text)))?;
         if self.seen.insert(key.clone()) { Ok(key) } else { Err(D::Error::custom(format!("{key} once"))) }
     }
 }
@@ -275,17 +273,31 @@ impl<T: Text> JsonSchema for As<T> {
     }
 }
 
+impl<T: Row> JsonSchema for Rows<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "rows".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = Vec::<T>::json_schema(generator);
+        if T::MAX < usize::MAX {
+            schema.insert("maxItems".to_owned(), T::MAX.into());
+        }
+        schema
+    }
+}
+
 impl<T: Text> JsonSchema for List<T> {
     fn schema_name() -> Cow<'static, str> {
         "list".into()
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let mut schema = Vec::<As<T>>::json_schema(generator);
-        if T::MAX < usize::MAX {
-            schema.insert("maxItems".to_owned(), T::MAX.into());
-        }
-        schema
+        Rows::<As<T>>::json_schema(generator)
     }
 }
 
@@ -297,8 +309,19 @@ impl<K: Text, V: JsonSchema> JsonSchema for Table<K, V> {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let mut value = generator.subschema_for::<V>();
         value.ensure_object().entry("description").or_insert("Its value.".into());
-        json_schema!({"type": "object", "propertyNames": {"pattern": K::PATTERN}, "additionalProperties": value})
+        let mut schema = json_schema!({
+            "type": "object", "propertyNames": {"pattern": K::PATTERN}, "additionalProperties": value,
+        });
+        if K::MAX < usize::MAX {
+            schema.insert("maxProperties".to_owned(), K::MAX.into());
+        }
+        schema
     }
+}
+
+/// Whether it is a name of letters and digits alone.
+pub(crate) fn is_alphanumeric(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|it| it.is_ascii_alphanumeric())
 }
 
 /// A text that says something.
@@ -337,7 +360,9 @@ impl Text for Date {
     const EXPECTED: &'static str = "a day such as \"2026-08-11\"";
     const PATTERN: &'static str = r"^\d{4}-\d{2}-\d{2}$";
     const EXAMPLE: &'static str = "2026-08-11";
-    const READ: fn(&str) -> Option<Self> = |text| text.parse().ok();
+    /// As it is printed: what is parsed as a date may have a time and a zone too, which would be dropped.
+    const READ: fn(&str) -> Option<Self> =
+        |text| text.parse().ok().filter(|date: &Self| date.to_string() == text);
 }
 
 impl Text for Version {

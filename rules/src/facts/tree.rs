@@ -3,13 +3,15 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_yaml::Spanned;
+use serde_yaml::{Spanned, options::NonFiniteFloatPolicy};
 
 use super::FILE_BYTES_MAX;
 use super::mistake::{Mistake, Place};
 
 /// How many documents a file may have: more than there are kinds of facts.
 const DOCUMENTS_MAX: usize = 32;
+/// How deep values may lie in each other: facts need a third of it, and a stack has an end.
+const DEPTH_MAX: usize = 24;
 /// How much of a wrong value is shown.
 const SHOWN_CHARS_MAX: usize = 60;
 
@@ -33,7 +35,14 @@ pub(super) enum Kind {
     Text(String),
     List(Vec<Value>),
     /// In the order of the file; keys are unique.
-    Map(Vec<(String, Value)>),
+    Map(Vec<(Key, Value)>),
+}
+
+/// A key of a mapping.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) place: Place,
+    pub(super) name: String,
 }
 
 impl Tree {
@@ -55,7 +64,11 @@ impl Tree {
             return Err(mistake(start, format!("{} bytes", text.len()), &expected));
         }
         // `yes` would otherwise be a boolean: a version or a name must never turn into one.
-        let options = serde_yaml::options! { strict_booleans: true, with_snippet: false };
+        // `.nan` is refused where it stands, as any number is that does not fit.
+        let options = serde_yaml::options! {
+            strict_booleans: true, with_snippet: false, non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
+            budget: serde_yaml::budget! { max_depth: DEPTH_MAX },
+        };
         match serde_yaml::from_multiple_with_options::<Value>(text, options) {
             Ok(roots) if roots.is_empty() => Err(mistake(start, "nothing".to_owned(), "YAML or JSON")),
             Ok(roots) if roots.len() > DOCUMENTS_MAX => {
@@ -66,9 +79,14 @@ impl Tree {
             Err(error) => {
                 let place =
                     error.location().map_or(start, |at| Place { line: at.line(), column: at.column() });
+                if let serde_yaml::Error::DuplicateMappingKey { key, .. } = &error {
+                    let key = key.as_deref().unwrap_or_default();
+                    return Err(mistake(place, format!("the key {key:?} twice"), "each key once"));
+                }
                 let said = error.to_string();
-                let said = said.rsplit_once(" at line ").map_or(said.as_str(), |(what, _place)| what);
-                Err(mistake(place, said.to_owned(), "YAML or JSON with each key once"))
+                let said = said.split_once(" (defined at").map_or(said.as_str(), |(what, _places)| what);
+                let said = said.rsplit_once(" at line ").map_or(said, |(what, _place)| what);
+                Err(mistake(place, said.to_owned(), "YAML or JSON that can be read"))
             }
         }
     }
@@ -159,8 +177,9 @@ impl<'de> Deserialize<'de> for Kind {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Kind, A::Error> {
                 let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
+                while let Some((Spanned { value: name, referenced: at, .. }, value)) = map.next_entry()? {
+                    let place = Place { line: at.line(), column: at.column() };
+                    entries.push((Key { place, name }, value));
                 }
                 Ok(Kind::Map(entries))
             }

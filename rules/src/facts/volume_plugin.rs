@@ -6,19 +6,22 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Section;
-use super::text::{As, Lack, Row, Rows, Source};
+use super::text::{As, Filled, Lack, Row, Rows, Source};
 use crate::words::version::Minor;
 
 /// A volume plugin that is removed.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct VolumePlugin {
     /// Its field in the source of a volume.
+    #[serde(with = "As::<Filled>")]
     #[schemars(example = &"gitRepo")]
     pub plugin: String,
     /// The provisioner of StorageClasses that make such volumes.
+    #[serde(default, with = "As::<Filled>")]
     #[schemars(example = &"kubernetes.io/rbd")]
     pub provisioner: Option<String>,
     /// The driver that its volumes are handed over to.
+    #[serde(default, with = "As::<Filled>")]
     #[schemars(example = &"pxd.portworx.com")]
     pub csi_driver: Option<String>,
     /// The first minor where it is off unless a feature gate brings it back.
@@ -47,6 +50,10 @@ impl Section for VolumePlugins {
 }
 
 impl Row for VolumePlugin {
+    fn once(&self) -> Option<String> {
+        Some(format!("one row for {}", self.plugin))
+    }
+
     fn lacks(&self) -> Option<Lack> {
         let says_something = self.removed.is_some() || self.unmounted.is_some();
         (!says_something).then(|| (None, "the field removed, or unmounted".to_owned()))

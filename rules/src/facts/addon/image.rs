@@ -56,12 +56,15 @@ impl ImagePattern {
     /// Compiles a pattern.
     ///
     /// # Errors
-    /// It is none (look-around and back-references are not supported), or it has no group.
+    /// It is none (look-around and back-references are not supported), it has no group, or it names a registry.
     pub fn new(text: &str) -> Result<Self, String> {
         let built = RegexBuilder::new(text).unicode(false).size_limit(PATTERN_BYTES_MAX).build();
         let regex = built.map_err(|error| error.to_string().lines().last().unwrap_or_default().to_owned())?;
         if regex.captures_len() < 2 {
             return Err("it has no group that captures the version".to_owned());
+        }
+        if has_registry(text) {
+            return Err("write it without the registry, which is cut off before it is tried".to_owned());
         }
         Ok(Self { tail: tail(text), regex })
     }
@@ -127,8 +130,44 @@ fn tail(pattern: &str) -> Option<String> {
     let is_plain = |it: char| it.is_ascii_alphanumeric() || matches!(it, '/' | '-' | '_');
     let (plain, rest) = pattern.split_once(':')?;
     let is_optional = rest.starts_with(['?', '*', '{']);
-    let is_one_way = plain.chars().all(is_plain) && !pattern.contains('|') && !is_optional;
+    // The colon before a path is that of a port.
+    let is_port = rest.contains('/');
+    let is_one_way = plain.chars().all(is_plain) && !pattern.contains('|') && !is_optional && !is_port;
     is_one_way.then(|| plain.to_owned())
+}
+
+/// Whether one of the ways that a pattern goes begins with a registry: such a way would never match.
+fn has_registry(pattern: &str) -> bool {
+    let (mut depth, mut is_class, mut is_later) = (0_u32, false, false);
+    let mut first = String::new();
+    for it in pattern.replace("(?:", "(").chars() {
+        match it {
+            '[' => is_class = true,
+            ']' => is_class = false,
+            _ if is_class => {}
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            '|' if depth == 0 => (is_later, first) = (false, String::new()),
+            '|' if !is_later => first.clear(),
+            '/' if !is_later && is_registry(&first) => return true,
+            '/' => is_later = true,
+            _ if is_later => {}
+            _ => first.push(it),
+        }
+    }
+    false
+}
+
+/// Whether the first part of a reference is a registry, in a pattern: it has a port or a dot, or is this machine.
+fn is_registry(first: &str) -> bool {
+    let is_of_name = |it: Option<char>| it.is_some_and(|it| it.is_ascii_alphanumeric() || it == '-');
+    let is_dot = |(at, _): (usize, &str)| {
+        let (before, after) = (&first[..at], &first[at + 1..]);
+        before.ends_with('\\') || is_of_name(before.chars().last()) && is_of_name(after.chars().next())
+    };
+    first.contains(':')
+        || first.trim_start_matches('^') == "localhost"
+        || first.match_indices('.').any(is_dot)
 }
 
 /// The last part of a path.
@@ -164,6 +203,34 @@ mod tests {
             assert!(ImagePattern::new(pattern).is_err(), "{pattern}");
         }
         assert!(ImagePattern::new(r"node:v(?P<v>\d+\.\d+)").is_ok());
+    }
+
+    /// It would be accepted and never match: references are read without their registry.
+    #[test]
+    fn a_pattern_with_a_registry_is_refused() {
+        for (pattern, has_one) in [
+            (r"corp.example.com/team/op:v(\d+\.\d+(?:\.\d+)?)", true),
+            (r"corp\.example\.com/team/op:v(\d+)", true),
+            (r"^corp\.example\.com/op:v(\d+)", true),
+            (r"registry:5000/team/op:v(\d+)", true),
+            (r"registry(?::\d+)?/team/op:v(\d+)", true),
+            (r"localhost/team/op:v(\d+)", true),
+            (r"(?:docker\.io|quay\.io)/team/op:v(\d+)", true),
+            (r"(?:team|quay\.io)/op:v(\d+)", true),
+            (r"(?:quay\.io/)?team/op:v(\d+)", true),
+            (r"op:v(\d+\.\d+)|quay\.io/op:v(\d+)", true),
+            (r"team/op:v(\d+\.\d+(?:\.\d+)?)", false),
+            (r"op:v(\d+\.\d+)|team/op:v(\d+)", false),
+            (r"team/(?:a|b\.c)/op:v(\d+)", false),
+            (r"[\w\.-]+/op:v(\d+)", false),
+            (r"(?:.*/)?op:v(\d+)", false),
+            (r"/op:(\d+\.\d+)", false),
+            (r"op:v(\d+\.\d+\.\d+)$", false),
+        ] {
+            let read = ImagePattern::new(pattern);
+            assert_eq!(read.is_err_and(|why| why.contains("without the registry")), has_one, "{pattern}");
+        }
+        assert_eq!(tail(r"registry:5000/team/op:v(\d+)"), None, "the colon of a port ends no repository");
     }
 
     #[test]

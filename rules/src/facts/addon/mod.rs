@@ -86,7 +86,7 @@ pub struct Detection {
     /// place, and has to fit only the minor that is asked for, not the one that runs.
     #[serde(rename = "upgraded_by", default, with = "Via::<UpgradedBy>")]
     pub of_kubeadm: bool,
-    /// Reads the version from `repository:tag`, in its first group; empty where images do not tell it.
+    /// Reads the version from `repository:tag`, without the registry, in its first group; empty where images do not tell it.
     #[serde(rename = "image_re", with = "As::<ImagePattern>")]
     pub image: Option<ImagePattern>,
     /// The container to read; every one with such an image by default.

@@ -11,8 +11,10 @@ use crate::facts::older::Replaced;
 use crate::facts::text::{As, Filled, Lack, Remark, Row, Source, Text};
 use crate::words::version::Minor;
 
-/// How many rows a file may have: with the bound of each pattern, this is what they may take of memory.
+/// How many rows a list may have, and those of all files together: with the bound of each pattern, this is what they may
+/// take of memory.
 const ADDONS_MAX: usize = 1000;
+const JOINED_MAX: usize = 2 * ADDONS_MAX;
 
 impl Section for Addons {
     const KEY: &'static str = "addons";
@@ -24,6 +26,10 @@ impl Section for Addons {
             row.as_of = row.as_of.or(as_of);
         }
         self
+    }
+
+    fn too_many(&self) -> Option<usize> {
+        (self.0.len() > JOINED_MAX).then_some(JOINED_MAX)
     }
 
     fn replaced(&self, later: &Self) -> Vec<Replaced> {
@@ -205,7 +211,12 @@ impl Text for Label {
 
 impl Text for Digest {
     type Is = String;
-    const READ: fn(&str) -> Option<String> = |text| Some(text.to_owned());
+    const EXPECTED: &'static str = "a digest such as \"sha256:…\"";
+    const PATTERN: &'static str = "^sha256:[0-9a-f]+$";
+    const READ: fn(&str) -> Option<String> = |text| {
+        let digits = text.strip_prefix("sha256:").filter(|digits| !digits.is_empty())?;
+        digits.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f')).then(|| text.to_owned())
+    };
 }
 
 impl Text for OldestKernel {

@@ -162,8 +162,14 @@ impl Support {
     /// What is known of a release.
     #[must_use]
     pub fn of(&self, version: AddonVersion) -> Coverage {
+        self.of_among(version, &self.known())
+    }
+
+    /// The same, where it has been listed which releases are known.
+    fn of_among(&self, version: AddonVersion, known: &[AddonVersion]) -> Coverage {
         let window = self.windows.iter().find(|window| window.versions.contains(version));
-        if window.is_none() && self.newest_like(version).is_some_and(|newest| newest.line() < version.line())
+        if window.is_none()
+            && newest_like(version, known).is_some_and(|newest| newest.line() < version.line())
         {
             return Coverage::Newer;
         }
@@ -199,18 +205,23 @@ impl Support {
     /// The newest release that is known of those that are counted as this one is, or that are older than it.
     #[must_use]
     pub fn newest_like(&self, version: AddonVersion) -> Option<AddonVersion> {
-        let is_like = |known: &AddonVersion| is_counted_alike(*known, version) || *known < version;
-        self.known().into_iter().rfind(is_like)
+        newest_like(version, &self.known())
     }
 
     /// The known releases that fit every one of these minors, in order.
     pub fn fitting(&self, minors: &[Minor]) -> impl Iterator<Item = AddonVersion> {
-        let fits = move |version: &AddonVersion| match self.of(*version) {
+        let known = self.known();
+        let fits = |version: &AddonVersion| match self.of_among(*version, &known) {
             Coverage::Known(fit) => minors.iter().all(|minor| fit.admits(*minor)),
             Coverage::Older | Coverage::Newer => false,
         };
-        self.known().into_iter().filter(fits)
+        known.iter().copied().filter(fits).collect::<Vec<_>>().into_iter()
     }
+}
+
+fn newest_like(version: AddonVersion, known: &[AddonVersion]) -> Option<AddonVersion> {
+    let is_like = |known: &AddonVersion| is_counted_alike(*known, version) || *known < version;
+    known.iter().copied().rfind(is_like)
 }
 
 impl Row for Claim {}
@@ -253,7 +264,7 @@ impl Row for Support {
         if known.is_empty() {
             return wrong("a version in min_k8s, max_k8s or windows");
         }
-        let upside_down = known.into_iter().find(|version| match self.of(*version) {
+        let upside_down = known.iter().copied().find(|version| match self.of_among(*version, &known) {
             Coverage::Known(fit) => fit.min.zip(fit.max).is_some_and(|(min, max)| max < min),
             Coverage::Older | Coverage::Newer => false,
         });

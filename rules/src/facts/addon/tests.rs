@@ -15,6 +15,12 @@ fn with(from: &str, to: &str) -> Vec<String> {
     vec![ROW.replace(from, to)]
 }
 
+fn assert_told(from: &str, to: &str, field: &str, expected: &str) {
+    let told = load(&with(from, to)).unwrap_err();
+    let is_told = told.iter().all(|it| it.contains(field) && it.contains(expected));
+    assert!(told.len() == 1 && is_told, "{to}: {told:#?}");
+}
+
 #[test]
 fn every_mistake_of_a_row_is_reported_with_its_field() {
     for (from, to, field, expected) in [
@@ -49,7 +55,7 @@ fn every_mistake_of_a_row_is_reported_with_its_field() {
         ("claim", "windows: [{version: '>=1.0'}], claim", "windows[0]", "a min_k8s, a max_k8s"),
         ("claim", "lifecycle: {status: retired}, claim", "lifecycle", "the replacement"),
         ("claim", "detection: {status: verified}, claim", "detection", "the place"),
-        ("claim", "digests: {a: 1.1}, claim", "digests.a", "a text in quotation marks"),
+        ("claim", "digests: {'sha256:a': 1.1}, claim", "digests.sha256:a", "a text in quotation marks"),
         ("claim", "witnesses: {image: [net]}, claim", "witnesses.image", "no field of that name"),
         ("claim", "witnesses: {images: net}, claim", "witnesses.images", "a list"),
         ("claim", "witnesses: {images: [a/b/net]}, claim", "witnesses.images[0]", "the last two"),
@@ -76,9 +82,32 @@ fn every_mistake_of_a_row_is_reported_with_its_field() {
         ("claim", "witnesses: {webhooks: [webhook]}, claim", "witnesses.webhooks[0]", "one project only"),
         ("claim", "colour: red, claim", "colour", "no field of that name"),
     ] {
-        let told = load(&with(from, to)).unwrap_err();
-        let is_told = |it: &&String| it.contains(field) && it.contains(expected);
-        assert!(told.len() == 1 && told.iter().any(|it| is_told(&it)), "{to}: {told:#?}");
+        assert_told(from, to, field, expected);
+    }
+}
+
+/// Each of these was read once, and never counted.
+#[test]
+fn what_would_never_count_is_refused_with_its_field() {
+    for (from, to, field, expected) in [
+        ("claim", "digests: {v1.1: '1.1'}, claim", "digests.v1.1", "a digest such as"),
+        ("claim", "digests: {v1.1: 1.1}, claim", "digests.v1.1", "a digest such as"),
+        ("claim", "pin: , claim", "pin: found nothing", "a value, or no such field"),
+        ("claim", "container: , claim", "container: found nothing", "a value, or no such field"),
+        (
+            r"'net:v(\d+\.\d+)'",
+            r"'registry:5000/team/op:v(\d+\.\d+(?:\.\d+)?)'",
+            "image_re",
+            "without the registry",
+        ),
+        (
+            "claim",
+            "windows: [{version: '>=1.4 <1.3', max_k8s: '1.33'}], claim",
+            "windows[0].version",
+            "no version is within these bounds",
+        ),
+    ] {
+        assert_told(from, to, field, expected);
     }
 }
 
@@ -102,6 +131,46 @@ fn a_file_has_only_so_many_rows_as_their_patterns_have_room() {
     assert!(told.len() == 1 && is_told, "{told:#?}");
 }
 
+/// One that takes the place of another does not count twice.
+#[test]
+fn all_files_together_have_only_so_many_rows_too() {
+    let known = Matrix::built_in().addons.value.0.len();
+    let rows = |numbers: std::ops::Range<usize>| {
+        let row = |n| format!("  - {}\n", ROW.replace("name: net", &format!("name: net-{n}")));
+        let head = "schema: 2\nas_of: \"2026-08-22\"\naddons:\n".to_owned();
+        numbers.map(row).fold(head, |text, row| text + &row)
+    };
+    let of = |last| {
+        let all = [rows(0..1000), rows(500..1500), rows(1400..last)].join("---\n");
+        Matrix::load(&[("mine.yaml", &all)]).err().unwrap_or_default()
+    };
+    assert_eq!(of(2000 - known), []);
+    let told = of(2001 - known);
+    let [mistake] = told.as_slice() else { panic!("{told:#?}") };
+    assert!(mistake.field == "addons" && mistake.expected.contains("at most 2000"), "{mistake}");
+}
+
+/// What is known was once sorted anew for each release of a row: such a file kept a thread busy for seconds.
+#[test]
+fn a_row_with_as_many_releases_as_it_may_have_is_read() {
+    let table = |minor: &str, first: usize| {
+        let releases = (first..first + 500).map(|n| format!(r#""1.{n}": "{minor}""#));
+        releases.collect::<Vec<_>>().join(", ")
+    };
+    let windows = (0..500).map(|n| format!("{{version: '>=2.{n} <2.{}', max_k8s: '1.36'}}", n + 1));
+    let windows = windows.collect::<Vec<_>>().join(", ");
+    let (min, max) = (table("1.30", 0), table("1.36", 0));
+    let row = with(
+        r#"max_k8s: {"1.0": "1.36"}"#,
+        &format!("min_k8s: {{{min}}}, max_k8s: {{{max}}}, windows: [{windows}]"),
+    );
+    let known = load(&row).unwrap().addons.value.0;
+    let support = &known.iter().find(|row| row.name == "net").unwrap().support;
+    assert_eq!(support.known().len(), 1000);
+    let minors = ["1.30", "1.36"].map(|minor| crate::words::version::Minor::parse(minor).unwrap());
+    assert_eq!(support.fitting(&minors).count(), 1000);
+}
+
 #[test]
 fn windows_that_contradict_each_other_are_refused() {
     let wide = "{version: '>=1.0', max_k8s: '1.40'}";
@@ -116,8 +185,6 @@ fn windows_that_contradict_each_other_are_refused() {
         ("{version: '>=1.0 <=1.1', max_k8s: '1.40'}", "{version: '>1.1', max_k8s: '1.41'}", true),
         ("{version: '>=1.0 <=1.1.0', max_k8s: '1.40'}", "{version: '>1.1.0', max_k8s: '1.41'}", true),
         ("{version: '>=1.0 <=1.1.1', max_k8s: '1.40'}", "{version: '>1.1.0', max_k8s: '1.41'}", false),
-        // Nothing is in it, so it contradicts nothing.
-        (wide, "{version: '>=1.4 <1.3', max_k8s: '1.33'}", true),
     ] {
         for windows in [format!("[{one}, {other}]"), format!("[{other}, {one}]")] {
             let loaded = load(&with("claim", &format!("windows: {windows}, claim")));

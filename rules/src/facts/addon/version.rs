@@ -128,7 +128,11 @@ impl FromStr for VersionRange {
         if range.comparators.is_empty() || !range.comparators.iter().all(is_plain) {
             return Err("each bound is one of >= > <= < = and a version".to_owned());
         }
-        Ok(Self(range))
+        let range = Self(range);
+        if !range.contains(range.lowest()) {
+            return Err("no version is within these bounds".to_owned());
+        }
+        Ok(range)
     }
 }
 
@@ -152,9 +156,13 @@ impl From<As<Self>> for AddonVersion {
 
 impl Text for VersionRange {
     type Is = Self;
-    const EXPECTED: &'static str = "bounds such as \">=3.28.4 <3.29\"";
     const EXAMPLE: &'static str = ">=3.28.4 <3.29";
     const READ: fn(&str) -> Option<Self> = |text| text.parse().ok();
+
+    fn expected(text: &str) -> String {
+        let why = text.parse::<Self>().err().unwrap_or_default();
+        format!("bounds such as \"{}\": {why}", Self::EXAMPLE)
+    }
 }
 
 #[cfg(test)]
@@ -200,7 +208,10 @@ mod tests {
             assert_eq!(range.lowest(), lowest.parse().unwrap(), "{text}");
             assert!(range.contains(range.lowest()), "{text}");
         }
-        for text in ["", "3.28", "^3.28", "~3.28", "*", ">=3", ">=3.28.0-rc.1", "newest"] {
+        let empty = [">=1.38 <1.37", ">=3.28 <3.28", ">3.28 <=3.28", "=3.28 =3.29", "<0.0"];
+        for text in
+            ["", "3.28", "^3.28", "~3.28", "*", ">=3", ">=3.28.0-rc.1", "newest"].into_iter().chain(empty)
+        {
             assert!(text.parse::<VersionRange>().is_err(), "{text}");
         }
     }

@@ -141,14 +141,22 @@ fn every_built_in_file_is_as_the_schema_says() {
     }
 }
 
+fn addon(change: &str) -> String {
+    format!(
+        "addons:\n- {{name: a, namespace: n, kind: ds, resource: r, image_re: 'a:v(\\d+)', claim: tested, max_k8s: {{\"1.0\": \"1.36\"}}, source: \"https://example.com/a\"{change}}}\n"
+    )
+}
+
+fn assert_alike(validator: &jsonschema::Validator, text: &str, is_good: bool) {
+    let text = format!("schema: 2\nas_of: \"2026-08-22\"\n{text}");
+    assert_eq!(validator.is_valid(&parsed(&text)), is_good, "the schema on {text}");
+    // By itself: what a file must not forget of the built-in ones no schema can say.
+    assert_eq!(read(&text).is_empty(), is_good, "the loader on {text}");
+}
+
 #[test]
 fn mistakes_are_refused_by_schema_and_loader_alike() {
     let validator = validator();
-    let addon = |change: &str| {
-        format!(
-            "addons:\n- {{name: a, namespace: n, kind: ds, resource: r, image_re: 'a:v(\\d+)', claim: tested, max_k8s: {{\"1.0\": \"1.36\"}}, source: \"https://example.com/a\"{change}}}\n"
-        )
-    };
     for (text, is_good) in [
         (String::new(), true),
         (addon(""), true),
@@ -202,12 +210,60 @@ fn mistakes_are_refused_by_schema_and_loader_alike() {
             false,
         ),
     ] {
-        let text = format!("schema: 2\nas_of: \"2026-08-22\"\n{text}");
-        assert_eq!(validator.is_valid(&parsed(&text)), is_good, "the schema on {text}");
-        assert_eq!(Matrix::load(&[("mine.yaml", &text)]).is_ok(), is_good, "the loader on {text}");
+        assert_alike(&validator, &text, is_good);
     }
     for text in ["schema: 3\nas_of: \"2026-08-22\"\n", "schema: 2\n", "as_of: \"2026-08-22\"\n", "[]\n"] {
         assert!(!validator.is_valid(&parsed(text)), "{text}");
         assert!(Matrix::load(&[("mine.yaml", text)]).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn what_would_never_count_is_refused_by_schema_and_loader_alike() {
+    let validator = validator();
+    let source = "source: \"https://example.com/a\"";
+    let accepts = |count| {
+        let row = |n| format!("{{check: addons, subject: a-{n}, why: w, by: b, until: \"2026-12-30\"}}, ");
+        format!("accept: [{}]\n", (0..count).map(row).collect::<String>())
+    };
+    let recommended = |releases: &str| {
+        let row = format!("{{kubernetes: \"1.36\", releases: {releases}, {source}}}");
+        let others = format!("cri_o: {{behind_max: 0, {source}}}, docker: {{removed: \"1.24\", {source}}}");
+        format!("runtimes: {{containerd: {{recommended: [{row}], hard: []}}, {others}}}\n")
+    };
+    let components = |component: &str, flag: &str, gate: &str| {
+        let flags = format!("{{component: {component}, removed: \"1.37\", flags: [\"{flag}\"], {source}}}");
+        format!(
+            "components: {{gates: [], other_gates: [\"{gate}\"], flags: [{flags}], admission_plugins: [], kubeadm: {{gates: [], formats: []}}}}\n"
+        )
+    };
+    for (text, is_good) in [
+        (addon(", pin: "), false),
+        (addon(", container: "), false),
+        (addon(", digests: {\"sha256:ab\": \"1.0\"}"), true),
+        (addon(", digests: {\"v1.0\": \"1.0\"}"), false),
+        (
+            addon(&format!(
+                ", min_k8s: {{{}}}",
+                (0..501).map(|n| format!("\"1.{n}\": \"1.30\", ")).collect::<String>()
+            )),
+            false,
+        ),
+        ("addons:\n".to_owned(), false),
+        ("policy: {helm_manifests: }\n".to_owned(), false),
+        ("policy: {ignored_api_writers: ['']}\n".to_owned(), false),
+        (accepts(100), true),
+        (accepts(101), false),
+        (recommended("[\"2.1.0\"]"), true),
+        (recommended("[]"), false),
+        (components("kubelet", "config", "SidecarContainers"), true),
+        (components("kublet", "config", "SidecarContainers"), false),
+        (components("kubelet", "--config", "SidecarContainers"), false),
+        (components("kubelet", "config=a", "SidecarContainers"), false),
+        (components("kubelet", "", "SidecarContainers"), false),
+        (components("kubelet", "config", "SidecarContainers=true"), false),
+        (components("kubelet", "config", ""), false),
+    ] {
+        assert_alike(&validator, &text, is_good);
     }
 }
