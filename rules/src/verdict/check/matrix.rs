@@ -116,7 +116,7 @@ mod tests {
             let found: Vec<_> = for_step.findings().map(ToString::to_string).collect();
             assert_eq!(
                 found,
-                ["matrix_refused mine.yaml:3:5: x0: found the field x0, expected no field of that name"]
+                ["matrix_refused mine.yaml:3:1: x0: found the field x0, expected no field of that name"]
             );
         }
     }
