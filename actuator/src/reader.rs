@@ -29,8 +29,10 @@ use lockkeeper_rules::words::name::NodeName;
 use lockkeeper_rules::words::version::Version;
 use tokio::sync::watch;
 
-use crate::execute::REQUEST_DEADLINE;
 use crate::lease::LeaseAt;
+
+/// How long one request to the API server may take.
+pub(crate) const REQUEST_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How long one read of the cluster may take, and one of a Lease or of the runs.
 const READ_DEADLINE: Duration = Duration::from_secs(3);

@@ -310,7 +310,7 @@ async fn a_target_that_cannot_be_is_refused_or_gets_a_condition_and_nothing_is_t
             .await;
         assert_eq!(condition.reason, reason, "{name}");
         let message = condition.message;
-        assert!(message.contains("spec.target") && message.contains("Remedy: open a new run"), "{message}");
+        assert!(message.contains("target") && message.contains("Remedy: start a"), "{message}");
     }
     // A run that can be comes after them, is not kept waiting by them, and gives them time to do harm.
     assert!(cluster_lock(&world).await.is_none(), "none of them may take the lock");

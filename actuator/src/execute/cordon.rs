@@ -10,8 +10,8 @@ use lockkeeper_rules::run::{CordonOrder, UncordonOrder};
 use lockkeeper_rules::words::name::NodeName;
 use serde_json::{Value, json};
 
-use super::{Clearance, REQUEST_DEADLINE};
-use crate::reader::ByName;
+use super::Clearance;
+use crate::reader::{ByName, REQUEST_DEADLINE};
 
 /// Cordons a node that is still as it was read.
 ///

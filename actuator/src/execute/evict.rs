@@ -12,8 +12,8 @@ use lockkeeper_rules::run::EvictOrder;
 use lockkeeper_rules::words::pod_ref::PodRef;
 use serde_json::Value;
 
-use super::{Clearance, REQUEST_DEADLINE};
-use crate::reader::ByName;
+use super::Clearance;
+use crate::reader::{ByName, REQUEST_DEADLINE};
 
 /// Asks for the eviction of a batch, and returns everything that stood in the way. The batch ends where its clearance
 /// does: the pods that were not asked come again with the next check.

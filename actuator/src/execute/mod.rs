@@ -8,8 +8,3 @@ mod evict;
 pub use clearance::Clearance;
 pub use cordon::{cordon, uncordon};
 pub use evict::evict;
-
-use std::time::Duration;
-
-/// How long one request to the API server may take.
-pub(crate) const REQUEST_DEADLINE: Duration = Duration::from_secs(5);
