@@ -118,4 +118,14 @@ mod tests {
             assert!(error.contains(named) && !error.contains('\n'), "{text}: {error}");
         }
     }
+
+    #[test]
+    fn a_text_that_is_nested_too_deep_is_refused_before_the_stack_ends() {
+        for (open, close) in [("[", "]"), ("{a: ", "}")] {
+            let text = |depth: usize| open.repeat(depth) + &close.repeat(depth);
+            assert!(read::<serde_json::Value>(&text(20)).is_ok());
+            let error = read::<serde_json::Value>(&text(50_000)).unwrap_err().to_string();
+            assert!(error.contains("recursion limit"), "{error}");
+        }
+    }
 }
