@@ -102,7 +102,7 @@ async fn facts_are_replaced_while_a_run_waits_and_refused_ones_hold_it() {
     // A mistake: nobody knows what the operator wanted to say.
     mount.replace(BAD);
     both_say(&world, false).await;
-    let place = format!("{}:3:10: runtime: found the field", mount.file().display());
+    let place = format!("{}:3:1: runtime: found the field", mount.file().display());
     verdict_is(&world, &["v1.36.3: UNKNOWN", "matrix_refused (1)", &place, "newer files REFUSED: "]).await;
     world.create_run(RUN, json!({"target": "v1.36.3"})).await.unwrap();
     run_waits_for(&world, "matrix_refused").await;
