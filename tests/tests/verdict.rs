@@ -218,7 +218,7 @@ fn every_mistake_in_a_matrix_is_listed_with_its_place() {
     let good = run(&["matrix", "check", "-"], "schema: 2\nas_of: \"2026-09-01\"\n");
     ends(&good, 0, "-: good\n", "");
     let bad = run(&["matrix", "check", "-"], "schema: 3\nas_of: 2026-13-01\nrelease: []\n");
-    for place in ["-:1:9: schema: ", "-:2:8: as_of: ", "-:3:10: release: "] {
+    for place in ["-:1:9: schema: ", "-:2:8: as_of: ", "-:3:1: release: "] {
         ends(&bad, 3, "", place);
     }
     let bundle = run(&["matrix", "bundle"], "");
