@@ -76,8 +76,10 @@ fn remaining<'n>(state: &State, observed: &Observed<'_>, nodes: &'n [Node], now:
     left.sort_by_key(|&node| {
         let is_of_it = |step: &Step| step.node() == Some(&node.name);
         let mut tried = state.attempted.iter().filter(|it| is_of_it(&it.step));
-        let rests = observed.concurrency() > 1 && tried.any(|it| it.not_before > now);
-        let key = observed.run.spec.workers.topology_key.as_deref().filter(|_| node.role == Role::Worker);
+        let is_worker = node.role == Role::Worker;
+        // A control-plane node that is half done is finished before the next one is begun.
+        let rests = is_worker && observed.concurrency() > 1 && tried.any(|it| it.not_before > now);
+        let key = observed.run.spec.workers.topology_key.as_deref().filter(|_| is_worker);
         let domain = key.and_then(|key| node.topology(key));
         let is_own = observed.own_node == Some(&node.name);
         (node.role, rests, !observed.is_ours(node), is_own, domain.is_none(), domain, &node.name)
