@@ -7,7 +7,7 @@ use lockkeeper_rules::drain::PodPhase;
 use lockkeeper_rules::words::step::Step;
 
 use crate::several::{out, until, with_workers};
-use crate::simulated::Simulated;
+use crate::simulated::{Faults, Simulated};
 
 fn starts_of(cluster: &Simulated, node: &str) -> usize {
     cluster.started.iter().filter(|step| **step == format!("worker/{node}")).count()
@@ -199,4 +199,19 @@ fn a_pod_that_has_a_node_and_has_not_come_up_yet_keeps_nobody_waiting() {
     let pending = cluster.pods_mut().find(|pod| pod.phase == PodPhase::Pending).unwrap();
     pending.node = Some("w-1".into());
     until(&mut cluster, "third out", |cluster| out(cluster) == ["w-2", "w-3"]);
+}
+
+#[test]
+fn no_other_control_plane_node_begins_while_one_waits_for_its_next_attempt() {
+    let mut cluster = Simulated::new(3, 2, 31, Faults::default());
+    cluster.run.spec.workers.concurrency = 3;
+    let of_control_plane = |cluster: &Simulated| -> Vec<String> {
+        let steps = cluster.started.iter().filter(|step| step.starts_with("control-plane/"));
+        steps.cloned().collect()
+    };
+    until(&mut cluster, "first begun", |cluster| !of_control_plane(cluster).is_empty());
+    let first = of_control_plane(&cluster).remove(0);
+    cluster.failing_node = first.strip_prefix("control-plane/").map(str::to_owned);
+    until(&mut cluster, "another begun", |cluster| of_control_plane(cluster).len() == 2);
+    assert_eq!(of_control_plane(&cluster), [first.clone(), first]);
 }
